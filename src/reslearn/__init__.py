@@ -1,0 +1,39 @@
+"""reslearn: deep residual learning in image recognition. Names load when first used, so importing this is quick."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "UserError": "spec.errors",
+    "NetSpec": "spec.net",
+    "VggSpec": "spec.net",
+    "Recipe": "spec.recipe",
+    "Augment": "spec.recipe",
+    "Preprocess": "spec.preprocess",
+    "Settings": "runtime.settings",
+    "list_models": "spec.catalogue",
+    "get_spec": "spec.catalogue",
+    "create_model": "nets.build",
+    "create_backbone": "nets.build",
+    "open_data": "data.sources",
+    "fit": "train.fit",
+    "resume": "train.fit",
+    "load": "bundle.file",
+    "evaluate": "measure.evaluate",
+    "predict": "deploy.predictor",
+}
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'reslearn' has no attribute '{name}'")
+    return getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""The sealed file: save, load, verify."""

@@ -1,0 +1,1 @@
+"""Pictures: sources, decoding, preprocessing, augmentation, splits, loaders."""

@@ -1,0 +1,1 @@
+"""Features, Grad-CAM, layer responses, lesions."""

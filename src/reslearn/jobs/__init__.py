@@ -1,0 +1,1 @@
+"""What combines the packages below: demo, bench, plan, doctor, compare."""

@@ -1,0 +1,1 @@
+"""Networks: layers, shortcuts, blocks, stages, initialisation, building, foreign weights."""

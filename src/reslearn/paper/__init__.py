@@ -1,0 +1,1 @@
+"""Published claims and the experiments that check them."""

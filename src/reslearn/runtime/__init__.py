@@ -1,0 +1,1 @@
+"""Device and precision rules, allocator, process group, random draws, atomic files, environment record."""

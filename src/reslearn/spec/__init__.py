@@ -1,0 +1,1 @@
+"""Values only: networks, recipes, preprocessing, errors. Imports no torch."""

@@ -1,0 +1,33 @@
+"""The one exception that means "your input is wrong", and the sentence it carries when a name is unknown."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Input that the user can mend. The message is one line: what is wrong, where, and what would be right.
+
+    The command line prints it as it is and exits with status 2; a library call raises it.
+    """
+
+
+def unknown(kind: str, name: object, choices: Iterable[str]) -> UserError:
+    """An error for a name that is not one of `choices`, naming the nearest ones first."""
+    valid = list(choices)
+    near = difflib.get_close_matches(str(name), valid, n=3, cutoff=0.5)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif len(valid) <= 12:
+        hint = f"valid: {', '.join(valid)}"
+    else:
+        hint = f"valid: {', '.join(valid[:8])}, ... ({len(valid)} in all)"
+    return UserError(f"unknown {kind} '{name}'; {hint}")
+
+
+def check_choice(kind: str, value: object, choices: Iterable[object]) -> None:
+    """Raise `UserError` unless `value` is one of `choices`; the message lists them."""
+    valid = list(choices)
+    if value not in valid:
+        raise UserError(f"{kind} is {value!r}; valid: {', '.join(map(repr, valid))}")

@@ -1,0 +1,54 @@
+"""Preprocessing as one value with one hash, shared by training-time evaluation, evaluate, predict, export, serving."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from .errors import UserError, check_choice
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+VERSION = 1  # raised whenever the same value would give other pixels
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """From an RGB uint8 picture of any shape to the float tensor a network reads.
+
+    `crop` resizes the shorter side to `resize` and cuts the centre `size` x `size`; `squash` resizes both sides to
+    `size`; `pad` resizes the longer side to `size` and pads with the mean. `mean` and `std` are per channel, pixels
+    in 0..1. `mean_image` is the sha256 of a per-pixel mean (a tensor of the sealed file) that replaces `mean`.
+    """
+
+    size: int
+    resize: int
+    mode: Literal["crop", "squash", "pad"] = "squash"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    mean_image: str | None = None
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        check_choice("mode", self.mode, ("crop", "squash", "pad"))
+        if self.size < 1:
+            raise UserError(f"size is {self.size}; it must be at least 1 pixel")
+        if self.mode == "crop" and self.resize < self.size:
+            raise UserError(f"resize is {self.resize}; a centre crop of {self.size} needs at least {self.size}")
+        if len(self.mean) != len(self.std) or not self.mean or min(self.std) <= 0:
+            raise UserError("mean and std need one number per channel each, and std must be positive")
+
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that change when any pixel would."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def default_preprocess(
+    size: int, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD
+) -> Preprocess:
+    """The evaluation default: small pictures are resized whole; from 96 on, 256/224 of the size and a centre crop."""
+    if size < 96:
+        return Preprocess(size=size, resize=size, mode="squash", mean=mean, std=std)
+    return Preprocess(size=size, resize=round(size * 256 / 224), mode="crop", mean=mean, std=std)

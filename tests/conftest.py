@@ -1,0 +1,23 @@
+"""Fixtures that several test packages share. Real data lies beside a checkout in `shared/data`; without it tests skip."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("RESLEARN_SHARED_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """shared_data("weights/x.th") -> its path, or a skip with a message where this machine lacks it."""
+
+    def locate(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"needs {name} in {SHARED} (set RESLEARN_SHARED_DATA)")
+        return path
+
+    return locate
