@@ -1,4 +1,4 @@
-"""Fixtures that several test packages share. Real data lies beside a checkout in `shared/data`; without it tests skip."""
+"""Fixtures several test packages share. Real data lies in `shared/data` beside a checkout; without it tests skip."""
 
 from __future__ import annotations
 

@@ -1,0 +1,52 @@
+"""The command line: one Typer app, its groups, and the one place where an error becomes a line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+import typer
+
+from ..spec.errors import UserError
+from . import models
+
+GROUPS = (models,)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Deep residual learning in image recognition: train, trust, check the papers.",
+)
+for group in GROUPS:
+    group.register(app)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns 0 done, 1 our failure, 2 the user's input, 130 Ctrl-C, 143 SIGTERM."""
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name="reslearn", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        return _fail(error.format_message(), 2)
+    except click.exceptions.Abort:
+        return 130
+    except UserError as error:
+        return _fail(str(error), 2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(_os_error(error), 1)
+
+
+def _os_error(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}; nothing was half-written, mend the cause and run the command again"
+
+
+def _fail(message: str, status: int) -> int:
+    print("reslearn: " + " ".join(message.split()), file=sys.stderr)
+    return status

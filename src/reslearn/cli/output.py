@@ -1,0 +1,37 @@
+"""Where a command's words go: one JSON value on standard output with `--json`, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
+
+
+def say(line: str) -> None:
+    """One line of progress or warning, on standard error at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:
+    """Print a command's result: as JSON, or by calling `human`, which prints for a person."""
+    if as_json:
+        print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    else:
+        human()
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN or infinity: they become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
