@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
 
 from ..spec.errors import UserError
@@ -29,9 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="reslearn", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.ClickException as error:
-        return _fail(error.format_message(), 2)
-    except click.exceptions.Abort:
+    except (KeyboardInterrupt, typer.Abort):
         return 130
     except UserError as error:
         return _fail(str(error), 2)
@@ -40,6 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         return _fail(_os_error(error), 1)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # the parser's own usage errors; Typer's vendored click hides their class
+            return _fail(f"{error.format_message()} (reslearn --help lists what is valid)", 2)
+        raise
 
 
 def _os_error(error: OSError) -> str:
