@@ -1,0 +1,63 @@
+# One command per wish. Each sets up .venv from nothing; constraints.txt pins what the tests ran with.
+#   make demo      watch a residual network learn from real pictures, in about a minute
+#   make test      the default suite       (TESTS="tests/nets -k shortcut" narrows it)
+# TORCH_INDEX picks another build of torch, for example the one without CUDA:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+TESTS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: help demo test lint types bench docs-slow golden clean
+
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+	@echo "also: make lint types bench docs-slow golden clean"
+
+demo:
+	@echo "reslearn demo: a residual network, 1,797 real handwritten digits, about a minute once installed"
+	@$(MAKE) --no-print-directory $(VENV)/core
+	@$(BIN)/reslearn demo
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+bench: $(VENV)/dev
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+docs-slow: $(VENV)/dev
+	$(BIN)/python tests/docs/console_blocks.py README.md docs
+
+golden: $(VENV)/dev
+	RESLEARN_WRITE_GOLDEN=1 $(BIN)/python -m pytest tests -k golden
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "reslearn needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# Stamps: the install is done again only when what it depends on has changed.
+$(VENV)/core: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing reslearn; torch is the largest part, a few minutes on a slow line"
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing reslearn and its tools; torch is the largest part, a few minutes on a slow line"
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/core

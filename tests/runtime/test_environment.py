@@ -1,0 +1,57 @@
+"""The environment record against what Python and the tools themselves say."""
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+
+from reslearn.runtime import environment as env
+
+
+def test_the_record_is_json_and_agrees_with_the_modules_themselves():
+    record = json.loads(json.dumps(env.environment()))
+    assert record["packages"]["numpy"] == numpy.__version__
+    assert record["python"] == platform.python_version()
+    assert record["cores"] >= 1 and record["memory_gib"] > 0
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc here")
+def test_the_compiler_is_the_one_on_the_path():
+    first = subprocess.run(["gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+    assert env.compiler_version("gcc") == first
+    assert env.compiler_version("no-such-compiler") is None
+
+
+def test_a_missing_module_leaves_its_extra_incomplete(monkeypatch):
+    monkeypatch.setitem(env.EXTRAS, "probe", ("json", "no_such_module_here"))
+    assert env.extras()["probe"] == ["no_such_module_here"]
+
+
+def test_the_commit_is_git_s_and_a_foreign_repository_is_not_ours(tmp_path):
+    root = Path(__file__).parents[2]
+    expected = subprocess.run(
+        ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
+    )
+    if expected.returncode == 0 and env.git_commit(Path(env.__file__).parent) is not None:
+        assert env.git_commit(Path(env.__file__).parent).removesuffix("-dirty") == expected.stdout.strip()
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert env.git_commit(tmp_path) is None
+
+
+def test_reading_the_environment_imports_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys; from reslearn.runtime.environment import environment, extras; environment(), extras();"
+        "print([m for m in ('torch', 'sklearn', 'matplotlib', 'cv2') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_preloaded_allocator_is_named(monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", "/usr/lib/libtcmalloc.so.4")
+    assert env.allocator_name() == "tcmalloc"
