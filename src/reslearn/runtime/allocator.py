@@ -1,0 +1,28 @@
+"""glibc gives every large activation back to the kernel and pays page faults to get it again; one call stops that."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+
+def tune() -> bool:
+    """Keep freed memory in the process (no mmap, large trim threshold and top pad). True where glibc accepted it.
+
+    Called by long commands before their first large allocation; never by a library call, because it changes the
+    whole process.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False  # musl and others manage large blocks in their own way
+    accepted = [
+        mallopt(_M_MMAP_MAX, 0),
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1),
+        mallopt(_M_TOP_PAD, 512 * 2**20),
+    ]
+    return all(accepted)

@@ -1,0 +1,116 @@
+"""Settings from facts, never from a stopwatch: CPU flags, GPU capability, cores, a C++ compiler, the planned work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..spec.errors import UserError
+from .settings import Precision, Settings
+
+if TYPE_CHECKING:
+    import torch
+
+COMPILE_SECONDS = 40  # what compilation costs once, measured on two cores
+COMPILE_GAIN = 0.15  # the part of an eager step that it saves, measured on residual nets
+EAGER_FLOPS = {"amx_bf16": 3e11, "avx512_bf16": 1.5e11, "": 8e10}  # per core in training, measured on 32x32 nets
+
+
+def cpu_flags() -> frozenset[str]:
+    """The processor's feature flags as Linux names them; empty elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return frozenset()
+    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return frozenset(line.partition(":")[2].split())
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_compiler() -> bool:
+    """Whether torch.compile can build its CPU kernels here."""
+    return shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
+def bf16_kind() -> str:
+    """The fastest bf16 instruction set of this CPU: `amx_bf16`, `avx512_bf16`, or an empty string."""
+    flags = cpu_flags()
+    return next((kind for kind in ("amx_bf16", "avx512_bf16") if kind in flags), "")
+
+
+def decide(
+    *,
+    training_macs: float,
+    device: str | None = None,
+    precision: Precision | None = None,
+    tuned_allocator: bool = False,
+    world: int = 1,
+) -> Settings:
+    """Settings for a run of `training_macs` multiply-adds in its forward passes over all planned images.
+
+    Compilation is chosen where the time it saves exceeds what it costs; `precision` overrides the rule.
+    """
+    import torch
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device.startswith("cuda"):
+        if not torch.cuda.is_available():
+            raise UserError(f"device is {device}, but torch sees no GPU; use cpu")
+        capable = torch.cuda.get_device_capability()
+        choice: Precision = "bf16" if capable >= (8, 0) else "fp16" if capable >= (7, 0) else "fp32"
+        rate, threads = 2e13, max(cores() // max(torch.cuda.device_count(), 1), 1)
+    else:
+        kind = bf16_kind()
+        choice = "bf16" if kind else "fp32"
+        threads = max(cores() // world, 1)
+        rate = EAGER_FLOPS[kind] * threads
+    chosen = precision or choice
+    if chosen == "fp16" and not device.startswith("cuda"):
+        raise UserError("precision fp16 needs a GPU; on a CPU use bf16 or fp32")
+    seconds = 6 * training_macs / rate  # forward, and twice that for backward; two operations each
+    return Settings(
+        device=device,
+        precision=chosen,
+        channels_last=True,
+        compile=has_compiler() and seconds * COMPILE_GAIN > COMPILE_SECONDS,
+        threads=threads,
+        tuned_allocator=tuned_allocator,
+    )
+
+
+def autocast(settings: Settings) -> contextlib.AbstractContextManager[object]:
+    """The context in which the forward pass runs under `settings.precision`."""
+    import torch
+
+    if settings.precision == "fp32":
+        return contextlib.nullcontext()
+    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float16
+    return torch.autocast(torch.device(settings.device).type, dtype)
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Use `count` torch threads inside the block, and what there was before after it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def memory_format(settings: Settings) -> torch.memory_format:
+    """channels_last where the settings ask for it."""
+    import torch
+
+    return torch.channels_last if settings.channels_last else torch.contiguous_format
