@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from ..runtime.files import read_json
 from ..runtime.settings import Settings
-from ..spec.net import Spec
+from ..spec.codec import from_json, to_json
+from ..spec.errors import UserError
+from ..spec.net import Spec, spec_from_json, spec_to_json
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 
@@ -41,3 +45,29 @@ class RunRecord:
     weights: str | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
     format: int = FORMAT
+
+
+def record_to_json(record: RunRecord) -> dict[str, Any]:
+    """The contents of `run.json`."""
+    return {**to_json(record), "spec": spec_to_json(record.spec)}
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read `run.json`. Raises `UserError` where `folder` is no run, or one of a newer format."""
+    path = folder / "run.json"
+    if not path.exists():
+        raise UserError(f"{folder}: no run here (no run.json); start one with `reslearn train DATA ... --out {folder}`")
+    data = read_json(path)
+    if data.get("format", 0) > FORMAT:
+        raise UserError(
+            f"{path}: format {data['format']} is newer than this reslearn reads ({FORMAT}); update reslearn"
+        )
+    return RunRecord(
+        spec=spec_from_json(data["spec"], str(path)),
+        recipe=from_json(Recipe, data["recipe"], str(path)),
+        preprocess=from_json(Preprocess, data["preprocess"], str(path)),
+        settings=from_json(Settings, data["settings"], str(path)),
+        split=from_json(Split, data["split"], str(path)),
+        **{key: data[key] for key in ("seed", "data", "environment", "command", "created", "weights", "format")},
+        notes=tuple(data["notes"]),
+    )

@@ -1,0 +1,112 @@
+"""Checkpoints: one safetensors file each, its name carrying the step and the checksum of its contents.
+
+Written atomically, verified on load; the two newest are kept, and a damaged one falls back to the one before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from ..runtime.files import write_atomic
+
+KEEP = 2
+
+
+@dataclass
+class Progress:
+    """How far a run has come; with the tensors, everything a resume needs."""
+
+    step: int = 0  # optimiser steps done
+    seconds: float = 0.0  # in the training loop, over all resumes
+    images_per_second: float = 0.0  # median of the newest steps
+    metrics_bytes: int = 0  # length of metrics.jsonl that belongs to these steps
+    epoch_loss: float = 0.0  # sums over the unfinished epoch
+    epoch_wrong: int = 0
+    epoch_images: int = 0
+    best_error: float | None = None  # provisional, on validation, in percent
+    best_epoch: float | None = None
+    best_file: str | None = None  # its weights, when the recipe selects the best
+
+
+def save(folder: Path, net: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> Path:
+    """Write a checkpoint of this instant and drop what is no longer needed."""
+    tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
+    for index, slots in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    path = _write(folder, f"step-{progress.step:09d}", tensors, {"progress": json.dumps(asdict(progress))})
+    keep = {progress.best_file, *(old.name for old in _newest_first(folder)[:KEEP])}
+    for old in folder.glob("*.safetensors"):
+        if old.name not in keep:
+            old.unlink()
+    return path
+
+
+def save_best(folder: Path, net: nn.Module, step: int) -> str:
+    """Write the weights alone, as the best so far; returns the file's name."""
+    return _write(folder, f"best-{step:09d}", dict(net.state_dict()), {}).name
+
+
+def load_best(folder: Path, name: str, net: nn.Module) -> None:
+    """Put the best weights back into `net`."""
+    found = _read(folder / name)
+    if found is None:
+        raise OSError(f"{folder / name} is damaged: the best weights of this run are lost")
+    net.load_state_dict(found[0])
+
+
+def load_newest(folder: Path, net: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
+    """Restore the newest intact checkpoint into `net` and `optimiser`; a run without one starts at step 0."""
+    for path in _newest_first(folder):
+        found = _read(path)
+        if found is None:
+            warnings.warn(f"{path} is damaged; going back to the checkpoint before it", stacklevel=2)
+            continue
+        tensors, metadata = found
+        net.load_state_dict({name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
+        _restore_optimiser(optimiser, tensors)
+        return Progress(**json.loads(metadata["progress"]))
+    return Progress()
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Fill the optimiser's slots, each in the memory format of its parameter."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for name, tensor in tensors.items():
+        kind, index, slot = (name.split(".", 2) + ["", ""])[:3]
+        if kind == "optimiser":
+            parameter = parameters[int(index)]
+            like = torch.empty_like(parameter) if tensor.shape == parameter.shape else torch.empty_like(tensor)
+            optimiser.state[parameter][slot] = like.copy_(tensor)
+
+
+def _write(folder: Path, stem: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> Path:
+    content = safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata)
+    path = folder / f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
+    folder.mkdir(exist_ok=True)
+    write_atomic(path, content)
+    return path
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """Tensors and metadata, or None unless the contents match the checksum in the name."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    if hashlib.sha256(content).hexdigest()[:16] != path.stem.rpartition("-")[2]:
+        return None
+    length = int.from_bytes(content[:8], "little")
+    return safetensors.torch.load(content), json.loads(content[8 : 8 + length]).get("__metadata__", {})
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.safetensors"), reverse=True)

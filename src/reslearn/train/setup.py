@@ -1,0 +1,150 @@
+"""What surrounds the loop: refusing a folder in use, reopening a run's data, comparing machines, stop signals."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import threading
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..data.dataset import Dataset
+from ..data.loaders import TrainLoader, train_loader
+from ..data.sources import Subset, open_data
+from ..measure import metrics
+from ..measure.evaluate import predict_logits
+from ..runtime.device import bf16_kind
+from ..spec.cost import cost
+from ..spec.errors import UserError
+from ..spec.net import Spec
+from ..spec.recipe import Recipe
+from .record import RunRecord
+
+
+class StopSignals:
+    """Ctrl-C and SIGTERM become a request that the loop answers after its step; a second one acts at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._remember)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number: int, frame: types.FrameType | None) -> None:
+        self.received = number
+        for known, handler in self._before.items():
+            signal.signal(known, handler)
+
+
+def refuse_existing(folder: Path, overwrite: bool) -> None:
+    """Raise `UserError` unless a run may be started in `folder`."""
+    if (folder / "run.json").exists():
+        if not overwrite:
+            raise UserError(
+                f"{folder}: holds a run already; go on with `reslearn resume {folder}` or replace it with --overwrite"
+            )
+    elif folder.is_dir() and any(entry.name != "lock" for entry in folder.iterdir()):
+        raise UserError(f"{folder}: not empty and no run; name a new folder with --out")
+    elif folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: a file; name a new folder with --out")
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier run left: the sealed file first, so that nothing old can pass for the new result."""
+    for name in ("model.safetensors", "metrics.jsonl", "report.html", "ledger.jsonl"):
+        (folder / name).unlink(missing_ok=True)
+    for file in (folder / "checkpoints").glob("*.safetensors"):
+        file.unlink()
+
+
+def planned_macs(spec: Spec, recipe: Recipe, images: int, size: int) -> float:
+    """Multiply-adds of all forward passes a run will make while training."""
+    return float(cost(spec, size).macs) * recipe.total_steps(images) * recipe.batch_size
+
+
+def describe(data: Dataset) -> dict[str, Any]:
+    """What `run.json` says of the data a run trains on; of a part, the whole it was taken from."""
+    whole = getattr(data, "source", data)
+    return {"path": whole.path, "fingerprint": whole.fingerprint(), "classes": list(data.classes)}
+
+
+def open_loader(record: RunRecord, data: Dataset) -> TrainLoader:
+    """The endless sequence of training batches that this record describes."""
+    return train_loader(
+        data,
+        preprocess=record.preprocess,
+        augment=record.recipe.augment,
+        batch_size=record.recipe.batch_size,
+        seed=record.seed,
+        device=record.settings.device,
+        workers=record.settings.workers,
+        kind=record.settings.loader,
+    )
+
+
+def reopen(folder: Path, record: RunRecord) -> tuple[Dataset, Dataset]:
+    """The training and validation parts of a run, found again by the identities in `run.json`."""
+    path = record.data["path"]
+    if path is None:
+        raise UserError(f"{folder}: this run trained on data given from Python; resume it there, with the same data")
+    data = open_data(path)
+    place = {identity: index for index, identity in enumerate(data.ids)}
+    parts = []
+    for ids in (record.split.train, record.split.val):
+        missing = [identity for identity in ids if identity not in place]
+        if missing:
+            raise UserError(
+                f"{path}: {missing[0]} (and {len(missing) - 1} more) of the run {folder} is gone; "
+                f"put it back, or train anew with --overwrite"
+            )
+        parts.append(Subset(data, np.array([place[identity] for identity in ids], dtype=np.int64)))
+    return parts[0], parts[1]
+
+
+def provisional(record: RunRecord, data: Dataset) -> Callable[[nn.Module], tuple[float, float]]:
+    """Validation as it runs during training, in the training precision: net -> (loss, top-1 error in percent)."""
+
+    def validate(net: nn.Module) -> tuple[float, float]:
+        logits, labels = predict_logits(
+            net.eval(), data, record.preprocess, precision=record.settings.precision, device=record.settings.device
+        )
+        return float(metrics.loss(logits, labels)), 100 * (1 - float(metrics.accuracy(logits, labels)))
+
+    return validate
+
+
+def numerics() -> dict[str, str]:
+    """The facts of this machine that a run's last bits depend on."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "torch": torch.__version__.partition("+")[0],
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {bf16_kind()}".strip(),
+        "gpu": gpu,
+    }
+
+
+def check_numerics(record: RunRecord, allowed: bool) -> None:
+    """Stop a resume on a machine whose arithmetic differs, unless that is allowed."""
+    then, now = record.environment.get("numerics", {}), numerics()
+    changed = [f"{name} was {then[name]}, is {now[name]}" for name in now if name in then and then[name] != now[name]]
+    if changed and not allowed:
+        raise UserError(
+            f"this machine's arithmetic differs from the run's: {'; '.join(changed)}; "
+            f"resume with --allow-different-numerics to go on with other last bits"
+        )
