@@ -1,0 +1,122 @@
+"""`train` and `resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..spec.errors import UserError
+from .output import Json, emit, say
+from .progress import watching
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command()(train)
+    app.command()(resume)
+
+
+def train(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, a CIFAR archive, ...")
+    ],
+    model: Annotated[str, typer.Option(help="A name of `reslearn list`.")],
+    recipe: Annotated[str, typer.Option(help="A name of `reslearn show --recipe`, e.g. fast-cifar.")],
+    out: Annotated[Path, typer.Option(help="The run folder to make.")],
+    epochs: Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")] = None,
+    assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")] = None,
+    seed: int = 0,
+    weights: Annotated[Path | None, typer.Option(help="Start from these weights.")] = None,
+    image_size: int | None = None,
+    val_fraction: Annotated[float, typer.Option(help="Held out of train where the data has no val.")] = 0.1,
+    split_seed: int = 0,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, bf16 or fp16; chosen from the machine if absent.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Resolve everything, train nothing.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace a run that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network on your pictures and seal it in one file."""
+    say(f"reslearn train: {model} on {data} with {recipe}")
+    jobs, tuned = _prepare()
+    if not dry_run:
+        jobs.check_out(out, overwrite)
+    if precision not in (None, "fp32", "bf16", "fp16"):
+        raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")
+    changes = jobs.parse_assignments(assignments or [])
+    if epochs is not None:
+        changes |= {"iterations": "null", "images": "null", "epochs": str(epochs)}
+    plan = jobs.Plan(
+        data,
+        model=model,
+        recipe=recipe,
+        changes=changes,
+        image_size=image_size,
+        val_fraction=val_fraction,
+        split_seed=split_seed,
+        precision=precision,
+        tuned_allocator=tuned,
+    )
+    if dry_run:
+        emit(plan.to_json(), as_json, lambda: _print_plan(plan))
+        return
+    _print_plan(plan)
+    with watching() as watch:
+        run = jobs.train(
+            plan, out=out, seed=seed, weights=str(weights) if weights else None, overwrite=overwrite, watch=watch
+        )
+    emit(run.to_json(), as_json, lambda: _print_run(run))
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    allow_different_numerics: Annotated[
+        bool, typer.Option(help="Go on although this machine computes otherwise.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that was stopped or killed; it ends as if it never had been."""
+    say(f"reslearn resume: {run}")
+    jobs, _ = _prepare()
+    with watching() as watch:
+        done, nothing_left = jobs.resume(run, allow_different_numerics=allow_different_numerics, watch=watch)
+    if nothing_left:
+        say(f"{run}: this run is finished")
+    emit(done.to_json(), as_json, lambda: _print_run(done))
+
+
+def _prepare() -> tuple[Any, bool]:
+    """Tune the allocator before torch allocates anything, then load what trains."""
+    from ..runtime.allocator import tune
+
+    tuned = tune()
+    from ..jobs import training
+
+    return training, tuned
+
+
+def _print_plan(plan: Any) -> None:
+    settings = plan.settings
+    size = plan.preprocess.size
+    say(
+        f"data      {len(plan.train_data):,} to train on, {len(plan.val_data):,} to validate on, "
+        f"{len(plan.data.classes)} classes"
+    )
+    say(f"network   {plan.spec.name}, input {size} x {size}, {plan.steps:,} steps of {plan.recipe.batch_size}")
+    say(
+        f"settings  {settings.device}, {settings.precision}, {'compiled' if settings.compile else 'eager'}, "
+        f"{settings.threads} threads, {'tuned' if settings.tuned_allocator else 'default'} allocator"
+    )
+
+
+def _print_run(run: Any) -> None:
+    print(f"model     {run.model}")
+    if run.val is not None:
+        print(
+            f"val       top-1 {100 * run.val['top1']:.2f} % of {run.val['images']} pictures, loss {run.val['loss']:.4f}"
+        )
+    print(f"time      {run.seconds:.1f} s of training, {run.images_per_second:,.0f} images/s")
+    print(f"report    {run.path / 'report.html'}")

@@ -1,0 +1,145 @@
+"""`train` and `resume` as one call each: open the data, split it, train, write the report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..data.dataset import Dataset
+from ..data.loaders import epoch_length
+from ..data.sources import Subset, open_data
+from ..data.splits import choose_splits
+from ..runtime import device
+from ..runtime.settings import Precision, Settings
+from ..spec.catalogue import get_spec
+from ..spec.codec import set_fields, to_json
+from ..spec.errors import UserError
+from ..spec.net import Spec, spec_to_json
+from ..spec.preprocess import Preprocess, default_preprocess
+from ..spec.recipe import Recipe
+from ..spec.recipes import get_recipe
+from ..train.fit import Run, Watch, fit
+from ..train.fit import resume as resume_run
+from ..train.setup import planned_macs, refuse_existing
+from .run_report import write_report
+
+
+class Plan:
+    """What a training command resolves to before anything is trained."""
+
+    def __init__(
+        self,
+        data: str,
+        *,
+        model: str,
+        recipe: str,
+        changes: Mapping[str, str] | None = None,
+        image_size: int | None = None,
+        val_fraction: float = 0.1,
+        split_seed: int = 0,
+        precision: Precision | None = None,
+        tuned_allocator: bool = False,
+    ) -> None:
+        """`changes` are `--set` assignments: recipe fields as they are, `spec.`, `settings.`, `preprocess.` by prefix."""
+        parts = _by_target(changes or {})
+        self.recipe: Recipe = set_fields(get_recipe(recipe), parts["recipe"])
+        if image_size is not None:
+            self.recipe = replace(self.recipe, image_size=image_size)
+        base = get_spec(model)
+        self.data: Dataset = open_data(data)
+        self.spec: Spec = set_fields(get_spec(base, num_classes=len(self.data.classes)), parts["spec"])
+        splits = choose_splits(self.data, val_fraction=val_fraction, split_seed=split_seed)
+        self.train_data = Subset(self.data, splits["train"])
+        self.val_data = Subset(self.data, splits["val"])
+        self.split_seed = split_seed
+        size = self.recipe.image_size or self.spec.image_size
+        self.preprocess: Preprocess = set_fields(default_preprocess(size), parts["preprocess"])
+        self.steps = self.recipe.total_steps(epoch_length(self.train_data, self.recipe))
+        macs = planned_macs(self.spec, self.recipe, epoch_length(self.train_data, self.recipe), size)
+        decided = device.decide(training_macs=macs, precision=precision, tuned_allocator=tuned_allocator)
+        self.settings: Settings = set_fields(decided, parts["settings"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that was resolved, as `--dry-run` prints it."""
+        return {
+            "data": {
+                "path": self.data.path,
+                "fingerprint": self.data.fingerprint(),
+                "classes": list(self.data.classes),
+                "train": len(self.train_data),
+                "val": len(self.val_data),
+            },
+            "spec": spec_to_json(self.spec),
+            "recipe": to_json(self.recipe),
+            "preprocess": to_json(self.preprocess),
+            "settings": to_json(self.settings),
+            "steps": self.steps,
+        }
+
+
+def train(
+    plan: Plan,
+    *,
+    out: str | os.PathLike[str],
+    seed: int = 0,
+    weights: str | None = None,
+    overwrite: bool = False,
+    watch: Watch | None = None,
+) -> Run:
+    """Train what `plan` resolved into the run folder `out`, and write its report."""
+    run = fit(
+        plan.spec,
+        plan.train_data,
+        plan.val_data,
+        plan.recipe,
+        out=out,
+        seed=seed,
+        weights=weights,
+        settings=plan.settings,
+        preprocess=plan.preprocess,
+        split_seed=plan.split_seed,
+        overwrite=overwrite,
+        watch=watch,
+    )
+    write_report(run.path)
+    return run
+
+
+def resume(
+    run: str | os.PathLike[str], *, allow_different_numerics: bool = False, watch: Watch | None = None
+) -> tuple[Run, bool]:
+    """Continue a run, or finish its report; also tells whether there was nothing left to do."""
+    folder = Path(run)
+    sealed = (folder / "model.safetensors").exists()
+    done = resume_run(folder, allow_different_numerics=allow_different_numerics, watch=watch)
+    reported = (folder / "report.html").exists()
+    if not reported:
+        write_report(folder)
+    return done, sealed and reported
+
+
+def check_out(out: str | os.PathLike[str], overwrite: bool) -> None:
+    """Refuse a folder in use before any time is spent on data."""
+    refuse_existing(Path(out), overwrite)
+
+
+def _by_target(changes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    targets: dict[str, dict[str, str]] = {"recipe": {}, "spec": {}, "settings": {}, "preprocess": {}}
+    for path, text in changes.items():
+        target, dot, rest = path.partition(".")
+        if dot and target in targets:
+            targets[target][rest] = text
+        else:
+            targets["recipe"][path] = text
+    return targets
+
+
+def parse_assignments(texts: list[str]) -> dict[str, str]:
+    """`["lr=0.1"]` -> {"lr": "0.1"}; a text without `=` is an error."""
+    for text in texts:
+        if "=" not in text:
+            raise UserError(f"--set {text}: expected field=value, e.g. --set lr=0.05")
+    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
