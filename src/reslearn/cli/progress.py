@@ -1,4 +1,4 @@
-"""The live line of a training run: loss, error, images/s, time left. A bar on a terminal, a line now and then elsewhere."""
+"""The live line of a training run: loss, error, images/s, time left; a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 

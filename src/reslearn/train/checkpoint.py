@@ -81,7 +81,7 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torc
     """Fill the optimiser's slots, each in the memory format of its parameter."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for name, tensor in tensors.items():
-        kind, index, slot = (name.split(".", 2) + ["", ""])[:3]
+        kind, index, slot = [*name.split(".", 2), "", ""][:3]
         if kind == "optimiser":
             parameter = parameters[int(index)]
             like = torch.empty_like(parameter) if tensor.shape == parameter.shape else torch.empty_like(tensor)

@@ -151,18 +151,8 @@ def _account(work: Work, journal: Journal, lr: float, images: int, loss: float, 
     journal.write(kind="step", step=progress.step, loss=loss, lr=lr)
     progress.step += 1
     error = 100 * progress.epoch_wrong / progress.epoch_images
-    work.watch(
-        Tick(
-            progress.step,
-            work.total,
-            work.epochs(progress.step),
-            loss,
-            error,
-            lr,
-            progress.images_per_second,
-            work.val_error,
-        )
-    )
+    epoch, rate = work.epochs(progress.step), progress.images_per_second
+    work.watch(Tick(progress.step, work.total, epoch, loss, error, lr, rate, work.val_error))
     return now
 
 
