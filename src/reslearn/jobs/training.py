@@ -43,7 +43,7 @@ class Plan:
         precision: Precision | None = None,
         tuned_allocator: bool = False,
     ) -> None:
-        """`changes` are `--set` assignments: recipe fields bare, `spec.`, `settings.` and `preprocess.` ones so named."""
+        """`changes` are `--set` assignments: recipe fields bare, `spec.`, `settings.`, `preprocess.` ones so named."""
         parts = _by_target(changes or {})
         self.recipe: Recipe = set_fields(get_recipe(recipe), parts["recipe"])
         if image_size is not None:

@@ -52,29 +52,24 @@ def set_fields(value: T, assignments: Mapping[str, str], where: str = "--set") -
     Texts are read as JSON where they parse (numbers, true, null, lists) and as plain strings otherwise.
     """
     for path, text in assignments.items():
-        value = _set_one(value, path.split("."), _parse(text), where, path)
+        valid = field_paths(value)
+        if path not in valid:
+            raise UserError(f"{where}: {unknown('field', path, valid)}")
+        value = _set_one(value, path.split("."), _parse(text), f"{where} {path}")
     return value
 
 
 def _parse(text: str) -> Any:
-    if text.lower() in {"true", "false", "null", "none"} and text.lower() != "none":
-        return json.loads(text.lower())
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
 
 
-def _set_one(value: Any, parts: list[str], new: Any, where: str, path: str) -> Any:
-    names = [f.name for f in dataclasses.fields(value)]
-    if parts[0] not in names:
-        raise UserError(f"{where}: {unknown('field', path, list(field_paths(value)))}")
+def _set_one(value: Any, parts: list[str], new: Any, where: str) -> Any:
     if len(parts) > 1:
-        inner = getattr(value, parts[0])
-        if not dataclasses.is_dataclass(inner):
-            raise UserError(f"{where}: {unknown('field', path, list(field_paths(value)))}")
-        new = to_json(_set_one(inner, parts[1:], new, where, ".".join(parts[1:])))
-    return _validate(type(value), {**to_json(value), parts[0]: new}, f"{where} {path}")
+        new = to_json(_set_one(getattr(value, parts[0]), parts[1:], new, where))
+    return _validate(type(value), {**to_json(value), parts[0]: new}, where)
 
 
 def field_paths(value: Any, prefix: str = "") -> dict[str, Any]:

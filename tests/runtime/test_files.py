@@ -1,0 +1,49 @@
+"""A file is whole or absent, and a lock keeps a second process out."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from reslearn.runtime import files
+from reslearn.spec.errors import UserError
+
+
+def test_a_failed_write_leaves_the_old_contents(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"old": 1})
+    with pytest.raises(OSError, match="full"), files.atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "full")
+    assert files.read_json(path) == {"old": 1}
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_write_killed_before_its_rename_leaves_the_old_contents(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"old": 1})
+    code = (
+        "import os, signal, sys; from reslearn.runtime import files\n"
+        f"with files.atomic_path({str(path)!r}) as t: t.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert files.read_json(path) == {"old": 1}
+
+
+def test_damaged_json_is_one_line(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_a_second_process_does_not_get_the_lock(tmp_path):
+    lock = tmp_path / "lock"
+    code = f"from reslearn.runtime.files import exclusive_lock\nwith exclusive_lock({str(lock)!r}): pass"
+    with files.exclusive_lock(lock):
+        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "another process is training this run" in second.stderr
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
