@@ -1,1 +1,1 @@
-"""Networks: layers, shortcuts, blocks, stages, initialisation, building, foreign weights."""
+"""Networks built from specs: layers, shortcuts, the one residual block, stem-stages-head, weights from elsewhere."""

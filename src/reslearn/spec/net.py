@@ -7,11 +7,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from . import codec
 from .errors import UserError, check_choice
+from .rules import validate
+from .vgg import VggSpec as VggSpec
 
 Stem = Literal["imagenet", "cifar", "deep"]
 Shortcut = Literal["A", "B", "C", "none"]
@@ -19,51 +22,32 @@ ShortcutKind = Literal["identity", "pad", "projection", "none"]
 
 
 @dataclass(frozen=True)
-class BlockSpec:
-    """One residual block, fully resolved: y = shortcut(x) + transform(x)."""
-
-    stage: int  # 0-based; printed as conv2_x, conv3_x, ... for an ImageNet stem
-    index: int  # 0-based within its stage
-    kind: Literal["basic", "bottleneck"]
-    in_channels: int
-    out_channels: int
-    bottleneck_channels: int | None  # width of the 3x3 convolution; None in a basic block
-    stride: int
-    dilation: int
-    groups: int
-    shortcut: ShortcutKind
-    shared_preactivation: bool  # pre-activation nets: the shortcut branches off after the first BN-ReLU
-    own_preactivation: bool  # False in the very first pre-activation unit: the stem's BN-ReLU serves it
-    drop_path: float  # probability of dropping the transform while training
-
-
-@dataclass(frozen=True)
 class NetSpec:
     """A network of the residual family. Sources: arXiv 1512.03385 (P1), 1603.05027 (P2), 1611.05431 (P3),
-    1709.01507 (P4), 1605.07146 (P5). Defaults are P1's."""
+    1709.01507 (P4), 1605.07146 (P5). Defaults are P1's, with the stride on the 3x3."""
 
     name: str
-    stem: Stem  # imagenet: 7x7/2 + max-pool; cifar: one 3x3; deep: three 3x3 + max-pool
+    stem: Stem  # imagenet: 7x7/2 + max-pool; deep: three 3x3 + max-pool; cifar: one 3x3
     stem_channels: int
-    block: Literal["basic", "bottleneck"]
+    block: Literal["basic", "bottleneck"]  # two 3x3, or 1x1-3x3-1x1
     stage_blocks: tuple[int, ...]  # blocks in each stage
     stage_channels: tuple[int, ...]  # output channels of each stage
-    groups: int = 1  # cardinality (P3)
-    group_width: int | None = None  # channels per group in the first stage's 3x3, doubled stage by stage (bottleneck)
-    activation: Literal["post", "pre"] = "post"  # pre: BN-ReLU-conv (P2)
-    first_norm: Literal["before_pool", "after_pool"] = "before_pool"  # pre-activation: where the stem's BN-ReLU sits
+    groups: int = 1  # of the 3x3 convolutions: cardinality (P3)
+    group_width: int | None = None  # bottleneck: channels per group of the first stage's 3x3, doubling stage by stage
+    activation: Literal["post", "pre"] = "post"  # pre: BN-ReLU-conv, and one BN-ReLU before the head (P2)
+    first_norm: Literal["before_pool", "after_pool"] = "before_pool"  # pre: first BN in the stem, or in the first unit
     shortcut: Shortcut = "B"  # P1 3.3: A pads with zeros, B projects where shapes change, C projects always
     pad_channels: Literal["both", "end"] = "both"  # option A: where the zero channels go
     projection_norm: bool = True  # BN after a projection; pre-activation nets have none
-    stride_on: Literal["1x1", "3x3"] = "3x3"  # which convolution of a bottleneck carries the stride
+    stride_on: Literal["1x1", "3x3"] = "3x3"  # which convolution of a bottleneck carries the stride; P1's is the 1x1
     se_reduction: int | None = None  # P4's r; None means no gate
-    se_bias: bool = True
-    se_min_channels: int = 1  # timm rounds the gate's hidden width up to 8
+    se_bias: bool = True  # of the gate's two FC layers
+    se_min_channels: int = 1  # least hidden width of the gate; timm's is 8
     dropout: float = 0.0  # between the two convolutions of a basic block (P5)
-    drop_path: float = 0.0  # stochastic depth: probability at the last block, rising linearly from 0
+    drop_path: float = 0.0  # stochastic depth (1603.09382): block l of L drops out with l / L times this
     zero_init_last_gamma: bool = False  # 1706.02677; not in P1-P5
     init: Literal["fan_in", "fan_out"] = "fan_out"  # 1502.01852, eq. 10 or 14
-    output_stride: int = 32  # 16 or 8: the last stages dilate instead of striding (ImageNet stems)
+    output_stride: Literal[8, 16, 32] = 32  # 16 or 8: the last stages dilate instead of striding
     in_channels: int = 3
     num_classes: int = 1000
     published_depth: int | None = None  # where a paper counts otherwise (wide nets)
@@ -83,46 +67,150 @@ class NetSpec:
         if self.published_depth is not None:
             return self.published_depth
         per_block = 2 if self.block == "basic" else 3
-        return (3 if self.stem == "deep" else 1) + per_block * sum(self.stage_blocks) + 1
+        return len(self.stem_convs()) + per_block * sum(self.stage_blocks) + 1
+
+    @property
+    def stage_strides(self) -> tuple[int, ...]:
+        """Input pixels per pixel of each stage's output."""
+        total, strides = self.stem_stride, dict.fromkeys(range(len(self.stage_blocks)), 1)
+        for block in self.blocks():
+            total *= block.stride
+            strides[block.stage] = total
+        return tuple(strides.values())
+
+    @property
+    def stem_stride(self) -> int:
+        """Input pixels per pixel of the stem's output, its max-pool included."""
+        return 1 if self.stem == "cifar" else 4
+
+    @property
+    def stem_norms(self) -> tuple[int | None, ...]:
+        """Channels of the BN after each stem convolution; None where the first pre-activation unit has it instead."""
+        norms = [conv.out_channels for conv in self.stem_convs()]
+        moved = self.activation == "pre" and self.first_norm == "after_pool"
+        return (*norms[:-1], None if moved else norms[-1])
+
+    def stem_convs(self) -> tuple[ConvSpec, ...]:
+        """The stem's convolutions in order; BN-ReLU follows each, and in ImageNet stems a 3x3/2 max-pool ends it."""
+        channels, half = self.stem_channels, self.stem_channels // 2
+        if self.stem == "cifar":
+            return (ConvSpec(self.in_channels, channels, 3),)
+        if self.stem == "imagenet":
+            return (ConvSpec(self.in_channels, channels, 7, stride=2),)
+        return ConvSpec(self.in_channels, half, 3, stride=2), ConvSpec(half, half, 3), ConvSpec(half, channels, 3)
 
     def blocks(self) -> list[BlockSpec]:
         """Every block of the net in order, resolved: the one truth that building and costing share."""
         return list(expand(self))
 
 
+@dataclass(frozen=True)
+class ConvSpec:
+    """A square convolution without bias, padded so that stride 1 keeps the size."""
+
+    in_channels: int
+    out_channels: int
+    kernel: int
+    stride: int = 1
+    groups: int = 1
+    dilation: int = 1
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """One residual block, fully resolved: y = shortcut(x) + transform(x)."""
+
+    stage: int  # 0-based; conv2_x, conv3_x, ... in the papers
+    index: int  # 0-based within its stage
+    in_channels: int
+    out_channels: int
+    stride: int
+    convs: tuple[ConvSpec, ...]  # the transform's two or three convolutions
+    norms: tuple[int | None, ...]  # channels of the BN after (pre-activation: before) each of them; None: no BN there
+    activation: Literal["post", "pre"]
+    shortcut: ShortcutKind
+    shared_preactivation: bool  # the shortcut branches off after the first BN-ReLU, not before it
+    projection_norm: bool
+    pad_channels: Literal["both", "end"]
+    gate_channels: int | None  # hidden width of the squeeze-and-excitation gate; None means no gate
+    gate_bias: bool
+    dropout: float
+    drop_path: float  # probability of dropping the transform while training
+
+    @property
+    def name(self) -> str:
+        """Where the block stands in the network and in its state dict, e.g. `stages.2.5`."""
+        return f"stages.{self.stage}.{self.index}"
+
+    @property
+    def projection(self) -> ConvSpec:
+        """The 1x1 convolution of a projection shortcut."""
+        return ConvSpec(self.in_channels, self.out_channels, 1, stride=self.stride)
+
+
 def expand(spec: NetSpec) -> Iterator[BlockSpec]:
-    """Yield the blocks of `spec`; strides beyond `output_stride` turn into dilation."""
-    in_channels, total_stride, dilation = spec.stem_channels, 1 if spec.stem == "cifar" else 4, 1
-    number, count = 0, sum(spec.stage_blocks)
-    for stage, (blocks, out_channels) in enumerate(zip(spec.stage_blocks, spec.stage_channels, strict=True)):
-        width = None if spec.block == "basic" else spec.groups * (spec.group_width or 0) * 2**stage
-        for index in range(blocks):
+    """Yield the blocks of `spec`. A later stage halves the map, or dilates once `output_stride` is reached."""
+    channels, total_stride, dilation, number = spec.stem_channels, spec.stem_stride, 1, 0
+    for stage, count in enumerate(spec.stage_blocks):
+        for index in range(count):
             stride = 2 if stage > 0 and index == 0 else 1
-            here = dilation
-            if stride == 2 and spec.stem != "cifar" and total_stride >= spec.output_stride:
-                dilation, stride = dilation * 2, 1
-            total_stride *= stride
-            changes = stride != 1 or in_channels != out_channels
-            first = number == 0 and spec.first_norm == "before_pool"
-            yield BlockSpec(
-                stage=stage,
-                index=index,
-                kind=spec.block,
-                in_channels=in_channels,
-                out_channels=out_channels,
-                bottleneck_channels=width,
-                stride=stride,
-                dilation=here if index == 0 else dilation,
-                groups=spec.groups,
-                shortcut=_shortcut_kind(spec.shortcut, changes),
-                shared_preactivation=spec.activation == "pre" and (changes or index == 0),
-                own_preactivation=spec.activation == "pre" and not first,
-                drop_path=spec.drop_path * number / max(count - 1, 1),
-            )
-            in_channels, number = out_channels, number + 1
+            dilates = stride == 2 and total_stride >= spec.output_stride
+            stride = 1 if dilates else stride
+            number += 1
+            yield _block(spec, stage, index, number, channels, stride, dilation)
+            channels, total_stride = spec.stage_channels[stage], total_stride * stride
+            dilation *= 2 if dilates else 1  # the block in the stride's place still reads an undilated map
 
 
-def _shortcut_kind(option: Shortcut, changes: bool) -> ShortcutKind:
+def _block(
+    spec: NetSpec, stage: int, index: int, number: int, in_channels: int, stride: int, dilation: int
+) -> BlockSpec:
+    out_channels = spec.stage_channels[stage]
+    changes = stride != 1 or in_channels != out_channels
+    convs = _convs(spec, stage, in_channels, stride, dilation)
+    if spec.activation == "post":
+        norms: tuple[int | None, ...] = tuple(conv.out_channels for conv in convs)
+    else:  # P2: BN-ReLU comes before each convolution; the stem's own serves the very first unit
+        in_stem = number == 1 and spec.first_norm == "before_pool"
+        norms = (None if in_stem else in_channels, *(conv.in_channels for conv in convs[1:]))
+    shortcut = _shortcut(spec.shortcut, changes)
+    return BlockSpec(
+        stage=stage,
+        index=index,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        stride=stride,
+        convs=convs,
+        norms=norms,
+        activation=spec.activation,
+        shortcut=shortcut,
+        shared_preactivation=spec.activation == "pre" and shortcut in ("pad", "projection"),
+        projection_norm=spec.projection_norm,
+        pad_channels=spec.pad_channels,
+        gate_channels=spec.se_reduction and max(out_channels // spec.se_reduction, spec.se_min_channels),
+        gate_bias=spec.se_bias,
+        dropout=spec.dropout,
+        drop_path=spec.drop_path * number / sum(spec.stage_blocks),
+    )
+
+
+def _convs(spec: NetSpec, stage: int, in_channels: int, stride: int, dilation: int) -> tuple[ConvSpec, ...]:
+    out_channels, groups = spec.stage_channels[stage], spec.groups
+    if spec.block == "basic":
+        return (
+            ConvSpec(in_channels, out_channels, 3, stride, groups, dilation),
+            ConvSpec(out_channels, out_channels, 3, 1, groups, dilation),
+        )
+    width = groups * (spec.group_width or 0) * 2**stage
+    first, second = (stride, 1) if spec.stride_on == "1x1" else (1, stride)
+    return (
+        ConvSpec(in_channels, width, 1, first),
+        ConvSpec(width, width, 3, second, groups, dilation),
+        ConvSpec(width, out_channels, 1),
+    )
+
+
+def _shortcut(option: Shortcut, changes: bool) -> ShortcutKind:
     if option == "none":
         return "none"
     if option == "C" or (option == "B" and changes):
@@ -130,42 +218,20 @@ def _shortcut_kind(option: Shortcut, changes: bool) -> ShortcutKind:
     return "pad" if changes else "identity"
 
 
-def validate(spec: NetSpec) -> None:
-    """Raise `UserError` naming the field and its valid values when no such network can exist."""
-    check_choice("stem", spec.stem, ("imagenet", "cifar", "deep"))
-    check_choice("block", spec.block, ("basic", "bottleneck"))
-    check_choice("activation", spec.activation, ("post", "pre"))
-    check_choice("shortcut", spec.shortcut, ("A", "B", "C", "none"))
-    check_choice("pad_channels", spec.pad_channels, ("both", "end"))
-    check_choice("stride_on", spec.stride_on, ("1x1", "3x3"))
-    check_choice("init", spec.init, ("fan_in", "fan_out"))
-    check_choice("output_stride", spec.output_stride, (8, 16, 32))
-    for field in ("in_channels", "num_classes", "stem_channels", "groups"):
-        if getattr(spec, field) < 1:
-            raise UserError(f"{field} is {getattr(spec, field)}; it must be at least 1")
-    if len(spec.stage_blocks) != len(spec.stage_channels) or not spec.stage_blocks:
-        raise UserError("stage_blocks and stage_channels must have one entry per stage")
-    if spec.block == "bottleneck" and not spec.group_width:
-        raise UserError("group_width must be at least 1 for a bottleneck block")
-
-
-@dataclass(frozen=True)
-class VggSpec:
-    """A VGG baseline (arXiv 1409.1556, Table 1). `stage_channels` repeats per convolution; a pool ends each stage."""
-
-    name: str
-    stage_convs: tuple[int, ...]
-    stage_channels: tuple[int, ...] = (64, 128, 256, 512, 512)
-    batch_norm: bool = False
-    head: Literal["imagenet", "cifar"] = "imagenet"  # two hidden FC layers of 4096, or one FC alone
-    dropout: float = 0.5
-    in_channels: int = 3
-    num_classes: int = 1000
-
-    @property
-    def image_size(self) -> int:
-        """Side of the picture this net is meant for."""
-        return 32 if self.head == "cifar" else 224
-
-
 Spec = NetSpec | VggSpec
+
+
+def spec_to_json(spec: Spec) -> dict[str, Any]:
+    """A spec as a JSON object; `kind` says which of the two it is."""
+    return {"kind": "vgg" if isinstance(spec, VggSpec) else "residual", **codec.to_json(spec)}
+
+
+def spec_from_json(data: Any, where: str) -> Spec:
+    """The spec that `spec_to_json` wrote. `where` names the file in the error."""
+    if not isinstance(data, Mapping) or "kind" not in data:
+        raise UserError(f"{where}: a network spec is an object with kind 'residual' or 'vgg'")
+    fields = {key: value for key, value in data.items() if key != "kind"}
+    check_choice(f"{where}: kind", data["kind"], ("residual", "vgg"))
+    if data["kind"] == "vgg":
+        return codec.from_json(VggSpec, fields, where)
+    return codec.from_json(NetSpec, fields, where)

@@ -1,0 +1,68 @@
+"""The one residual block: y = shortcut(x) + transform(x).
+
+Plain, ResNet, pre-activation, ResNeXt, SE and wide nets differ in the values of its `BlockSpec`, never in its class.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..spec.net import BlockSpec
+from .layers import DropPath, SqueezeExcitation, conv, norm
+from .shortcut import build_shortcut
+
+
+class ResidualBlock(nn.Module):
+    """(B, in, H, W) -> (B, out, H / stride, W / stride).
+
+    post-activation (P1):  y = relu(shortcut(x) + BN-conv-relu-BN-conv(x))
+    pre-activation (P2):   y = shortcut(x) + conv-relu-BN-conv-relu-BN(x), where a shortcut that pads or projects
+                           reads what the first BN-ReLU gives.
+    A bottleneck has a third convolution. The gate (P4) rescales the transform before the addition.
+    """
+
+    def __init__(self, spec: BlockSpec):
+        super().__init__()
+        self.spec = spec
+        convs = [conv(c) for c in spec.convs]
+        norms = [nn.Identity() if channels is None else norm(channels) for channels in spec.norms]
+        self.conv1, self.norm1 = convs[0], norms[0]
+        self.conv2, self.norm2 = convs[1], norms[1]
+        self.bottleneck = len(convs) == 3
+        if self.bottleneck:
+            self.conv3, self.norm3 = convs[2], norms[2]
+        self.dropout = nn.Dropout(spec.dropout) if spec.dropout else nn.Identity()
+        self.gate = SqueezeExcitation(spec) if spec.gate_channels else nn.Identity()
+        self.drop_path = DropPath(spec.drop_path) if spec.drop_path else nn.Identity()
+        self.shortcut = build_shortcut(spec)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.spec.activation == "post":
+            return F.relu(self.add(x, self.post_transform(x)))
+        active = x if self.spec.norms[0] is None else F.relu(self.norm1(x))
+        return self.add(active if self.spec.shared_preactivation else x, self.pre_transform(active))
+
+    def post_transform(self, x: Tensor) -> Tensor:
+        """BN after each convolution; the last ReLU waits until after the addition."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(self.dropout(y)))
+        return cast(Tensor, self.norm3(self.conv3(F.relu(y))) if self.bottleneck else y)
+
+    def pre_transform(self, active: Tensor) -> Tensor:
+        """BN-ReLU before each convolution; `active` has had the first."""
+        y = F.relu(self.norm2(self.conv1(active)))
+        y = self.conv2(self.dropout(y))
+        return cast(Tensor, self.conv3(F.relu(self.norm3(y))) if self.bottleneck else y)
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        """shortcut(x) + y; in a plain net y alone."""
+        y = self.drop_path(self.gate(y))
+        return y if self.shortcut is None else self.shortcut(x) + y
+
+    def zero_last_gamma(self) -> None:
+        """Start as the shortcut alone (1706.02677)."""
+        last = self.norm3 if self.bottleneck else self.norm2
+        nn.init.zeros_(cast(nn.BatchNorm2d, last).weight)

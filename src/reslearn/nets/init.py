@@ -1,0 +1,41 @@
+"""Initial weights, drawn in module order from torch's generator: He's normal distribution for convolutions."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+
+def init_resnet(net: nn.Module, mode: str) -> None:
+    """Convolutions by `mode` (`fan_in`: 1502.01852 eq. 10, `fan_out`: eq. 14); FC layers uniform in +-1 / sqrt(in)
+    with zero bias, as the authors' Torch code has it (P1 does not say); gamma 1 and beta 0."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            he_normal(module, mode)
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            nn.init.uniform_(module.weight, -bound, bound)
+            zero_bias(module)
+
+
+def init_vgg(net: nn.Module) -> None:
+    """Convolutions by fan-out, FC layers normal with std 0.01, zero biases: the form that trains from scratch."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            he_normal(module, "fan_out")
+            zero_bias(module)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01)
+            zero_bias(module)
+
+
+def he_normal(conv: nn.Conv2d, mode: str) -> None:
+    """Zero mean, std sqrt(2 / n) with n = k^2 * in (`fan_in`, per group) or k^2 * out (`fan_out`, over all groups)."""
+    nn.init.kaiming_normal_(conv.weight, mode=mode, nonlinearity="relu")  # type: ignore[arg-type]
+
+
+def zero_bias(layer: nn.Conv2d | nn.Linear) -> None:
+    """Set the bias to zero where there is one."""
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -1,0 +1,61 @@
+"""The few layers every network here is made of. All maps are (B, C, H, W), all vectors (B, C)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..spec.net import BlockSpec, ConvSpec
+
+
+def conv(spec: ConvSpec) -> nn.Conv2d:
+    """(B, in, H, W) -> (B, out, H / stride, W / stride), rounded up. No bias: BN follows or has gone before."""
+    return nn.Conv2d(
+        spec.in_channels,
+        spec.out_channels,
+        spec.kernel,
+        stride=spec.stride,
+        padding=spec.dilation * (spec.kernel // 2),
+        dilation=spec.dilation,
+        groups=spec.groups,
+        bias=False,
+    )
+
+
+def norm(channels: int) -> nn.BatchNorm2d:
+    """Batch normalisation (1502.03167) with a trained scale gamma and shift beta per channel."""
+    return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
+
+
+def global_pool(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C): the mean over all positions."""
+    return x.mean(dim=(2, 3))
+
+
+class SqueezeExcitation(nn.Module):
+    """P4: rescale each channel by a gate in 0..1 computed from all channels' means. (B, C, H, W) -> the same."""
+
+    def __init__(self, block: BlockSpec):
+        super().__init__()
+        hidden = block.gate_channels or 1
+        self.fc1 = nn.Linear(block.out_channels, hidden, bias=block.gate_bias)
+        self.fc2 = nn.Linear(hidden, block.out_channels, bias=block.gate_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = torch.sigmoid(self.fc2(F.relu(self.fc1(global_pool(x)))))
+        return x * gate[:, :, None, None]
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (1603.09382): while training, drop whole samples with probability `p`, scale the others up."""
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        keep = 1 - self.p
+        return x * (x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep) / keep)

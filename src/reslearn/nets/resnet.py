@@ -1,0 +1,100 @@
+"""A network of the residual family, read top-down: stem, stages of residual blocks, head."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..spec.net import NetSpec
+from .blocks import ResidualBlock
+from .init import init_resnet
+from .layers import conv, global_pool, norm
+
+
+class ResNet(nn.Module):
+    """Any `NetSpec`. forward: (B, in_channels, H, W) float -> logits (B, num_classes).
+
+    State dict: stem.conv, stem.norm (after stem.lead in a deep stem); stages.S.I.conv1, .norm1, ...,
+    .gate.fc1, .shortcut.conv, .shortcut.norm; norm (pre-activation nets alone); head.fc.
+    """
+
+    def __init__(self, spec: NetSpec):
+        super().__init__()
+        self.spec = spec
+        self.stem = Stem(spec)
+        blocks = [[ResidualBlock(b) for b in spec.blocks() if b.stage == s] for s in range(len(spec.stage_blocks))]
+        self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in blocks))
+        self.norm = norm(spec.stage_channels[-1]) if spec.activation == "pre" else None
+        self.head = Head(spec.stage_channels[-1], spec.num_classes)
+        init_resnet(self, spec.init)
+        for block in self.blocks() if spec.zero_init_last_gamma else []:
+            block.zero_last_gamma()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.last_norm(self.stages(self.stem(x))))  # type: ignore[no-any-return]
+
+    def blocks(self) -> list[ResidualBlock]:
+        """Every block in order."""
+        return [cast(ResidualBlock, block) for stage in self.stages for block in cast(nn.Sequential, stage)]
+
+    def last_norm(self, x: Tensor) -> Tensor:
+        """The BN-ReLU that closes a pre-activation net; a post-activation net needs none."""
+        return x if self.norm is None else F.relu(self.norm(x))
+
+    def stage_maps(self, x: Tensor) -> list[Tensor]:
+        """The map that each stage ends with; the last one as the head would read it."""
+        maps, x = [], self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        maps[-1] = self.last_norm(maps[-1])
+        return maps
+
+    def features(self, x: Tensor) -> dict[str, Tensor]:
+        """Named intermediates of one forward pass: `stem`, `stages.S.I` for every block, `norm` (pre-activation nets),
+        `pool` (B, C) and `logits`. A stage's output is its last block's."""
+        out = {"stem": self.stem(x)}
+        x = out["stem"]
+        for s, stage in enumerate(self.stages):
+            for i, block in enumerate(cast(nn.Sequential, stage)):
+                x = out[f"stages.{s}.{i}"] = block(x)
+        if self.norm is not None:
+            x = out["norm"] = self.last_norm(x)
+        out["pool"] = global_pool(x)
+        out["logits"] = self.head(x)
+        return out
+
+
+class Stem(nn.Module):
+    """From pixels to the first stage: stride 4 in all, or 1 with a CIFAR stem."""
+
+    def __init__(self, spec: NetSpec):
+        super().__init__()
+        *early, last = spec.stem_convs()
+        self.lead = nn.Sequential()  # the first two convolutions of a deep stem
+        for number, early_conv in enumerate(early, 1):
+            self.lead.add_module(f"conv{number}", conv(early_conv))
+            self.lead.add_module(f"norm{number}", norm(early_conv.out_channels))
+            self.lead.add_module(f"relu{number}", nn.ReLU())
+        self.conv = conv(last)
+        self.norm = norm(last.out_channels) if spec.stem_norms[-1] else None
+        self.pool = spec.stem_stride == 4
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(self.lead(x))
+        if self.norm is not None:
+            x = F.relu(self.norm(x))
+        return F.max_pool2d(x, kernel_size=3, stride=2, padding=1) if self.pool else x
+
+
+class Head(nn.Module):
+    """Global average pool and one FC layer: (B, C, H, W) -> logits (B, num_classes)."""
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__()
+        self.fc = nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(global_pool(x))  # type: ignore[no-any-return]

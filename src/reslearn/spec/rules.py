@@ -1,0 +1,84 @@
+"""What no residual network can be: each rule names the field and the values that would do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import UserError, check_choice
+
+if TYPE_CHECKING:
+    from .net import NetSpec
+
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "stem": ("imagenet", "cifar", "deep"),
+    "block": ("basic", "bottleneck"),
+    "activation": ("post", "pre"),
+    "first_norm": ("before_pool", "after_pool"),
+    "shortcut": ("A", "B", "C", "none"),
+    "pad_channels": ("both", "end"),
+    "stride_on": ("1x1", "3x3"),
+    "init": ("fan_in", "fan_out"),
+    "output_stride": (8, 16, 32),
+}
+
+
+def validate(spec: NetSpec) -> None:
+    """Raise `UserError` naming the field and its valid values when no such network can exist."""
+    for field, choices in _CHOICES.items():
+        check_choice(field, getattr(spec, field), choices)
+    for field in (
+        "in_channels",
+        "num_classes",
+        "stem_channels",
+        "groups",
+        "group_width",
+        "se_reduction",
+        "se_min_channels",
+    ):
+        value = getattr(spec, field)
+        if value is not None and value < 1:
+            raise UserError(f"{field} is {value}; it must be at least 1")
+    for field in ("dropout", "drop_path"):
+        if not 0 <= getattr(spec, field) < 1:
+            raise UserError(f"{field} is {getattr(spec, field)}; it must be at least 0 and below 1")
+    if len(spec.stage_blocks) != len(spec.stage_channels) or not spec.stage_blocks:
+        raise UserError("stage_blocks and stage_channels must have one entry per stage, and at least one stage")
+    if min(spec.stage_blocks) < 1 or min(spec.stage_channels) < 1:
+        raise UserError("every entry of stage_blocks and stage_channels must be at least 1")
+    _validate_together(spec)
+
+
+def _validate_together(spec: NetSpec) -> None:
+    """What single fields allow and their combination does not."""
+    if (spec.block == "bottleneck") != (spec.group_width is not None):
+        need = "at least 1 for a bottleneck" if spec.block == "bottleneck" else "None for a basic"
+        raise UserError(f"group_width is {spec.group_width}; it must be {need} block")
+    odd = [c for c in (spec.stem_channels, *spec.stage_channels) if c % spec.groups]
+    if spec.block == "basic" and odd:
+        raise UserError(
+            f"groups is {spec.groups}; in a basic block it must divide every width, and {odd[0]} it does not"
+        )
+    if spec.block == "bottleneck" and spec.dropout:
+        raise UserError(f"dropout is {spec.dropout}; it stands between the two convolutions of a basic block: use 0")
+    if spec.stem == "deep" and spec.stem_channels % 2:
+        raise UserError(f"stem_channels is {spec.stem_channels}; a deep stem needs an even number")
+    if spec.stem == "cifar" and spec.output_stride != 32:
+        raise UserError(f"output_stride is {spec.output_stride}; a cifar stem never reaches it: leave it at 32")
+    if spec.activation == "post" and spec.first_norm == "after_pool":
+        raise UserError("first_norm is 'after_pool'; only activation='pre' allows it, use 'before_pool'")
+    if spec.name.startswith("plain") and spec.shortcut != "none":
+        residual = spec.name.replace("plain", "resnet", 1)
+        raise UserError(
+            f"shortcut is {spec.shortcut!r}; the plain net {spec.name} has only 'none', {residual} has A, B, C"
+        )
+    if spec.shortcut == "none" and spec.drop_path:
+        raise UserError(
+            f"drop_path is {spec.drop_path}; without a shortcut nothing would be left of a dropped block: use 0"
+        )
+    shrinking = spec.shortcut == "A" and list(spec.stage_channels) != sorted(spec.stage_channels)
+    if shrinking or (spec.shortcut == "A" and spec.stage_channels[0] < spec.stem_channels):
+        raise UserError("shortcut is 'A'; it pads, so stage_channels may not shrink: use 'B' or 'C'")
+    if spec.zero_init_last_gamma and (spec.activation == "pre" or spec.shortcut == "none"):
+        raise UserError(
+            "zero_init_last_gamma is true; only a post-activation net with shortcuts would still learn: use false"
+        )
