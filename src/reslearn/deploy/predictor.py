@@ -1,0 +1,136 @@
+"""What is in these pictures? Files or arrays through the sealed model's own preprocessing, in fp32 unless told else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..bundle.file import Loaded
+from ..bundle.header import Bundle
+from ..data import preprocess
+from ..data.dataset import Image
+from ..data.decode import EXTENSIONS, decode_file
+from ..measure.evaluate import evaluating
+from ..measure.metrics import softmax
+from ..runtime.settings import Precision
+from ..spec.errors import UserError
+
+UNKNOWN = "unknown"
+Picture = str | os.PathLike[str] | Image
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One class and how probable the model holds it; `index` is None for `unknown`."""
+
+    label: str
+    index: int | None
+    probability: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A picture's most probable classes, best first.
+
+    Where the sealed file has a threshold and the best class does not reach it, the first answer is `unknown` with the
+    best class's probability, and the classes follow.
+    """
+
+    path: str | None  # None for an array
+    predictions: tuple[Answer, ...]
+
+    @property
+    def label(self) -> str:
+        """The answer."""
+        return self.predictions[0].label
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        return {"path": self.path, "predictions": [asdict(answer) for answer in self.predictions]}
+
+
+def predict(
+    loaded: Loaded,
+    images: Picture | Iterable[Picture],
+    top: int = 5,
+    *,
+    precision: Precision = "fp32",
+    batch_size: int = 64,
+    device: str = "cpu",
+) -> list[Prediction]:
+    """The `top` most probable classes of each picture, in order.
+
+    A picture is a file's path or an RGB uint8 array (H, W, 3). Raises `UserError` naming a file that cannot be read
+    whole, and for an array of any other kind: without a declared range, floats cannot be told from 0..255.
+    """
+    if top < 1:
+        raise UserError(f"top is {top}; it must be at least 1")
+    pictures = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
+    answers: list[Prediction] = []
+    for batch in _batched(pictures, batch_size):
+        logits = predict_batch(loaded, [read_picture(picture) for picture in batch], precision=precision, device=device)
+        probabilities = softmax(logits, loaded.bundle.temperature or 1.0)
+        answers += [
+            Prediction(None if isinstance(picture, np.ndarray) else str(picture), answer(row, loaded.bundle, top))
+            for picture, row in zip(batch, probabilities, strict=True)
+        ]
+    return answers
+
+
+def predict_batch(
+    loaded: Loaded, images: Sequence[Image], *, precision: Precision = "fp32", device: str = "cpu"
+) -> NDArray[np.float32]:
+    """(N, classes) logits of RGB uint8 pictures of any shapes."""
+    batch = preprocess.to_batch([preprocess.apply(image, loaded.bundle.preprocess) for image in images]).to(device)
+    with evaluating(loaded.net, precision, device):
+        normalised = preprocess.normalise(batch, loaded.bundle.preprocess, loaded.mean_image)
+        logits: NDArray[np.float32] = loaded.net(normalised.to(memory_format=torch.channels_last)).float().cpu().numpy()
+    return logits
+
+
+def answer(probabilities: NDArray[np.float64], bundle: Bundle, top: int) -> tuple[Answer, ...]:
+    """One picture's probabilities (classes,) as answers."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    names = bundle.classes
+    best = [Answer(names[i] if names else str(i), int(i), float(probabilities[i])) for i in order]
+    if bundle.threshold is not None and best[0].probability < bundle.threshold:
+        best.insert(0, Answer(UNKNOWN, None, best[0].probability))
+    return tuple(best)
+
+
+def read_picture(picture: Picture) -> Image:
+    """An RGB uint8 picture from a file's path or an array."""
+    if isinstance(picture, (str, os.PathLike)):
+        return decode_file(str(picture))
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        found = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        raise UserError(f"a picture is a path or an RGB uint8 array (height, width, 3); found {found}")
+    return picture
+
+
+def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Files as they are given; a folder stands for the pictures directly or anywhere inside it, sorted."""
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
+        if not inside:
+            raise UserError(f"{path}: no pictures in this folder")
+        found += inside
+    return found
+
+
+def _batched(pictures: Sequence[Picture], size: int) -> Iterator[list[Picture]]:
+    rest = iter(pictures)
+    while batch := list(islice(rest, size)):
+        yield batch

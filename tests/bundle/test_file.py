@@ -1,0 +1,264 @@
+"""The sealed file: what goes in comes out, and whatever is not whole and ours is one plain line."""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reslearn.bundle import file as bundle_file
+from reslearn.bundle.file import load, read_bundle, read_tensors, reseal, save, verify
+from reslearn.bundle.header import KEY, Bundle, Member
+from reslearn.nets.build import create_model
+from reslearn.spec.errors import UserError
+from reslearn.spec.net import NetSpec
+from reslearn.spec.preprocess import default_preprocess
+
+TINY = NetSpec(
+    name="tiny", stem="cifar", stem_channels=4, block="basic", stage_blocks=(1, 1), stage_channels=(4, 8), num_classes=3
+)
+CLASSES = ("cat", "dog", "eel")
+
+
+def tiny(seed=0, spec=TINY):
+    torch.manual_seed(seed)
+    net = create_model(spec)
+    for module in net.modules():  # running statistics that are not their initial values
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return net.eval()
+
+
+def bundle_of(*specs, prefixes=None, **fields):
+    prefixes = prefixes or ([""] if len(specs) == 1 else [f"{i}." for i in range(len(specs))])
+    members = tuple(Member(spec, prefix) for spec, prefix in zip(specs, prefixes, strict=True))
+    return Bundle(members, default_preprocess(8), **{"classes": CLASSES, **fields})
+
+
+@pytest.fixture
+def sealed(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save(path, [tiny()], bundle_of(TINY, temperature=1.5, threshold=0.4, scores={"val": {"top1": 0.5}}))
+    return path
+
+
+def test_what_is_sealed_comes_back(sealed):
+    x = torch.randn(4, 3, 8, 8)
+    loaded = load(sealed)
+    assert torch.equal(loaded.net(x), tiny()(x))
+    assert not loaded.net.training and loaded.net.spec == TINY
+    assert loaded.bundle.classes == CLASSES and loaded.bundle.temperature == 1.5
+    assert loaded.bundle == verify(sealed) == read_bundle(sealed)
+    assert all(not p.is_meta and p.requires_grad for p in loaded.net.parameters())
+
+
+def test_the_header_is_the_published_one(sealed):
+    """Other programs read this: the key, the format, and the names of the fields."""
+    with safetensors.safe_open(sealed, "pt") as file:
+        header = json.loads(file.metadata()[KEY])
+        names = set(file.keys())
+    assert KEY == "reslearn.bundle" and header["format"] == 1
+    assert header["members"][0].keys() == {"spec", "prefix", "weight"}
+    assert {"combine", "preprocess", "classes", "output", "temperature", "threshold", "recipe", "data", "scores"} <= {
+        *header
+    }
+    assert header["output"] == "logits" and header["combine"] == "logits"
+    assert names == tiny().state_dict().keys()
+
+
+def test_sealing_twice_gives_the_same_bytes(sealed, tmp_path):
+    save(tmp_path / "again", [tiny()], bundle_of(TINY, temperature=1.5, threshold=0.4, scores={"val": {"top1": 0.5}}))
+    assert (tmp_path / "again").read_bytes() == sealed.read_bytes()
+
+
+def test_a_run_folder_is_its_sealed_file(sealed):
+    assert load(sealed.parent).bundle == load(sealed).bundle
+    assert load(sealed.parent).path == sealed
+
+
+@pytest.mark.parametrize("combine", ["logits", "softmax"])
+def test_members_answer_as_one(tmp_path, combine):
+    other = replace(TINY, name="other", stage_channels=(4, 12), activation="pre", projection_norm=False)
+    nets = [tiny(0), tiny(1), tiny(2, other)]
+    bundle = bundle_of(TINY, TINY, other, combine=combine)
+    weights = (1.0, 2.0, 3.0)
+    members = tuple(replace(m, weight=w) for m, w in zip(bundle.members, weights, strict=True))
+    save(tmp_path / "e", nets, replace(bundle, members=members))
+    x = torch.randn(5, 3, 8, 8)
+    answer = load(tmp_path / "e").net(x)
+    each = [net(x) for net in nets]
+    if combine == "logits":
+        expected = (each[0] + 2 * each[1] + 3 * each[2]) / 6
+    else:
+        expected = ((each[0].softmax(1) + 2 * each[1].softmax(1) + 3 * each[2].softmax(1)) / 6).log()
+    torch.testing.assert_close(answer, expected)
+
+
+def test_a_member_of_weight_zero_is_silent(tmp_path):
+    bundle = bundle_of(TINY, TINY, combine="softmax")
+    members = (bundle.members[0], replace(bundle.members[1], weight=0.0))
+    save(tmp_path / "e", [tiny(0), tiny(1)], replace(bundle, members=members))
+    x = torch.randn(5, 3, 8, 8)
+    torch.testing.assert_close(load(tmp_path / "e").net(x).softmax(1), tiny(0)(x).softmax(1))
+
+
+def test_wrappers_are_taken_off(tmp_path):
+    net = tiny().to(memory_format=torch.channels_last)
+    save(tmp_path / "m", [torch.compile(net)], bundle_of(TINY))
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(load(tmp_path / "m").net(x), tiny()(x))
+
+
+def test_a_mean_image_travels_along(tmp_path):
+    image = torch.rand(3, 8, 8)
+    bundle = replace(bundle_of(TINY), preprocess=replace(default_preprocess(8), mean_image="0" * 64))
+    save(tmp_path / "m", [tiny()], bundle, mean_image=image)
+    assert torch.equal(load(tmp_path / "m").mean_image, image)
+    with pytest.raises(UserError, match="mean_image is missing"):
+        save(tmp_path / "n", [tiny()], bundle)
+
+
+def test_resealing_changes_the_header_alone(sealed):
+    before, tensors = read_tensors(sealed)
+    after = reseal(sealed, temperature=2.5)
+    assert after == replace(before, temperature=2.5) == read_bundle(sealed)
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in read_tensors(sealed)[1].items())
+
+
+# -- what is not ours, or not whole ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", [0, 1, 7, 8, 9, 40, 0.2, 0.5, 0.99])
+def test_a_truncated_file_says_so(sealed, keep):
+    content = sealed.read_bytes()
+    sealed.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
+    message = one_line_from(sealed)
+    assert "truncated" in message or "not a sealed file" in message or "empty file" in message
+
+
+@settings(max_examples=30, deadline=None)
+@given(where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_any_changed_byte_of_a_tensor_is_noticed(tmp_path_factory, where, flip):
+    path = tmp_path_factory.mktemp("flip") / "m"
+    save(path, [tiny()], bundle_of(TINY))
+    content = bytearray(path.read_bytes())
+    start = 8 + int.from_bytes(content[:8], "little")
+    content[start + int(where * (len(content) - start))] ^= flip
+    path.write_bytes(content)
+    assert "sha256" in one_line_from(path)
+
+
+@settings(max_examples=80, deadline=None)
+@given(where=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
+def test_no_header_makes_anything_but_one_line(tmp_path_factory, where, byte):
+    """A damaged header is either refused in one line or harmless (a digit of a score, say): never a crash."""
+    path = tmp_path_factory.mktemp("header") / "m"
+    save(path, [tiny()], bundle_of(TINY, scores={"val": {"top1": 0.5}}))
+    content = bytearray(path.read_bytes())
+    content[int(where * (8 + int.from_bytes(content[:8], "little")))] = byte
+    path.write_bytes(content)
+    try:
+        load(path)
+    except UserError as error:
+        assert "\n" not in str(error) and str(path) in str(error)
+
+
+def test_what_is_not_a_sealed_file(tmp_path):
+    torch.save(tiny().state_dict(), tmp_path / "a.pth")
+    assert "reslearn convert" in one_line_from(tmp_path / "a.pth")
+    safetensors.torch.save_file(tiny().state_dict(), tmp_path / "b.safetensors")
+    assert "did not seal" in one_line_from(tmp_path / "b.safetensors")
+    (tmp_path / "c.txt").write_text("a text that is long enough to be read as eight bytes and more")
+    assert "not a sealed file" in one_line_from(tmp_path / "c.txt")
+    assert "no such file" in one_line_from(tmp_path / "nothing")
+    assert "no model.safetensors" in one_line_from(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    assert f"reslearn resume {tmp_path}" in one_line_from(tmp_path)
+    assert "untrained" in one_line_from("resnet20_cifar")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h: {**h, "format": 2}, "upgrade reslearn"),
+        (lambda h: {**h, "format": "x"}, "names no format"),
+        (lambda h: {**h, "colour": 1}, "unknown field 'colour'"),
+        (lambda h: {**h, "members": []}, "members is empty"),
+        (lambda h: {**h, "members": 3}, "expected a list"),
+        (lambda h: {**h, "combine": "median"}, "combine"),
+        (lambda h: {**h, "temperature": 0}, "temperature"),
+        (lambda h: {**h, "classes": ["one"]}, "1 class names for a network with 3"),
+        (lambda h: with_spec(h, stage_blocks=[10**9, 1]), "more blocks than the file has tensors"),
+        (lambda h: with_spec(h, stage_blocks=[2, 1]), "is missing"),
+        (lambda h: with_spec(h, stage_channels=[4, 16]), "has shape"),
+        (lambda h: with_spec(h, stage_channels=[4, 10**30]), "cannot be built"),
+        (lambda h: with_spec(h, variant="gated"), "paper run"),
+        (lambda h: with_spec(h, kind="lenet"), "kind"),
+        (lambda h: {**h, "preprocess": {**h["preprocess"], "std": [0, 0, 0]}}, "std must be positive"),
+    ],
+)
+def test_a_header_that_does_not_fit(sealed, change, message):
+    with safetensors.safe_open(sealed, "pt") as file:
+        header = json.loads(file.metadata()[KEY])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    safetensors.torch.save_file(tensors, sealed, metadata={KEY: json.dumps(change(header))})
+    assert message in one_line_from(sealed)
+
+
+def with_spec(header, **fields):
+    member = header["members"][0]
+    return {**header, "members": [{**member, "spec": {**member["spec"], **fields}}]}
+
+
+def test_an_extra_tensor_belongs_to_no_network(sealed):
+    bundle, tensors = read_tensors(sealed)
+    with pytest.raises(UserError, match="belongs to no network"):
+        bundle_file.write_sealed(sealed, tensors | {"more": torch.zeros(1)}, bundle)
+
+
+def test_nothing_is_built_from_an_altered_file(sealed, monkeypatch):
+    content = bytearray(sealed.read_bytes())
+    content[-1] ^= 1
+    sealed.write_bytes(content)
+    monkeypatch.setattr(bundle_file, "create_model", lambda *a, **k: pytest.fail("built before it was verified"))
+    one_line_from(sealed)
+
+
+def test_a_full_disk_leaves_what_was_there(sealed, monkeypatch):
+    before = sealed.read_bytes()
+
+    def full(path, content):
+        path.open("wb").write(content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        save(sealed, [tiny(1)], bundle_of(TINY))
+    assert caught.value.filename == str(sealed)
+    assert sealed.read_bytes() == before
+    assert [entry.name for entry in sealed.parent.iterdir()] == [sealed.name]
+
+
+def test_networks_and_members_must_agree(tmp_path):
+    with pytest.raises(UserError, match="2 networks for a bundle of 1"):
+        save(tmp_path / "m", [tiny(), tiny()], bundle_of(TINY))
+    with pytest.raises(UserError, match="share a prefix"):
+        bundle_of(TINY, TINY, prefixes=["a.", "a."])
+    with pytest.raises(UserError, match="different numbers of classes"):
+        bundle_of(TINY, replace(TINY, num_classes=4))
+
+
+def one_line_from(path):
+    """The message of the UserError that opening `path` raises, after checking that it is one line naming the path."""
+    with pytest.raises(UserError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert "\n" not in message and str(path) in message
+    return message
