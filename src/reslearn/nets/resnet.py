@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..spec.net import NetSpec
+from ..spec.net import BlockSpec, NetSpec
 from .blocks import ResidualBlock
 from .init import init_resnet
 from .layers import conv, global_pool, norm
@@ -20,17 +21,17 @@ class ResNet(nn.Module):
     .gate.fc1, .shortcut.conv, .shortcut.norm; norm (pre-activation nets alone); head.fc.
     """
 
-    def __init__(self, spec: NetSpec):
+    def __init__(self, spec: NetSpec, *, block: Callable[[BlockSpec], ResidualBlock] = ResidualBlock):
         super().__init__()
         self.spec = spec
         self.stem = Stem(spec)
-        blocks = [[ResidualBlock(b) for b in spec.blocks() if b.stage == s] for s in range(len(spec.stage_blocks))]
+        blocks = [[block(b) for b in spec.blocks() if b.stage == s] for s in range(len(spec.stage_blocks))]
         self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in blocks))
         self.norm = norm(spec.stage_channels[-1]) if spec.activation == "pre" else None
         self.head = Head(spec.stage_channels[-1], spec.num_classes)
         init_resnet(self, spec.init)
-        for block in self.blocks() if spec.zero_init_last_gamma else []:
-            block.zero_last_gamma()
+        for made in self.blocks() if spec.zero_init_last_gamma else []:
+            made.zero_last_gamma()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.last_norm(self.stages(self.stem(x))))  # type: ignore[no-any-return]

@@ -125,7 +125,7 @@ def expand(table: Table) -> Iterator[Claim]:
 
 
 def _claims(table: Table, line: Row, column: Column, cell: str) -> Iterator[Claim]:
-    common = {
+    common: dict[str, Any] = {
         "table": table.name,
         "row": line.label,
         "column": column.name,

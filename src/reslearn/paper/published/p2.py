@@ -6,6 +6,8 @@ Variant names are explained in `paper.variants`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..tables import Column, Table, row
 
 OTHER = "not a residual network"
@@ -24,7 +26,7 @@ TABLE1 = Table(
         row("exclusive gating, b=-7", "9.81", net="resnet110_cifar", variant="exclusive_gate:-7"),
         row("shortcut-only gating, b=0", "12.86", net="resnet110_cifar", variant="shortcut_gate:0"),
         row("shortcut-only gating, b=-6", "6.91", net="resnet110_cifar", variant="shortcut_gate:-6"),
-        row("1x1 conv shortcut", "12.22", net="resnet110_cifar", variant="conv_shortcut"),
+        row("1x1 conv shortcut", "12.22", net="resnet110_cifar", shortcut="C"),
         row("dropout shortcut", "fail", net="resnet110_cifar", variant="dropout_shortcut:0.5"),
     ),
     data="cifar10",
@@ -52,13 +54,13 @@ TABLE2 = Table(
 )
 
 PRE = {"activation": "pre", "projection_norm": False}
-ONE_LAYER = "units of a single 3x3 layer"
+ONE_LAYER: dict[str, Any] = {"variant": "one_layer", "stage_blocks": (36, 36, 36), "published_depth": 110}
 TABLE3 = Table(
     "p2-table3",
     "Test error of the original unit and the pre-activation unit",
     (Column("original"), Column("pre-activation", changes=PRE)),
     (
-        row("CIFAR-10, 110 (1-layer skip)", "9.90 | 8.91", data="cifar10", outside=ONE_LAYER),
+        row("CIFAR-10, 110 (1-layer skip)", "9.90 | 8.91", data="cifar10", net="resnet110_cifar", **ONE_LAYER),
         row("CIFAR-10, 110", "6.61 | 6.37", data="cifar10", net="resnet110_cifar"),
         row("CIFAR-10, 164", "5.93 | 5.46", data="cifar10", net="resnet164_cifar"),
         row("CIFAR-10, 1001", "7.61 | 4.92", data="cifar10", net="resnet1001_cifar"),
@@ -105,9 +107,7 @@ TABLE5 = Table(
         row("ResNet-152 pre-act, scale, 320", "21.1 | 5.5", net="preact_resnet152", protocol="1-crop-320"),
         row("ResNet-200 original, scale, 320", "21.8 | 6.0", net="resnet200", protocol="1-crop-320"),
         row("ResNet-200 pre-act, scale, 320", "20.7 | 5.3", net="preact_resnet200", protocol="1-crop-320"),
-        row(
-            "ResNet-200 pre-act, scale+aspect, 320", "20.1 | 4.8", net="preact_resnet200", protocol="1-crop-320"
-        ),
+        row("ResNet-200 pre-act, scale+aspect, 320", "20.1 | 4.8", net="preact_resnet200", protocol="1-crop-320"),
         row("Inception v3, scale+aspect, 299", "21.2 | 5.6", outside=OTHER),
     ),
     data="imagenet",

@@ -6,12 +6,14 @@ SE-ResNet-50 with a longer schedule, label smoothing and no bias in the gate: co
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..tables import Column, Table, row
 
 OTHER = "not a residual network of the catalogue"
 GATE = "a gate of another form, which the catalogue's SE field does not express"
-V1 = {"stride_on": "1x1"}
-ABLATION = {"net": "se_resnet50", **V1, "se_bias": False}
+V1: dict[str, Any] = {"stride_on": "1x1"}
+ABLATION: dict[str, Any] = {"net": "se_resnet50", **V1, "se_bias": False}
 ERRORS = (Column("top-1"), Column("top-5", "top5_error"))
 
 TABLE2 = Table(
