@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..data.loaders import epoch_length
 from ..data.sources import Subset, open_data
 from ..data.splits import choose_splits
 from ..runtime import device
@@ -57,8 +56,8 @@ class Plan:
         self.split_seed = split_seed
         size = self.recipe.image_size or self.spec.image_size
         self.preprocess: Preprocess = set_fields(default_preprocess(size), parts["preprocess"])
-        self.steps = self.recipe.total_steps(epoch_length(self.train_data, self.recipe))
-        macs = planned_macs(self.spec, self.recipe, epoch_length(self.train_data, self.recipe), size)
+        self.steps = self.recipe.total_steps(len(self.train_data))
+        macs = planned_macs(self.spec, self.recipe, len(self.train_data), size)
         decided = device.decide(training_macs=macs, precision=precision, tuned_allocator=tuned_allocator)
         self.settings: Settings = set_fields(decided, parts["settings"])
 

@@ -169,7 +169,7 @@ def execute(
     with device.threads(record.settings.threads), torch.random.fork_rng(), StopSignals() as signals:
         torch.manual_seed(record.seed)
         net = build(record.spec) if build else create_model(record.spec, weights=record.weights)
-        net.to(record.settings.device, memory_format=device.memory_format(record.settings))
+        net = net.to(record.settings.device).to(memory_format=device.memory_format(record.settings))  # type: ignore[call-overload]
         optimiser = build_optimiser(net, record.recipe)
         progress = checkpoint.load_newest(folder / "checkpoints", net, optimiser)
         has_val = val_data is not None and len(val_data) > 0

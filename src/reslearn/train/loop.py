@@ -101,7 +101,7 @@ def train(work: Work) -> None:
             torch.manual_seed(random.key(work.seed, f"layers/{progress.step}"))  # dropout, stochastic depth
 
             loss, wrong = forward(batch)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             work.optimiser.step()
             work.optimiser.zero_grad(set_to_none=True)
 
@@ -122,15 +122,20 @@ def loss_function(net: nn.Module, recipe: Recipe, settings: Settings) -> Callabl
     """Batch -> (mean loss, number of wrong first guesses); compiled where the settings say so."""
     layout = memory_format(settings)
 
-    def forward(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing, reduction="none")
+
+    def forward(images: Tensor, labels: Tensor, partner: Tensor | None, share: Tensor | None) -> tuple[Tensor, Tensor]:
         with autocast(settings):
             logits = net(images)
         logits = logits.float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        return loss, (logits.argmax(1) != labels).sum()
+        losses = cross_entropy(logits, labels)
+        if partner is not None and share is not None:  # MixUp, CutMix: two labels, weighted
+            losses = share * losses + (1 - share) * cross_entropy(logits, partner)
+        return losses.mean(), (logits.argmax(1) != labels).sum()
 
     run = torch.compile(forward, dynamic=False) if settings.compile else forward
-    return lambda batch: run(batch.images.to(memory_format=layout), batch.labels)
+    return lambda batch: run(batch.images.to(memory_format=layout), batch.labels, batch.partner, batch.share)
 
 
 def _account(work: Work, journal: Journal, lr: float, images: int, loss: float, wrong: int, before: float) -> float:

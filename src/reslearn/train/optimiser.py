@@ -14,7 +14,8 @@ def build_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     The papers' Caffe has the learning rate inside v; the two are identical while the rate is constant and differ for
     a few steps after each drop. Decay reaches every parameter, or convolution and FC kernels alone (`decay`).
     """
-    decayed, spared = [], []
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for parameter in net.parameters():
         (decayed if recipe.decay == "all" or parameter.ndim > 1 else spared).append(parameter)
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": 0.0}]

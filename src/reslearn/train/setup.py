@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ..data.dataset import Dataset
-from ..data.loaders import TrainLoader, train_loader
+from ..data.loaders import TrainLoader, fits, prepare, train_loader
 from ..data.sources import Subset, open_data
 from ..measure import metrics
 from ..measure.evaluate import predict_logits
@@ -23,7 +23,7 @@ from ..runtime.device import bf16_kind
 from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.net import Spec
-from ..spec.recipe import Recipe
+from ..spec.recipe import Augment, Recipe
 from .record import RunRecord
 
 
@@ -119,6 +119,9 @@ def reopen(folder: Path, record: RunRecord) -> tuple[Dataset, Dataset]:
 
 def provisional(record: RunRecord, data: Dataset) -> Callable[[nn.Module], tuple[float, float]]:
     """Validation as it runs during training, in the training precision: net -> (loss, top-1 error in percent)."""
+
+    if fits(data, record.preprocess, Augment(), record.settings.device):
+        data = prepare(data, record.preprocess)  # decoded once, not at every validation
 
     def validate(net: nn.Module) -> tuple[float, float]:
         logits, labels = predict_logits(
