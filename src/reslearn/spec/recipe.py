@@ -15,7 +15,38 @@ class Augment:
     crop: Literal["none", "pad", "random-resized", "scale"] = "none"
     pad: int = 4  # pixels on each side before a `pad` crop
     border: Literal["zero", "reflect"] = "zero"
+    area: tuple[float, float] = (0.08, 1.0)  # random-resized: share of the picture's area
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)  # random-resized: width over height
+    scale: tuple[int, int] = (256, 480)  # scale: the shorter side is drawn from this range, ends included
+    resize: Literal["antialias", "aliased"] = "antialias"  # of training crops; evaluation is always antialiased
     flip: Literal["none", "random", "alternating"] = "none"
+    policy: Literal["none", "rand", "trivial"] = "none"  # RandAugment 1909.13719, TrivialAugment 2103.10158
+    policy_ops: int = 2  # RandAugment: operations per picture
+    policy_magnitude: int = 9  # RandAugment: 0 to 30
+    jitter: float = 0.0  # brightness, contrast and saturation factors in [1 - jitter, 1 + jitter], order drawn
+    pca: float = 0.0  # AlexNet's colour noise: std of the three draws; the papers use 0.1
+    erase: float = 0.0  # probability of random erasing (1708.04896)
+    mixup: float = 0.0  # alpha of MixUp's Beta distribution; 0 is off
+    cutmix: float = 0.0  # alpha of CutMix's; with both on, each pair draws one of them
+    repeats: int = 1  # how often a sample appears in an epoch's batches (batch augmentation, 1901.09335)
+    sampler: Literal["shuffle", "balanced"] = "shuffle"  # balanced: every class equally often
+
+    def __post_init__(self) -> None:
+        check_choice("crop", self.crop, ("none", "pad", "random-resized", "scale"))
+        check_choice("flip", self.flip, ("none", "random", "alternating"))
+        for name in ("pad", "jitter", "pca", "mixup", "cutmix"):
+            if getattr(self, name) < 0:
+                raise UserError(f"augment.{name} is {getattr(self, name)}; it must not be negative")
+        if not 0 <= self.erase <= 1:
+            raise UserError(f"augment.erase is {self.erase}; it is a probability in [0, 1]")
+        if not 0 <= self.policy_magnitude <= 30:
+            raise UserError(f"augment.policy_magnitude is {self.policy_magnitude}; it lies in 0..30")
+        if self.repeats < 1 or self.policy_ops < 1:
+            raise UserError("augment.repeats and augment.policy_ops must be at least 1")
+        for name in ("area", "ratio", "scale"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise UserError(f"augment.{name} is {low}, {high}; it needs 0 < low <= high")
 
 
 @dataclass(frozen=True)

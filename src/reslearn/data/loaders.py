@@ -1,0 +1,164 @@
+"""Batches for training and evaluation.
+
+Training: step s holds positions [s B, (s + 1) B) of the endless sequence (`sampling.Sequence`). The resident loader
+keeps every picture on the device as uint8 and gathers; the streaming loader reads pictures in worker processes. Both
+then do the same to the batch, so they give the same bits, for any number of workers or ranks and after any resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..spec.errors import UserError, check_choice
+from ..spec.preprocess import Preprocess
+from ..spec.recipe import Augment
+from .batch import Batch, Finish
+from .dataset import Dataset, Indices
+from .memory import root_of
+from .preprocess import apply, normalise, to_batch
+from .resident import Prepared, ResidentLoader, prepare
+from .sampling import Sequence
+from .streaming import StreamingLoader, parallel_map
+
+__all__ = ["Batch", "TrainLoader", "eval_batches", "train_loader"]
+
+
+class TrainLoader(Protocol):
+    """The endless sequence of training batches, this rank's part of it."""
+
+    @property
+    def epoch_length(self) -> int:
+        """M: positions in one epoch."""
+        ...
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps until every position of an epoch was seen: ceil(M / B)."""
+        ...
+
+    @property
+    def kind(self) -> Literal["resident", "streaming"]: ...
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Identity -> reason of every unreadable picture that another took the place of (`on_bad_file="skip"`)."""
+        ...
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """The batches of steps start ... stop - 1."""
+        ...
+
+
+def train_loader(
+    dataset: Dataset,
+    *,
+    preprocess: Preprocess,
+    augment: Augment,
+    batch_size: int,
+    seed: int,
+    device: str = "cpu",
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+    kind: Literal["auto", "resident", "streaming"] = "auto",
+    mean_image: Tensor | None = None,
+    on_bad_file: Literal["stop", "skip"] = "stop",
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainLoader:
+    """Training batches of `dataset` (already the training part); `batch_size` is global, over all `world` ranks.
+
+    `auto` is resident where the prepared pictures fit (`resident_bytes` within a quarter of free memory) and the
+    augmentation works on prepared pictures. A resident set reads every picture now: `progress(done, total)` is
+    told, and a bad file raises `UserError` with its name (or is skipped and listed, with `on_bad_file="skip"`).
+    """
+    check_choice("kind", kind, ("auto", "resident", "streaming"))
+    check_choice("on_bad_file", on_bad_file, ("stop", "skip"))
+    if batch_size % world:
+        raise UserError(f"batch_size is {batch_size}; it must be a multiple of the {world} processes")
+    if (augment.mixup or augment.cutmix) and (batch_size // world) % 2:
+        raise UserError(f"MixUp and CutMix pair neighbours: {batch_size // world} pictures per process must be even")
+    sequence = Sequence(np.asarray(dataset.labels), seed=seed, augment=augment, batch_size=batch_size)
+    finish = Finish(preprocess, augment, seed, device, mean_image)
+    share = (batch_size, rank, world)
+    if kind == "auto":
+        kind = "resident" if fits(dataset, preprocess, augment, device) else "streaming"
+    if kind == "resident":
+        return ResidentLoader(
+            dataset, sequence, finish, share, workers=workers, on_bad_file=on_bad_file, progress=progress
+        )
+    return StreamingLoader(dataset, sequence, finish, share, workers=workers, on_bad_file=on_bad_file)
+
+
+def fits(dataset: Dataset, preprocess: Preprocess, augment: Augment, device: str) -> bool:
+    """Whether the prepared pictures may stay in memory: a quarter of what is free, and crops work on prepared ones."""
+    if augment.crop in {"random-resized", "scale"}:
+        return False
+    return len(dataset) * 3 * preprocess.size**2 <= free_bytes(device) // 4
+
+
+def free_bytes(device: str) -> int:
+    """Memory that is free on the device; on the CPU, what the kernel calls available."""
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 4 << 30  # not Linux: assume a small laptop
+
+
+def eval_batches(
+    dataset: Dataset,
+    *,
+    preprocess: Preprocess,
+    batch_size: int,
+    device: str = "cpu",
+    workers: int = 0,
+    indices: Indices | None = None,
+    mean_image: Tensor | None = None,
+) -> Iterator[tuple[Indices, Tensor, Tensor]]:
+    """(indices int64 (b,), float32 (b, 3, S, S) on `device`, labels int64 (b,) on `device`), each picture once.
+
+    The last batch is short; no picture is ever substituted or left out: an unreadable one is a `UserError`.
+    """
+    chosen = np.arange(len(dataset), dtype=np.int64) if indices is None else np.asarray(indices, dtype=np.int64)
+    chunks = [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
+    for chunk, (images, labels) in zip(chunks, _read_chunks(dataset, preprocess, chunks, workers), strict=True):
+        yield (
+            chunk,
+            normalise(images.to(device, non_blocking=True), preprocess, mean_image),
+            torch.from_numpy(labels).to(device, non_blocking=True),
+        )
+
+
+def _read_chunks(
+    dataset: Dataset, preprocess: Preprocess, chunks: list[Indices], workers: int
+) -> Iterator[tuple[Tensor, Indices]]:
+    root, _ = root_of(dataset)
+    if isinstance(root, Prepared) and root.prepared == preprocess:
+        for chunk in chunks:
+            yield to_batch([dataset.read(int(i))[0] for i in chunk]), dataset.labels[chunk]
+        return
+    yield from parallel_map(_EvalReader(dataset, preprocess), chunks, workers)
+
+
+class _EvalReader:
+    """A chunk of indices to (uint8 (b, 3, S, S), labels); picklable, so worker processes can have it."""
+
+    def __init__(self, dataset: Dataset, preprocess: Preprocess) -> None:
+        self.dataset, self.preprocess = dataset, preprocess
+
+    def __call__(self, chunk: Indices) -> tuple[Tensor, Indices]:
+        images = [apply(self.dataset.read(int(i))[0], self.preprocess) for i in chunk]
+        return to_batch(images), self.dataset.labels[chunk]
+
+
+__all__ += ["prepare"]

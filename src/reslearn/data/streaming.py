@@ -1,0 +1,195 @@
+"""Pictures read by worker processes, a whole batch per task: what a set too large for memory is trained from.
+
+Workers start by fork or spawn, live as long as the loader, and read ahead. A worker's error comes back as a value, so
+that the main process raises one plain line instead of a remote traceback.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Items
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from ..spec.errors import UserError
+from ..spec.preprocess import Preprocess
+from ..spec.recipe import Augment
+from .batch import Batch, Finish
+from .crops import cut_batch
+from .dataset import Dataset, Image, Indices
+from .preprocess import apply, to_batch
+from .sampling import Sequence, positions_of
+
+
+class StreamingLoader:
+    """The training loader for sets of any size. `workers` 0 reads in this process."""
+
+    kind: Literal["resident", "streaming"] = "streaming"
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        sequence: Sequence,
+        finish: Finish,
+        share: tuple[int, int, int],
+        *,
+        workers: int = 0,
+        on_bad_file: Literal["stop", "skip"] = "stop",
+        start_method: Literal["fork", "spawn", "forkserver"] | None = None,
+    ) -> None:
+        self._finish = finish
+        self.skipped: dict[str, str] = {}
+        self.epoch_length = sequence.epoch_length
+        self.steps_per_epoch = -(-sequence.epoch_length // share[0])
+        reader = TrainReader(dataset, sequence, finish.preprocess, finish.augment, finish.seed, share, on_bad_file)
+        pin = torch.device(finish.device).type == "cuda"
+        self._ids = dataset.ids
+        self._pool = Workers(reader, workers, pin=pin, start_method=start_method)
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """The batches of steps start ... stop - 1."""
+        for images, labels, positions, samples, epochs, skipped in self._pool.map(range(start, stop)):
+            self.skipped |= {self._ids[i]: reason for i, reason in skipped.items()}
+            images = images.to(self._finish.device, non_blocking=True)
+            yield self._finish(images, labels, positions, samples, epochs)
+
+
+class TrainReader:
+    """step -> this rank's raw pictures: uint8 (b, 3, S, S), labels, positions, samples, epochs, skipped."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        sequence: Sequence,
+        preprocess: Preprocess,
+        augment: Augment,
+        seed: int,
+        share: tuple[int, int, int],
+        on_bad_file: Literal["stop", "skip"],
+    ) -> None:
+        self.dataset, self.sequence, self.preprocess = dataset, sequence, preprocess
+        self.augment, self.seed, self.share, self.on_bad_file = augment, seed, share, on_bad_file
+
+    def __call__(self, step: int) -> tuple[Tensor, Indices, Indices, Indices, Indices, dict[int, str]]:
+        positions = positions_of(step, *self.share)
+        samples, epochs = self.sequence.at(positions)
+        skipped: dict[int, str] = {}
+        images: list[Image] = []
+        for row, position in enumerate(positions):
+            image, samples[row] = self._read(int(position), int(samples[row]), skipped)
+            images.append(image)
+        if self.augment.crop in {"random-resized", "scale"}:
+            images = cut_batch(images, positions, self.augment, self.seed, self.preprocess.size)
+        else:
+            images = [apply(image, self.preprocess) for image in images]
+        return to_batch(images), np.asarray(self.dataset.labels)[samples], positions, samples, epochs, skipped
+
+    def _read(self, position: int, sample: int, skipped: dict[int, str]) -> tuple[Image, int]:
+        """The picture at a position; an unreadable one gives way to the next readable one of the epoch's order."""
+        try:
+            return self.dataset.read(sample)[0], sample
+        except UserError as error:
+            if self.on_bad_file == "stop":
+                raise
+            skipped[sample] = str(error)
+        for other in self.sequence.instead(position):
+            if other in skipped:
+                continue
+            try:
+                return self.dataset.read(other)[0], other
+            except UserError as error:
+                skipped[other] = str(error)
+        raise UserError(f"none of the pictures can be read; the first: {skipped[sample]}")
+
+
+class Workers:
+    """`function` applied to tasks in order by persistent worker processes, or here when `workers` is 0."""
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        workers: int,
+        *,
+        pin: bool = False,
+        start_method: Literal["fork", "spawn", "forkserver"] | None = None,
+    ) -> None:
+        self._function = function
+        self._tasks = _Tasks()
+        self._loader: DataLoader[Any] | None = None
+        if workers > 0:
+            self._loader = DataLoader(
+                _Caught(function),
+                batch_size=None,
+                sampler=self._tasks,
+                num_workers=workers,
+                persistent_workers=True,
+                prefetch_factor=2,
+                pin_memory=pin,
+                collate_fn=_as_it_is,
+                worker_init_fn=_start_worker,
+                multiprocessing_context=start_method,
+            )
+
+    def map(self, tasks: Items[Any]) -> Iterator[Any]:
+        """Results in the order of `tasks`; a `UserError` of a worker is raised here."""
+        if self._loader is None:
+            yield from map(self._function, tasks)
+            return
+        self._tasks.items = tasks
+        for result in self._loader:
+            if isinstance(result, _Failure):
+                raise UserError(result.message)
+            yield result
+
+
+def _as_it_is(result: Any) -> Any:
+    return result
+
+
+class _Failure:
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+
+class _Caught(TorchDataset[Any]):
+    """The function as a map-style data set for torch's loader; a task is its own key."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def __getitem__(self, task: Any) -> Any:
+        try:
+            return self._function(task)
+        except UserError as error:
+            return _Failure(str(error))
+
+
+class _Tasks(Sampler[Any]):
+    """Whatever tasks were set last; torch's loader asks for them anew at each iteration."""
+
+    def __init__(self) -> None:
+        self.items: Items[Any] = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def _start_worker(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    cv2.setNumThreads(0)  # one worker, one core; and OpenCV's pool does not survive a fork
+
+
+def parallel_map(function: Callable[[Any], Any], tasks: Items[Any], workers: int) -> Iterator[Any]:
+    """`Workers.map` for one pass."""
+    yield from Workers(function, min(workers, len(tasks))).map(tasks)
