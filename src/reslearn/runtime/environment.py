@@ -1,4 +1,4 @@
-"""What a number was measured on: versions, machine, build tools. Stored in `run.json`, shown by `doctor` and reports."""
+"""What a number was measured on: versions, machine, build tools; for `run.json`, `doctor` and reports."""
 
 from __future__ import annotations
 

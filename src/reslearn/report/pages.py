@@ -1,0 +1,148 @@
+"""Values to self-contained HTML pages: templates, filters, and what each page derives from its values."""
+
+from __future__ import annotations
+
+import base64
+import math
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from . import figures
+from .values import ClassRow, Details, Picture, RunReport
+
+TEMPLATES = Path(__file__).parent / "templates"
+ALL_ROWS = 25  # of more classes, the worst are shown and the others fold away
+WORST_ROWS = 12
+PAIRS_SHOWN = 8
+
+
+def render_run(report: RunReport) -> str:
+    """The report of a run as one HTML document that needs nothing else."""
+    curves = {
+        "error": figures.to_inline_svg(
+            figures.error_curves(report.curves), "training and validation error over epochs"
+        ),
+        "loss": figures.to_inline_svg(figures.loss_curves(report.curves), "loss over epochs"),
+        "rate": figures.to_inline_svg(figures.learning_rate(report.curves), "learning rate over epochs"),
+    }
+    return _render(
+        "run.html.jinja",
+        title=report.name,
+        summary=report.summary,
+        report=report,
+        curves=curves,
+        details=[_inside(part) for part in report.details],
+    )
+
+
+def _inside(part: Details) -> dict[str, Any]:
+    """What the template shows of one split."""
+    count, wrong = int(part.confusion.sum()), int(part.confusion.sum() - np.trace(part.confusion))
+    rows, shown = part.per_class, len(part.per_class)
+    if shown > ALL_ROWS:
+        rows, shown = tuple(sorted(rows, key=lambda row: -1.0 if math.isnan(row.f1) else row.f1)), WORST_ROWS
+    return {
+        "split": part.split,
+        "confusion_svg": figures.to_inline_svg(
+            figures.confusion_matrix(part.confusion, part.classes), f"confusion matrix on {part.split}"
+        ),
+        "confusion_note": f"{count - wrong:,} of {count:,} pictures right, {wrong:,} wrong",
+        "pairs": confused_pairs(part),
+        "reliability_svg": figures.to_inline_svg(figures.reliability(part.bins), f"reliability on {part.split}"),
+        "reliability_note": f"calibration error (ECE) {number(part.ece, 3)}; on the dashed line confidence is honest",
+        "classes_note": _classes_note(part.per_class),
+        "first_rows": rows[:shown],
+        "other_rows": rows[shown:],
+        "mistakes": part.mistakes,
+        "hardest": part.hardest,
+    }
+
+
+def _classes_note(rows: tuple[ClassRow, ...]) -> str:
+    known = [row.f1 for row in rows if not math.isnan(row.f1)]
+    weight = [row.support for row in rows if not math.isnan(row.f1)]
+    if not known or not sum(weight):
+        return "No class was measured."
+    macro, weighted = float(np.mean(known)), float(np.average(known, weights=weight))
+    order = "" if len(rows) <= ALL_ROWS else " The worst come first."
+    return f"F1 is {percent(macro)} on average over classes, {percent(weighted)} weighted by pictures.{order}"
+
+
+def confused_pairs(part: Details, most: int = PAIRS_SHOWN) -> list[dict[str, Any]]:
+    """The commonest mistakes: truth, prediction, how many pictures, and their share of the true class."""
+    wrong = part.confusion * ~np.eye(len(part.classes), dtype=bool)
+    support = np.maximum(part.confusion.sum(axis=1), 1)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    return [
+        {
+            "truth": part.classes[row],
+            "predicted": part.classes[column],
+            "count": int(wrong[row, column]),
+            "share": float(wrong[row, column] / support[row]),
+        }
+        for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
+        if wrong[row, column] > 0
+    ]
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction as percent; an en dash where there is no number."""
+    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f} %"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with `digits` decimals; an en dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def interval(bounds: tuple[float, float]) -> str:
+    """Two fractions as a range of percent."""
+    return f"{100 * bounds[0]:.1f} – {100 * bounds[1]:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def data_uri(picture: Picture) -> str:
+    """A picture as an address that carries its bytes."""
+    kind = "png" if picture.data.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(picture.data).decode()}"
+
+
+def _render(template: str, **values: Any) -> str:
+    return _templates().get_template(template).render(css=_style(), version=_version(), **values)
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,  # class names and paths are the user's: never markup
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"percent": percent, "number": number, "interval": interval, "data_uri": data_uri}
+    return found
+
+
+@cache
+def _style() -> str:
+    return (TEMPLATES / "style.css").read_text()
+
+
+def _version() -> str:
+    try:
+        return version("reslearn")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,144 @@
+"""What a report is made from: plain numbers, arrays, texts and encoded pictures. No network, no data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spec.errors import UserError
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """How a run went. x is in epochs; errors are percent; NaN marks what was not measured.
+
+    The `step_*` arrays share one length (one entry per optimiser step), the others a second one (one per validation).
+    """
+
+    step_epoch: Floats
+    step_loss: Floats
+    step_lr: Floats
+    epoch: Floats
+    train_error: Floats
+    val_error: Floats
+    train_loss: Floats
+    val_loss: Floats
+
+    def __post_init__(self) -> None:
+        for group in (("step_epoch", "step_loss", "step_lr"), ("epoch", *_PER_EPOCH)):
+            lengths = {name: len(getattr(self, name)) for name in group}
+            if len(set(lengths.values())) > 1:
+                raise UserError(f"curves: arrays of one group must have one length, got {lengths}")
+
+
+_PER_EPOCH = ("train_error", "val_error", "train_loss", "val_loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One card of a gallery."""
+
+    data: bytes  # an encoded PNG or JPEG
+    width: int
+    height: int
+    truth: str
+    predicted: str
+    probability: float  # of `predicted`
+    truth_probability: float
+    name: str  # the picture's identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassRow:
+    """One line of the per-class table; fractions in 0..1, NaN where undefined (no pictures, never predicted)."""
+
+    name: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bins:
+    """A reliability diagram: per confidence bin its edges, mean confidence, accuracy and number of pictures."""
+
+    lower: Floats
+    upper: Floats
+    confidence: Floats
+    accuracy: Floats
+    count: Counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One evaluated split in the table of scores. `interval` is a 95 % interval of `top1`, fractions in 0..1."""
+
+    split: str
+    images: int
+    top1: float
+    interval: tuple[float, float]
+    loss: float
+    top5: float | None = None
+    ece: float | None = None
+    remark: str = ""  # protocol, precision, "selected on this split", ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """What one evaluated split looks like from inside. `confusion` is (C, C): rows are truth, columns prediction."""
+
+    split: str
+    confusion: Counts
+    classes: tuple[str, ...]
+    per_class: tuple[ClassRow, ...]
+    bins: Bins
+    ece: float
+    mistakes: tuple[Picture, ...] = ()  # most confident first
+    hardest: tuple[Picture, ...] = ()  # highest loss first
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        if self.confusion.shape != (count, count) or len(self.per_class) != count:
+            raise UserError(
+                f"details of {self.split}: {count} classes need a {count} x {count} confusion matrix and {count} "
+                f"rows, got {self.confusion.shape} and {len(self.per_class)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One number at the top of a page, with a line that says what it is."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A titled list of name and value, printed as it is."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """Everything the report of a run shows."""
+
+    name: str
+    summary: str  # one line: network, data, when
+    curves: Curves
+    command: str
+    facts: tuple[Fact, ...] = ()
+    scores: tuple[Score, ...] = ()
+    details: tuple[Details, ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = field(default_factory=tuple)  # what a reader must know before believing a number

@@ -1,0 +1,117 @@
+"""Synthetic values for reports, and a headless Chromium that tells what a page complains of."""
+
+import io
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reslearn.report.values import Bins, ClassRow, Curves, Details, Fact, Picture, RunReport, Score, Table
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def encode(pixels, kind="PNG"):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def make_details(names, *, count=2000, accuracy=0.9, shots=6, seed=0, side=8):
+    draw = np.random.default_rng(seed)
+    size = len(names)
+    truth = draw.integers(0, size, count)
+    said = np.where(draw.random(count) < accuracy, truth, draw.integers(0, size, count))
+    confusion = np.zeros((size, size), np.int64)
+    np.add.at(confusion, (truth, said), 1)
+    with np.errstate(all="ignore"):
+        precision = confusion.diagonal() / confusion.sum(0)
+        recall = confusion.diagonal() / confusion.sum(1)
+        f1 = 2 * precision * recall / (precision + recall)
+    edges = np.linspace(0, 1, 16)
+    middle = (edges[:-1] + edges[1:]) / 2
+    pictures = tuple(
+        Picture(
+            data=encode(draw.integers(0, 255, (side, side, 3), dtype=np.uint8), "PNG" if side < 97 else "JPEG"),
+            width=side,
+            height=side,
+            truth=names[i % size],
+            predicted=names[(i + 1) % size],
+            probability=0.93,
+            truth_probability=0.02,
+            name=f"test/{i}.png",
+        )
+        for i in range(shots)
+    )
+    return Details(
+        split="test",
+        confusion=confusion,
+        classes=tuple(names),
+        per_class=tuple(
+            ClassRow(name=n, support=int(s), precision=float(p), recall=float(r), f1=float(f))
+            for n, s, p, r, f in zip(names, confusion.sum(1), precision, recall, f1, strict=True)
+        ),
+        bins=Bins(
+            lower=edges[:-1],
+            upper=edges[1:],
+            confidence=middle,
+            accuracy=middle**1.1,
+            count=draw.integers(0, 90, 15),
+        ),
+        ece=0.021,
+        mistakes=pictures,
+        hardest=pictures,
+    )
+
+
+def make_report(names=("ant", "bee", "cow"), *, steps=900, epochs=9, **options):
+    at = (np.arange(steps) + 1) * epochs / steps
+    ends = np.arange(1.0, epochs + 1)
+    return RunReport(
+        name="insects",
+        summary="resnet20_cifar on insects",
+        curves=Curves(
+            step_epoch=at,
+            step_loss=2.3 * np.exp(-at) + 0.01,
+            step_lr=np.interp(at, [0, 2, epochs], [0, 0.4, 0]),
+            epoch=ends,
+            train_error=60 / ends,
+            val_error=65 / ends,
+            train_loss=2 / ends,
+            val_loss=np.where(ends % 2 == 0, 2.1 / ends, np.nan),
+        ),
+        command="reslearn train insects --model resnet20_cifar --recipe fast-cifar --out runs/insects",
+        facts=(Fact(label="test accuracy", value="90.1 %", note="1,802 of 2,000"),),
+        scores=(Score(split="test", images=2000, top1=0.901, interval=(0.887, 0.913), loss=0.31, ece=0.021),),
+        details=(make_details(list(names), **options),),
+        tables=(Table(title="Network", rows=(("name", "resnet20_cifar"),)),),
+    )
+
+
+@pytest.fixture
+def report():
+    """report(class names, ...) -> RunReport of synthetic values."""
+    return make_report
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """browse(html file, width) -> what the page complained of on the console, and a screenshot's path."""
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip(f"no Chromium on this machine (looked for {', '.join(BROWSERS)})")
+
+    def visit(page, width=1280, height=2000):
+        picture = tmp_path / f"{page.stem}-{width}.png"
+        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+        command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        command += ["--enable-logging=stderr", "--hide-scrollbars", f"--user-data-dir={tmp_path / 'profile'}"]
+        command += [f"--window-size={width},{height}", f"--screenshot={picture}", page.resolve().as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert picture.exists(), done.stderr[-2000:]
+        return [line for line in done.stderr.splitlines() if re.search(r":CONSOLE[:(]", line)], picture
+
+    return visit

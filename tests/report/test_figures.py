@@ -1,0 +1,83 @@
+"""Figures: what is drawn is what was given; inline ones follow the page, files are files."""
+
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reslearn.report import figures
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(svg):
+    return ["".join(node.itertext()) for node in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def test_an_inline_figure_is_xml_in_the_page_s_colours_alone(report):
+    svg = figures.to_inline_svg(figures.error_curves(report().curves), 'error "over" <epochs>')
+    root = ElementTree.fromstring(svg)
+    assert root.attrib["aria-label"] == 'error "over" <epochs>'
+    assert "var(--val)" in svg and "var(--ink)" in svg and "DejaVu" not in svg
+    assert [colour for colour in figures.INK.values() if colour in svg] == []
+
+
+def test_the_last_values_stand_beside_the_names(report):
+    svg = figures.to_inline_svg(figures.error_curves(report().curves), "error")
+    assert "train 6.67 %" in texts(svg) and "validation 7.22 %" in texts(svg)
+
+
+def test_a_small_confusion_matrix_prints_every_count_that_is_not_zero():
+    matrix = np.array([[31, 2, 0], [0, 57, 0], [4, 0, 83]])
+    drawn = texts(figures.to_inline_svg(figures.confusion_matrix(matrix, ("ant", "bee", "cow")), "confusion"))
+    assert sorted(int(t) for t in drawn if t.isdigit()) == [2, 4, 31, 57, 83]
+    assert drawn.count("ant") == 2
+
+
+def test_names_that_look_like_formulas_or_are_not_latin_are_drawn_as_they_are():
+    names = ("$x^2$", "éléphant", "_private")
+    drawn = texts(figures.to_inline_svg(figures.confusion_matrix(np.eye(3, dtype=np.int64), names), "confusion"))
+    assert [drawn.count(name) for name in names] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("classes", [1, 2, 20, 41, 61, 260])
+def test_any_number_of_classes_can_be_drawn(classes):
+    matrix = np.eye(classes, dtype=np.int64) * 3
+    svg = figures.to_inline_svg(figures.confusion_matrix(matrix, tuple(f"class {i}" for i in range(classes))), "c")
+    assert ElementTree.fromstring(svg) is not None and len(svg) < 400_000
+
+
+def test_pooling_keeps_a_single_mistake_and_never_hides_the_diagonal():
+    share = np.eye(7)
+    share[0] = [0.9, 0, 0, 0, 0, 0, 0.1]
+    pooled = figures.pool(share, 2)
+    assert pooled.shape == (4, 4)
+    assert pooled[0, 3] == 0.1 and np.count_nonzero(pooled) == 5
+    np.testing.assert_allclose(pooled.diagonal(), [0.95, 1, 1, 1])
+
+
+def test_thinning_keeps_means_and_short_curves():
+    x = np.arange(1000.0)
+    thin_x, thin_y = figures.thin(x, x**2, points=400)
+    assert len(thin_x) == len(thin_y) == 400 and np.all(np.diff(thin_x) > 0)
+    sizes = np.diff(np.append(np.linspace(0, 1000, 401).astype(int)[:-1], 1000))
+    assert np.sum(thin_y * sizes) == pytest.approx(np.sum(x**2))
+    assert figures.thin(x[:10], x[:10])[0] is not None and len(figures.thin(x[:10], x[:10])[0]) == 10
+
+
+def test_the_same_figures_come_as_files(report, tmp_path):
+    values = report()
+    written = figures.save_figures(tmp_path / "figures", values.curves, values.details)
+    assert {path.name for path in written} == {
+        f"{name}.{kind}"
+        for name in ("error", "loss", "learning_rate", "test_confusion", "test_reliability")
+        for kind in ("png", "svg")
+    }
+    for path in written:
+        if path.suffix == ".png":
+            assert Image.open(path).getpixel((0, 0))[:3] == (255, 255, 255)
+        else:
+            assert ElementTree.parse(path).getroot().tag == f"{SVG}svg"
+    again = figures.save_figures(tmp_path / "again", values.curves, values.details)
+    assert [path.read_bytes() for path in written] == [path.read_bytes() for path in again]
