@@ -8,9 +8,9 @@ import sys
 import typer
 
 from ..spec.errors import UserError
-from . import models
+from . import evaluation, models
 
-GROUPS = (models,)
+GROUPS = (models, evaluation)
 
 app = typer.Typer(
     add_completion=False,
@@ -38,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(_os_error(error), 1)
     except Exception as error:
+        if hasattr(error, "signum"):  # train.loop.Interrupted, whose class would import torch
+            return _fail(str(error), 128 + error.signum)
         if hasattr(error, "format_message"):  # the parser's own usage errors; Typer's vendored click hides their class
             return _fail(f"{error.format_message()} (reslearn --help lists what is valid)", 2)
         raise

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..bundle.file import Build, Loaded, load
 from ..data.dataset import Dataset
 from ..data.memory import Subset

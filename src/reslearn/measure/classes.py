@@ -1,4 +1,4 @@
-"""Whose class 3 is class 3? Pictures' labels are carried over to a network's classes by name, never by position alone."""
+"""Whose class 3 is class 3? Pictures' labels are carried over to a network's classes by name, not by position."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ def class_map(model_classes: Sequence[str] | None, data_classes: Sequence[str], 
     strangers = [name for name in data_classes if name not in where]
     if strangers:
         raise UserError(
-            f"the model knows no class named {_some(strangers)}; its {num_classes} classes: {_some(list(model_classes))}"
+            f"the model knows no class named {some(strangers)}; its {num_classes} classes: {some(model_classes)}"
         )
     return np.array([where[name] for name in data_classes], dtype=np.int64)
 
 
-def _some(names: list[str], at_most: int = 8) -> str:
+def some(names: Sequence[str], at_most: int = 8) -> str:
+    """Names for a sentence: the first few, and how many there are."""
     shown = ", ".join(names[:at_most])
     return shown if len(names) <= at_most else f"{shown}, ... ({len(names)} in all)"

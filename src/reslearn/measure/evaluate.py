@@ -118,11 +118,10 @@ def evaluate_net(
 
 
 def chosen_part(data: Dataset, split: str | None) -> Dataset:
-    """The pictures that `evaluate` means by `split`: without one `test`, or the whole of data that declares no splits."""
+    """The pictures that `split` means; without one, `test`, or the whole of data that declares no splits."""
     if split is None and data.splits and "test" not in data.splits:
-        raise UserError(
-            f"{data.path or 'the data'}: it declares {', '.join(sorted(data.splits))} and no test; name one with --split"
-        )
+        have = ", ".join(sorted(data.splits))
+        raise UserError(f"{data.path or 'the data'}: it declares {have} and no test; name one with --split")
     return part(data, "test" if split is None and data.splits else split)
 
 

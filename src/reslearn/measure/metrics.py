@@ -18,11 +18,11 @@ Z95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 def ranks(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
     """(N,) place of the true class among the answers, 0 for the first. Equal logits rank by class index."""
-    x, y = _pair(logits, labels)
+    x, y = checked_pair(logits, labels)
     own = x[np.arange(len(y)), y][:, None]
     above = ~(x <= own)  # a NaN on either side counts as above: a diverged network is wrong, not right
     ties = (x == own) & (np.arange(x.shape[1]) < y[:, None])
-    return (above | ties).sum(axis=1).astype(np.int64)
+    return np.asarray((above | ties).sum(axis=1), dtype=np.int64)
 
 
 def correct(logits: ArrayLike, labels: ArrayLike, k: int = 1) -> NDArray[np.bool_]:
@@ -49,7 +49,7 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
 
 def losses(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> Floats:
     """(N,) cross-entropy of each sample, in nats."""
-    x, y = _pair(logits, labels)
+    x, y = checked_pair(logits, labels)
     return np.asarray(-log_softmax(x, temperature)[np.arange(len(y)), y])
 
 
@@ -70,7 +70,8 @@ def wilson_interval(successes: int, total: int, z: float = Z95) -> tuple[float, 
     return (0.0 if successes == 0 else low), (1.0 if successes == total else high)
 
 
-def _pair(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
+def checked_pair(logits: ArrayLike, labels: ArrayLike, *, finite: bool = False) -> tuple[Floats, NDArray[np.int64]]:
+    """Both as arrays that fit each other, at least one sample, every label a class; else `UserError`."""
     x, y = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     if x.ndim != 2 or y.shape != x.shape[:1]:
         raise UserError(f"logits must be (N, C) and labels (N,), found {x.shape} and {y.shape}")
@@ -78,4 +79,7 @@ def _pair(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.int6
         raise UserError("no pictures to score: the split is empty")
     if y.min() < 0 or y.max() >= x.shape[1]:
         raise UserError(f"labels run from {y.min()} to {y.max()}, the network has {x.shape[1]} classes")
+    if finite and not np.isfinite(x).all():
+        bad = int((~np.isfinite(x).all(axis=1)).sum())
+        raise UserError(f"{bad} of {len(x)} pictures got logits that are no numbers: the network has diverged")
     return x, y

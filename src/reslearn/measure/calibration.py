@@ -1,0 +1,113 @@
+"""May the probabilities be believed? Calibration, a temperature that mends it, and a threshold for saying `unknown`.
+
+Temperature and threshold are chosen on validation pictures (1706.04599; 1705.08500) and stored in the sealed file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..spec.errors import UserError
+from .metrics import Floats, checked_pair, softmax
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidence against accuracy in equal bins of confidence, (bins,) each; NaN where a bin is empty."""
+
+    edges: Floats  # (bins + 1,)
+    confidence: Floats
+    accuracy: Floats
+    count: NDArray[np.int64]
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error: the gap in each bin, weighted by the pictures in it."""
+        filled = self.count > 0
+        gap = np.abs(self.confidence - self.accuracy)[filled]
+        return float((gap * self.count[filled]).sum() / self.count.sum())
+
+
+def reliability(logits: ArrayLike, labels: ArrayLike, *, temperature: float = 1.0, bins: int = BINS) -> Reliability:
+    """Bins (0, 1/bins], ... of the answer's probability."""
+    confidence, right = _answers(logits, labels, temperature)
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    at = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    count = np.bincount(at, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(
+            edges=edges,
+            confidence=np.bincount(at, weights=confidence, minlength=bins) / count,
+            accuracy=np.bincount(at, weights=right, minlength=bins) / count,
+            count=count,
+        )
+
+
+def brier(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float:
+    """Mean squared distance of the probabilities from the truth, summed over classes: 0 (sure and right) to 2."""
+    x, y = checked_pair(logits, labels, finite=True)
+    gap = softmax(x, temperature)
+    gap[np.arange(len(y)), y] -= 1
+    return float(np.square(gap).sum(axis=1).mean())
+
+
+def risk_coverage(
+    logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0
+) -> tuple[Floats, Floats, Floats, float]:
+    """Answering only the surest share of pictures: (coverage, error share, threshold), (N,) each, and the area.
+
+    Entry k answers the k + 1 surest pictures; the area is the mean error share over all coverages (AURC).
+    """
+    confidence, right = _answers(logits, labels, temperature)
+    order = np.argsort(-confidence, kind="stable")
+    answered = np.arange(1, len(order) + 1)
+    risk = np.cumsum(~right[order]) / answered
+    return answered / len(order), risk, confidence[order], float(risk.mean())
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature that makes the loss least; a convex problem in its inverse, solved by bisection of the slope.
+
+    Between 1/1000 and 1000; a set without a mistake has no least loss and gets the end of that range.
+    """
+    x, y = checked_pair(logits, labels, finite=True)
+    own = x[np.arange(len(y)), y]
+    low, high = np.log(1e-3), np.log(1e3)  # of the inverse temperature
+    for _ in range(60):
+        middle = (low + high) / 2
+        inverse = float(np.exp(middle))
+        slope = float(((softmax(x, 1 / inverse) * x).sum(axis=1) - own).mean())
+        low, high = (low, middle) if slope > 0 else (middle, high)
+    return float(np.exp(-(low + high) / 2))
+
+
+def choose_threshold(
+    logits: ArrayLike, labels: ArrayLike, *, precision: float, temperature: float = 1.0
+) -> tuple[float, float, float]:
+    """The least probability to answer with so that answers are right with at least `precision` (0..1).
+
+    Returns (threshold, coverage, precision reached) of the largest such coverage. Raises `UserError` with the best
+    that can be reached when no share of the pictures is that precise.
+    """
+    if not 0 < precision <= 1:
+        raise UserError(f"the target precision is {precision}; it must lie in (0, 1]")
+    coverage, risk, confidence, _ = risk_coverage(logits, labels, temperature)
+    whole = np.append(confidence[:-1] > confidence[1:], True)  # equal confidences are answered together
+    good = np.flatnonzero((1 - risk >= precision) & whole)
+    if len(good) == 0:
+        best = float((1 - risk)[whole].max())
+        raise UserError(f"no threshold reaches a precision of {precision}; the best on these pictures is {best:.4f}")
+    k = int(good[-1])
+    return float(confidence[k]), float(coverage[k]), float(1 - risk[k])
+
+
+def _answers(logits: ArrayLike, labels: ArrayLike, temperature: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """(N,) probability of the answer, and whether it is right."""
+    x, y = checked_pair(logits, labels, finite=True)
+    probabilities = softmax(x, temperature)
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == y

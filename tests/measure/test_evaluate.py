@@ -1,0 +1,204 @@
+"""Evaluation counts every picture once, maps classes by name, and gives one set of numbers however it is batched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from reslearn.bundle.file import Loaded
+from reslearn.bundle.header import Bundle, Member
+from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.measure.bn_statistics import exact_bn_statistics
+from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net, evaluating, gather, predict_logits, score
+from reslearn.nets.build import create_model
+from reslearn.spec.errors import UserError
+from reslearn.spec.net import NetSpec
+from reslearn.spec.preprocess import default_preprocess
+
+CLASSES = ("ant", "bee", "cow")
+PRE = default_preprocess(8)
+
+
+def spec_of(classes):
+    return NetSpec(
+        name="tiny",
+        stem="cifar",
+        stem_channels=4,
+        block="basic",
+        stage_blocks=(1, 1),
+        stage_channels=(4, 8),
+        num_classes=classes,
+    )
+
+
+def pictures(count=37, classes=CLASSES, splits=None, seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    labels = rng.integers(0, len(classes), count)
+    return ArrayDataset(images, labels, classes=classes, ids=[f"p{i}" for i in range(count)], splits=splits)
+
+
+def model(classes=CLASSES, num_classes=None):
+    torch.manual_seed(0)
+    spec = spec_of(num_classes or len(classes))
+    return Loaded(create_model(spec).eval(), Bundle((Member(spec),), PRE, classes=classes), path=None)
+
+
+def test_numbers_are_those_of_a_plain_loop():
+    loaded, data = model(), pictures()
+    report = evaluate(loaded, data)
+    mean, std = torch.tensor(PRE.mean).view(3, 1, 1), torch.tensor(PRE.std).view(3, 1, 1)
+    right, loss = 0, 0.0
+    with torch.no_grad():
+        for image, label in zip(data.images, data.labels, strict=True):
+            x = (torch.tensor(image).permute(2, 0, 1) / 255 - mean) / std
+            logits = loaded.net(x[None])
+            right += int(logits.argmax() == label)
+            loss += torch.nn.functional.cross_entropy(logits, torch.tensor([label])).item() / len(data)
+    assert report.images == 37 and report.top1 == right / 37
+    assert report.loss == pytest.approx(loss, abs=1e-5)
+    assert report.top1_error == pytest.approx(100 * (1 - report.top1)) and report.top5 is None
+    assert report.top1_interval[0] < report.top1 < report.top1_interval[1]
+    assert (report.protocol, report.precision, report.preprocess_hash) == ("1-crop", "fp32", PRE.hash())
+    assert {"images", "top1", "top5", "top1_error", "top5_error", "loss"} < report.to_json().keys()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 37, 100])
+def test_batches_do_not_matter(batch_size):
+    one, other = evaluate(model(), pictures()), evaluate(model(), pictures(), batch_size=batch_size)
+    assert one.top1 == other.top1 and one.loss == pytest.approx(other.loss, abs=1e-6)
+
+
+def test_a_subset_is_its_pictures():
+    data = pictures()
+    whole = predict_logits(model().net, data, PRE)
+    chosen = np.array([30, 2, 11])
+    logits, labels = predict_logits(model().net, Subset(data, chosen), PRE)
+    np.testing.assert_allclose(logits, whole[0][chosen], atol=1e-5)
+    assert np.array_equal(labels, whole[1][chosen])
+
+
+def test_top5_counts_from_six_classes():
+    names = tuple("abcdefg")
+    report = evaluate(model(names), pictures(classes=names))
+    order = np.argsort(-report.logits, axis=1)[:, :5]
+    assert report.top5 == pytest.approx((order == report.labels[:, None]).any(1).mean())
+
+
+# -- classes ---------------------------------------------------------------------------------------------------------
+
+
+def test_classes_are_matched_by_name():
+    data = pictures()
+    other = ("cow", "ant", "bee")  # the same pictures under another order of classes
+    relabelled = np.array([other.index(CLASSES[label]) for label in data.labels])
+    turned = ArrayDataset(data.images, relabelled, classes=other, ids=data.ids)
+    assert evaluate(model(), turned).to_json() == evaluate(model(), data).to_json()
+
+
+def test_a_part_of_the_classes_is_enough():
+    data = pictures(classes=("cow", "ant"))
+    report = evaluate(model(), data)
+    assert np.array_equal(report.labels, np.array([2, 0])[data.labels]) and report.logits.shape[1] == 3
+
+
+def test_a_strange_class_is_an_error():
+    with pytest.raises(UserError, match="no class named dog, eel; its 3 classes: ant, bee, cow"):
+        evaluate(model(), pictures(classes=("ant", "dog", "eel")))
+
+
+def test_without_names_counts_must_agree():
+    unnamed = model(None, num_classes=3)
+    with pytest.warns(UserWarning, match="matched by index"):
+        assert evaluate(unnamed, pictures()).top1 == evaluate(model(), pictures()).top1
+    with pytest.raises(UserError, match="3 classes without names, the data 2"):
+        evaluate(unnamed, pictures(classes=("x", "y")))
+
+
+# -- splits ----------------------------------------------------------------------------------------------------------
+
+
+def test_which_pictures_a_split_means():
+    declared = {"train": np.arange(30), "test": np.arange(30, 37)}
+    assert len(chosen_part(pictures(), None)) == 37
+    assert len(chosen_part(pictures(splits=declared), None)) == 7
+    assert len(chosen_part(pictures(splits=declared), "train")) == 30
+    with pytest.raises(UserError, match="declares train and no test"):
+        chosen_part(pictures(splits={"train": np.arange(3)}), None)
+    with pytest.raises(UserError, match="val"):
+        chosen_part(pictures(splits=declared), "val")
+
+
+def test_an_empty_split_is_an_error():
+    with pytest.raises(UserError, match="no pictures"):
+        evaluate(model(), pictures(splits={"test": np.arange(0)}))
+
+
+# -- how -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_network_is_left_as_it_was():
+    net = model().net.train()
+    net.stem.eval()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    matmul = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        evaluate_net(net, pictures(), PRE)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(matmul)
+    assert net.training and net.head.training and not net.stem.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    assert net.stem.conv.weight.is_contiguous()  # training's bits depend on the layout
+
+
+def test_precision_is_part_of_the_result():
+    full, half = (evaluate(model(), pictures(), precision=precision) for precision in ("fp32", "bf16"))
+    assert half.precision == "bf16" and not np.array_equal(full.logits, half.logits)
+    np.testing.assert_allclose(full.logits, half.logits, atol=0.1)
+    with pytest.raises(UserError, match="fp32"):
+        evaluate(model(), pictures(), precision="int4")
+
+
+def test_dropout_and_batch_statistics_are_off():
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(192, 3))
+    net.train()
+    with evaluating(net, "fp32", "cpu"):
+        assert not net[1].training and torch.is_inference_mode_enabled()
+    assert net[1].training
+
+
+def test_every_picture_exactly_once():
+    rows = [np.ones((2, 3), np.float32), np.zeros((1, 3), np.float32)]
+    assert gather(rows, [np.array([2, 0]), np.array([1])], 3)[:, 0].tolist() == [1, 0, 1]
+    for wrong in ([np.array([2, 0]), np.array([0])], [np.array([0, 1]), np.array([3])]):
+        with pytest.raises(RuntimeError, match="once"):
+            gather(rows, wrong, 3)
+
+
+def test_score_of_a_diverged_network():
+    report = score(np.full((4, 6), np.nan, np.float32), np.array([0, 1, 2, 3]), PRE)
+    assert report.top1 == 0 and report.top5 == 0 and report.top1_error == 100
+
+
+# -- exact batch-norm statistics -------------------------------------------------------------------------------------
+
+
+def test_bn_statistics_are_the_mean_over_batches():
+    norm = torch.nn.BatchNorm2d(3)
+    net = torch.nn.Sequential(norm, torch.nn.Dropout(0.9)).train()
+    batches = [torch.randn(8, 3, 4, 4) * scale + 1 for scale in (1, 2, 3)]
+    assert exact_bn_statistics(net, iter(batches)) == 3
+    mean = torch.stack([x.mean((0, 2, 3)) for x in batches]).mean(0)
+    variance = torch.stack([x.var((0, 2, 3), unbiased=True) for x in batches]).mean(0)
+    torch.testing.assert_close(norm.running_mean, mean)
+    torch.testing.assert_close(norm.running_var, variance)
+    assert norm.momentum == 0.1 and net.training and norm.training and net[1].training
+
+
+def test_no_batches_change_nothing():
+    norm = torch.nn.BatchNorm2d(3)
+    norm.running_mean.fill_(5.0)
+    assert exact_bn_statistics(norm, []) == 0 and norm.running_mean.tolist() == [5, 5, 5]
