@@ -19,6 +19,7 @@ VGG_CONVS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: 
 
 _BASIC: dict[str, Any] = {"block": "basic", "stage_channels": (64, 128, 256, 512)}
 _BOTTLENECK: dict[str, Any] = {"block": "bottleneck", "stage_channels": (256, 512, 1024, 2048), "group_width": 64}
+_IMAGENET: dict[str, Any] = {"stem": "imagenet", "stem_channels": 64}
 _CIFAR: dict[str, Any] = {"stem": "cifar", "stem_channels": 16, "num_classes": 10}
 _PRE: dict[str, Any] = {"activation": "pre", "projection_norm": False}  # P2, and its authors' code
 _SE: dict[str, Any] = {"se_reduction": 16}  # P4
@@ -31,7 +32,7 @@ def imagenet_resnet(name: str, depth: int, **fields: Any) -> NetSpec:
         raise UserError(f"depth is {depth}; an ImageNet residual net has one of {depths}")
     shape = _BASIC if depth in BASIC_BLOCKS else _BOTTLENECK
     blocks = (BASIC_BLOCKS | BOTTLENECK_BLOCKS)[depth]
-    return NetSpec(name, **{"stem": "imagenet", "stem_channels": 64, "stage_blocks": blocks} | shape | fields)
+    return NetSpec(name, **_IMAGENET | {"stage_blocks": blocks} | shape | fields)
 
 
 def cifar_resnet(name: str, depth: int, **fields: Any) -> NetSpec:
