@@ -19,7 +19,7 @@ Statistic = Literal["single", "best", "median", "mean"]
 
 ERRORS = ("top1_error", "top5_error")
 UNITS: Mapping[str, str] = {"top1_error": "%", "top5_error": "%", "parameters": "", "macs": "multiply-adds"}
-SCALE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+EXPONENT = {"": 0, "k": 3, "M": 6, "G": 9}
 CELL = re.compile(r"(best )?(~)?(\d+(?:\.(\d+))?)([kMG]?)(?: \((\d+\.\d+)±(\d+\.\d+)\))?")
 
 
@@ -156,11 +156,11 @@ def _claims(table: Table, line: Row, column: Column, cell: str) -> Iterator[Clai
     best, tilde, number, decimals, suffix, mean, std = match.groups()
     if best:
         statistic, runs = "best", 5
-    scale = SCALE[suffix]
+    exponent = EXPONENT[suffix]
     yield Claim(
-        value=float(number) * scale,
+        value=float(f"{number}e{exponent}"),
         printed=f"{tilde or ''}{number}{suffix}",
-        half_digit=0.5 * 10.0 ** -len(decimals or "") * scale,
+        half_digit=0.5 * 10.0 ** (exponent - len(decimals or "")),
         approximate=bool(tilde),
         statistic=statistic,
         runs=runs,
