@@ -8,9 +8,9 @@ import sys
 import typer
 
 from ..spec.errors import UserError
-from . import evaluation, models
+from . import evaluation, models, training
 
-GROUPS = (models, evaluation)
+GROUPS = (models, training, evaluation)
 
 app = typer.Typer(
     add_completion=False,

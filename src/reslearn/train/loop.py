@@ -105,7 +105,7 @@ def train(work: Work) -> None:
             work.optimiser.step()
             work.optimiser.zero_grad(set_to_none=True)
 
-            before = _account(work, journal, lr, len(batch.labels), float(loss), int(wrong), before)
+            before = _account(work, journal, lr, len(batch.labels), loss.item(), int(wrong), before)
             validated = _end_of_epoch(work, journal, before)
             if validated:
                 before = time.perf_counter()  # validation is not part of the loop's time
