@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reslearn.report.values import Bins, ClassRow, Curves, Details, Fact, Picture, RunReport, Score, Table
+from reslearn.report.values import Bins, ClassRow, Confused, Curves, Details, Fact, Picture, RunReport, Score, Table
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -54,9 +54,10 @@ def make_details(names, *, count=2000, accuracy=0.9, shots=6, seed=0, side=8):
             ClassRow(name=n, support=int(s), precision=float(p), recall=float(r), f1=float(f))
             for n, s, p, r, f in zip(names, confusion.sum(1), precision, recall, f1, strict=True)
         ),
+        macro_f1=float(np.nanmean(f1)),
+        weighted_f1=0.9,
+        confused=(Confused(truth=names[0], answer=names[1], count=7, share=0.1),),
         bins=Bins(
-            lower=edges[:-1],
-            upper=edges[1:],
             confidence=middle,
             accuracy=middle**1.1,
             count=draw.integers(0, 90, 15),

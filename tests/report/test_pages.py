@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reslearn.report.pages import confused_pairs, duration, interval, percent, render_run
+from reslearn.report.pages import duration, interval, percent, render_run
 from reslearn.report.values import Details
 
 
@@ -86,17 +86,6 @@ def test_a_thousand_classes_stay_small(report):
     text = render_run(report(names, count=50_000, shots=24, side=224))
     assert len(text.encode()) < 15e6
     assert "the other 988 classes" in text
-
-
-def test_confused_pairs_are_the_largest_off_the_diagonal(report):
-    part = report().details[0]
-    matrix = np.array([[5, 1, 0], [4, 6, 0], [0, 2, 8]])
-    pairs = confused_pairs(dataclasses.replace(part, confusion=matrix))
-    assert [(p["truth"], p["predicted"], p["count"], p["share"]) for p in pairs] == [
-        ("bee", "ant", 4, 0.4),
-        ("cow", "bee", 2, 0.2),
-        ("ant", "bee", 1, 1 / 6),
-    ]
 
 
 def test_details_of_another_size_are_refused(report):

@@ -13,12 +13,11 @@ import jinja2
 import numpy as np
 
 from . import figures
-from .values import ClassRow, Details, Picture, RunReport
+from .values import Details, Picture, RunReport
 
 TEMPLATES = Path(__file__).parent / "templates"
 ALL_ROWS = 25  # of more classes, the worst are shown and the others fold away
 WORST_ROWS = 12
-PAIRS_SHOWN = 8
 
 
 def render_run(report: RunReport) -> str:
@@ -52,10 +51,10 @@ def _inside(part: Details) -> dict[str, Any]:
             figures.confusion_matrix(part.confusion, part.classes), f"confusion matrix on {part.split}"
         ),
         "confusion_note": f"{count - wrong:,} of {count:,} pictures right, {wrong:,} wrong",
-        "pairs": confused_pairs(part),
+        "confused": part.confused,
         "reliability_svg": figures.to_inline_svg(figures.reliability(part.bins), f"reliability on {part.split}"),
         "reliability_note": f"calibration error (ECE) {number(part.ece, 3)}; on the dashed line confidence is honest",
-        "classes_note": _classes_note(part.per_class),
+        "classes_note": _classes_note(part, sorted_by_f1=len(rows) > shown),
         "first_rows": rows[:shown],
         "other_rows": rows[shown:],
         "mistakes": part.mistakes,
@@ -63,31 +62,9 @@ def _inside(part: Details) -> dict[str, Any]:
     }
 
 
-def _classes_note(rows: tuple[ClassRow, ...]) -> str:
-    known = [row.f1 for row in rows if not math.isnan(row.f1)]
-    weight = [row.support for row in rows if not math.isnan(row.f1)]
-    if not known or not sum(weight):
-        return "No class was measured."
-    macro, weighted = float(np.mean(known)), float(np.average(known, weights=weight))
-    order = "" if len(rows) <= ALL_ROWS else " The worst come first."
-    return f"F1 is {percent(macro)} on average over classes, {percent(weighted)} weighted by pictures.{order}"
-
-
-def confused_pairs(part: Details, most: int = PAIRS_SHOWN) -> list[dict[str, Any]]:
-    """The commonest mistakes: truth, prediction, how many pictures, and their share of the true class."""
-    wrong = part.confusion * ~np.eye(len(part.classes), dtype=bool)
-    support = np.maximum(part.confusion.sum(axis=1), 1)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    return [
-        {
-            "truth": part.classes[row],
-            "predicted": part.classes[column],
-            "count": int(wrong[row, column]),
-            "share": float(wrong[row, column] / support[row]),
-        }
-        for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
-        if wrong[row, column] > 0
-    ]
+def _classes_note(part: Details, *, sorted_by_f1: bool) -> str:
+    note = f"F1 is {percent(part.macro_f1)} on average over classes, {percent(part.weighted_f1)} weighted by pictures."
+    return note + (" The worst come first." if sorted_by_f1 else "")
 
 
 def percent(value: float | None, digits: int = 1) -> str:

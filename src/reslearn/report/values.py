@@ -65,11 +65,19 @@ class ClassRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bins:
-    """A reliability diagram: per confidence bin its edges, mean confidence, accuracy and number of pictures."""
+class Confused:
+    """How often one class was taken for another, and the share of the true class that this is."""
 
-    lower: Floats
-    upper: Floats
+    truth: str
+    answer: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bins:
+    """A reliability diagram: per bin of confidence its mean confidence, accuracy and pictures; NaN where empty."""
+
     confidence: Floats
     accuracy: Floats
     count: Counts
@@ -97,6 +105,9 @@ class Details:
     confusion: Counts
     classes: tuple[str, ...]
     per_class: tuple[ClassRow, ...]
+    macro_f1: float
+    weighted_f1: float
+    confused: tuple[Confused, ...]  # commonest first
     bins: Bins
     ece: float
     mistakes: tuple[Picture, ...] = ()  # most confident first

@@ -1,0 +1,166 @@
+"""The report of a run: gathers its values from the run folder and its pictures, and writes `report.html`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..bundle.file import Build, Loaded, load
+from ..data.sources import open_data
+from ..measure.evaluate import Evaluation, evaluate
+from ..report.pages import duration, interval, percent, render_run
+from ..report.values import Curves, Details, Fact, RunReport, Score
+from ..runtime.files import write_atomic
+from ..spec.cost import cost
+from ..spec.errors import UserError
+from ..train import ledger
+from ..train.journal import read_journal
+from ..train.record import RunRecord, read_record
+from .evaluation import subject_of
+from .report_details import look_inside
+from .report_tables import record_tables
+
+FILE_NAME = "report.html"
+
+
+def write_report(run: str | os.PathLike[str], *, build: Build | None = None) -> Path:
+    """Write `report.html` into the run folder `run` and return its path.
+
+    The closer look is at the test split once that has been scored (a line in the ledger), else at validation. Of a
+    run that is not finished, or whose pictures are gone, the page shows what there is and says so.
+    """
+    path = Path(run) / FILE_NAME
+    write_atomic(path, render_run(gather(run, build=build)))
+    return path
+
+
+def write_figures(
+    run: str | os.PathLike[str], folder: str | os.PathLike[str], *, build: Build | None = None
+) -> list[Path]:
+    """The report's figures as PNG and SVG files in `folder`; returns their paths."""
+    from ..report.figures import save_figures
+
+    report = gather(run, build=build)
+    return save_figures(Path(folder), report.curves, report.details)
+
+
+def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> RunReport:
+    """Everything the report of the run folder `run` shows, as plain values."""
+    folder = Path(run)
+    record = read_record(folder)
+    journal = read_journal(folder / "metrics.jsonl")
+    opened = ledger.read_ledger(folder)
+    notes = [f"This run is {note}." for note in record.notes]
+    scores: list[Score] = []
+    details: tuple[Details, ...] = ()
+    if (folder / "model.safetensors").exists():
+        loaded = load(folder, build=build)
+        try:
+            details = tuple(_details(record, loaded, opened))
+        except (UserError, OSError) as error:
+            notes.append(f"The pictures could not be looked at again: {error}")
+        scores = list(_scores(record, loaded, opened, {part.split: part.ece for part in details}))
+    else:
+        notes.append(f"This run is not finished; go on with: reslearn resume {folder}")
+    return RunReport(
+        name=folder.resolve().name,
+        summary=f"{record.spec.name} on {record.data['path'] or 'pictures given from Python'}, "
+        f"recipe {record.recipe.name}, begun {record.created[:16].replace('T', ' ')}",
+        curves=curves(record, journal),
+        command=record.command,
+        facts=tuple(_facts(record, journal, scores)),
+        scores=tuple(scores),
+        details=details,
+        tables=record_tables(record, opened),
+        notes=tuple(notes),
+    )
+
+
+def curves(record: RunRecord, journal: list[dict[str, Any]]) -> Curves:
+    """The journal's lines as arrays, x in epochs."""
+    steps = [line for line in journal if line["kind"] == "step"]
+    epochs = [line for line in journal if line["kind"] == "epoch"]
+    per_step = record.recipe.batch_size / max(len(record.split.train), 1)
+    if epochs:
+        per_step = epochs[-1]["epoch"] / epochs[-1]["step"]
+
+    def column(lines: list[dict[str, Any]], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.array([np.nan if line[name] is None else line[name] for line in lines], dtype=np.float64)
+
+    return Curves(
+        step_epoch=(column(steps, "step") + 1) * per_step,
+        step_loss=column(steps, "loss"),
+        step_lr=column(steps, "lr"),
+        epoch=column(epochs, "epoch"),
+        train_error=column(epochs, "train_error"),
+        val_error=column(epochs, "val_error"),
+        train_loss=column(epochs, "train_loss"),
+        val_loss=column(epochs, "val_loss"),
+    )
+
+
+def _details(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) -> Iterable[Details]:
+    """The split to look into: test, if somebody has scored it already; it is never opened for a report."""
+    own = [line for line in opened if line["fingerprint"] == record.data["fingerprint"]]
+    split = "test" if any(line["split"] == "test" for line in own) else "val" if record.split.val else None
+    if split is None or record.data["path"] is None:
+        return
+    subject = subject_of(record, open_data(record.data["path"]), split)
+    if not subject.own:
+        raise UserError(f"{record.data['path']} holds other pictures now than the run was trained on")
+    yield look_inside(_evaluate(loaded, subject.pictures), subject.pictures, loaded.bundle, split)
+
+
+def _evaluate(loaded: Loaded, pictures: Any) -> Evaluation:
+    import torch
+
+    return evaluate(loaded, pictures, device="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _scores(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]], ece: dict[str, float]) -> Iterable[Score]:
+    """Validation as it was sealed, then the newest look at every other set of pictures."""
+    lines: dict[str, dict[str, Any]] = {}
+    for name, sealed in loaded.bundle.scores.items():
+        selected = "weights selected on it" if name == "val" and record.recipe.select == "best" else ""
+        lines[name] = sealed | {"selected": selected}
+    for line in opened:
+        own = line["fingerprint"] == record.data["fingerprint"]
+        name = line["split"] if own else f"{line['data']} ({line['split']})"
+        plain = line["protocol"] == "1-crop" and line["precision"] == "fp32"
+        lines[name if plain else f"{name}, {line['protocol']} {line['precision']}"] = line
+    for name, line in lines.items():
+        yield Score(
+            split=name,
+            images=line["images"],
+            top1=line["top1"],
+            interval=tuple(line["top1_interval"]),
+            loss=line["loss"],
+            top5=line["top5"],
+            ece=ece.get(name),
+            remark=", ".join(filter(None, (line["protocol"], line["precision"], line.get("selected")))),
+        )
+
+
+def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Iterable[Fact]:
+    by_split = {score.split: score for score in scores}
+    for name, label in (("test", "test accuracy"), ("val", "validation accuracy")):
+        if score := by_split.get(name):
+            right = round(score.top1 * score.images)
+            note = f"{right:,} of {score.images:,}; 95 %: {interval(score.interval)}"
+            yield Fact(label=label, value=percent(score.top1), note=note)
+    size = record.preprocess.size
+    total = cost(record.spec, size)
+    macs = f"{total.macs / 1e9:.2f} G" if total.macs >= 1e9 else f"{total.macs / 1e6:.1f} M"
+    yield Fact(label="parameters", value=f"{total.parameters:,}", note=f"{macs} multiply-adds at {size} × {size}")
+    timed = [line for line in journal if line["kind"] in ("epoch", "end")]
+    if timed:
+        how = f"{record.settings.precision}, {'compiled' if record.settings.compile else 'eager'}"
+        note = f"{timed[-1]['images_per_second']:,.0f} pictures/s, {how}"
+        yield Fact(label="training", value=duration(timed[-1]["seconds"]), note=note)
+    for score in scores:
+        if score.ece is not None:
+            yield Fact(label="calibration error", value=f"{score.ece:.3f}", note=f"ECE, 15 bins, on {score.split}")
