@@ -8,9 +8,9 @@ import sys
 import typer
 
 from ..spec.errors import UserError
-from . import evaluation, models, training
+from . import evaluation, models, reports, training
 
-GROUPS = (models, training, evaluation)
+GROUPS = (models, training, evaluation, reports)
 
 app = typer.Typer(
     add_completion=False,

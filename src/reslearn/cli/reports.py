@@ -1,0 +1,85 @@
+"""`demo`, `doctor` and `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .output import Json, emit, say
+from .progress import watching
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command()(demo)
+    app.command()(doctor)
+    app.command()(report)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="The run folder; an earlier demo there is replaced.")] = Path("runs/demo"),
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a small residual network on real handwritten digits, score it, show it, in about a minute."""
+    say("reslearn demo: a residual network learns 1,797 handwritten digits; loading torch")
+    from ..runtime.allocator import tune
+
+    tuned = tune()
+    from ..jobs import demo as job
+
+    with watching() as watch:
+        done = job.demo(out, seed=seed, tuned_allocator=tuned, watch=watch)
+    emit(done.run.to_json(), as_json, lambda: _print_demo(done))
+
+
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine has: versions, device, bf16, compiler, allocator, threads, extras, disk."""
+    say("reslearn doctor: loading torch")
+    from ..jobs.doctor import checkup, lines
+
+    facts = checkup()
+    emit(facts, as_json, lambda: print("\n".join(f"{name:<10} {text}" for name, text in lines(facts))))
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    figures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write every figure there, as PNG and SVG.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a run's report anew, with whatever has been evaluated since."""
+    say(f"reslearn report: {run}")
+    from ..jobs.run_report import write_figures, write_report
+
+    page = write_report(run)
+    written = [] if figures is None else write_figures(run, figures)
+    value = {"report": str(page), "figures": [str(path) for path in written]}
+    emit(value, as_json, lambda: print("\n".join([str(page), *map(str, written)])))
+
+
+def _print_demo(done: Any) -> None:
+    test = done.test
+    low, high = (100 * bound for bound in test.top1_interval)
+    right = round(test.top1 * test.images)
+    columns = [drawing.splitlines() for drawing in done.drawings]
+    print()
+    for row in zip(*columns, strict=True):
+        print("   ".join(row))
+    for texts in (
+        [f"is {truth}" for truth in done.truths],
+        [f"read {a.label}, {100 * a.predictions[0].probability:.0f} %" for a in done.answers],
+    ):
+        print("   ".join(f"{text:<{len(columns[0][0])}}" for text in texts).rstrip())
+    print()
+    print(
+        f"test      {100 * test.top1:.1f} % right: {right} of {test.images} unseen digits (95 %: {low:.1f} .. {high:.1f})"
+    )
+    print(f"training  {done.run.seconds:.0f} s, {done.run.images_per_second:,.0f} images/s")
+    print(f"model     {done.run.model}")
+    print(f"report    {done.report}")
+    print(f"\nnext      reslearn predict {done.run.path} some-picture.png")
+    print("          reslearn train YOUR-FOLDER --model resnet20_cifar --recipe fast-cifar --out runs/mine")
