@@ -1,29 +1,23 @@
-"""From a name or a spec to a network."""
+"""From a name or a spec to a network or a backbone."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ..spec.catalogue import get_spec
 from ..spec.errors import UserError
 from ..spec.net import Spec, VggSpec
 from .resnet import ResNet
+from .state_files import read_state
 from .vgg import Vgg
+from .weights import Fitted, adapted_spec, fit_state, load_weights
 
 Build = Callable[[Any], nn.Module]
-
-
-def build_net(spec: Spec) -> nn.Module:
-    """The network of a spec that needs no variant."""
-    if spec.variant is not None:
-        raise UserError(
-            f"{spec.name} needs the variant {spec.variant!r}, an ablation of a paper: use `reslearn paper run`"
-        )
-    return Vgg(spec) if isinstance(spec, VggSpec) else ResNet(spec)
 
 
 def create_model(
@@ -36,12 +30,62 @@ def create_model(
 ) -> nn.Module:
     """The network of that name or spec, in training mode, with `.spec`; also under `torch.device("meta")`.
 
-    `changed_fields` replace fields of the spec (`shortcut="A"`). `weights` is a file that `nets.weights` reads; its
-    head is dropped where the class count differs. `build` makes the net of a spec whose `variant` is set.
-    Raises `UserError` for unknown names and fields, for values no network has, and for weights that do not fit.
+    `changed_fields` replace fields of the spec (`shortcut="A"`). `weights` is a file of ours or of another package
+    (`nets.weights`); its head is dropped where the class count differs. `build` makes the net of a spec whose
+    `variant` is set. Raises `UserError` for unknown names and fields, for values that no network has, and for weights
+    that do not fit.
     """
     if num_classes is not None:
         changed_fields["num_classes"] = num_classes
-    spec = get_spec(name_or_spec, **changed_fields)
-    net = (build or build_net)(spec)
+    net = (build or build_net)(get_spec(name_or_spec, **changed_fields))
+    if weights is not None:
+        load_weights(net, weights)
     return net
+
+
+def model_from_weights(
+    name_or_spec: str | Spec, weights: str | os.PathLike[str], **changed_fields: Any
+) -> tuple[nn.Module, Fitted]:
+    """The network exactly as the file holds it, its class count and input channels included, and how it was read."""
+    state, where = read_state(weights), str(weights)
+    with torch.device("meta"):
+        skeleton = create_model(name_or_spec, **changed_fields)
+    net = create_model(adapted_spec(state, skeleton, where=where))
+    fitted = fit_state(state, net, where=where)
+    net.load_state_dict({**net.state_dict(), **fitted.state})
+    return net, fitted
+
+
+def build_net(spec: Spec) -> nn.Module:
+    """The network of a spec that needs no variant."""
+    if spec.variant is not None:
+        raise UserError(
+            f"{spec.name} needs the variant {spec.variant!r}, an ablation of a paper: use `reslearn paper run`"
+        )
+    return Vgg(spec) if isinstance(spec, VggSpec) else ResNet(spec)
+
+
+class Backbone(nn.Module):
+    """A network without its head: (B, C, H, W) -> one map per stage, shallow to deep.
+
+    `channels` and `strides` (input pixels per map pixel) of each map are known without running it. The last map of a
+    pre-activation net has had the closing BN-ReLU; a VGG's maps have been pooled.
+    """
+
+    def __init__(self, net: ResNet | Vgg):
+        super().__init__()
+        self.spec = net.spec
+        self.channels = net.spec.stage_channels
+        self.strides = net.spec.stage_strides
+        net.head = None  # type: ignore[assignment]
+        self.net = net
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return self.net.stage_maps(x)
+
+
+def create_backbone(
+    name_or_spec: str | Spec, weights: str | os.PathLike[str] | None = None, **changed_fields: Any
+) -> Backbone:
+    """`create_model` without the head. `output_stride=16` or 8 keeps the last maps large, for dense tasks."""
+    return Backbone(cast(ResNet, create_model(name_or_spec, weights=weights, **changed_fields)))

@@ -1,0 +1,108 @@
+"""How other packages name the tensors of the same networks.
+
+A layout is a translation of our layer names. `why_not` says which networks a layout cannot hold.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..spec.net import NetSpec, Spec
+from ..spec.vgg import VggSpec
+
+LAYOUTS = ("reslearn", "torchvision", "timm", "akamaster", "kuangliu")
+_BLOCK = re.compile(r"stages\.(\d+)\.(\d+)\.(.+)")
+
+
+def why_not(spec: Spec, layout: str) -> str | None:
+    """Why `layout` cannot hold this network, as half a sentence; None where it can."""
+    if layout == "reslearn":
+        return None
+    if isinstance(spec, VggSpec):
+        home = {"imagenet": "torchvision", "cifar": "kuangliu"}[spec.head]
+        if layout != home:
+            return f"a VGG with the {spec.head} head is exchanged in the {home} layout"
+        return None if spec.batch_norm or layout == "torchvision" else "kuangliu's VGG has batch normalisation"
+    return _why_not_residual(spec, layout)
+
+
+def _why_not_residual(spec: NetSpec, layout: str) -> str | None:
+    cifar = layout in ("akamaster", "kuangliu")
+    if cifar != (spec.stem == "cifar"):
+        return f"its networks have {'the 3x3 CIFAR stem' if cifar else 'an ImageNet stem'}"
+    if layout == "akamaster" and spec.block != "basic":
+        return "it has basic blocks alone"
+    if layout == "kuangliu" and spec.groups > 1:
+        return "its ResNeXt has a 1x1 stem and puts out twice the width of its grouped convolution"
+    if spec.activation == "pre":
+        return _why_not_preactivation(spec, layout)
+    if spec.se_reduction and layout != "timm":
+        return "it has no squeeze-and-excitation gate after the last BN"
+    if spec.stem == "deep" and layout == "torchvision":
+        return "its stem is one 7x7 convolution"
+    if not cifar and spec.shortcut != "B":
+        return f"it has shortcut B alone, not {spec.shortcut}"
+    return None
+
+
+def _why_not_preactivation(spec: NetSpec, layout: str) -> str | None:
+    if layout == "kuangliu":
+        return "its pre-activation net omits the BN-ReLU before the pool"
+    if layout != "timm":
+        return "it has no pre-activation nets"
+    if spec.first_norm == "before_pool":
+        return "its resnetv2 nets have their first BN after the max-pool: set first_norm=after_pool"
+    if spec.stem == "deep" or spec.se_reduction or spec.projection_norm or spec.shortcut != "B":
+        return "its resnetv2 nets have a 7x7 stem, no gate, and shortcut B without BN"
+    return None
+
+
+def layer_name(ours: str, spec: Spec, layout: str) -> str:
+    """The name that `layout` gives to our layer `ours`, e.g. `stages.1.0.norm2` -> `layer2.0.bn2`."""
+    if layout == "reslearn":
+        return ours
+    if isinstance(spec, VggSpec):
+        return _vgg_layers(spec).get(ours, ours)
+    if layout == "timm" and spec.activation == "pre":
+        return _BLOCK.sub(r"stages.\1.blocks.\2.\3", ours).replace("shortcut.", "downsample.")
+    cifar = layout in ("akamaster", "kuangliu")
+    if block := _BLOCK.fullmatch(ours):
+        stage, index, inner = block.groups()
+        shortcut = "shortcut" if cifar else "downsample"
+        inner = inner.replace("shortcut.conv", f"{shortcut}.0").replace("shortcut.norm", f"{shortcut}.1")
+        return f"layer{int(stage) + 1}.{index}.{inner.replace('gate.', 'se.').replace('norm', 'bn')}"
+    outside = {"stem.conv": "conv1", "stem.norm": "bn1", "head.fc": "linear" if cifar else "fc"}
+    return (outside | _DEEP if spec.stem == "deep" else outside).get(ours, ours)
+
+
+_DEEP = {  # timm's three 3x3 stand in one nn.Sequential, with the BN and ReLU between them
+    "stem.lead.conv1": "conv1.0",
+    "stem.lead.norm1": "conv1.1",
+    "stem.lead.conv2": "conv1.3",
+    "stem.lead.norm2": "conv1.4",
+    "stem.conv": "conv1.6",
+}
+
+
+def _vgg_layers(spec: VggSpec) -> dict[str, str]:
+    """Our names to positions in `features`, one nn.Sequential of convolutions, BN, ReLU and pools."""
+    names: dict[str, str] = {}
+    position = 0
+    for s, stage in enumerate(spec.convs()):
+        for i in range(len(stage)):
+            names |= {
+                f"stages.{s}.{i}.conv": f"features.{position}",
+                f"stages.{s}.{i}.norm": f"features.{position + 1}",
+            }
+            position += 3 if spec.batch_norm else 2
+        position += 1
+    if spec.head == "cifar":
+        return names | {"head.fc": "classifier"}
+    return names | {"head.fc1": "classifier.0", "head.fc2": "classifier.3", "head.fc": "classifier.6"}
+
+
+def is_1x1_conv(layer: str, spec: Spec, layout: str) -> bool:
+    """Whether `layout` stores our FC layer `layer` as a 1x1 convolution, (out, in, 1, 1)."""
+    if layout != "timm" or isinstance(spec, VggSpec):
+        return False
+    return ".gate." in layer or (spec.activation == "pre" and layer == "head.fc")
