@@ -14,7 +14,9 @@ from torch import Tensor
 
 from ..runtime.random import bits, integers, uniform
 from ..spec.recipe import Augment
+from .colour import colour_batch
 from .dataset import Indices
+from .policies import policy_batch
 
 
 def augment_batch(
@@ -36,6 +38,10 @@ def augment_batch(
         images = _pad_crop_flip(images, positions, flips, augment, seed)
     elif flips is not None:
         images = torch.where(_to(flips, images)[:, None, None, None], images.flip(3), images)
+    if augment.policy != "none":
+        images = policy_batch(images, positions, augment=augment, seed=seed)
+    if augment.jitter > 0 or augment.pca > 0:
+        images = colour_batch(images, positions, augment=augment, seed=seed)
     return images
 
 

@@ -20,14 +20,19 @@ def apply(image: Image, preprocess: Preprocess) -> Image:
     if preprocess.mode == "squash":
         return resize(image, size, size)
     if preprocess.mode == "crop":
-        h, w = _scaled(height, width, preprocess.resize / min(height, width))
-        return centre_crop(resize(image, h, w), size)
+        return centre_crop(uncropped(image, preprocess), size)
     h, w = _scaled(height, width, size / max(height, width))
     out = np.empty((size, size, 3), np.uint8)
     out[:] = np.round(np.asarray(preprocess.mean) * 255).astype(np.uint8)
     top, left = (size - h) // 2, (size - w) // 2
     out[top : top + h, left : left + w] = resize(image, h, w)
     return out
+
+
+def uncropped(image: Image, preprocess: Preprocess) -> Image:
+    """What mode `crop` cuts its centre from: the whole picture, its shorter side `resize` pixels."""
+    height, width = image.shape[:2]
+    return resize(image, *_scaled(height, width, preprocess.resize / min(height, width)))
 
 
 def _scaled(height: int, width: int, factor: float) -> tuple[int, int]:
