@@ -2,8 +2,163 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+
+from ..spec.catalogue import CATALOGUE, get_spec, list_models
+from ..spec.codec import set_fields, to_json
+from ..spec.cost import cost
+from ..spec.errors import UserError, unknown
+from ..spec.net import Spec, spec_to_json
+from .output import Json, emit
+
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change a spec field: field=value, any number of times.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
+    app.command("list")(list_command)
+    app.command()(show)
+    app.command()(convert)
+
+
+def list_command(
+    pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="A shell pattern such as 'resnext*'.")] = "*",
+    as_json: Json = False,
+) -> None:
+    """Name the networks of the catalogue."""
+    names = list_models(pattern)
+    if not names:
+        raise unknown("model or pattern", pattern, CATALOGUE)
+
+    def table() -> None:
+        from .architecture import print_catalogue
+
+        print_catalogue([get_spec(name) for name in names])
+
+    emit(names, as_json, table)
+
+
+def show(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="A catalogue name, a run folder or a sealed file.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Print this recipe, too.")] = None,
+    shortcut: Annotated[str | None, typer.Option(help="A, B, C or none.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the picture in pixels.")] = None,
+    assignments: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Print a network as its paper does: stages, output sizes, blocks, parameters, multiply-adds."""
+    if model is None and recipe is None:
+        raise UserError("show needs a MODEL, `--recipe R`, or both; `reslearn list` names the models")
+    value: dict[str, Any] = {}
+    if recipe is not None:
+        from ..spec.recipes import get_recipe
+
+        value["recipe"] = to_json(get_recipe(recipe))
+    if model is None:
+        emit(value["recipe"], as_json, lambda: _print_fields(value["recipe"]))
+        return
+    spec = _changed(_find_spec(model), shortcut, classes, assignments)
+    counted = cost(spec, image_size)
+    value = {
+        "name": spec.name,
+        "parameters": counted.parameters,
+        "macs": counted.macs,
+        "depth": spec.depth,
+        "activations": counted.activations,
+        "image_size": image_size or spec.image_size,
+        "spec": spec_to_json(spec),
+        "layers": to_json(counted.layers),
+        **value,
+    }
+
+    def table() -> None:
+        from .architecture import print_network
+
+        print_network(spec, counted, image_size or spec.image_size)
+        if recipe is not None:
+            print(f"\nrecipe {recipe}")
+            _print_fields(value["recipe"])
+
+    emit(value, as_json, table)
+
+
+def convert(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A .pth, .th, .pt or .safetensors file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    model: Annotated[str, typer.Option(help="The network that the weights belong to.")],
+    mean: Annotated[str | None, typer.Option(help="R,G,B, pixels in 0..1, that the network was trained with.")] = None,
+    std: Annotated[str | None, typer.Option(help="R,G,B likewise.")] = None,
+    class_names: Annotated[str | None, typer.Option(help="A list a,b,c, a file with a name a line, or a DATA.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the picture that the network reads.")] = None,
+    to: Annotated[
+        str, typer.Option(help="reslearn (a sealed file), torchvision, timm, akamaster, kuangliu.")
+    ] = "reslearn",
+    assignments: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Turn weights of another package into a sealed file, or any weights into another package's layout."""
+    from ..jobs.convert import convert_weights
+
+    value = convert_weights(
+        weights,
+        _changed(get_spec(model), None, None, assignments),
+        out=output,
+        mean=_numbers("--mean", mean),
+        std=_numbers("--std", std),
+        class_names=class_names,
+        image_size=image_size,
+        to=to,
+    )
+    emit(value, as_json, lambda: _print_fields(value))
+
+
+def _find_spec(model: str) -> Spec:
+    """A catalogue name's spec, or that of a sealed file or run folder."""
+    if model in CATALOGUE or not Path(model).exists():
+        return get_spec(model)
+    from ..bundle.container import locate, read_container
+    from ..bundle.header import KEY, header_from_json
+
+    where = locate(model)
+    members = header_from_json(read_container(where)[1][KEY], str(where)).members
+    if len(members) > 1:
+        names = ", ".join(member.spec.name for member in members)
+        raise UserError(f"{where}: an ensemble of {names}; show one of them by name")
+    return members[0].spec
+
+
+def _changed(spec: Spec, shortcut: str | None, classes: int | None, assignments: list[str] | None) -> Spec:
+    named = {"shortcut": shortcut, "num_classes": classes}
+    spec = get_spec(spec, **{field: value for field, value in named.items() if value is not None})
+    changes = {}
+    for text in assignments or []:
+        field, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--set {text}: expected field=value")
+        changes[field.strip()] = value.strip()
+    return set_fields(spec, changes)
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(f"{option} {text}: expected numbers with commas between, such as 0.485,0.456,0.406") from None
+
+
+def _print_fields(values: dict[str, Any]) -> None:
+    width = max(map(len, values))
+    for field, value in values.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {inner}" for key, inner in value.items())
+        elif isinstance(value, list):
+            value = ", ".join(map(str, value))
+        print(f"{field:<{width}}  {value}")

@@ -1,0 +1,70 @@
+"""Other people's weights to a sealed file, and any weights to another package's layout."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, cast
+
+from ..bundle.file import save
+from ..bundle.header import Bundle, Member
+from ..data.sources import open_data
+from ..nets.build import model_from_weights
+from ..nets.layouts import LAYOUTS
+from ..nets.state_files import write_state
+from ..nets.weights import export_state
+from ..spec.errors import UserError, check_choice
+from ..spec.net import Spec
+from ..spec.preprocess import IMAGENET_MEAN, IMAGENET_STD, default_preprocess
+
+
+def convert_weights(
+    weights: str | os.PathLike[str],
+    spec: Spec,
+    *,
+    out: str | os.PathLike[str],
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    class_names: str | None = None,
+    image_size: int | None = None,
+    to: str = "reslearn",
+) -> dict[str, Any]:
+    """Read `weights` of the network `spec` in any known layout and write `out`; returns what `convert --json` prints.
+
+    `to="reslearn"` seals it with the default preprocessing of its picture size and the given mean and std (pixels in
+    0..1). Class count and input channels are the file's. Raises `UserError` where weights and spec disagree.
+    """
+    check_choice("--to", to, LAYOUTS)
+    target = Path(out)
+    if not target.parent.is_dir():
+        raise UserError(f"{target.parent}: no such folder to write into; make it first")
+    net, fitted = model_from_weights(spec, weights)
+    found = cast(Spec, net.spec)
+    value: dict[str, Any] = {"model": str(target), "name": found.name, "from": fitted.layout, "to": to}
+    value["num_classes"] = found.num_classes
+    if to != "reslearn":
+        write_state(target, export_state(net, to))
+        return value
+    preprocess = default_preprocess(image_size or found.image_size, mean or IMAGENET_MEAN, std or IMAGENET_STD)
+    classes = read_class_names(class_names) if class_names is not None else None
+    bundle = save(target, [net], Bundle((Member(found),), preprocess, classes=classes))
+    return value | {"preprocess_hash": preprocess.hash(), "sha256": bundle.sha256}
+
+
+def read_class_names(text: str) -> tuple[str, ...]:
+    """Names in label order from `a,b,c`, from a text file (one a line) or JSON list, or from a DATA's classes."""
+    path = Path(text)
+    if path.is_file() and path.suffix == ".json":
+        try:
+            names = json.loads(path.read_text())
+        except ValueError as error:
+            raise UserError(f"{path}: not valid JSON ({error})") from None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError(f"{path}: expected a list of class names")
+        return tuple(names)
+    if path.is_file() and path.suffix in (".txt", ".names", ""):
+        return tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+    if not path.exists() and "," in text:
+        return tuple(name.strip() for name in text.split(","))
+    return tuple(open_data(text).classes)
