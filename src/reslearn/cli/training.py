@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from .output import Json, emit, say
 from .progress import watching
@@ -46,7 +47,7 @@ def train(
         jobs.check_out(out, overwrite)
     if precision not in (None, "fp32", "bf16", "fp16"):
         raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")
-    changes = jobs.parse_assignments(assignments or [])
+    changes = parse_assignments(assignments or [])
     if epochs is not None:
         changes |= {"iterations": "null", "images": "null", "epochs": str(epochs)}
     plan = jobs.Plan(

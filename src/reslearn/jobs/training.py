@@ -15,7 +15,6 @@ from ..runtime import device
 from ..runtime.settings import Precision, Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import set_fields, to_json
-from ..spec.errors import UserError
 from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import Preprocess, default_preprocess
 from ..spec.recipe import Recipe
@@ -134,11 +133,3 @@ def _by_target(changes: Mapping[str, str]) -> dict[str, dict[str, str]]:
         else:
             targets["recipe"][path] = text
     return targets
-
-
-def parse_assignments(texts: list[str]) -> dict[str, str]:
-    """`["lr=0.1"]` -> {"lr": "0.1"}; a text without `=` is an error."""
-    for text in texts:
-        if "=" not in text:
-            raise UserError(f"--set {text}: expected field=value, e.g. --set lr=0.05")
-    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}

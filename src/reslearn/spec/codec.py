@@ -46,6 +46,14 @@ def _validate(cls: type[T], data: Any, where: str) -> T:
         raise UserError(f"{where}: {place + ': ' if place else ''}{message}") from None
 
 
+def parse_assignments(texts: list[str]) -> dict[str, str]:
+    """`["lr=0.1"]` -> {"lr": "0.1"}; a text without `=` is an error."""
+    for text in texts:
+        if "=" not in text:
+            raise UserError(f"--set {text}: expected field=value, e.g. --set lr=0.05")
+    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
+
+
 def set_fields(value: T, assignments: Mapping[str, str], where: str = "--set") -> T:
     """A copy of a dataclass with `field=text` assignments applied; `a.b` reaches into a nested one.
 

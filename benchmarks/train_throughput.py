@@ -1,0 +1,57 @@
+"""Training throughput against the eager fp32 NCHW loop over a hand-written net, each side in its own process, in turn.
+
+    python benchmarks/train_throughput.py --net resnet20 --runs 5
+
+Prints machine, versions, every run, medians, spread and the ratio pair by pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from reslearn.runtime.environment import environment
+
+OURS = {"resnet20": "resnet20_cifar", "resnet18_w64": "resnet18_w64_cifar"}
+
+
+def run(command):
+    """images/s that one process reports."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])["images_per_second"]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--net", choices=list(OURS), default="resnet20")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=60)
+    options = parser.parse_args()
+    size = ["--batch", str(options.batch), "--steps", str(options.steps)]
+    theirs = [sys.executable, str(Path(__file__).parent / "baseline_resnet.py"), options.net, *size]
+    ours = [sys.executable, "-m", "reslearn", "bench", "train", "--model", OURS[options.net], *size, "--json"]
+    facts = environment()
+    print(f"{facts['cpu']}, {facts['cores']} cores, {' '.join(facts['cpu_flags'])}, torch {facts['packages']['torch']}")
+    pairs = []
+    for index in range(options.runs):
+        pairs.append((run(theirs), run(ours)))
+        print(
+            f"{index + 1}: eager loop {pairs[-1][0]:.0f}  reslearn {pairs[-1][1]:.0f}  ratio {pairs[-1][1] / pairs[-1][0]:.2f}"
+        )
+    for name, values in zip(("eager loop", "reslearn"), zip(*pairs, strict=True), strict=True):
+        print(
+            f"{name:10s} median {statistics.median(values):.0f} images/s, {min(values):.0f} to {max(values):.0f}, n {len(values)}"
+        )
+    ratios = [ours / theirs for theirs, ours in pairs]
+    print(f"ratio      median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""How fast is it here? The real loop, the real loader and the real evaluation on made-up pictures."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.loaders import train_loader
+from ..data.memory import ArrayDataset
+from ..data.sources import open_data
+from ..nets.build import create_model
+from ..runtime import device
+from ..runtime.settings import Precision, Settings
+from ..spec.catalogue import get_spec
+from ..spec.codec import set_fields, to_json
+from ..spec.preprocess import default_preprocess
+from ..spec.recipes import get_recipe
+from ..train.checkpoint import Progress
+from ..train.loop import Tick, Work, train
+from ..train.optimiser import build_optimiser
+
+LONG = 1e20  # multiply-adds of a run so long that compilation pays
+
+
+def bench_train(
+    model: str,
+    *,
+    batch: int = 128,
+    image_size: int | None = None,
+    recipe: str = "paper-cifar",
+    steps: int = 60,
+    warmup: int = 15,
+    precision: Precision | None = None,
+    changes: dict[str, str] | None = None,
+    tuned_allocator: bool = False,
+) -> dict[str, Any]:
+    """Images/s of training `model` as a long run would: augmentation, forward, backward and optimiser included.
+
+    The median over `steps` steps after `warmup` that do not count; compilation is told apart. `changes` sets fields
+    of the settings, e.g. {"compile": "false"}.
+    """
+    spec = get_spec(model)
+    size = image_size or spec.image_size
+    values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + warmup, batch_size=batch)
+    values = replace(values, image_size=size, checkpoint_every=1e9)
+    settings = device.decide(training_macs=LONG, precision=precision, tuned_allocator=tuned_allocator)
+    settings = set_fields(settings, changes or {})
+    loader = train_loader(
+        random_pictures(max(1024, 2 * batch), size, spec.num_classes),
+        preprocess=default_preprocess(size),
+        augment=values.augment,
+        batch_size=batch,
+        seed=0,
+        device=settings.device,
+    )
+    with device.threads(settings.threads), tempfile.TemporaryDirectory() as folder:
+        torch.manual_seed(0)
+        net = create_model(spec).to(settings.device)
+        net = net.to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
+        clock = Stopwatch()
+        train(
+            Work(
+                folder=Path(folder),
+                net=net,
+                optimiser=build_optimiser(net, values),
+                loader=loader,
+                recipe=values,
+                settings=settings,
+                seed=0,
+                progress=Progress(),
+                validate=lambda net: None,
+                watch=clock.tick,
+            )
+        )
+    return clock.result(batch, warmup, settings) | {"model": spec.name, "batch": batch, "image_size": size}
+
+
+def bench_infer(
+    model: str,
+    *,
+    batch: int = 16,
+    image_size: int | None = None,
+    steps: int = 30,
+    warmup: int = 5,
+    precision: Precision | None = None,
+    changes: dict[str, str] | None = None,
+    tuned_allocator: bool = False,
+) -> dict[str, Any]:
+    """Images/s of the forward pass in evaluation mode, as a long job would run it."""
+    spec = get_spec(model)
+    size = image_size or spec.image_size
+    settings = device.decide(training_macs=LONG, precision=precision, tuned_allocator=tuned_allocator)
+    settings = set_fields(settings, changes or {})
+    layout = device.memory_format(settings)
+    with device.threads(settings.threads), torch.inference_mode():
+        net = create_model(spec).eval().to(settings.device).to(memory_format=layout)  # type: ignore[call-overload]
+        run: Callable[[torch.Tensor], torch.Tensor] = torch.compile(net, dynamic=False) if settings.compile else net
+        images = torch.randn(batch, spec.in_channels, size, size, device=settings.device).to(memory_format=layout)
+        clock = Stopwatch()
+        for _ in range(warmup + steps):
+            with device.autocast(settings):
+                run(images)
+            if settings.device.startswith("cuda"):
+                torch.cuda.synchronize()
+            clock.lap()
+    return clock.result(batch, warmup, settings) | {"model": spec.name, "batch": batch, "image_size": size}
+
+
+def bench_data(
+    path: str,
+    *,
+    batch: int = 128,
+    image_size: int = 224,
+    recipe: str = "paper-cifar",
+    steps: int = 50,
+    workers: int = 0,
+) -> dict[str, Any]:
+    """Images/s of the training loader alone: reading, decoding and augmenting."""
+    loader = train_loader(
+        open_data(path),
+        preprocess=default_preprocess(image_size),
+        augment=get_recipe(recipe).augment,
+        batch_size=batch,
+        seed=0,
+        workers=workers,
+    )
+    clock = Stopwatch()
+    for _ in loader.batches(0, steps + 2):
+        clock.lap()
+    return clock.result(batch, 2, Settings(workers=workers)) | {"data": path, "loader": loader.kind, "batch": batch}
+
+
+def random_pictures(count: int, size: int, classes: int) -> ArrayDataset:
+    """Noise with labels, held in memory."""
+    draws = np.random.default_rng(0)
+    return ArrayDataset(
+        draws.integers(0, 256, (count, size, size, 3), dtype=np.uint8),
+        draws.integers(0, classes, count),
+        classes=[str(c) for c in range(classes)],
+        ids=[str(i) for i in range(count)],
+    )
+
+
+class Stopwatch:
+    """Seconds of consecutive laps."""
+
+    def __init__(self) -> None:
+        self.laps: list[float] = []
+        self._last = time.perf_counter()
+
+    def lap(self) -> None:
+        """End a lap and start the next."""
+        now = time.perf_counter()
+        self.laps.append(now - self._last)
+        self._last = now
+
+    def tick(self, tick: Tick) -> None:
+        """A lap for each step of the loop."""
+        self.lap()
+
+    def result(self, batch: int, warmup: int, settings: Settings) -> dict[str, Any]:
+        """The contract's keys; `spread` is the interquartile range over the median."""
+        laps = self.laps[warmup:]
+        low, median, high = statistics.quantiles(laps, n=4)
+        return {
+            "images_per_second": round(batch / median, 1),
+            "n": len(laps),
+            "spread": round((high - low) / median, 3),
+            "first_step_seconds": round(self.laps[0], 2),
+            "settings": to_json(settings),
+        }
