@@ -100,9 +100,9 @@ def test_an_array_must_say_what_it_is(bad):
 
 def test_bad_files_are_named(folder, tmp_path):
     (folder / "bad.jpg").write_bytes(b"no picture")
-    with pytest.raises(UserError, match="bad.jpg"):
+    with pytest.raises(UserError, match=r"bad\.jpg"):
         predict(model(), folder / "bad.jpg")
-    with pytest.raises(UserError, match="nothing.png"):
+    with pytest.raises(UserError, match=r"nothing\.png"):
         predict(model(), "nothing.png")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no pictures"):

@@ -10,7 +10,8 @@ from reslearn.bundle.file import Loaded
 from reslearn.bundle.header import Bundle, Member
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.measure.bn_statistics import exact_bn_statistics
-from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net, evaluating, gather, predict_logits, score
+from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net, evaluating, predict_logits, score
+from reslearn.measure.sharding import gather
 from reslearn.nets.build import create_model
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec

@@ -24,7 +24,11 @@ class CombinedNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes) float32."""
-        logits = [member(images).float() for member in self.members]
+        return self.combined([member(images) for member in self.members])
+
+    def combined(self, answers: Sequence[Tensor]) -> Tensor:
+        """One (B, classes) answer per member as one, float32."""
+        logits = [answer.float() for answer in answers]
         if self.combine == "logits":
             return torch.stack([w * x for w, x in zip(self.weights, logits, strict=True)]).sum(0)
         shares = [x.log_softmax(1) + _log(w) for w, x in zip(self.weights, logits, strict=True)]

@@ -1,8 +1,8 @@
-"""How good is a network? Logits of every picture once, in fp32 unless told otherwise, then float64 arithmetic on them.
+"""How good is a network? Every picture is scored once, in fp32 unless told otherwise; the rest is float64 arithmetic.
 
 pictures = the split that is asked for
 labels   = the pictures' classes, carried over to the network's by name
-logits   = net(normalise(resize(picture))) of each, gathered by picture
+logits   = net(normalise(resize(picture))) of each view, averaged as the protocol says
 numbers  = metrics of (logits, labels)
 """
 
@@ -12,7 +12,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,37 +21,20 @@ from torch import Tensor, nn
 
 from ..data.dataset import Dataset, Indices
 from ..data.loaders import eval_batches
-from ..data.memory import part
+from ..data.memory import Subset, part
 from ..data.sources import open_data
 from ..runtime.settings import Precision
 from ..spec.errors import UserError, check_choice
 from ..spec.preprocess import Preprocess
 from . import metrics
+from .cache import CacheKey, add_to_cache, read_cache
 from .classes import class_map
+from .protocols import View, parse_protocol
+from .sealed import Sealed
+from .sharding import gather, gather_processes, processes, shard
+from .views import combine_views, score_views
 
 Logits = NDArray[np.float32]
-
-
-class Header(Protocol):
-    """The part of a sealed file's header that evaluation reads."""
-
-    @property
-    def preprocess(self) -> Preprocess: ...
-    @property
-    def classes(self) -> tuple[str, ...] | None: ...
-    @property
-    def num_classes(self) -> int: ...
-
-
-class Sealed(Protocol):
-    """What `reslearn.load` returns, as far as evaluation is concerned."""
-
-    @property
-    def net(self) -> nn.Module: ...
-    @property
-    def bundle(self) -> Header: ...
-    @property
-    def mean_image(self) -> Tensor | None: ...
 
 
 @dataclass(frozen=True)
@@ -66,6 +49,7 @@ class Evaluation:
     loss: float  # mean cross-entropy in nats
     top1_interval: tuple[float, float]  # 95 %, Wilson
     protocol: str
+    cost: float  # forward multiply-adds, in 1-crops
     precision: Precision
     preprocess_hash: str
     logits: Logits  # (N, C)
@@ -84,29 +68,32 @@ def evaluate(
     split: str | None = None,
     protocol: str = "1-crop",
     precision: Precision = "fp32",
+    cache: str | os.PathLike[str] | None = None,
     batch_size: int = 256,
     device: str = "cpu",
     workers: int = 0,
 ) -> Evaluation:
     """Score a loaded model on `data`, or on the part of it named `split`.
 
-    Without `split`: `test` where the data declares one, all of it where it declares none. Raises `UserError` for data
-    that declares other splits only, is empty, or has a class that the model does not know.
+    Without `split`: `test` where the data declares one, all of it where it declares none. `protocol` is a text of
+    `protocols.py`; `cache` a folder where scores are kept and found again. Inside a process group the pictures are
+    shared out and every process returns the same. Raises `UserError` for data that declares other splits only, is
+    empty, or has a class that the model does not know.
     """
-    check_choice("protocol", protocol, ("1-crop",))
-    pictures = chosen_part(data if not isinstance(data, (str, os.PathLike)) else open_data(data), split)
+    pictures = chosen_part(open_data(data) if isinstance(data, (str, os.PathLike)) else data, split)
     to_model = class_map(loaded.bundle.classes, pictures.classes, loaded.bundle.num_classes)
-    logits, labels = predict_logits(
-        loaded.net,
-        pictures,
-        loaded.bundle.preprocess,
+    plan = parse_protocol(protocol, loaded.bundle.preprocess)
+    options: dict[str, Any] = {"batch_size": batch_size, "device": device, "workers": workers}
+    scores = view_scores(loaded, pictures, plan.views, plan.preprocess, precision, cache, **options)
+    logits = combine_views([scores[view.name] for view in plan.views], plan.average)
+    return score(
+        logits,
+        to_model[pictures.labels],
+        plan.preprocess,
+        protocol=plan.name,
+        cost=plan.cost(loaded.bundle.preprocess.size),
         precision=precision,
-        batch_size=batch_size,
-        device=device,
-        workers=workers,
-        mean_image=loaded.mean_image,
     )
-    return score(logits, to_model[labels], loaded.bundle.preprocess, protocol=protocol, precision=precision)
 
 
 def evaluate_net(
@@ -125,6 +112,40 @@ def chosen_part(data: Dataset, split: str | None) -> Dataset:
     return part(data, "test" if split is None and data.splits else split)
 
 
+def view_scores(
+    loaded: Sealed,
+    pictures: Dataset,
+    views: tuple[View, ...],
+    preprocess: Preprocess,
+    precision: Precision,
+    cache: str | os.PathLike[str] | None,
+    **options: Any,
+) -> dict[str, Logits]:
+    """The scores of each view, from `cache` where they are there, else computed by all processes and put there."""
+    key = CacheKey(loaded.bundle.sha256, pictures.fingerprint(), preprocess.hash(), precision) if cache else None
+    scores = read_cache(cache, key) if cache and key else {}
+    missing = [view for view in views if view.name not in scores]
+    if not missing:
+        return scores
+    if len(pictures) == 0:
+        raise UserError(f"{pictures.path or 'the data'}: no pictures to evaluate")
+    rank, world = processes()
+    mine = shard(len(pictures), rank, world)
+    share = Subset(pictures, mine) if world > 1 else pictures
+    options |= {"mean_image": loaded.mean_image}
+    if len(mine) == 0:  # more processes than pictures
+        found = {view.name: np.empty((0, loaded.bundle.num_classes), np.float32) for view in missing}
+    elif [view.name for view in missing] == ["centre"]:  # as training ends with, to the last bit
+        found = {"centre": predict_logits(loaded.net, share, preprocess, precision=precision, **options)[0]}
+    else:
+        with evaluating(loaded.net, precision, options["device"]):
+            found = score_views(loaded.net, share, missing, size=loaded.bundle.preprocess.size, **options)
+    found = {name: gather_processes(mine, rows, len(pictures)) for name, rows in found.items()}
+    if cache and key and rank == 0:
+        add_to_cache(cache, key, found)
+    return scores | found
+
+
 def predict_logits(
     net: nn.Module,
     dataset: Dataset,
@@ -141,33 +162,24 @@ def predict_logits(
         raise UserError(f"{dataset.path or 'the data'}: no pictures to evaluate")
     rows: list[Logits] = []
     places: list[Indices] = []
+    batches = eval_batches(
+        dataset, preprocess=preprocess, batch_size=batch_size, device=device, workers=workers, mean_image=mean_image
+    )
     with evaluating(net, precision, device):
-        for indices, images, _ in eval_batches(
-            dataset,
-            preprocess=preprocess,
-            batch_size=batch_size,
-            device=device,
-            workers=workers,
-            mean_image=mean_image,
-        ):
+        for indices, images, _ in batches:
             rows.append(net(images.to(memory_format=torch.channels_last)).float().cpu().numpy())
             places.append(indices)
     return gather(rows, places, len(dataset)), np.asarray(dataset.labels)
 
 
-def gather(rows: list[Logits], places: list[Indices], count: int) -> Logits:
-    """Put batches of rows back into the data's order; every picture must be there exactly once."""
-    at = np.concatenate(places)
-    if not np.array_equal(np.sort(at), np.arange(count)):
-        raise RuntimeError(f"{len(at)} predictions of {count} pictures: each must be predicted once")
-    values = np.concatenate(rows)
-    gathered = np.empty_like(values)
-    gathered[at] = values
-    return gathered
-
-
 def score(
-    logits: Logits, labels: Indices, preprocess: Preprocess, *, protocol: str = "1-crop", precision: Precision = "fp32"
+    logits: Logits,
+    labels: Indices,
+    preprocess: Preprocess,
+    *,
+    protocol: str = "1-crop",
+    cost: float = 1.0,
+    precision: Precision = "fp32",
 ) -> Evaluation:
     """The numbers of one set of predictions."""
     place = metrics.ranks(logits, labels)
@@ -179,9 +191,10 @@ def score(
         top5=right5 / images if has_top5 else None,
         top1_error=100 * (images - right1) / images,
         top5_error=100 * (images - right5) / images if has_top5 else None,
-        loss=float(metrics.losses(logits, labels).mean()),
+        loss=metrics.loss(logits, labels),
         top1_interval=metrics.wilson_interval(right1, images),
         protocol=protocol,
+        cost=cost,
         precision=precision,
         preprocess_hash=preprocess.hash(),
         logits=logits,
