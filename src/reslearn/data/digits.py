@@ -19,7 +19,7 @@ def open_digits(split_seed: int = 0) -> ArrayDataset:
     images = np.repeat(grey[..., None], 3, axis=3)
     labels = raw.target.astype(np.int64)
     ids = [f"digits:{i}" for i in range(len(labels))]
-    test = stratified(labels, ids, TEST_COUNT, split_seed, "digits/test")
+    test = stratified(labels, ids, TEST_COUNT, split_seed)
     rest = np.setdiff1d(np.arange(len(labels)), test)
     classes = [str(d) for d in range(10)]
     return ArrayDataset(images, labels, classes=classes, ids=ids, splits={"train": rest, "test": test}, path="digits")

@@ -1,14 +1,24 @@
-"""Which samples are trained on and which are validated on: stratified, decided by identity, never by file order."""
+"""Which samples are trained on, validated on, tested on: stratified, by identity, never by file order.
+
+Without groups each class is within one sample of its share in every split. With groups (or known duplicates, which
+are one) no group is torn apart, and each class is within the size of its largest group.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..spec.errors import UserError
 from .dataset import Dataset, Indices
+from .grouping import assign_groups, units
+from .identity import identities
+from .memory import Subset
+
+Counts = NDArray[np.int64]
 
 
 def choose_splits(dataset: Dataset, *, val_fraction: float = 0.1, split_seed: int = 0) -> dict[str, Indices]:
@@ -20,48 +30,101 @@ def choose_splits(dataset: Dataset, *, val_fraction: float = 0.1, split_seed: in
     if not 0 <= val_fraction < 1:
         raise UserError(f"--val-fraction is {val_fraction:g}; it must lie in [0, 1)")
     declared = dataset.splits
-    train = declared["train"] if declared else np.arange(len(dataset), dtype=np.int64)
-    if declared and not len(train):
-        raise UserError(f"{dataset.path}: there is nothing to train on; its splits are {', '.join(sorted(declared))}")
-    chosen = {"train": np.sort(train), "val": np.empty(0, np.int64)}
+    train = np.sort(declared.get("train", np.empty(0, np.int64)) if declared else np.arange(len(dataset)))
+    if not len(train):
+        raise UserError(f"{dataset.path}: there is nothing to train on; it declares {', '.join(sorted(declared))}")
+    chosen = {"train": train.astype(np.int64), "val": np.empty(0, np.int64)}
     if len(declared.get("val", ())):
         chosen["val"] = np.sort(declared["val"])
     elif val_fraction > 0:
-        ids = dataset.ids
-        count = round(val_fraction * len(train))
-        held = stratified(dataset.labels[train], [ids[int(i)] for i in train], count, split_seed, "val")
-        chosen["val"] = np.sort(train[held])
-        chosen["train"] = np.sort(np.delete(train, held))
+        part = Subset(dataset, chosen["train"])
+        where = assign(part, {"train": 1 - val_fraction, "val": val_fraction}, seed=split_seed)
+        chosen = {"train": train[where == 0], "val": train[where == 1]}
     if "test" in declared:
         chosen["test"] = np.sort(declared["test"])
     return chosen
 
 
-def stratified(labels: Indices, ids: Sequence[str], count: int, seed: int, purpose: str) -> Indices:
-    """Positions of `count` samples, each class within one of its fair share (largest remainders get the rest).
+def choose_folds(dataset: Dataset, folds: int, *, split_seed: int = 0) -> Indices:
+    """(len,) the fold 0 ... folds - 1 in which each sample is held out, stratified and grouped as splits are."""
+    counts = np.bincount(dataset.labels)
+    if not 2 <= folds <= len(dataset):
+        raise UserError(f"--folds is {folds}; it must lie in 2..{len(dataset)}, the number of pictures")
+    if folds > counts[counts > 0].min():
+        name = dataset.classes[int(np.flatnonzero(counts == counts[counts > 0].min())[0])]
+        raise UserError(f"--folds is {folds}, but class '{name}' has only {counts[counts > 0].min()} pictures")
+    return assign(dataset, {f"fold{k}": 1 / folds for k in range(folds)}, seed=split_seed)
 
-    Within a class the order is a keyed hash of the identity, so neither file order nor other files matter.
+
+def assign(
+    dataset: Dataset,
+    fractions: Mapping[str, float],
+    *,
+    seed: int = 0,
+    known: Indices | None = None,
+    groups: Sequence[str] | None = None,
+) -> Indices:
+    """(len,) the place in `fractions` (which sum to 1) of the split each sample goes to.
+
+    `known` (len,) holds the split of samples that have one already, -1 elsewhere: they stay, and the others go where
+    their class is short. `groups` and known duplicates stay together.
     """
-    held = [members[:n] for members, n in zip(*_shares(labels, ids, count, seed, purpose), strict=True)]
-    return np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
+    shares = np.array(list(fractions.values()), dtype=np.float64)
+    if (shares <= 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise UserError(f"split fractions are {shares.tolist()}; they must be positive and sum to 1")
+    kind, ids = identities(dataset)
+    fixed = np.full(len(dataset), -1, np.int64) if known is None else known
+    together = units(dataset, ids if kind == "content" else None, groups)
+    rank = hash_order(ids, seed)
+    if together is not None:
+        return assign_groups(dataset.labels, together, rank, shares, fixed)
+    out = fixed.copy()
+    quota = quotas(np.bincount(dataset.labels), shares)
+    for c in np.flatnonzero(quota.sum(1)):
+        members = np.flatnonzero((dataset.labels == c) & (fixed < 0))
+        members = members[np.argsort(rank[members], kind="stable")]
+        have = np.bincount(fixed[(dataset.labels == c) & (fixed >= 0)], minlength=len(shares))
+        out[members] = np.repeat(np.arange(len(shares)), _fill(quota[c] - have, len(members)))
+    return out
 
 
-def _shares(
-    labels: Indices, ids: Sequence[str], count: int, seed: int, purpose: str
-) -> tuple[list[Indices], list[int]]:
-    rank = hash_order(ids, seed, purpose)
-    members = [np.flatnonzero(labels == c) for c in np.unique(labels)]
-    members = [m[np.argsort(rank[m], kind="stable")] for m in members]
-    fair = np.array([len(m) * count / max(len(labels), 1) for m in members])
-    take = np.floor(fair).astype(int)
-    first = np.argsort(take - fair, kind="stable")  # largest remainders first
-    take[first[: count - take.sum()]] += 1
-    return members, take.tolist()
+def quotas(counts: Counts, shares: NDArray[np.float64]) -> Counts:
+    """(classes, splits) whole numbers: rows sum to `counts`, every entry is its fair share rounded down or up, and
+    the roundings are spread so that the splits' totals are right too."""
+    fair = counts[:, None] * shares
+    quota = np.floor(fair + 1e-9).astype(np.int64)
+    total = fair.sum(0)
+    for c in np.argsort(-counts, kind="stable"):
+        rest = int(counts[c] - quota[c].sum())
+        open_to = fair[c] - quota[c] > 1e-9
+        short = np.where(open_to, total - quota.sum(0), -np.inf)
+        quota[c, np.argsort(-short, kind="stable")[:rest]] += 1
+    return quota
 
 
-def hash_order(ids: Sequence[str], seed: int, purpose: str) -> Indices:
+def _fill(need: Counts, count: int) -> Counts:
+    """How many of `count` new samples each split gets: the shortest first, one at a time where that matters."""
+    need = need.astype(np.int64)
+    add = np.clip(need, 0, None)
+    while add.sum() > count:  # some split holds too many known samples, so not every need can be met
+        add[np.argmin(np.where(add > 0, need - add, np.iinfo(np.int64).max))] -= 1
+    return add
+
+
+def stratified(labels: Indices, ids: Sequence[str], count: int, seed: int) -> Indices:
+    """Sorted positions of `count` samples, each class within one of its share; identity alone decides which."""
+    quota = quotas(np.bincount(labels), np.array([1 - count / len(labels), count / len(labels)]))[:, 1]
+    rank = hash_order(ids, seed)
+    held = []
+    for c, n in enumerate(quota):
+        members = np.flatnonzero(labels == c)
+        held.append(members[np.argsort(rank[members], kind="stable")][:n])
+    return np.sort(np.concatenate(held))
+
+
+def hash_order(ids: Sequence[str], seed: int) -> Indices:
     """One 63-bit number per identity, a keyed hash: sorting by it shuffles in a way that only identity decides."""
-    stem = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8)
+    stem = hashlib.blake2b(str(seed).encode(), digest_size=8)
     numbers = np.empty(len(ids), np.int64)
     for i, name in enumerate(ids):
         h = stem.copy()

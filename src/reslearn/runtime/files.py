@@ -53,14 +53,14 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 @contextlib.contextmanager
-def exclusive_lock(path: str | os.PathLike[str]) -> Iterator[None]:
+def exclusive_lock(path: str | os.PathLike[str], busy: str | None = None) -> Iterator[None]:
     """Hold `path` as a lock for the block; a second process gets a `UserError`. The kernel drops it at any death."""
     with open(path, "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(
-                f"{Path(path).parent}: another process is training this run; wait for it or stop it"
+                busy or f"{Path(path).parent}: another process is training this run; wait for it or stop it"
             ) from None
         yield
 

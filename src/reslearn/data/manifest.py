@@ -1,0 +1,149 @@
+"""A manifest: what `data check` and `data split` found out about a data set, and what training then obeys.
+
+It lies in the data folder (or beside a data file) as `reslearn-manifest.json`, where `open_data` finds it; anywhere
+else it can itself be given as DATA. It leaves out what cannot be read and says which split each picture belongs to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..runtime.files import read_json, write_json
+from ..spec.codec import from_json, to_json
+from ..spec.errors import UserError
+from .dataset import Dataset, Indices
+from .memory import Subset, root_of
+
+NAME, FORMAT, KIND = "reslearn-manifest.json", 1, "reslearn manifest"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One column per fact, one row per picture; `ids` as the source names them."""
+
+    data: str  # relative to the manifest's folder where the data lies below or beside it
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels: tuple[int, ...]
+    sizes: tuple[int, ...]  # bytes; -1 where the source has no files
+    sha256: tuple[str, ...] = ()  # content hashes, or empty
+    split: tuple[str, ...] = ()  # a split's name per picture, or empty
+    groups: tuple[str, ...] = ()  # or empty
+    excluded: dict[str, str] = field(default_factory=dict)  # id -> why training must not read it
+    settings: dict[str, Any] = field(default_factory=dict)  # how the split was made: fractions, seed, identity
+    kind: str = KIND
+    format: int = FORMAT
+
+
+class ManifestDataset(Subset):
+    """A source as its manifest has it: without the excluded pictures, with the manifest's splits and hashes."""
+
+    def __init__(self, source: Dataset, manifest: Manifest, path: str) -> None:
+        row = {name: i for i, name in enumerate(manifest.ids)}
+        rows = np.array([row.get(name, -1) for name in source.ids], dtype=np.int64)
+        kept = np.array([i for i, name in enumerate(source.ids) if name not in manifest.excluded], dtype=np.int64)
+        super().__init__(source, kept)
+        rows = rows[kept]
+        self.excluded = dict(manifest.excluded)
+        self.manifest = path
+        self.notes = [*getattr(source, "notes", ()), *_notes(manifest, path, rows)]
+        self.hashes = _picked(manifest.sha256, rows)
+        self.groups = _picked(manifest.groups, rows)
+        self.splits = dict(_splits(manifest, rows)) if manifest.split else _kept_splits(source, kept)
+
+    def fingerprint(self) -> str:
+        """The source's: a manifest is a view of the data, not other data."""
+        return self.source.fingerprint()
+
+
+def _picked(column: Sequence[str], rows: Indices) -> list[str] | None:
+    return [column[i] if i >= 0 else "" for i in rows] if column else None
+
+
+def _notes(manifest: Manifest, path: str, rows: Indices) -> list[str]:
+    notes = [f"{path}: {len(manifest.excluded)} picture(s) left out"] if manifest.excluded else []
+    new = int((rows < 0).sum())
+    if new:
+        fate = "belong to no split" if manifest.split else "are unchecked"
+        notes.append(f"{path}: {new} new picture(s) {fate}; run `reslearn data {_command(manifest)}` again")
+    return notes
+
+
+def _command(manifest: Manifest) -> str:
+    return "split" if manifest.split else "check"
+
+
+def _splits(manifest: Manifest, rows: Indices) -> Mapping[str, Indices]:
+    column = np.array([*manifest.split, ""])[rows]  # row -1 is the empty name
+    return {name: np.flatnonzero(column == name).astype(np.int64) for name in sorted(set(manifest.split) - {""})}
+
+
+def _kept_splits(source: Dataset, kept: Indices) -> dict[str, Indices]:
+    place = np.full(len(source), -1, np.int64)
+    place[kept] = np.arange(len(kept))
+    return {name: place[members][place[members] >= 0] for name, members in source.splits.items()}
+
+
+def obey(source: Dataset, manifest: Manifest, path: str) -> ManifestDataset:
+    """`source` under `manifest`. Raises `UserError` if the manifest is another data set's, or splits what is gone."""
+    if tuple(source.classes) != manifest.classes:
+        raise UserError(
+            f"{path}: made for classes {_short(manifest.classes)}, but {source.path} has {_short(source.classes)}; "
+            f"run `reslearn data {_command(manifest)}` again"
+        )
+    if manifest.split:
+        sizes = sizes_of(source)
+        there = dict(zip(source.ids, sizes, strict=True))
+        for name, size in zip(manifest.ids, manifest.sizes, strict=True):
+            if name not in manifest.excluded and there.get(name) != size:
+                what = "changed since" if name in there else "gone, but is in"
+                raise UserError(
+                    f"{path}: {name} {what} this manifest; run `reslearn data split` again (known ones stay)"
+                )
+    return ManifestDataset(source, manifest, path)
+
+
+def _short(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f", ... ({len(names)})" if len(names) > 4 else "")
+
+
+def sizes_of(dataset: Dataset) -> list[int]:
+    """File sizes of the samples, -1 where the source has no files."""
+    root, indices = root_of(dataset)
+    sizes = getattr(root, "sizes", None)
+    return [-1] * len(dataset) if sizes is None else [int(s) for s in sizes[indices]]
+
+
+def manifest_path(data: str) -> str:
+    """Where the manifest of a DATA path lies: inside a folder, beside a file."""
+    return os.path.join(data, NAME) if os.path.isdir(data) else f"{data}.{NAME}"
+
+
+def read_manifest(path: str) -> Manifest:
+    """Read and check a manifest file."""
+    value = read_json(path)
+    if not isinstance(value, dict) or value.get("kind") != KIND:
+        raise UserError(f"{path}: not a manifest of `reslearn data check` or `reslearn data split`")
+    if value.get("format", 0) > FORMAT:
+        raise UserError(f"{path}: a manifest of format {value['format']}; this version reads up to {FORMAT}, update it")
+    manifest = from_json(Manifest, value, path)
+    for name in ("labels", "sizes", "sha256", "split", "groups"):
+        have, want = len(getattr(manifest, name)), len(manifest.ids)
+        if have != want and (have or name in {"labels", "sizes"}):
+            raise UserError(f"{path}: {name} has {have} entries for {want} pictures")
+    return manifest
+
+
+def write_manifest(path: str, manifest: Manifest) -> None:
+    """Write a manifest atomically."""
+    write_json(path, to_json(manifest))
+
+
+def data_of(path: str, manifest: Manifest) -> str:
+    """The DATA path that a manifest file at `path` is about."""
+    return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), manifest.data))

@@ -1,0 +1,86 @@
+"""Sources without random access (Parquet, compressed tars) are packed once, beside themselves or in the cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..spec.errors import UserError
+from .pack import SUFFIX, PackDataset
+from .packing import write_pack
+from .parquet import ParquetDataset
+from .shards import COMPRESSED, open_shards
+
+COPY_RATE = 60e6  # bytes per second of the source: decompress, hash, write; measured on a slow disk
+
+
+def open_packed(path: str, files: Sequence[str], *, say: Callable[[str], None] | None = None) -> PackDataset:
+    """The pack of Parquet files or compressed tar shards, written now if this is their first use."""
+    target = pack_path(path, files)
+    if target.exists():
+        return _named(PackDataset(str(target)), path)
+    say = say or _to_stderr
+    size = sum(os.path.getsize(file) for file in files)
+    free = shutil.disk_usage(target.parent).free
+    if free < 1.2 * size:
+        raise UserError(f"{target.parent}: packing {path} needs {_mega(1.2 * size)} of disk, {_mega(free)} are free")
+    seconds = size / COPY_RATE + 1
+    say(f"{path}: no random access; packing it once into {target} ({_mega(size)}, about {seconds:.0f} s)")
+    if files[0].endswith(".parquet"):
+        return _named(write_pack(ParquetDataset(files, path), target, threads=1), path)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as folder:
+        plain = [_decompress(file, Path(folder)) for file in files]
+        return _named(write_pack(open_shards(plain, path), target), path)
+
+
+def _named(pack: PackDataset, path: str) -> PackDataset:
+    pack.path = os.path.abspath(path)  # what `open_data` opens again is the source, not its pack
+    return pack
+
+
+def pack_path(path: str, files: Sequence[str]) -> Path:
+    """Where the pack of a source lies: beside it where that is writable, else in the user's cache.
+
+    The name holds the files' sizes and times, so a changed source is packed anew.
+    """
+    import hashlib
+
+    stats = [(os.path.basename(f), os.path.getsize(f), os.stat(f).st_mtime_ns) for f in sorted(files)]
+    tag = hashlib.sha256(repr(stats).encode()).hexdigest()[:10]
+    folder, name = os.path.split(os.path.abspath(path))
+    if not os.access(folder, os.W_OK):
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        folder = os.path.join(base, "reslearn")
+        os.makedirs(folder, exist_ok=True)
+    return Path(folder) / f"{name}.{tag}{SUFFIX}"
+
+
+def _decompress(file: str, folder: Path) -> str:
+    """A compressed tar as a plain one, member by member, so that its own index reads it."""
+    name = os.path.basename(file)
+    for suffix in COMPRESSED:
+        name = name.removesuffix(suffix)
+    target = folder / f"{name}.tar"
+    try:
+        with tarfile.open(file) as source, tarfile.open(target, "w") as plain:
+            for member in source:
+                if member.isfile():
+                    plain.addfile(member, source.extractfile(member))
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UserError(f"{file}: damaged or incomplete archive ({error})") from None
+    return str(target)
+
+
+def _mega(size: float) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

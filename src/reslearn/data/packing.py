@@ -1,0 +1,161 @@
+"""Writes a pack: in parallel, resumable, whole or absent."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..runtime.files import exclusive_lock
+from ..spec.errors import UserError
+from .dataset import Dataset
+from .identity import content_hash, encoded_bytes, groups_of
+from .pack import HEAD, PackDataset, PackOptions, head_bytes, index_bytes
+from .preprocess import resize
+from .strings import StringTable
+
+_JOURNAL_EVERY = 64  # pictures between two lines of the journal
+Record = tuple[bytes, tuple[int, int], str]  # stored bytes, (height, width) or (0, 0), content hash
+
+
+def write_pack(
+    dataset: Dataset,
+    target: str | os.PathLike[str],
+    options: PackOptions | None = None,
+    *,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> PackDataset:
+    """Pack `dataset` into `target`, which appears when it is whole. Stopped and called again, it goes on.
+
+    `original` copies bytes and decodes nothing; with `raw` and `jpeg` a picture that cannot be read is a `UserError`
+    with its name (`data check` finds them all). A full disk leaves
+    `target` absent and the part file ready to be gone on with.
+    """
+    target, options = Path(target), options or PackOptions()
+    if target.is_dir():
+        raise UserError(f"{target}: a folder; name the pack file")
+    if options.encoding == "original" and options.shorter_side is not None:
+        raise UserError("original bytes cannot be resized; choose encoding raw or jpeg")
+    job = json.dumps([dataset.fingerprint(), asdict(options)])
+    part, journal = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.journal")
+    with exclusive_lock(target.with_name(target.name + ".lock"), f"{target}: another process is writing this pack"):
+        done = _go_on(part, journal, job)
+        with open(part, "r+b" if done else "wb") as file, open(journal, "a") as lines:
+            if not done:
+                file.write(bytes(HEAD))
+                lines.write(job + "\n")
+            end = file.seek(done[-1]["end"] if done else HEAD)
+            for line in _records(dataset, options, len(done), threads, end, file):
+                lines.write(json.dumps(line) + "\n")
+                done.append(line)
+                if len(done) % _JOURNAL_EVERY == 0:
+                    file.flush()
+                    lines.flush()
+                if progress is not None:
+                    progress(len(done), len(dataset))
+            _finish(file, dataset, options, done)
+        os.replace(part, target)
+        journal.unlink()
+    target.with_name(target.name + ".lock").unlink(missing_ok=True)
+    return PackDataset(str(target))
+
+
+def _go_on(part: Path, journal: Path, job: str) -> list[dict[str, Any]]:
+    """Records of an earlier, stopped job that was the same; both files are cut to what is surely whole."""
+    try:
+        lines = journal.read_text().split("\n")
+        size = part.stat().st_size
+    except OSError:
+        lines, size = [], 0
+    done: list[dict[str, Any]] = []
+    if lines and lines[0] == job:
+        for text in lines[1:-1]:
+            record = json.loads(text)
+            if record["end"] > size:
+                break
+            done.append(record)
+    if done:
+        os.truncate(part, done[-1]["end"])
+        journal.write_text("\n".join([job, *(json.dumps(r) for r in done)]) + "\n")
+    else:
+        part.unlink(missing_ok=True)
+        journal.unlink(missing_ok=True)
+    return done
+
+
+def _records(
+    dataset: Dataset, options: PackOptions, start: int, threads: int | None, end: int, file: Any
+) -> Iterator[dict[str, Any]]:
+    """Write pictures `start` ... in order, encoded by a pool of threads that runs a little ahead."""
+    count, ahead = len(dataset), 4 * (threads or os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        waiting: list[Future[Record]] = []
+        try:
+            for i in range(start, count + ahead):
+                if i < count:
+                    waiting.append(pool.submit(_encode, dataset, i, options))
+                if waiting and (len(waiting) > ahead or i >= count):
+                    data, shape, digest = waiting.pop(0).result()
+                    file.write(data)
+                    end += len(data)
+                    yield {"end": end, "shape": shape, "sha256": digest}
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _encode(dataset: Dataset, i: int, options: PackOptions) -> Record:
+    raw = encoded_bytes(dataset, i)
+    if options.encoding == "original":
+        if raw is None:
+            raise UserError(f"{dataset.path}: its pictures are no encoded files; pack it with encoding raw")
+        return raw, (0, 0), content_hash(raw, None)
+    image, _ = dataset.read(i)
+    digest = content_hash(raw, image)
+    if options.shorter_side is not None and min(image.shape[:2]) > options.shorter_side:
+        factor = options.shorter_side / min(image.shape[:2])
+        height, width = (max(round(side * factor), options.shorter_side) for side in image.shape[:2])
+        image = resize(image, height, width)
+    if options.encoding == "raw":
+        return np.ascontiguousarray(image).tobytes(), (image.shape[0], image.shape[1]), digest
+    whole, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    if not whole:
+        raise UserError(f"{dataset.path}: {dataset.ids[i]} cannot be encoded as JPEG; use encoding raw")
+    return data.tobytes(), (image.shape[0], image.shape[1]), digest
+
+
+def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[str, Any]]) -> None:
+    """Write the index and the head, and see that all of it is on the disk."""
+    ids = dataset.ids if isinstance(dataset.ids, StringTable) else StringTable(dataset.ids)
+    id_ends, blob = ids.blob
+    groups = groups_of(dataset)
+    info = {
+        "classes": list(dataset.classes),
+        "options": asdict(options),
+        "fingerprint": dataset.fingerprint(),
+        "splits": list(dataset.splits),
+        "groups": list(groups) if groups is not None else None,
+    }
+    hashes = np.frombuffer(bytes.fromhex("".join(r["sha256"] for r in done)), np.uint8).reshape(len(done), -1)
+    arrays = {
+        "ends": np.array([r["end"] for r in done], dtype="<i8"),
+        "shapes": np.array([r["shape"] for r in done], dtype="<i4").reshape(len(done), 2),
+        "labels": np.asarray(dataset.labels, dtype="<i8"),
+        "hashes": hashes,
+        "id_ends": np.asarray(id_ends, dtype="<i8"),
+        "ids": np.frombuffer(blob, np.uint8),
+    } | {f"split/{name}": np.asarray(indices, dtype="<i8") for name, indices in dataset.splits.items()}
+    start, index = file.tell(), index_bytes(info, arrays)
+    file.write(index)
+    file.seek(0)
+    file.write(head_bytes(start, len(index)))
+    file.flush()
+    os.fsync(file.fileno())
