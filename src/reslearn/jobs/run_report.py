@@ -109,10 +109,11 @@ def _details(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) ->
     split = "test" if any(line["split"] == "test" for line in own) else "val" if record.split.val else None
     if split is None or record.data["path"] is None:
         return
-    subject = subject_of(record, open_data(record.data["path"]), split)
-    if not subject.own:
+    data = open_data(record.data["path"])
+    if data.fingerprint() != record.data["fingerprint"]:
         raise UserError(f"{record.data['path']} holds other pictures now than the run was trained on")
-    yield look_inside(_evaluate(loaded, subject.pictures), subject.pictures, loaded.bundle, split)
+    pictures = subject_of(record, data, split).pictures
+    yield look_inside(_evaluate(loaded, pictures), pictures, loaded.bundle, split)
 
 
 def _evaluate(loaded: Loaded, pictures: Any) -> Evaluation:

@@ -1,0 +1,47 @@
+"""One short finished run on digits, made once, copied for each test that changes it."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from reslearn.data.sources import open_data
+from reslearn.data.splits import choose_splits
+from reslearn.jobs.training import Subset
+from reslearn.runtime.settings import Settings
+from reslearn.spec.net import NetSpec
+from reslearn.spec.recipe import Augment, Recipe
+from reslearn.train.fit import fit
+
+
+@pytest.fixture(scope="session")
+def _short_run(tmp_path_factory):
+    spec = NetSpec(
+        "tiny", stem="cifar", stem_channels=8, block="basic", stage_blocks=(1, 1), stage_channels=(8, 16), shortcut="A"
+    )
+    recipe = Recipe(
+        "tiny",
+        "tests",
+        iterations=60,
+        batch_size=64,
+        augment=Augment(crop="pad", pad=1),
+        image_size=8,
+        validate_every=1,
+    )
+    digits = open_data("digits")
+    splits = choose_splits(digits)
+    out = tmp_path_factory.mktemp("runs") / "short"
+    fit(spec, Subset(digits, splits["train"]), Subset(digits, splits["val"]), recipe, out=out, settings=Settings())
+    return out
+
+
+@pytest.fixture
+def short_run(_short_run, tmp_path):
+    """A private copy of a finished run."""
+    return shutil.copytree(_short_run, tmp_path / "short")
+
+
+@pytest.fixture
+def photo():
+    """A picture larger than a thumbnail."""
+    return np.random.default_rng(0).integers(0, 255, (375, 500, 3), dtype=np.uint8)

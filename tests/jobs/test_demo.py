@@ -1,0 +1,60 @@
+"""The demonstration, as a stranger runs it; and what it refuses to overwrite."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from reslearn.jobs import demo
+from reslearn.train.ledger import read_ledger
+
+COMMAND = [sys.executable, "-m", "reslearn"]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    result = subprocess.run([*COMMAND, "demo", "--json"], cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return folder, json.loads(result.stdout), result.stderr
+
+
+def test_the_demo_reads_unseen_digits_and_leaves_its_run(done):
+    folder, value, _ = done
+    assert set(value) == {"run", "model", "best_epoch", "val", "seconds", "images_per_second"}
+    assert value["run"] == "runs/demo" and value["val"]["images"] == 144
+    (look,) = read_ledger(folder / "runs" / "demo")
+    assert look["split"] == "test" and look["images"] == 360 and look["top1"] >= 0.98
+    page = (folder / "runs" / "demo" / "report.html").read_text()
+    assert "Inside the test split" in page and f"{100 * look['top1']:.2f} %" in page
+
+
+def test_progress_is_told_from_before_torch_is_loaded(done):
+    lines = done[2].splitlines()
+    assert lines[0].startswith("reslearn demo:") and any("images/s" in line for line in lines)
+    code = (
+        "import sys; from reslearn.cli import reports; "
+        "reports.say = lambda line: sys.exit(sorted({'torch', 'sklearn', 'matplotlib'} & set(sys.modules)) or 'none'); "
+        "reports.demo()"
+    )
+    first = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert first.stderr.strip() == "none"
+
+
+def test_an_earlier_demo_may_be_replaced_and_nothing_else(done, short_run):
+    demo.check_own(done[0] / "runs" / "demo")
+    demo.check_own(done[0] / "nothing-here")
+    with pytest.raises(ValueError, match="not an earlier demo; name another with --out"):
+        demo.check_own(short_run)
+
+
+def test_a_digit_is_drawn_in_blocks():
+    class One:
+        def read(self, i):
+            import numpy as np
+
+            return np.array([[0, 255], [128, 60]], np.uint8)[..., None].repeat(3, axis=2), 0
+
+    assert demo.drawing(One(), 0) == "  ██\n▒▒░░"
+    assert demo.spread(360, 6) == [0, 60, 120, 180, 240, 300]
