@@ -25,7 +25,7 @@ from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
 from ..train.checkpoint import Progress
 from ..train.loop import Tick, Work, train
-from ..train.optimiser import build_optimiser
+from ..train.update import Update
 
 LONG = 1e20  # multiply-adds of a run so long that compilation pays
 
@@ -69,11 +69,8 @@ def bench_train(
         train(
             Work(
                 folder=Path(folder),
-                net=net,
-                optimiser=build_optimiser(net, values),
+                update=Update(net, values, settings),
                 loader=loader,
-                recipe=values,
-                settings=settings,
                 seed=0,
                 progress=Progress(),
                 validate=lambda net: None,

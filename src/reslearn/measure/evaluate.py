@@ -97,10 +97,19 @@ def evaluate(
 
 
 def evaluate_net(
-    net: nn.Module, dataset: Dataset, preprocess: Preprocess, *, precision: Precision = "fp32", device: str = "cpu"
+    net: nn.Module,
+    dataset: Dataset,
+    preprocess: Preprocess,
+    *,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    workers: int = 0,
+    mean_image: Tensor | None = None,
 ) -> Evaluation:
     """1-crop scores of a network whose classes are the data's own, as training ends with."""
-    logits, labels = predict_logits(net, dataset, preprocess, precision=precision, device=device)
+    logits, labels = predict_logits(
+        net, dataset, preprocess, precision=precision, device=device, workers=workers, mean_image=mean_image
+    )
     return score(logits, labels, preprocess, precision=precision)
 
 

@@ -57,40 +57,86 @@ class Recipe:
     source: str  # paper and section
     departures: tuple[str, ...] = ()  # where this differs from its source, aloud
 
+    # budget
     epochs: float | None = None
     iterations: int | None = None
     images: int | None = None
-
     batch_size: int = 128  # global: over all processes and accumulation steps
-    optimizer: Literal["sgd"] = "sgd"
+    accumulate: int = 1  # parts of a batch that go forward and backward one after the other
+    early_stop: float | None = None  # epochs without a better validation error after which training ends
+
+    # optimiser
+    optimizer: Literal["sgd", "caffe-sgd", "adamw", "muon"] = "sgd"
     lr: float = 0.1  # at its peak
+    lr_batch: int | None = None  # the batch size `lr` is meant for; it then scales with batch_size / lr_batch
     momentum: float = 0.9
     nesterov: bool = False
+    betas: tuple[float, float] = (0.9, 0.999)  # adamw
     weight_decay: float = 1e-4
     decay: Literal["all", "weights"] = "all"  # weights: convolution and FC kernels alone
+    clip_norm: float | None = None  # of the whole gradient, L2
+    ema_decay: float | None = None  # per step, of an exponential moving average of the weights
+    unfreeze: tuple[float, ...] = ()  # fractions of the budget: the head trains from 0, one more stage from each
+    freeze_bn: bool = False  # batch norm keeps its statistics and its gamma and beta
 
-    schedule: Literal["step", "one-cycle", "constant"] = "step"
-    milestones: tuple[float, ...] = ()  # fractions of the budget
-    gamma: float = 0.1  # factor at each milestone
-    warmup: float = 0.0  # one-cycle: fraction of the budget until the peak
-    final_lr: float = 0.0  # one-cycle: lr at the end
+    # learning rate
+    schedule: Literal["step", "plateau", "cosine", "one-cycle", "constant"] = "step"
+    milestones: tuple[float, ...] = ()  # step: fractions of the budget
+    gamma: float = 0.1  # step, plateau: factor at each drop
+    patience: float = 5.0  # plateau: epochs without a better validation error before a drop
+    warmup: float = 0.0  # fraction of the budget during which the rate rises linearly to `lr`
+    final_lr: float = 0.0  # one-cycle, cosine: at the end
+    hold_lr: float | None = None  # the papers' warm-up: this rate instead, for `hold_steps` or until `hold_error`
+    hold_steps: int = 0
+    hold_error: float | None = None  # percent, training error of the running epoch
+    hold_depth: int = 0  # shallower nets do without it
 
+    # loss
     label_smoothing: float = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+
+    # pictures
     augment: Augment = field(default_factory=Augment)
     image_size: int | None = None  # None: the network's own
+    small_size: int | None = None  # pictures are shrunk to this side during the first `small_part` of the budget
+    small_part: float = 0.0
+    input_mean: Literal["channel", "pixel"] = "channel"  # pixel: P1's mean image of the training set, no division
 
-    select: Literal["last", "best"] = "last"  # which weights are sealed; best: on validation
-    bn_statistics: Literal["moving", "exact"] = "moving"
+    # batch normalisation
+    bn_batch: int | None = None  # samples normalised together, e.g. the papers' 64 and 32 per GPU
+    bn_sync: bool = False  # over all processes
+    bn_statistics: Literal["moving", "exact"] = "moving"  # exact: averaged over training batches at the end
+
+    # bookkeeping
+    select: Literal["last", "best", "ema"] = "last"  # which weights are sealed; best: on validation
     validate_every: float = 1.0  # epochs
     checkpoint_every: float = 60.0  # seconds; a checkpoint is also written at each validation
+    log_gradients: bool = False  # the gradient norm of every layer, once an epoch
 
     def __post_init__(self) -> None:
         if sum(b is not None for b in (self.epochs, self.iterations, self.images)) != 1:
             raise UserError(f"recipe {self.name}: give exactly one of epochs, iterations, images")
-        check_choice("select", self.select, ("last", "best"))
-        check_choice("schedule", self.schedule, ("step", "one-cycle", "constant"))
-        if self.batch_size < 1:
-            raise UserError(f"batch_size is {self.batch_size}; it must be at least 1")
+        check_choice("optimizer", self.optimizer, ("sgd", "caffe-sgd", "adamw", "muon"))
+        check_choice("schedule", self.schedule, ("step", "plateau", "cosine", "one-cycle", "constant"))
+        check_choice("select", self.select, ("last", "best", "ema"))
+        check_choice("bn_statistics", self.bn_statistics, ("moving", "exact"))
+        if self.batch_size < 1 or self.accumulate < 1 or self.batch_size % self.accumulate:
+            raise UserError(f"batch_size is {self.batch_size}; it must be a multiple of accumulate ({self.accumulate})")
+        for name in ("lr", "validate_every", "checkpoint_every", "gamma"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
+        for name in ("epochs", "iterations", "images"):
+            if (getattr(self, name) or 1) <= 0:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.select == "ema" and self.ema_decay is None:
+            raise UserError("select is 'ema'; it needs ema_decay, e.g. 0.999")
+        if self.bn_batch is not None and self.bn_sync:
+            raise UserError("bn_batch and bn_sync exclude each other; set one of them")
+
+    @property
+    def peak_lr(self) -> float:
+        """`lr`, scaled linearly from `lr_batch` to the batch size where that is given (1706.02677)."""
+        return self.lr * self.batch_size / self.lr_batch if self.lr_batch else self.lr
 
     def total_steps(self, epoch_length: int) -> int:
         """Optimiser steps of the whole budget, for an epoch of `epoch_length` positions; at least 1."""

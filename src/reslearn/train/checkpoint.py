@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import torch
 from torch import nn
 
 from ..runtime.files import write_atomic
+from .schedule import Seen
+from .update import Update
 
 KEEP = 2
 
@@ -26,6 +28,7 @@ class Progress:
     """How far a run has come; with the tensors, everything a resume needs."""
 
     step: int = 0  # optimiser steps done
+    lr: float = 0.0  # of the last one
     seconds: float = 0.0  # in the training loop, over all resumes
     images_per_second: float = 0.0  # median of the newest steps
     metrics_bytes: int = 0  # length of metrics.jsonl that belongs to these steps
@@ -35,14 +38,19 @@ class Progress:
     best_error: float | None = None  # provisional, on validation, in percent
     best_epoch: float | None = None
     best_file: str | None = None  # its weights, when the recipe selects the best
+    stopped_early: bool = False
+    seen: Seen = field(default_factory=Seen)  # what the learning rate depends on besides the step
 
 
-def save(folder: Path, net: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> Path:
+def save(folder: Path, update: Update, progress: Progress) -> Path:
     """Write a checkpoint of this instant and drop what is no longer needed."""
-    tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
-    for index, slots in optimiser.state_dict()["state"].items():
+    tensors = {f"net.{name}": tensor for name, tensor in update.net.state_dict().items()}
+    if update.average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in update.average.state_dict().items()}
+    for index, slots in update.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
-    path = _write(folder, f"step-{progress.step:09d}", tensors, {"progress": json.dumps(asdict(progress))})
+    metadata = {"progress": json.dumps(asdict(progress)), "scaler": json.dumps(update.scaler.state_dict())}
+    path = _write(folder, f"step-{progress.step:09d}", tensors, metadata)
     keep = {progress.best_file, *(old.name for old in _newest_first(folder)[:KEEP])}
     for old in folder.glob("*.safetensors"):
         if old.name not in keep:
@@ -63,22 +71,33 @@ def load_best(folder: Path, name: str, net: nn.Module) -> None:
     net.load_state_dict(found[0])
 
 
-def load_newest(folder: Path, net: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
-    """Restore the newest intact checkpoint into `net` and `optimiser`; a run without one starts at step 0."""
+def load_newest(folder: Path, update: Update) -> Progress | None:
+    """Restore the newest intact checkpoint into `update`; None where there is none to go on from."""
     for path in _newest_first(folder):
         found = _read(path)
         if found is None:
             warnings.warn(f"{path} is damaged; going back to the checkpoint before it", stacklevel=2)
             continue
         tensors, metadata = found
-        net.load_state_dict({name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
-        _restore_optimiser(optimiser, tensors)
-        return Progress(**json.loads(metadata["progress"]))
-    return Progress()
+        update.net.load_state_dict(_under("net.", tensors))
+        if update.average is not None:
+            update.average.load_state_dict(_under("average.", tensors))
+        values = json.loads(metadata["progress"])
+        progress = Progress(**values | {"seen": Seen(**values["seen"])})
+        _restore_optimiser(update.optimiser, tensors, progress.lr)
+        update.scaler.load_state_dict(json.loads(metadata["scaler"]))
+        return progress
+    return None
 
 
-def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], lr: float) -> None:
     """Fill the optimiser's slots, each in the memory format of its parameter."""
+    for group in optimiser.param_groups:
+        group["rate_of_buffers"] = lr
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for name, tensor in tensors.items():
         kind, index, slot = [*name.split(".", 2), "", ""][:3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -19,12 +20,14 @@ from ..bundle.file import verify
 from ..bundle.header import Bundle, Member
 from ..data.dataset import Dataset
 from ..data.loaders import TrainLoader
+from ..data.sampling import class_weights
 from ..measure.bn_statistics import exact_bn_statistics
 from ..measure.evaluate import evaluate_net
 from ..nets.build import create_model
 from ..runtime import device
 from ..runtime.environment import environment
 from ..runtime.files import exclusive_lock, write_json
+from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import to_json
@@ -36,21 +39,28 @@ from . import checkpoint
 from .checkpoint import Progress
 from .journal import Journal, read_journal
 from .loop import Tick, Work, train
-from .optimiser import build_optimiser
 from .record import RunRecord, Split, read_record, record_to_json
+from .schedule import start
 from .setup import (
     StopSignals,
     check_numerics,
+    check_world,
     clear,
+    depth_of,
     describe,
+    load_mean_image,
     numerics,
     open_loader,
     planned_macs,
     provisional,
     refuse_existing,
     reopen,
+    save_mean_image,
+    with_mean_image,
 )
+from .update import Update
 
+BN_BATCHES = 200  # exact statistics average over at most this many training batches
 Build = Callable[[Spec], nn.Module]
 Watch = Callable[[Tick], None]
 
@@ -91,6 +101,7 @@ def fit(
     preprocess: Preprocess | None = None,
     split_seed: int = 0,
     overwrite: bool = False,
+    on_bad_file: Literal["stop", "skip"] = "stop",
     build: Build | None = None,
     watch: Watch | None = None,
 ) -> Run:
@@ -98,16 +109,20 @@ def fit(
 
     `train_data` gives the classes; `val_data` may be None or empty, then the last weights are kept. The test split
     is not an argument: training cannot see it. Raises `UserError` for input that cannot be trained on, before
-    anything is written; an interrupted run is continued by `resume(out)`.
+    anything is written; an interrupted run is continued by `resume(out)`. Under `torchrun` every process calls this
+    alike and the first one writes.
     """
-    folder = Path(out)
-    refuse_existing(folder, overwrite)
-    recipe = get_recipe(recipe)
+    folder, recipe, world = Path(out), get_recipe(recipe), from_environment()
+    if world.first:
+        refuse_existing(folder, overwrite)
     spec = get_spec(model, num_classes=len(train_data.classes))
     size = recipe.image_size or spec.image_size
     preprocess = preprocess or default_preprocess(size)
     if settings is None:
-        settings = device.decide(training_macs=planned_macs(spec, recipe, len(train_data), size))
+        macs = planned_macs(spec, recipe, len(train_data), size)
+        settings = device.decide(training_macs=macs, world=world.size)
+    check_world(recipe, settings, world)
+    preprocess, mean_image = with_mean_image(recipe, preprocess, train_data)
     record = RunRecord(
         spec=spec,
         recipe=recipe,
@@ -116,17 +131,22 @@ def fit(
         split=Split(tuple(train_data.ids), tuple(val_data.ids) if val_data is not None else (), split_seed),
         seed=seed,
         data=describe(train_data),
-        environment={**environment(), "numerics": numerics()},
+        environment={**environment(), "numerics": numerics(world)},
         command=shlex.join(["reslearn", *sys.argv[1:]]) if sys.argv else "",
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         weights=weights,
+        on_bad_file=on_bad_file,
     )
-    loader = open_loader(record, train_data)  # reads every picture of a resident set: a bad file stops us here
+    loader = open_loader(record, train_data, mean_image, world)  # a resident set is read now: a bad file stops us here
+    if not world.first:
+        return execute(folder, record, loader, train_data, val_data, mean_image, build=build, watch=None)
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder / "lock"):
         clear(folder)
+        if mean_image is not None:
+            save_mean_image(folder, mean_image)
         write_json(folder / "run.json", record_to_json(record))
-        return execute(folder, record, loader, train_data, val_data, build=build, watch=watch)
+        return execute(folder, record, loader, train_data, val_data, mean_image, build=build, watch=watch)
 
 
 def resume(
@@ -142,17 +162,21 @@ def resume(
 
     Everything is taken from `run.json`; data given to `fit` as objects without a path must be given again.
     """
-    folder = Path(run)
+    folder, world = Path(run), from_environment()
     record = read_record(folder)
-    with exclusive_lock(folder / "lock"):
+    with exclusive_lock(folder / "lock") if world.first else contextlib.nullcontext():
         finished = finished_run(folder)
         if finished is not None:
             return finished
-        check_numerics(record, allow_different_numerics)
+        check_numerics(record, world, allow_different_numerics)
+        check_world(record.recipe, record.settings, world)
         if train_data is None:
             train_data, val_data = reopen(folder, record)
-        loader = open_loader(record, train_data)
-        return execute(folder, record, loader, train_data, val_data, build=build, watch=watch)
+        mean_image = load_mean_image(folder, record)
+        loader = open_loader(record, train_data, mean_image, world)
+        return execute(
+            folder, record, loader, train_data, val_data, mean_image, build=build, watch=watch if world.first else None
+        )
 
 
 def execute(
@@ -161,68 +185,80 @@ def execute(
     loader: TrainLoader,
     train_data: Dataset,
     val_data: Dataset | None,
+    mean_image: torch.Tensor | None,
     *,
     build: Build | None,
     watch: Watch | None,
 ) -> Run:
     """From `run.json` and whatever checkpoint there is to the sealed file."""
-    with device.threads(record.settings.threads), torch.random.fork_rng(), StopSignals() as signals:
+    recipe, settings = record.recipe, record.settings
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(device.threads(settings.threads))
+        stack.enter_context(torch.random.fork_rng())
+        stop = stack.enter_context(StopSignals())
+        world = stack.enter_context(process_group(settings.device))
         torch.manual_seed(record.seed)
         net = build(record.spec) if build else create_model(record.spec, weights=record.weights)
-        net = net.to(record.settings.device).to(memory_format=device.memory_format(record.settings))  # type: ignore[call-overload]
-        optimiser = build_optimiser(net, record.recipe)
-        progress = checkpoint.load_newest(folder / "checkpoints", net, optimiser)
-        has_val = val_data is not None and len(val_data) > 0
+        net = net.to(settings.device).to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
+        weights = class_weights(train_data.labels, len(train_data.classes), recipe.class_weights)
+        balance = None if weights is None else torch.from_numpy(weights).to(settings.device)
+        update = Update(net, recipe, settings, world=world, class_weights=balance)
+        progress = checkpoint.load_newest(folder / "checkpoints", update)
+        held_out = val_data if val_data is not None and len(val_data) > 0 else None
         work = Work(
             folder=folder,
-            net=net,
-            optimiser=optimiser,
+            update=update,
             loader=loader,
-            recipe=record.recipe,
-            settings=record.settings,
             seed=record.seed,
-            progress=progress,
-            validate=provisional(record, val_data) if has_val and val_data is not None else lambda _: None,
+            progress=progress or Progress(seen=start(recipe, depth_of(record.spec))),
+            validate=provisional(record, held_out, mean_image) if held_out is not None else lambda _: None,
             watch=watch or (lambda tick: None),
-            stop=lambda: signals.received,
+            stop=lambda: stop.received,
+            world=world,
         )
         train(work)
-        return finish(folder, record, net, progress, loader, val_data if has_val else None)
+        finish(work, record, held_out, mean_image)
+        world.barrier()
+        run = finished_run(folder)
+    if run is None:
+        raise RuntimeError(f"{folder}: the sealed file vanished while it was written")
+    return run
 
 
-def finish(
-    folder: Path, record: RunRecord, net: nn.Module, progress: Progress, loader: TrainLoader, val_data: Dataset | None
-) -> Run:
+def finish(work: Work, record: RunRecord, val_data: Dataset | None, mean_image: torch.Tensor | None) -> None:
     """The one sequence that ends a run: select weights, exact BN statistics, evaluate in fp32, seal."""
-    if record.recipe.select == "best" and progress.best_file is not None:
-        checkpoint.load_best(folder / "checkpoints", progress.best_file, net)
-    if record.recipe.bn_statistics == "exact":
-        exact_bn_statistics(net, (batch.images for batch in loader.batches(0, min(loader.steps_per_epoch, 200))))
+    progress, recipe, net = work.progress, record.recipe, work.update.evaluated
+    if recipe.select == "best" and progress.best_file is not None:
+        checkpoint.load_best(work.folder / "checkpoints", progress.best_file, net)
+    if recipe.bn_statistics == "exact":
+        steps = min(work.loader.steps_per_epoch, BN_BATCHES)
+        exact_bn_statistics(net, (batch.images for batch in work.loader.batches(0, steps)))
     net.eval()
     val = None
     if val_data is not None:
-        val = evaluate_net(net, val_data, record.preprocess, device=record.settings.device).to_json()
+        val = evaluate_net(
+            net, val_data, record.preprocess, device=record.settings.device, mean_image=mean_image
+        ).to_json()
+    if not work.world.first:
+        return
     bundle = Bundle(
         members=(Member(record.spec),),
         preprocess=record.preprocess,
         classes=tuple(record.data["classes"]),
-        recipe=to_json(record.recipe),
+        recipe=to_json(recipe),
         data=record.data | {"train": len(record.split.train), "val": len(record.split.val)},
         scores={"val": val} if val is not None else {},
     )
-    with Journal(folder / "metrics.jsonl", progress.metrics_bytes) as journal:
+    with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes) as journal:
         journal.write(
             kind="end",
             best_epoch=progress.best_epoch,
             seconds=round(progress.seconds, 3),
             images_per_second=round(progress.images_per_second, 1),
+            skipped=work.loader.skipped,
         )
         journal.flush()
-    seal(folder / "model.safetensors", [net], bundle)
-    run = finished_run(folder)
-    if run is None:
-        raise RuntimeError(f"{folder}: the sealed file vanished while it was written")
-    return run
+    seal(work.folder / "model.safetensors", [net], bundle, mean_image=mean_image)
 
 
 def finished_run(folder: Path) -> Run | None:

@@ -12,17 +12,23 @@ from typing import Any
 class Journal:
     """Appends JSON lines; `flush` makes them durable and tells the length a checkpoint may rely on."""
 
-    def __init__(self, path: Path, keep_bytes: int) -> None:
-        path.touch()
-        os.truncate(path, min(keep_bytes, path.stat().st_size))
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
+    def __init__(self, path: Path, keep_bytes: int, *, writes: bool = True) -> None:
+        """Cut the journal to `keep_bytes` and append from there; with `writes=False` (other ranks) do nothing."""
+        self._file = None
+        if writes:
+            path.touch()
+            os.truncate(path, min(keep_bytes, path.stat().st_size))
+            self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
 
     def write(self, **values: Any) -> None:
         """Append one line."""
-        self._file.write(json.dumps(values) + "\n")
+        if self._file is not None:
+            self._file.write(json.dumps(values) + "\n")
 
     def flush(self) -> int:
         """Put everything on disk and return the file's length in bytes."""
+        if self._file is None:
+            return 0
         self._file.flush()
         os.fsync(self._file.fileno())
         return os.fstat(self._file.fileno()).st_size
@@ -33,7 +39,8 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

@@ -1,13 +1,13 @@
 """The training loop. There is one.
 
     for every step s of the budget:
-        lr     = schedule(s)                       a pure function of the step
-        batch  = positions [s B, (s + 1) B)        a pure function of the step
-        loss   = cross entropy of net(batch)       under the precision of the settings
-        w     <- optimiser(w, gradient, lr)
+        lr     = schedule(s)                       a function of the step and of what the run has seen
+        batch  = positions [s B, (s + 1) B)        a function of the step
+        w     <- update(w, batch, lr)              forward, backward, optimiser (update.py)
         at an epoch's end: a line in the journal; now and then: validation; every minute: a checkpoint
 
 Nothing else decides what happens, so a run that is killed and resumed takes the same steps to the same bits.
+Under `torchrun` every process walks through here with its part of each batch; the first one writes.
 """
 
 from __future__ import annotations
@@ -21,20 +21,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from ..data.loaders import Batch, TrainLoader
+from ..data.loaders import TrainLoader
 from ..runtime import random
-from ..runtime.device import autocast, memory_format
-from ..runtime.settings import Settings
+from ..runtime.process_group import World
 from ..spec.errors import UserError
 from ..spec.recipe import Recipe
-from . import checkpoint
+from . import checkpoint, schedule
 from .checkpoint import Progress
 from .journal import Journal
-from .optimiser import set_learning_rate
-from .schedule import learning_rate
+from .update import Update
 
 
 @dataclass(frozen=True)
@@ -56,18 +53,23 @@ class Work:
     """One run's moving parts, as the loop needs them."""
 
     folder: Path
-    net: nn.Module
-    optimiser: torch.optim.Optimizer
+    update: Update
     loader: TrainLoader
-    recipe: Recipe
-    settings: Settings
     seed: int
     progress: Progress
     validate: Callable[[nn.Module], tuple[float, float] | None]  # -> loss and error in percent, provisional
     watch: Callable[[Tick], None] = lambda tick: None
     stop: Callable[[], int | None] = lambda: None  # asked after every step: the signal that ends the run
+    world: World = field(default_factory=World)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=200))  # seconds of the newest steps
     val_error: float | None = None
+    saved_at: float = field(default_factory=time.monotonic)
+    now: float = 0.0  # when the last step ended
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the network is trained."""
+        return self.update.recipe
 
     @property
     def total(self) -> int:
@@ -77,6 +79,11 @@ class Work:
     def epochs(self, step: int) -> float:
         """Epochs done after `step` steps."""
         return step * self.recipe.batch_size / self.loader.epoch_length
+
+    def passes(self, period: float) -> bool:
+        """Whether the last step went over a multiple of `period` epochs, or was the very last."""
+        step = self.progress.step
+        return step == self.total or int(self.epochs(step) / period) > int(self.epochs(step - 1) / period)
 
 
 class Interrupted(Exception):
@@ -89,94 +96,55 @@ class Interrupted(Exception):
 
 def train(work: Work) -> None:
     """Take the steps from `work.progress.step` to the end of the budget. Raises `Interrupted` when asked to stop."""
-    recipe, progress, net = work.recipe, work.progress, work.net
-    forward = loss_function(net, recipe, work.settings)
-    last_save = time.monotonic()
-    with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes) as journal:
-        net.train()
-        before = time.perf_counter()
-        for batch in work.loader.batches(progress.step, work.total):
-            lr = learning_rate(recipe, progress.step, work.total)
-            set_learning_rate(work.optimiser, lr)
-            torch.manual_seed(random.key(work.seed, f"layers/{progress.step}"))  # dropout, stochastic depth
+    recipe, progress, update, total = work.recipe, work.progress, work.update, work.total
+    with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes, writes=work.world.first) as journal:
+        update.train_mode()
+        work.now = time.perf_counter()
+        for batch in work.loader.batches(progress.step, 0 if progress.stopped_early else total):
+            progress.lr = schedule.learning_rate(recipe, progress.step, total, progress.seen)
+            torch.manual_seed(random.key(work.seed, f"layers/{progress.step}/{work.world.rank}"))  # dropout, drop path
+            loss, wrong = update(batch, progress.lr, progress.step / total)
 
-            loss, wrong = forward(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            work.optimiser.step()
-            work.optimiser.zero_grad(set_to_none=True)
-
-            before = _account(work, journal, lr, len(batch.labels), loss.item(), int(wrong), before)
-            validated = _end_of_epoch(work, journal, before)
-            if validated:
-                before = time.perf_counter()  # validation is not part of the loop's time
-            signum = work.stop()
-            if validated or signum or time.monotonic() - last_save > recipe.checkpoint_every:
-                progress.metrics_bytes = journal.flush()
-                checkpoint.save(work.folder / "checkpoints", net, work.optimiser, progress)
-                last_save, before = time.monotonic(), time.perf_counter()
-            if signum and progress.step < work.total:
+            signum = account(work, journal, loss, wrong, len(batch.labels))
+            due = work.passes(1.0) and end_of_epoch(work, journal)
+            if due or signum or time.monotonic() - work.saved_at > recipe.checkpoint_every:
+                save(work, journal)
+            if progress.stopped_early:
+                break
+            if signum and progress.step < total:
                 raise Interrupted(work.folder, signum)
 
 
-def loss_function(net: nn.Module, recipe: Recipe, settings: Settings) -> Callable[[Batch], tuple[Tensor, Tensor]]:
-    """Batch -> (mean loss, number of wrong first guesses); compiled where the settings say so."""
-    layout = memory_format(settings)
-
-    def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing, reduction="none")
-
-    def forward(images: Tensor, labels: Tensor, partner: Tensor | None, share: Tensor | None) -> tuple[Tensor, Tensor]:
-        with autocast(settings):
-            logits = net(images)
-        logits = logits.float()
-        losses = cross_entropy(logits, labels)
-        if partner is not None and share is not None:  # MixUp, CutMix: two labels, weighted
-            losses = share * losses + (1 - share) * cross_entropy(logits, partner)
-        return losses.mean(), (logits.argmax(1) != labels).sum()
-
-    run = torch.compile(forward, dynamic=False) if settings.compile else forward
-    return lambda batch: run(batch.images.to(memory_format=layout), batch.labels, batch.partner, batch.share)
-
-
-def _account(work: Work, journal: Journal, lr: float, images: int, loss: float, wrong: int, before: float) -> float:
-    """Count the step that was just taken and tell of it; returns the time at which the next one starts."""
-    progress = work.progress
+def account(work: Work, journal: Journal, loss: float, wrong: int, images: int) -> int:
+    """Count the step that was just taken and tell of it; the signal, if any process was asked to stop."""
+    progress, recipe = work.progress, work.recipe
+    loss, wrong_sum, signum = work.world.sum(loss / work.world.size, wrong, work.stop() or 0)
+    images *= work.world.size
     if not math.isfinite(loss):
         raise UserError(
-            f"{work.folder}: the loss became {loss} at step {progress.step} with learning rate {lr:.4g}; "
-            f"the last good checkpoint is kept; train again with a lower one, e.g. --set lr={work.recipe.lr / 4:.3g}"
+            f"{work.folder}: the loss became {loss} at step {progress.step} with learning rate {progress.lr:.4g}; "
+            f"the last good checkpoint is kept; train again with a lower one, e.g. --set lr={recipe.lr / 4:.3g}"
         )
-    now = time.perf_counter()
-    work.recent.append(now - before)
-    progress.seconds += now - before
+    before, work.now = work.now, time.perf_counter()
+    work.recent.append(work.now - before)
+    progress.seconds += work.now - before
     progress.images_per_second = images / statistics.median(work.recent)
     progress.epoch_loss += loss * images
-    progress.epoch_wrong += wrong
+    progress.epoch_wrong += int(wrong_sum)
     progress.epoch_images += images
-    journal.write(kind="step", step=progress.step, loss=loss, lr=lr)
+    journal.write(kind="step", step=progress.step, loss=loss, lr=progress.lr)
     progress.step += 1
     error = 100 * progress.epoch_wrong / progress.epoch_images
+    schedule.after_step(recipe, progress.seen, progress.step, error)
     epoch, rate = work.epochs(progress.step), progress.images_per_second
-    work.watch(Tick(progress.step, work.total, epoch, loss, error, lr, rate, work.val_error))
-    return now
+    work.watch(Tick(progress.step, work.total, epoch, loss, error, progress.lr, rate, work.val_error))
+    return int(signum)
 
 
-def _end_of_epoch(work: Work, journal: Journal, now: float) -> bool:
-    """At an epoch's end write its line; where validation is due, validate and keep the best. True if it validated."""
-    progress, recipe, last = work.progress, work.recipe, work.progress.step == work.total
-    if not last and int(work.epochs(progress.step)) == int(work.epochs(progress.step - 1)):
-        return False
-    due = last or int(work.epochs(progress.step) / recipe.validate_every) > int(
-        work.epochs(progress.step - 1) / recipe.validate_every
-    )
-    scores = work.validate(work.net) if due else None
-    work.net.train()
-    if scores is not None:
-        work.val_error = scores[1]
-        if progress.best_error is None or scores[1] < progress.best_error:
-            progress.best_error, progress.best_epoch = scores[1], work.epochs(progress.step)
-            if recipe.select == "best":
-                progress.best_file = checkpoint.save_best(work.folder / "checkpoints", work.net, progress.step)
+def end_of_epoch(work: Work, journal: Journal) -> bool:
+    """Validate where that is due, write the epoch's line and start its sums anew; tells whether it was due."""
+    progress, due = work.progress, work.passes(work.recipe.validate_every)
+    scores = validate(work) if due else None
     journal.write(
         kind="epoch",
         epoch=work.epochs(progress.step),
@@ -188,5 +156,35 @@ def _end_of_epoch(work: Work, journal: Journal, now: float) -> bool:
         images_per_second=progress.images_per_second,
         seconds=progress.seconds,
     )
+    if work.recipe.log_gradients:
+        journal.write(kind="gradients", step=progress.step, norms=work.update.gradient_norms())
     progress.epoch_loss, progress.epoch_wrong, progress.epoch_images = 0.0, 0, 0
     return due
+
+
+def validate(work: Work) -> tuple[float, float] | None:
+    """Provisional loss and error (percent) on validation, and what follows: a drop, a new best, an early end."""
+    progress, recipe = work.progress, work.recipe
+    scores = work.validate(work.update.evaluated)
+    work.update.train_mode()
+    work.now = time.perf_counter()  # validation is not part of the loop's time
+    if scores is None:
+        return None
+    epoch, work.val_error = work.epochs(progress.step), scores[1]
+    schedule.after_validation(recipe, progress.seen, epoch, scores[1])
+    if progress.best_error is None or scores[1] < progress.best_error:
+        progress.best_error, progress.best_epoch = scores[1], epoch
+        if recipe.select == "best" and work.world.first:
+            net = work.update.evaluated
+            progress.best_file = checkpoint.save_best(work.folder / "checkpoints", net, progress.step)
+    elif recipe.early_stop is not None and epoch - (progress.best_epoch or 0) >= recipe.early_stop:
+        progress.stopped_early = True
+    return scores
+
+
+def save(work: Work, journal: Journal) -> None:
+    """Write a checkpoint that the journal, as far as it goes, belongs to."""
+    work.progress.metrics_bytes = journal.flush()
+    if work.world.first:
+        checkpoint.save(work.folder / "checkpoints", work.update, work.progress)
+    work.saved_at, work.now = time.monotonic(), time.perf_counter()

@@ -1,33 +1,119 @@
-"""Optimisers from a recipe: which parameters are decayed, and by which rule they move."""
+"""Optimisers from a recipe: which parameters are decayed, by which rule they move, which ones stand still."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..spec.recipe import Recipe
 
 
 def build_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with momentum in PyTorch's form: v = m v + g, w -= lr v.
+    """The recipe's optimiser over the parameters of `net`.
 
-    The papers' Caffe has the learning rate inside v; the two are identical while the rate is constant and differ for
-    a few steps after each drop. Decay reaches every parameter, or convolution and FC kernels alone (`decay`).
+    `sgd` is PyTorch's: v = m v + g, w -= lr v. `caffe-sgd` is the papers': v = m v + lr g, w -= v; the two are the
+    same while the rate is constant and differ for a few steps after each change (see `set_learning_rate`). Decay
+    reaches every parameter, or convolution and FC kernels alone (`decay`). `muon` moves convolution kernels by
+    orthogonalised momentum and leaves the rest to SGD.
     """
     decayed: list[nn.Parameter] = []
     spared: list[nn.Parameter] = []
+    filters: list[nn.Parameter] = []
     for parameter in net.parameters():
-        (decayed if recipe.decay == "all" or parameter.ndim > 1 else spared).append(parameter)
+        if recipe.optimizer == "muon" and parameter.ndim == 4:
+            filters.append(parameter)
+        else:
+            (decayed if recipe.decay == "all" or parameter.ndim > 1 else spared).append(parameter)
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]],
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-    )
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.peak_lr, betas=recipe.betas)
+    if recipe.optimizer == "muon":
+        groups.append({"params": filters, "weight_decay": recipe.weight_decay, "muon": True})
+        return Muon(groups, lr=recipe.peak_lr, momentum=recipe.momentum)
+    return torch.optim.SGD(groups, lr=recipe.peak_lr, momentum=recipe.momentum, nesterov=recipe.nesterov)
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
-    """Give every parameter group the learning rate of this step."""
+def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float, recipe: Recipe) -> None:
+    """Give every parameter group the learning rate of this step.
+
+    For `caffe-sgd` the momentum buffers b = v / lr are rescaled, so that v itself is what it was under the old rate.
+    """
+    before = optimiser.param_groups[0].get("rate_of_buffers", lr)
     for group in optimiser.param_groups:
-        group["lr"] = lr
+        if recipe.optimizer == "caffe-sgd" and before != lr:
+            for parameter in group["params"]:
+                if "momentum_buffer" in optimiser.state[parameter]:
+                    optimiser.state[parameter]["momentum_buffer"].mul_(before / lr)
+        group["lr"] = group["rate_of_buffers"] = lr
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, orthogonalised per convolution kernel (Keller Jordan's Muon); groups without `muon` get Nesterov SGD.
+
+    A kernel (out, in, k, k) is seen as a matrix (out, in k k). Its update has spectral norm near 1 and is scaled by
+    the square root of max(1, rows / columns), so that one learning rate serves kernels of every shape. The SGD part
+    uses the same rate.
+    """
+
+    def __init__(self, groups: Iterable[dict[str, object]], *, lr: float, momentum: float) -> None:
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "muon": False})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                gradient = parameter.grad
+                if group["weight_decay"]:
+                    if group["muon"]:  # decoupled: the orthogonalised update has no scale to compare with
+                        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    else:
+                        gradient = gradient.add(parameter, alpha=group["weight_decay"])
+                state = self.state[parameter]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(parameter)
+                buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
+                update = gradient.add(buffer, alpha=group["momentum"])
+                if group["muon"]:
+                    update = _orthogonal(update.reshape(len(update), -1)).view_as(update)
+                parameter.add_(update, alpha=-group["lr"])
+
+
+def _orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
+    """The nearest semi-orthogonal matrix by a quintic Newton-Schulz iteration, times sqrt(max(1, rows / columns))."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+    return torch.mul(x.T if tall else x, scale)
+
+
+def frozen_parameters(net: nn.Module, recipe: Recipe, done: float) -> list[nn.Parameter]:
+    """Parameters that stand still once the fraction `done` of the budget has passed.
+
+    With `unfreeze = (a, b, ...)` the head trains from the start, the last stage from a, the one before from b, ...;
+    when the list ends, everything does. `freeze_bn` holds gamma and beta too.
+    """
+    held: list[nn.Parameter] = []
+    if recipe.unfreeze and done < recipe.unfreeze[-1]:
+        inner = [child for name, child in net.named_children() if name not in ("norm", "head")]
+        parts = [part for child in inner for part in (child if isinstance(child, nn.Sequential) else [child])]
+        opened = sum(done >= fraction for fraction in recipe.unfreeze)
+        held += [p for part in parts[: len(parts) - opened] for p in part.parameters()]
+    if recipe.freeze_bn:
+        held += [p for layer in norms(net) for p in layer.parameters()]
+    return held
+
+
+def norms(net: nn.Module) -> list[nn.Module]:
+    """The batch-normalisation layers of `net`."""
+    return [layer for layer in net.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]

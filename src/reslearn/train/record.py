@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..runtime.files import read_json
 from ..runtime.settings import Settings
@@ -43,6 +43,7 @@ class RunRecord:
     command: str
     created: str
     weights: str | None = None
+    on_bad_file: Literal["stop", "skip"] = "stop"
     notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
     format: int = FORMAT
 
@@ -69,5 +70,6 @@ def read_record(folder: Path) -> RunRecord:
         settings=from_json(Settings, data["settings"], str(path)),
         split=from_json(Split, data["split"], str(path)),
         **{key: data[key] for key in ("seed", "data", "environment", "command", "created", "weights", "format")},
+        on_bad_file=data["on_bad_file"],
         notes=tuple(data["notes"]),
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import signal
 import threading
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -20,9 +23,13 @@ from ..data.sources import Subset, open_data
 from ..measure import metrics
 from ..measure.evaluate import predict_logits
 from ..runtime.device import bf16_kind
+from ..runtime.files import write_atomic
+from ..runtime.process_group import World
+from ..runtime.settings import Settings
 from ..spec.cost import cost
 from ..spec.errors import UserError
-from ..spec.net import Spec
+from ..spec.net import NetSpec, Spec
+from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment, Recipe
 from .record import RunRecord
 
@@ -67,7 +74,7 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run left: the sealed file first, so that nothing old can pass for the new result."""
-    for name in ("model.safetensors", "metrics.jsonl", "report.html", "ledger.jsonl"):
+    for name in ("model.safetensors", "metrics.jsonl", "report.html", "ledger.jsonl", "mean_image.safetensors"):
         (folder / name).unlink(missing_ok=True)
     for file in (folder / "checkpoints").glob("*.safetensors"):
         file.unlink()
@@ -84,8 +91,8 @@ def describe(data: Dataset) -> dict[str, Any]:
     return {"path": whole.path, "fingerprint": whole.fingerprint(), "classes": list(data.classes)}
 
 
-def open_loader(record: RunRecord, data: Dataset) -> TrainLoader:
-    """The endless sequence of training batches that this record describes."""
+def open_loader(record: RunRecord, data: Dataset, mean_image: torch.Tensor | None, world: World) -> TrainLoader:
+    """The endless sequence of training batches that this record describes, this process's part of it."""
     return train_loader(
         data,
         preprocess=record.preprocess,
@@ -93,9 +100,56 @@ def open_loader(record: RunRecord, data: Dataset) -> TrainLoader:
         batch_size=record.recipe.batch_size,
         seed=record.seed,
         device=record.settings.device,
+        rank=world.rank,
+        world=world.size,
         workers=record.settings.workers,
         kind=record.settings.loader,
+        mean_image=mean_image,
+        on_bad_file=record.on_bad_file,
     )
+
+
+def check_world(recipe: Recipe, settings: Settings, world: World) -> None:
+    """Raise `UserError` unless the global batch divides by processes times accumulation."""
+    parts = world.size * recipe.accumulate
+    if recipe.batch_size % parts:
+        raise UserError(
+            f"batch_size is {recipe.batch_size}; it must be a multiple of {world.size} processes times "
+            f"{recipe.accumulate} accumulation steps, e.g. --set batch_size={-(-recipe.batch_size // parts) * parts}"
+        )
+
+
+def depth_of(spec: Spec) -> int:
+    """Layers with weights, where the spec counts them (P1's warm-up depends on it)."""
+    return spec.depth if isinstance(spec, NetSpec) else sum(spec.stage_convs)
+
+
+def with_mean_image(recipe: Recipe, preprocess: Preprocess, data: Dataset) -> tuple[Preprocess, torch.Tensor | None]:
+    """P1's input where the recipe asks for it: the per-pixel mean of the training set, subtracted, no division."""
+    if recipe.input_mean != "pixel":
+        return preprocess, None
+    pictures = prepare(data, preprocess).images
+    mean = torch.from_numpy(pictures.mean(0, dtype=np.float64) / 255).permute(2, 0, 1).float().contiguous()
+    digest = hashlib.sha256(mean.numpy().tobytes()).hexdigest()
+    return replace(preprocess, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), mean_image=digest), mean
+
+
+def save_mean_image(folder: Path, mean: torch.Tensor) -> None:
+    """Keep the mean image beside `run.json`, for a resume."""
+    write_atomic(folder / "mean_image.safetensors", safetensors.torch.save({"mean": mean}))
+
+
+def load_mean_image(folder: Path, record: RunRecord) -> torch.Tensor | None:
+    """The mean image of a run, checked against the hash in `run.json`."""
+    if record.preprocess.mean_image is None:
+        return None
+    path = folder / "mean_image.safetensors"
+    if not path.exists():
+        raise UserError(f"{path}: gone, and the run needs it; train anew with --overwrite")
+    mean = safetensors.torch.load(path.read_bytes())["mean"]
+    if hashlib.sha256(mean.numpy().tobytes()).hexdigest() != record.preprocess.mean_image:
+        raise UserError(f"{path}: altered since the run began; train anew with --overwrite")
+    return mean
 
 
 def reopen(folder: Path, record: RunRecord) -> tuple[Dataset, Dataset]:
@@ -117,7 +171,9 @@ def reopen(folder: Path, record: RunRecord) -> tuple[Dataset, Dataset]:
     return parts[0], parts[1]
 
 
-def provisional(record: RunRecord, data: Dataset) -> Callable[[nn.Module], tuple[float, float]]:
+def provisional(
+    record: RunRecord, data: Dataset, mean_image: torch.Tensor | None
+) -> Callable[[nn.Module], tuple[float, float]]:
     """Validation as it runs during training, in the training precision: net -> (loss, top-1 error in percent)."""
 
     if fits(data, record.preprocess, Augment(), record.settings.device):
@@ -125,29 +181,39 @@ def provisional(record: RunRecord, data: Dataset) -> Callable[[nn.Module], tuple
 
     def validate(net: nn.Module) -> tuple[float, float]:
         logits, labels = predict_logits(
-            net.eval(), data, record.preprocess, precision=record.settings.precision, device=record.settings.device
+            net.eval(),
+            data,
+            record.preprocess,
+            precision=record.settings.precision,
+            device=record.settings.device,
+            mean_image=mean_image,
         )
         return float(metrics.loss(logits, labels)), 100 * (1 - float(metrics.accuracy(logits, labels)))
 
     return validate
 
 
-def numerics() -> dict[str, str]:
+def numerics(world: World) -> dict[str, str]:
     """The facts of this machine that a run's last bits depend on."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "torch": torch.__version__.partition("+")[0],
         "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {bf16_kind()}".strip(),
         "gpu": gpu,
+        "processes": str(world.size),
     }
 
 
-def check_numerics(record: RunRecord, allowed: bool) -> None:
-    """Stop a resume on a machine whose arithmetic differs, unless that is allowed."""
-    then, now = record.environment.get("numerics", {}), numerics()
+def check_numerics(record: RunRecord, world: World, allowed: bool) -> None:
+    """Stop a resume whose arithmetic would differ from the run's, unless that is allowed.
+
+    With another number of processes the global batches, their order and their augmentation stay what they were;
+    which samples are normalised together, and the last bits, do not.
+    """
+    then, now = record.environment.get("numerics", {}), numerics(world)
     changed = [f"{name} was {then[name]}, is {now[name]}" for name in now if name in then and then[name] != now[name]]
     if changed and not allowed:
         raise UserError(
-            f"this machine's arithmetic differs from the run's: {'; '.join(changed)}; "
-            f"resume with --allow-different-numerics to go on with other last bits"
+            f"this machine's arithmetic differs from the run's: {'; '.join(changed)}; the same pictures would be seen "
+            f"in the same order, but with other last bits: --allow-different-numerics goes on"
         )

@@ -1,0 +1,145 @@
+"""One optimiser step: forward and backward over the parts of a batch, then the optimiser, then the moving average."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..data.loaders import Batch
+from ..nets.batchnorm import replace_batchnorm
+from ..runtime.device import autocast, memory_format
+from ..runtime.process_group import World
+from ..runtime.settings import Settings
+from ..spec.recipe import Recipe
+from .optimiser import build_optimiser, frozen_parameters, norms, set_learning_rate
+
+
+class Update:
+    """Owns the network while it trains: its optimiser, its moving average, its gradient scaler."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        recipe: Recipe,
+        settings: Settings,
+        *,
+        world: World | None = None,
+        class_weights: Tensor | None = None,
+    ) -> None:
+        world = world or World()
+        if recipe.bn_batch is not None or (recipe.bn_sync and world.size > 1):
+            group = dist.group.WORLD if recipe.bn_sync else None
+            replace_batchnorm(net, bn_batch=recipe.bn_batch, process_group=group)
+        self.net, self.recipe, self.settings = net, recipe, settings
+        self.optimiser = build_optimiser(net, recipe)
+        self.average = copy.deepcopy(net) if recipe.ema_decay is not None else None
+        self.scaler = torch.amp.GradScaler(settings.device, enabled=settings.precision == "fp16")
+        self.class_weights = class_weights
+        wrapped = nn.parallel.DistributedDataParallel(net) if world.size > 1 else net
+        self._forward = loss_function(wrapped, recipe, settings, class_weights)
+
+    def train_mode(self) -> None:
+        """Training mode, except for batch norms that the recipe freezes."""
+        self.net.train()
+        if self.recipe.freeze_bn:
+            for layer in norms(self.net):
+                layer.eval()
+
+    def __call__(self, batch: Batch, lr: float, done: float) -> tuple[float, int]:
+        """Take the step at rate `lr`, the fraction `done` of the budget having passed; (mean loss, wrong guesses).
+
+        Loss and count are this process's own; gradients are averaged over processes by DDP.
+        """
+        recipe, total, wrong = self.recipe, 0.0, 0
+        set_learning_rate(self.optimiser, lr, recipe)
+        self.optimiser.zero_grad(set_to_none=True)
+        parts = split(batch, recipe.accumulate)
+        for part in parts:
+            loss, misses = self._forward(self._sized(part, done))
+            self.scaler.scale(loss / len(parts)).backward()  # type: ignore[no-untyped-call]
+            total, wrong = total + loss.item() / len(parts), wrong + int(misses)
+        self.scaler.unscale_(self.optimiser)
+        for parameter in frozen_parameters(self.net, recipe, done):
+            parameter.grad = None
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.net.parameters(), recipe.clip_norm)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self._follow()
+        return total, wrong
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that validation looks at: the moving average where the recipe seals it."""
+        return self.average if self.recipe.select == "ema" and self.average is not None else self.net
+
+    def gradient_norms(self) -> dict[str, float]:
+        """L2 norm of the last gradient of every parameter that moved."""
+        named = self.net.named_parameters()
+        return {name: float(p.grad.norm()) for name, p in named if p.grad is not None}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the weights; running statistics and counters are copied."""
+        if self.average is None:
+            return
+        weight = 1 - (self.recipe.ema_decay or 0.0)
+        for mean, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
+            mean.lerp_(now, weight)
+        for kept, new in zip(self.average.buffers(), self.net.buffers(), strict=True):
+            kept.copy_(new)
+
+    def _sized(self, batch: Batch, done: float) -> Batch:
+        """Smaller pictures early on, where the recipe says so."""
+        size = self.recipe.small_size
+        if size is None or done >= self.recipe.small_part:
+            return batch
+        images = F.interpolate(batch.images, size=(size, size), mode="bilinear", antialias=True)
+        return Batch(images, batch.labels, batch.positions, batch.samples, batch.partner, batch.share)
+
+
+def loss_function(
+    net: nn.Module, recipe: Recipe, settings: Settings, class_weights: Tensor | None = None
+) -> Callable[[Batch], tuple[Tensor, Tensor]]:
+    """Batch -> (mean loss, number of wrong first guesses); compiled where the settings say so."""
+    layout = memory_format(settings)
+
+    def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+        smoothing = recipe.label_smoothing
+        return F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing, reduction="none")
+
+    def forward(images: Tensor, labels: Tensor, partner: Tensor | None, share: Tensor | None) -> tuple[Tensor, Tensor]:
+        with autocast(settings):
+            logits = net(images)
+        logits = logits.float()
+        losses = cross_entropy(logits, labels)
+        if partner is not None and share is not None:  # MixUp, CutMix: two labels, weighted
+            losses = share * losses + (1 - share) * cross_entropy(logits, partner)
+        return losses.mean(), (logits.argmax(1) != labels).sum()
+
+    run = torch.compile(forward, dynamic=False) if settings.compile else forward
+    return lambda batch: run(batch.images.to(memory_format=layout), batch.labels, batch.partner, batch.share)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """A batch in `parts` consecutive pieces of one size."""
+    if parts == 1:
+        return [batch]
+    each = len(batch.labels) // parts
+    pieces = [slice(i * each, (i + 1) * each) for i in range(parts)]
+    return [
+        Batch(
+            batch.images[piece],
+            batch.labels[piece],
+            batch.positions[piece],
+            batch.samples[piece],
+            batch.partner[piece] if batch.partner is not None else None,
+            batch.share[piece] if batch.share is not None else None,
+        )
+        for piece in pieces
+    ]
