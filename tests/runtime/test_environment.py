@@ -55,3 +55,11 @@ def test_reading_the_environment_imports_neither_torch_nor_scikit_learn():
 def test_a_preloaded_allocator_is_named(monkeypatch):
     monkeypatch.setenv("LD_PRELOAD", "/usr/lib/libtcmalloc.so.4")
     assert env.allocator_name() == "tcmalloc"
+
+
+def test_the_command_is_one_to_paste_and_only_ours(monkeypatch):
+    for program in ("/usr/bin/reslearn", "/lib/python3.11/site-packages/reslearn/__main__.py"):
+        monkeypatch.setattr(sys, "argv", [program, "train", "my pictures", "--seed", "1"])
+        assert env.command_line() == "reslearn train 'my pictures' --seed 1"
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/pytest", "-q"])
+    assert env.command_line() == ""

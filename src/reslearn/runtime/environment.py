@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -154,3 +155,10 @@ def _output(*command: str) -> str | None:
 def interpreter() -> str:
     """The Python that runs, as `doctor` prints it."""
     return f"{platform.python_version()} ({sys.executable})"
+
+
+def command_line() -> str:
+    """The `reslearn` command that is running, ready to paste; empty in a process that somebody else started."""
+    program = Path(sys.argv[0]) if sys.argv else Path()
+    ours = program.stem == "reslearn" or program.parts[-2:] == ("reslearn", "__main__.py")
+    return shlex.join(["reslearn", *sys.argv[1:]]) if ours else ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +23,7 @@ from ..measure.bn_statistics import exact_bn_statistics
 from ..measure.evaluate import evaluate_net
 from ..nets.build import create_model
 from ..runtime import device
-from ..runtime.environment import environment
+from ..runtime.environment import command_line, environment
 from ..runtime.files import exclusive_lock, write_json
 from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
@@ -132,7 +130,7 @@ def fit(
         seed=seed,
         data=describe(train_data),
         environment={**environment(), "numerics": numerics(world)},
-        command=shlex.join(["reslearn", *sys.argv[1:]]) if sys.argv else "",
+        command=command_line(),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         weights=weights,
         on_bad_file=on_bad_file,
