@@ -1,0 +1,212 @@
+"""What to train so that a published table or figure can be checked: rows of (network, recipe, data, protocol, runs).
+
+    p1-table6        a published table: one entry per row whose network the catalogue can express
+    p1-fig6          a published figure: the nets whose curves it shows
+    study-shortcuts  a question that the papers argue about (`studies.py`)
+
+An entry is a value; `tiers.py` shortens it, `run.py` trains it, `store.py` keeps what came out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from ..spec.errors import unknown
+from ..spec.recipe import Recipe
+from . import recipes as r
+from .claims import TABLES, errors
+from .entry import Entry, Experiment
+from .studies import STUDIES
+from .tables import Claim
+
+# Which recipe a table's nets are trained with, by the kind of data.
+TABLE_RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "p1/cifar": r.P1_CIFAR,
+        "p1/imagenet": r.P1_IMAGENET,
+        "p2/cifar": r.P2_CIFAR,
+        "p2/imagenet": r.P1_IMAGENET,
+        "p3/cifar": r.P3_CIFAR,
+        "p3/imagenet": r.P3_IMAGENET,
+        "p4/cifar": r.P2_CIFAR,
+        "p4/imagenet": r.P4_IMAGENET,
+        "p5/cifar": r.P5_CIFAR,
+        "p5/svhn": r.P5_CIFAR,
+        "p5/imagenet": r.FB_IMAGENET,
+    }
+)
+# Rows of a table that were trained otherwise than the rest.
+ROW_RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
+    {
+        ("p2-table4", "ResNet-1001 pre-act, batch 64"): r.P2_CIFAR_64,
+        ("p2-table5", "ResNet-200 pre-act, scale+aspect, 320"): r.P2_IMAGENET_ASPECT,
+        ("p3-table7", "Wide ResNet"): r.P5_CIFAR,
+        ("p4-table4", "WRN-16-8"): r.P5_CIFAR,
+        ("p4-table4", "SE-WRN-16-8"): r.P5_CIFAR,
+        ("p4-table5", "WRN-16-8"): r.P5_CIFAR,
+        ("p4-table5", "SE-WRN-16-8"): r.P5_CIFAR,
+        **{
+            ("p5-table5", row): r.P2_CIFAR
+            for row in ("original-ResNet-110", "original-ResNet-1202", "stoc-depth-110", "stoc-depth-1202",
+                        "pre-act-ResNet-110", "pre-act-ResNet-164", "pre-act-ResNet-1001")
+        },
+    }
+)  # fmt: skip
+
+
+def _recipe(table: str, row: str, data: str) -> Recipe:
+    if (table, row) in ROW_RECIPES:
+        return ROW_RECIPES[table, row]
+    if table.startswith("p4-table1"):
+        return r.P4_ABLATION
+    return TABLE_RECIPES[f"{table.split('-')[0]}/{data.rstrip('01')}"]
+
+
+def _from_table(name: str) -> Experiment:
+    """One entry per row and, where columns are other nets or other data, per column."""
+    groups: dict[tuple[Any, ...], list[Claim]] = {}
+    for claim in errors(name):
+        changes = tuple(sorted((key, repr(value)) for key, value in claim.changes.items()))
+        groups.setdefault((claim.row, claim.net, changes, claim.data), []).append(claim)
+    shared = [key[0] for key in groups]
+    entries = []
+    for (row, net, _, data), claims in groups.items():
+        label = row if shared.count(row) == 1 else f"{row}, {claims[0].column}"
+        entries.append(
+            Entry(
+                label=label,
+                net=net,
+                changes=claims[0].changes,
+                recipe=_recipe(name, row, str(data)),
+                data=str(data),
+                protocols=tuple(dict.fromkeys(str(claim.protocol) for claim in claims)),
+                runs=max(claim.runs for claim in claims),
+                claims=tuple(claims),
+                outside=claims[0].outside,
+            )
+        )
+    return Experiment(name, TABLES[name].title, tuple(entries))
+
+
+def _cifar(kind: str, depths: tuple[int, ...], **rest: Any) -> Iterator[Entry]:
+    """6n+2 nets of P1, with the published errors of table 6 where there are any."""
+    for depth in depths:
+        claims = tuple(claim for claim in errors("p1-table6") if claim.row == f"ResNet-{depth}" and kind == "resnet")
+        label = f"{'ResNet' if kind == 'resnet' else kind}-{depth}"
+        yield Entry(label, f"{kind}{depth}_cifar", claims=claims, **rest)
+
+
+def _imagenet(*names: str, **changes: Any) -> Iterator[Entry]:
+    for name in names:
+        label = name.replace("resnet", "ResNet-").replace("plain", "plain-")
+        own = changes if name.startswith("resnet") else {}
+        yield Entry(label, name, own, r.P1_IMAGENET, "imagenet")
+
+
+def _p2(label: str, net: str = "resnet110_cifar", **changes: Any) -> Entry:
+    return Entry(label, net, changes, r.P2_CIFAR)
+
+
+def _resnext29(label: str, groups: int, width: int) -> Entry:
+    changes = {"groups": groups, "group_width": width}
+    return Entry(label, "resnext29_1x64d_cifar", changes, r.P3_CIFAR, runs=10)
+
+
+def _figures() -> Iterator[Experiment]:
+    yield Experiment("p1-fig1", "Degradation: plain-20 and plain-56", tuple(_cifar("plain", (20, 56))), "curves")
+    yield Experiment(
+        "p1-fig4",
+        "Plain nets and ResNets of 18 and 34 layers on ImageNet",
+        (*_imagenet("plain18", "plain34"), *_imagenet("resnet18", "resnet34", shortcut="A")),
+        "curves",
+    )
+    depths = (20, 32, 44, 56, 110, 1202)
+    yield Experiment(
+        "p1-fig6",
+        "Plain nets and ResNets of growing depth on CIFAR-10",
+        (*_cifar("plain", depths[:4]), *_cifar("resnet", depths)),
+        "curves",
+    )
+    probes = ("responses",)
+    yield Experiment(
+        "p1-fig7",
+        "Standard deviation of layer responses",
+        (*_cifar("plain", (20, 56), probes=probes), *_cifar("resnet", (20, 56, 110), probes=probes)),
+        "responses",
+    )
+    yield Experiment(
+        "p2-fig1",
+        "1001 layers: the original unit and the pre-activation unit",
+        (_p2("original", "resnet1001_cifar"), _p2("pre-activation", "preact_resnet1001_cifar")),
+        "loss_curves",
+    )
+    yield Experiment(
+        "p2-fig3",
+        "ResNet-110 with other shortcuts",
+        (
+            _p2("original"),
+            _p2("constant scaling", variant="constant_scaling:0.5,0.5"),
+            _p2("exclusive gating", variant="exclusive_gate:-6"),
+            _p2("shortcut-only gating", variant="shortcut_gate:0"),
+            _p2("1x1 conv", shortcut="C"),
+        ),
+        "loss_curves",
+    )
+    yield Experiment(
+        "p2-fig6",
+        "BN after the addition (110 layers), and pre-activation (164 layers)",
+        (
+            _p2("110, original"),
+            _p2("110, BN after addition", variant="bn_after_addition"),
+            _p2("164, original", "resnet164_cifar"),
+            _p2("164, pre-activation", "preact_resnet164_cifar"),
+        ),
+        "loss_curves",
+    )
+    yield Experiment(
+        "p3-fig5",
+        "ResNet and ResNeXt of equal complexity on ImageNet",
+        tuple(
+            Entry(label, net, {}, r.P3_IMAGENET, "imagenet")
+            for label, net in (
+                ("ResNet-50", "resnet50"),
+                ("ResNeXt-50 32x4d", "resnext50_32x4d"),
+                ("ResNet-101", "resnet101"),
+                ("ResNeXt-101 32x4d", "resnext101_32x4d"),
+            )
+        ),
+        "curves",
+    )
+    yield Experiment(
+        "p3-fig7",
+        "CIFAR-10 error against model size: more cardinality or more width",
+        (
+            *(_resnext29(f"{c}x64d", c, 64) for c in (1, 2, 4, 8, 16)),
+            # One group, as wide as makes the model as large as 2, 4, 8 groups of 64.
+            *(_resnext29(f"1x{d}d", 1, d) for d in (99, 148, 219)),
+        ),
+        "cardinality",
+    )
+
+
+def _all() -> Iterator[Experiment]:
+    yield from (_from_table(name) for name in TABLES if errors(name))
+    yield from _figures()
+    yield from STUDIES
+
+
+@cache
+def experiments() -> Mapping[str, Experiment]:
+    """Every experiment by name, in the order of papers, figures, studies."""
+    return MappingProxyType({experiment.name: experiment for experiment in _all()})
+
+
+def get_experiment(name: str) -> Experiment:
+    """The experiment of that name; an unknown one names its nearest neighbours."""
+    known = experiments()
+    if name not in known:
+        raise unknown("experiment", name, known)
+    return known[name]
