@@ -2,37 +2,153 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 
 from .errors import unknown
 from .recipe import Augment, Recipe
 
 PAD_CROP_FLIP = Augment(crop="pad", pad=4, border="zero", flip="random")
+SCALE_CROP = Augment(crop="scale", scale=(256, 480), flip="random", pca=0.1)
+ASPECT_CROP = Augment(crop="random-resized", flip="random", jitter=0.4, pca=0.1)
 
 PAPER_CIFAR = Recipe(
     name="paper-cifar",
     source="1512.03385 section 4.2",
-    departures=("channel mean and std instead of the per-pixel mean", "BN over the whole batch, not 64 per GPU"),
     iterations=64_000,
-    batch_size=128,
-    lr=0.1,
-    momentum=0.9,
-    weight_decay=1e-4,
+    optimizer="caffe-sgd",
     decay="weights",
-    schedule="step",
     milestones=(0.5, 0.75),  # 32k and 48k of 64k
-    gamma=0.1,
+    hold_lr=0.01,  # "until the training error is below 80 % (about 400 iterations)"
+    hold_error=80.0,
+    hold_depth=110,
     augment=PAD_CROP_FLIP,
+    input_mean="pixel",
+    bn_batch=64,  # 128 on two GPUs
+)
+
+PREACT_CIFAR = replace(
+    PAPER_CIFAR,
+    name="preact-cifar",
+    source="1603.05027 appendix",
+    departures=("PyTorch's form of momentum, as its code (resnet-1k-layers)",),
+    optimizer="sgd",
+    decay="all",
+    hold_error=None,
+    hold_steps=400,
+    hold_depth=0,
+)
+
+RESNEXT_CIFAR = Recipe(
+    name="resnext-cifar",
+    source="1611.05431 section 5.3 and appendix A",
+    departures=("drops at 150 and 225 as the paper says; its code drops at 148 and 223",),
+    epochs=300,
+    nesterov=True,
+    weight_decay=5e-4,
+    milestones=(0.5, 0.75),
+    augment=PAD_CROP_FLIP,
+    bn_batch=16,  # 128 on eight GPUs
+)
+
+WRN_CIFAR = Recipe(
+    name="wrn-cifar",
+    source="1605.07146 section 3; wide-residual-networks",
+    epochs=200,
+    nesterov=True,
+    weight_decay=5e-4,
+    milestones=(0.3, 0.6, 0.8),  # epochs 60, 120, 160
+    gamma=0.2,
+    augment=replace(PAD_CROP_FLIP, border="reflect"),
+)
+
+PAPER_IMAGENET = Recipe(
+    name="paper-imagenet",
+    source="1512.03385 section 3.4",
+    departures=(
+        "channel mean and std instead of the per-pixel mean image",
+        "a plateau is 5 epochs without a better validation error; the paper does not say",
+    ),
+    iterations=600_000,
+    batch_size=256,
+    optimizer="caffe-sgd",
+    decay="weights",
+    schedule="plateau",
+    patience=5.0,
+    augment=SCALE_CROP,
+    bn_batch=32,  # 256 on eight GPUs
+    bn_statistics="exact",
+)
+
+FB_IMAGENET = Recipe(
+    name="fb-imagenet",
+    source="facebook/fb.resnet.torch",
+    departures=("bilinear crops instead of bicubic",),
+    epochs=90,
+    batch_size=256,
+    nesterov=True,
+    milestones=(1 / 3, 2 / 3),  # epochs 30 and 60
+    augment=ASPECT_CROP,
+    bn_batch=32,
+)
+
+SE_IMAGENET = Recipe(
+    name="se-imagenet",
+    source="1709.01507 section 5",
+    departures=("weight decay 1e-4, which the paper does not give", "channel std divided by", "no rotation"),
+    epochs=100,
+    batch_size=1024,
+    lr=0.6,
+    milestones=(0.3, 0.6, 0.9),
+    augment=Augment(crop="random-resized", flip="random"),
+)
+
+MODERN_IMAGENET = Recipe(
+    name="modern-imagenet",
+    source="torchvision's V2 recipe (pytorch/vision issue 3995)",
+    departures=(
+        "moving average at every step, of equal memory, instead of every 32",
+        "evaluated at 256/224 of the size",
+    ),
+    epochs=600,
+    batch_size=1024,
+    lr=0.5,
+    weight_decay=2e-5,
+    decay="weights",
+    schedule="cosine",
+    warmup=5 / 600,
+    label_smoothing=0.1,
+    ema_decay=0.9998,
+    select="ema",
+    augment=Augment(
+        crop="random-resized", flip="random", policy="trivial", erase=0.1, mixup=0.2, cutmix=1.0, repeats=4
+    ),
+)
+
+FINETUNE = Recipe(
+    name="finetune",
+    source="staged unfreezing after 1801.06146, one cycle after 1708.07120",
+    departures=("for networks that start from --weights; `--set freeze_bn=true` for very small sets",),
+    epochs=15,
+    batch_size=64,
+    lr=0.02,
+    nesterov=True,
+    decay="weights",
+    schedule="one-cycle",
+    warmup=0.1,
+    label_smoothing=0.1,
+    clip_norm=5.0,
+    unfreeze=(0.15, 0.25, 0.35),
+    augment=Augment(crop="random-resized", area=(0.35, 1.0), flip="random"),
+    select="best",
 )
 
 FAST_CIFAR = Recipe(
     name="fast-cifar",
-    source="1512.03385 section 4.2 under the one-cycle schedule of 1708.07120",
-    departures=("one cycle in 8 epochs instead of 64k iterations", "Nesterov", "label smoothing", "higher decay"),
+    source="1512.03385 section 4.2 in the time of one cycle (1708.07120)",
+    departures=("8 epochs, one cycle", "Nesterov", "label smoothing", "reflected border of 2", "decay 5e-4"),
     epochs=8,
-    batch_size=128,
     lr=0.4,
-    momentum=0.9,
     nesterov=True,
     weight_decay=5e-4,
     decay="weights",
@@ -46,22 +162,37 @@ FAST_CIFAR = Recipe(
 DEMO = Recipe(
     name="demo",
     source="tuned here for scikit-learn's digits",
-    epochs=30,
+    epochs=20,
     batch_size=64,
     lr=0.2,
-    momentum=0.9,
     nesterov=True,
     weight_decay=5e-4,
     decay="weights",
     schedule="one-cycle",
     warmup=0.25,
-    label_smoothing=0.0,
-    augment=Augment(crop="pad", pad=2, border="zero", flip="none"),
+    augment=Augment(crop="pad", pad=1, border="zero", flip="none"),
     image_size=16,
     validate_every=5,
 )
 
-RECIPES = MappingProxyType({recipe.name: recipe for recipe in (DEMO, FAST_CIFAR, PAPER_CIFAR)})
+RECIPES = MappingProxyType(
+    {
+        recipe.name: recipe
+        for recipe in (
+            DEMO,
+            FAST_CIFAR,
+            PAPER_CIFAR,
+            PREACT_CIFAR,
+            RESNEXT_CIFAR,
+            WRN_CIFAR,
+            PAPER_IMAGENET,
+            FB_IMAGENET,
+            SE_IMAGENET,
+            MODERN_IMAGENET,
+            FINETUNE,
+        )
+    }
+)
 
 
 def get_recipe(recipe: str | Recipe) -> Recipe:
