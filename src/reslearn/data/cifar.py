@@ -26,6 +26,10 @@ _META = ("batches.meta", "meta", "batches.meta.txt", "fine_label_names.txt")
 _KNOWN = frozenset([*_BATCHES, *(f"{name}.bin" for name in _BATCHES), *_META])
 
 
+class _Refused(pickle.UnpicklingError):
+    """A pickle asks for something that could act."""
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Allows what a CIFAR batch is made of and nothing that could act."""
 
@@ -41,7 +45,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a CIFAR archive")
+            raise _Refused(f"{module}.{name} is not allowed in a CIFAR archive")
         if name == "_reconstruct":
             from numpy._core.multiarray import _reconstruct
 
@@ -53,7 +57,7 @@ def unpickle_arrays(raw: bytes, name: str) -> Any:
     """Unpickle numpy arrays and plain containers; anything else is a `UserError` naming the file."""
     try:
         return _ArraysOnly(io.BytesIO(raw), encoding="bytes").load()
-    except pickle.UnpicklingError as error:
+    except _Refused as error:
         raise UserError(f"{name}: refused ({error})") from None
     except Exception as error:  # a damaged pickle raises nearly anything
         raise UserError(f"{name}: not a CIFAR batch ({type(error).__name__}: {error})") from None

@@ -6,6 +6,7 @@ converted, 16 bits scaled by 1/257 (never wrapped), EXIF orientation applied. Wh
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import warnings
@@ -20,7 +21,7 @@ from ..spec.errors import UserError
 from .dataset import Image
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a third of a gigabyte as RGB; more is a mistake or an attack
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "ICO", "PCX", "AVIF")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "ICO", "PCX", "AVIF")
 EXTENSIONS = frozenset(
     [
         ".jpg",
@@ -147,7 +148,7 @@ def _decode_with_pillow(raw: bytes, name: str) -> Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters raises; `data check` reports the rest
         try:
-            with Pillow.open(io.BytesIO(raw), formats=FORMATS) as image:
+            with Pillow.open(io.BytesIO(raw), formats=_formats()) as image:
                 _check_size(*image.size, name)
                 return _to_rgb(image, raw, name)
         except UserError:
@@ -161,6 +162,13 @@ def _decode_with_pillow(raw: bytes, name: str) -> Image:
         except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError, ... on damage
             reason = str(error) or type(error).__name__
             raise UserError(f"{name}: damaged or truncated image ({reason}); replace it") from None
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this build of Pillow has; naming one that it lacks would be a KeyError."""
+    Pillow.init()
+    return tuple(name for name in FORMATS if name in Pillow.OPEN)
 
 
 def _to_rgb(image: Pillow.Image, raw: bytes, name: str) -> Image:

@@ -44,6 +44,7 @@ def members(path: str) -> Iterator[tuple[str, int, int]]:
                     yield long_name or _name(head), data, size
                 long_name = long_size = None
             at = data + -(-size // BLOCK) * BLOCK
+    raise UserError(f"{path}: it has no end mark (truncated); fetch or write it again")
 
 
 def _name(head: bytes) -> str:

@@ -1,0 +1,148 @@
+"""Tar shards read in place, against tarfile; compressed ones and Parquet through their pack."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+
+from reslearn.data import tar_index
+from reslearn.data.sources import open_data
+from reslearn.spec.errors import UserError
+
+from .conftest import encode, picture
+
+
+def write_tar(path, members, mode="w", format=tarfile.PAX_FORMAT):
+    with tarfile.open(path, mode, format=format) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def shard(first, count, label=lambda i: str(i % 3)):
+    members = {}
+    for i in range(first, first + count):
+        members[f"{i:06d}.jpg"] = encode(picture(i))
+        members[f"{i:06d}.cls"] = label(i).encode()
+    return members
+
+
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_the_index_is_tarfiles(tmp_path, format):
+    names = ["a.jpg", "dir/" + "x" * 80 + "/b.jpg", "ünï.jpg"]
+    if format != tarfile.USTAR_FORMAT:
+        names.append("/".join(["long" * 20] * 4) + "/c.jpg")
+    members = {name: bytes([i]) * (i * 700) for i, name in enumerate(names)}
+    path = write_tar(tmp_path / "a.tar", members, format=format)
+    with tarfile.open(path) as tar:
+        expected = [(m.name, m.offset_data, m.size) for m in tar]
+    assert list(tar_index.members(str(path))) == expected
+
+
+def test_webdataset_shards_with_splits_in_their_names(tmp_path):
+    write_tar(tmp_path / "train-000.tar", shard(0, 6))
+    write_tar(tmp_path / "train-001.tar", shard(6, 6, lambda i: json.dumps({"label": i % 3})) | {"x/.hidden": b""})
+    write_tar(tmp_path / "test-000.tar", shard(12, 3))
+    data = open_data(tmp_path)
+    assert data.classes == ("0", "1", "2") and {k: len(v) for k, v in data.splits.items()} == {"test": 3, "train": 12}
+    by_id = {name: i for i, name in enumerate(data.ids)}
+    image, label = data.read(by_id["train-001.tar/000007.jpg"])
+    assert label == 1 and np.array_equal(image, open_data(tmp_path, "train").read(7)[0])
+    assert np.abs(image.astype(int) - picture(7)).mean() < 8
+
+
+def test_class_names_from_a_list_in_the_shard(tmp_path):
+    members = shard(0, 4, lambda i: str(i % 2)) | {"classes.txt": b"zebra\nant\n"}
+    assert open_data(write_tar(tmp_path / "a.tar", members)).classes == ("zebra", "ant")
+
+
+@pytest.mark.parametrize("top", ["", "pets/", "./"])
+def test_a_tar_of_class_folders(tmp_path, top):
+    members = {f"{top}{s}/{c}/{i}.jpg": encode(picture(i)) for s in ("train", "val") for c in "ab" for i in range(2)}
+    data = open_data(write_tar(tmp_path / "a.tar", members))
+    assert data.classes == ("a", "b") and {k: len(v) for k, v in data.splits.items()} == {"train": 4, "val": 4}
+    plain = {f"{top}{c}/{i}.jpg": encode(picture(i)) for c in "ab" for i in range(2)}
+    data = open_data(write_tar(tmp_path / "b.tar", plain))
+    assert data.splits == {} and data.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_compressed_shards_are_packed_once_after_saying_size_and_time(tmp_path):
+    path = write_tar(tmp_path / "a.tar.gz", shard(0, 5), "w:gz")
+    plain = open_data(write_tar(tmp_path / "a.tar", shard(0, 5)))
+    said = []
+    first = open_data(path, say=said.append)
+    assert len(said) == 1 and "MB" in said[0] and "about" in said[0] and "a.tar.gz" in said[0]
+    again = open_data(path, say=said.append)
+    assert len(said) == 1 and first.fingerprint() == again.fingerprint() and first.path == str(path)
+    assert all(np.array_equal(first.read(i)[0], plain.read(i)[0]) for i in range(5))
+    assert first.labels.tolist() == plain.labels.tolist() and list(first.ids) == list(plain.ids)
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"a.cls": b"1"}, ["no pictures"]),
+        ({"a.jpg": b"x", "b.jpg": b"x", "b.cls": b"1"}, ["a.jpg has no label"]),
+        ({"a.jpg": b"x", "b.jpg": b"x"}, ["without labels"]),
+        ({"a.jpg": b"x", "a.json": b"{"}, ["not valid JSON"]),
+        ({"a.jpg": b"x", "a.json": b"{}"}, ["no field 'label'"]),
+        ({"a.jpg": b"x", "a.cls": b"1"}, ["only one class"]),
+        ({"a.jpg": b"x", "a.png": b"x", "a.cls": b"1"}, ["second picture"]),
+    ],
+)
+def test_what_is_wrong_with_a_shard(tmp_path, members, words):
+    with pytest.raises(UserError) as error:
+        open_data(write_tar(tmp_path / "a.tar", members))
+    assert all(word in str(error.value) for word in words) and "a.tar" in str(error.value)
+
+
+def test_a_truncated_or_damaged_shard_names_itself(tmp_path):
+    path = write_tar(tmp_path / "a.tar", shard(0, 5))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:3000])
+    with pytest.raises(UserError, match=r"a\.tar: .*(truncated|damaged)"):
+        open_data(path)
+    path.write_bytes(whole[:1024] + b"rubbish" * 200 + whole[2424:])
+    with pytest.raises(UserError, match=r"a\.tar"):
+        open_data(path)
+
+
+def parquet(path, pictures, labels, names=None, column="image", label="label"):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    table = pa.table({column: [{"bytes": p, "path": None} for p in pictures], label: labels})
+    if names:
+        feature = {label: {"names": names, "_type": "ClassLabel"}, column: {"_type": "Image"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": feature}})})
+    pq.write_table(table, path, row_group_size=3)
+    return path
+
+
+def test_parquet_in_the_layout_of_hugging_face(tmp_path):
+    pictures = [encode(picture(i), "PNG") for i in range(8)]
+    parquet(tmp_path / "train-00000-of-00001.parquet", pictures[:5], [0, 1, 1, 0, 1], ["yes", "no"])
+    parquet(tmp_path / "test-00000-of-00001.parquet", pictures[5:], [1, 0, 0], ["yes", "no"])
+    said = []
+    data = open_data(tmp_path, say=said.append)
+    assert len(said) == 1 and data.classes == ("yes", "no")
+    assert {k: len(v) for k, v in data.splits.items()} == {"train": 5, "test": 3}
+    train, test = open_data(tmp_path, "train"), open_data(tmp_path, "test")
+    assert all(np.array_equal(train.read(i)[0], picture(i)) for i in range(5))
+    assert np.array_equal(test.read(2)[0], picture(7)) and test.labels.tolist() == [1, 0, 0]
+
+
+def test_parquet_without_an_image_column_says_what_it_has(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"text": ["a"], "label": [0]}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="needs an image column .* it has text, label"):
+        open_data(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(UserError, match=r"b\.parquet: not a readable Parquet file"):
+        open_data(tmp_path / "b.parquet")
