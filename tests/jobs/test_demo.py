@@ -27,7 +27,7 @@ def test_the_demo_reads_unseen_digits_and_leaves_its_run(done):
     (look,) = read_ledger(folder / "runs" / "demo")
     assert look["split"] == "test" and look["images"] == 360 and look["top1"] >= 0.98
     page = (folder / "runs" / "demo" / "report.html").read_text()
-    assert "Inside the test split" in page and f"{100 * look['top1']:.2f} %" in page
+    assert "A closer look: test" in page and f"{100 * look['top1']:.2f} %" in page
 
 
 def test_progress_is_told_from_before_torch_is_loaded(done):

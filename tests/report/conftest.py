@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reslearn.report.values import Bins, ClassRow, Confused, Curves, Details, Fact, Picture, RunReport, Score, Table
+from reslearn.report.values import Bins, ClassRow, Confused, Curves, Details, Fact, Picture, Report, Score, Table
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -71,7 +71,7 @@ def make_details(names, *, count=2000, accuracy=0.9, shots=6, seed=0, side=8):
 def make_report(names=("ant", "bee", "cow"), *, steps=900, epochs=9, **options):
     at = (np.arange(steps) + 1) * epochs / steps
     ends = np.arange(1.0, epochs + 1)
-    return RunReport(
+    return Report(
         name="insects",
         summary="resnet20_cifar on insects",
         curves=Curves(
@@ -94,7 +94,7 @@ def make_report(names=("ant", "bee", "cow"), *, steps=900, epochs=9, **options):
 
 @pytest.fixture
 def report():
-    """report(class names, ...) -> RunReport of synthetic values."""
+    """report(class names, ...) -> Report of synthetic values."""
     return make_report
 
 

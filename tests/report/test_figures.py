@@ -68,7 +68,7 @@ def test_thinning_keeps_means_and_short_curves():
 
 def test_the_same_figures_come_as_files(report, tmp_path):
     values = report()
-    written = figures.save_figures(tmp_path / "figures", values.curves, values.details)
+    written = figures.save_figures(tmp_path / "figures", values)
     assert {path.name for path in written} == {
         f"{name}.{kind}"
         for name in ("error", "loss", "learning_rate", "test_confusion", "test_reliability")
@@ -79,5 +79,5 @@ def test_the_same_figures_come_as_files(report, tmp_path):
             assert Image.open(path).getpixel((0, 0))[:3] == (255, 255, 255)
         else:
             assert ElementTree.parse(path).getroot().tag == f"{SVG}svg"
-    again = figures.save_figures(tmp_path / "again", values.curves, values.details)
+    again = figures.save_figures(tmp_path / "again", values)
     assert [path.read_bytes() for path in written] == [path.read_bytes() for path in again]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reslearn.report.pages import duration, interval, percent, render_run
-from reslearn.report.values import Details
+from reslearn.report.pages import duration, interval, percent, render
+from reslearn.report.values import Details, Gallery, Grid, Report
 
 
 class Outside(HTMLParser):
@@ -36,7 +36,7 @@ class Outside(HTMLParser):
 
 def test_a_page_loads_nothing_and_closes_every_tag(report):
     page = Outside()
-    text = render_run(report())
+    text = render(report())
     page.feed(text)
     assert page.stack == []
     assert page.tags.count("svg") == 5 and page.tags.count("img") == 12
@@ -47,7 +47,7 @@ def test_a_page_loads_nothing_and_closes_every_tag(report):
 
 def test_a_page_shows_its_numbers(report):
     values = report()
-    text = html.unescape(render_run(values))
+    text = html.unescape(render(values))
     right = int(np.trace(values.details[0].confusion))
     for expected in (
         "90.10 %",
@@ -60,7 +60,7 @@ def test_a_page_shows_its_numbers(report):
 
 
 def test_names_are_never_markup(report):
-    text = render_run(report(("<script>alert(1)</script>", "a & b", '"quoted"')))
+    text = render(report(("<script>alert(1)</script>", "a & b", '"quoted"')))
     assert "<script" not in text
     assert "&lt;script&gt;alert(1)" in text and "a &amp; b" in text
 
@@ -70,22 +70,40 @@ def test_a_class_without_pictures_or_predictions_gets_a_dash(report):
     part = values.details[0]
     row = dataclasses.replace(part.per_class[0], support=0, precision=np.nan, recall=np.nan, f1=np.nan)
     part = dataclasses.replace(part, per_class=(row, *part.per_class[1:]))
-    text = render_run(dataclasses.replace(values, details=(part,)))
+    text = render(dataclasses.replace(values, details=(part,)))
     assert "<td>–</td>" in text and "nan" not in re.sub(r"data:[^\"]*", "", text)
 
 
 def test_a_run_without_validation_or_evaluation_still_has_a_page(report):
     values = report()
     curves = dataclasses.replace(values.curves, val_error=np.full(9, np.nan), val_loss=np.full(9, np.nan))
-    text = render_run(dataclasses.replace(values, curves=curves, details=(), scores=()))
+    text = render(dataclasses.replace(values, curves=curves, details=(), scores=()))
     assert "validation 0" not in text and "nan" not in text and "Learning rate" in text
 
 
 def test_a_thousand_classes_stay_small(report):
     names = [f"class number {i:04d}" for i in range(1000)]
-    text = render_run(report(names, count=50_000, shots=24, side=224))
+    text = render(report(names, count=50_000, shots=24, side=224))
     assert len(text.encode()) < 15e6
     assert "the other 988 classes" in text
+
+
+def test_a_comparison_shows_its_verdict_both_runs_and_their_table(report):
+    one = report()
+    page = Report(
+        name="plain20 and resnet20",
+        summary="on cifar10-jpeg",
+        verdict=("resnet20 is better: the difference is no accident (p < 0.001).",),
+        grids=(Grid(title="Side by side", columns=("", "plain20", "resnet20"), rows=(("error", "9.1 %", "<8.0 %"),)),),
+        rivals=(("plain20", one.curves), ("resnet20", one.curves)),
+        galleries=(Gallery(title="Only resnet20 is right", pictures=one.details[0].mistakes),),
+    )
+    text = render(page)
+    for expected in ("no accident (p &lt; 0.001)", "&lt;8.0 %", "plain20 7.22 %", "resnet20 7.22 %", "Only resnet20"):
+        assert expected in text
+    assert text.count("<svg") == 1 and "Repeat it" not in text
+    with pytest.raises(ValueError, match="3 columns, but a row of 2"):
+        Grid(title="x", columns=("a", "b", "c"), rows=(("1", "2"),))
 
 
 def test_details_of_another_size_are_refused(report):
@@ -111,7 +129,7 @@ def test_numbers_as_people_say_them():
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_has_nothing_to_complain_of(report, browse, tmp_path, width):
     page = tmp_path / "report.html"
-    page.write_text(render_run(report()))
+    page.write_text(render(report()))
     complaints, picture = browse(page, width)
     assert complaints == []
     assert len(Image.open(picture).convert("RGB").getcolors(1 << 20)) > 50  # something was drawn

@@ -12,8 +12,8 @@ import numpy as np
 from ..bundle.file import Build, Loaded, load
 from ..data.sources import open_data
 from ..measure.evaluate import Evaluation, evaluate
-from ..report.pages import duration, interval, percent, render_run
-from ..report.values import Curves, Details, Fact, RunReport, Score
+from ..report.pages import duration, interval, percent, render
+from ..report.values import Curves, Details, Fact, Report, Score
 from ..runtime.files import write_atomic
 from ..spec.cost import cost
 from ..spec.errors import UserError
@@ -34,7 +34,7 @@ def write_report(run: str | os.PathLike[str], *, build: Build | None = None) -> 
     run that is not finished, or whose pictures are gone, the page shows what there is and says so.
     """
     path = Path(run) / FILE_NAME
-    write_atomic(path, render_run(gather(run, build=build)))
+    write_atomic(path, render(gather(run, build=build)))
     return path
 
 
@@ -45,10 +45,10 @@ def write_figures(
     from ..report.figures import save_figures
 
     report = gather(run, build=build)
-    return save_figures(Path(folder), report.curves, report.details)
+    return save_figures(Path(folder), report)
 
 
-def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> RunReport:
+def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> Report:
     """Everything the report of the run folder `run` shows, as plain values."""
     folder = Path(run)
     record = read_record(folder)
@@ -66,7 +66,7 @@ def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> RunRep
         scores = list(_scores(record, loaded, opened, {part.split: part.ece for part in details}))
     else:
         notes.append(f"This run is not finished; go on with: reslearn resume {folder}")
-    return RunReport(
+    return Report(
         name=folder.resolve().name,
         summary=f"{record.spec.name} on {record.data['path'] or 'pictures given from Python'}, "
         f"recipe {record.recipe.name}, begun {record.created[:16].replace('T', ' ')}",

@@ -9,8 +9,9 @@ from __future__ import annotations
 import html
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .values import Bins, Counts, Curves, Details, Floats
+from .values import Bins, Counts, Curves, Floats, Report
 
 # CSS variable -> the colour used in files (and in the drawing, before a page replaces it).
 INK = {
@@ -30,7 +31,10 @@ INK = {
     "train": "#8b95a5",
     "val": "#0a66c8",
     "wrong": "#cf3f2b",
+    "third": "#2b8a5a",
+    "fourth": "#8a5cc2",
 }
+RIVALS = ("val", "wrong", "third", "fourth", "train")  # colours of runs in one figure
 PIXELS = 100  # per inch: figure sizes below are CSS pixels / 100
 MAX_POINTS = 400  # a curve is averaged down to this many points
 NUMBERED = 20  # a confusion matrix of more classes shows no numbers
@@ -91,6 +95,25 @@ def error_curves(curves: Curves) -> Figure:
         tail = tail[np.isfinite(tail)]
         if tail.size:
             # The first moments of a run would flatten all the rest: they leave through the top of the frame.
+            axes.set_ylim(0, max(float(np.quantile(tail, 0.92)) * 1.1, 0.5))
+        _finish(axes, figure)
+        return figure
+
+
+def rival_curves(rivals: Sequence[tuple[str, Curves]]) -> Figure:
+    """Validation error (percent) of several runs over epochs; of a run that has none, its training error."""
+    with _sheet(560, 280) as (figure, axes):
+        tails = []
+        for number, (name, curves) in enumerate(rivals):
+            errors = curves.val_error if np.isfinite(curves.val_error).any() else curves.train_error
+            known = np.isfinite(errors)
+            colour = INK[RIVALS[number % len(RIVALS)]]
+            style = ("-", (0, (4, 2)), (0, (1, 1.6)))[number // len(RIVALS) % 3]
+            label = f"{name} {errors[known][-1]:.2f} %" if known.any() else name
+            axes.plot(curves.epoch[known], errors[known], color=colour, linestyle=style, label=label)
+            tails.append(errors[known])
+        tail = np.concatenate(tails)
+        if tail.size:
             axes.set_ylim(0, max(float(np.quantile(tail, 0.92)) * 1.1, 0.5))
         _finish(axes, figure)
         return figure
@@ -271,24 +294,26 @@ def to_inline_svg(figure: Figure, title: str) -> str:
     return head + body.strip()
 
 
-def figures_of(curves: Curves | None, details: tuple[Details, ...]) -> Mapping[str, Callable[[], Figure]]:
-    """File name (no suffix) -> what draws it, for everything a report of these values shows."""
+def figures_of(report: Report) -> dict[str, Callable[[], Figure]]:
+    """File name (no suffix) -> what draws it, for everything a report shows."""
     found: dict[str, Callable[[], Figure]] = {}
-    if curves is not None:
-        found["error"] = lambda: error_curves(curves)
-        found["loss"] = lambda: loss_curves(curves)
-        found["learning_rate"] = lambda: learning_rate(curves)
-    for part in details:
-        found[f"{part.split}_confusion"] = lambda part=part: confusion_matrix(part.confusion, part.classes)  # type: ignore[misc]
-        found[f"{part.split}_reliability"] = lambda part=part: reliability(part.bins)  # type: ignore[misc]
+    if report.rivals:
+        found["validation_error"] = partial(rival_curves, report.rivals)
+    if report.curves is not None:
+        found["error"] = partial(error_curves, report.curves)
+        found["loss"] = partial(loss_curves, report.curves)
+        found["learning_rate"] = partial(learning_rate, report.curves)
+    for part in report.details:
+        found[f"{part.split}_confusion"] = partial(confusion_matrix, part.confusion, part.classes)
+        found[f"{part.split}_reliability"] = partial(reliability, part.bins)
     return found
 
 
-def save_figures(folder: Path, curves: Curves | None, details: tuple[Details, ...]) -> list[Path]:
-    """Write every figure as PNG (200 dpi, white ground) and SVG; returns the paths."""
+def save_figures(folder: Path, report: Report) -> list[Path]:
+    """Write every figure as PNG (200 dpi) and SVG on white; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, draw in figures_of(curves, details).items():
+    for name, draw in figures_of(report).items():
         figure = draw()
         figure.patch.set(alpha=1, facecolor="white")
         for suffix in (".png", ".svg"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import math
+import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,32 +13,48 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from matplotlib.figure import Figure
 
 from . import figures
-from .values import Details, Picture, RunReport
+from .values import Details, Gallery, Picture, Report
 
 TEMPLATES = Path(__file__).parent / "templates"
 ALL_ROWS = 25  # of more classes, the worst are shown and the others fold away
 WORST_ROWS = 12
+MISTAKES = (
+    "Wrong, and sure of it; mislabelled pictures turn up here first. First the truth, then in red the prediction, each "
+    "with the probability that the network gave it."
+)
+HARDEST = "The least probability for the truth, right or wrong."
 
 
-def render_run(report: RunReport) -> str:
-    """The report of a run as one HTML document that needs nothing else."""
-    curves = {
-        "error": figures.to_inline_svg(
-            figures.error_curves(report.curves), "training and validation error over epochs"
-        ),
-        "loss": figures.to_inline_svg(figures.loss_curves(report.curves), "loss over epochs"),
-        "rate": figures.to_inline_svg(figures.learning_rate(report.curves), "learning rate over epochs"),
-    }
-    return _render(
-        "run.html.jinja",
-        title=report.name,
-        summary=report.summary,
-        report=report,
-        curves=curves,
-        details=[_inside(part) for part in report.details],
+def render(report: Report) -> str:
+    """A report as one HTML document that needs nothing else."""
+    return (
+        _templates()
+        .get_template("report.html.jinja")
+        .render(
+            report=report,
+            curves=[_card(*card) for card in _curves(report)],
+            details=[_inside(part) for part in report.details],
+            css=_style(),
+            version=_version(),
+        )
     )
+
+
+def _curves(report: Report) -> Iterator[tuple[str, str, Figure]]:
+    """Title, caption and figure of everything drawn over epochs."""
+    if report.rivals:
+        yield "Validation error", "percent of pictures", figures.rival_curves(report.rivals)
+    if report.curves is not None:
+        yield "Error", "percent of pictures", figures.error_curves(report.curves)
+        yield "Loss", "cross-entropy", figures.loss_curves(report.curves)
+        yield "Learning rate", "of each optimiser step", figures.learning_rate(report.curves)
+
+
+def _card(title: str, note: str, figure: Figure) -> dict[str, str]:
+    return {"title": title, "note": note, "svg": figures.to_inline_svg(figure, f"{title} over epochs")}
 
 
 def _inside(part: Details) -> dict[str, Any]:
@@ -47,6 +65,7 @@ def _inside(part: Details) -> dict[str, Any]:
         rows, shown = tuple(sorted(rows, key=lambda row: -1.0 if math.isnan(row.f1) else row.f1)), WORST_ROWS
     return {
         "split": part.split,
+        "anchor": "in-" + re.sub(r"\W+", "-", part.split),
         "confusion_svg": figures.to_inline_svg(
             figures.confusion_matrix(part.confusion, part.classes), f"confusion matrix on {part.split}"
         ),
@@ -57,8 +76,8 @@ def _inside(part: Details) -> dict[str, Any]:
         "classes_note": _classes_note(part, sorted_by_f1=len(rows) > shown),
         "first_rows": rows[:shown],
         "other_rows": rows[shown:],
-        "mistakes": part.mistakes,
-        "hardest": part.hardest,
+        "mistakes": Gallery(title="Most confident mistakes", note=MISTAKES, pictures=part.mistakes),
+        "hardest": Gallery(title="Hardest pictures", note=HARDEST, pictures=part.hardest),
     }
 
 
@@ -94,10 +113,6 @@ def data_uri(picture: Picture) -> str:
     """A picture as an address that carries its bytes."""
     kind = "png" if picture.data.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(picture.data).decode()}"
-
-
-def _render(template: str, **values: Any) -> str:
-    return _templates().get_template(template).render(css=_style(), version=_version(), **values)
 
 
 @cache

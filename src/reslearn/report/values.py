@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,15 +141,43 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunReport:
-    """Everything the report of a run shows."""
+class Grid:
+    """A table with named columns, printed as it is: folds of a cross-validation, two runs side by side."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise UserError(f"{self.title}: {len(self.columns)} columns, but a row of {len(row)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Pictures under a title."""
+
+    title: str
+    pictures: tuple[Picture, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything a page shows of a run, an evaluation, a cross-validation or a comparison; empty parts are left out."""
 
     name: str
     summary: str  # one line: network, data, when
-    curves: Curves
-    command: str
+    notes: tuple[str, ...] = ()  # what a reader must know before believing a number
+    verdict: tuple[str, ...] = ()  # the result in plain words, a paragraph each
     facts: tuple[Fact, ...] = ()
     scores: tuple[Score, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    curves: Curves | None = None
+    rivals: tuple[tuple[str, Curves], ...] = ()  # runs whose validation errors are drawn in one figure
     details: tuple[Details, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    command: str = ""
     tables: tuple[Table, ...] = ()
-    notes: tuple[str, ...] = field(default_factory=tuple)  # what a reader must know before believing a number
