@@ -62,11 +62,11 @@ def test_batches_are_the_same_from_spawned_workers(folder, tmp_path):
     from reslearn.data.sampling import Sequence
     from reslearn.data.streaming import StreamingLoader
 
-    for source in (data, write_pack(data, tmp_path / "a.pack")):
-        finish = Finish(default_preprocess(16), EVERYTHING, 7, "cpu")
-        sequence = Sequence(source.labels, seed=7, augment=EVERYTHING, batch_size=12)
-        spawned = StreamingLoader(source, sequence, finish, (12, 0, 1), workers=1, start_method="spawn")
-        assert [digest(b) for b in spawned.batches(0, 3)] == expected
+    packed = write_pack(data, tmp_path / "a.pack")  # holds a memory map, which cannot be sent to another process
+    finish = Finish(default_preprocess(16), EVERYTHING, 7, "cpu")
+    sequence = Sequence(packed.labels, seed=7, augment=EVERYTHING, batch_size=12)
+    spawned = StreamingLoader(packed, sequence, finish, (12, 0, 1), workers=1, start_method="spawn")
+    assert [digest(b) for b in spawned.batches(0, 3)] == expected
 
 
 @pytest.mark.parametrize("kind", ["resident", "streaming"])

@@ -141,7 +141,7 @@ def test_parquet_without_an_image_column_says_what_it_has(tmp_path):
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"text": ["a"], "label": [0]}), tmp_path / "a.parquet")
-    with pytest.raises(UserError, match="needs an image column .* it has text, label"):
+    with pytest.raises(UserError, match=r"needs an image column .* it has text, label"):
         open_data(tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(UserError, match=r"b\.parquet: not a readable Parquet file"):

@@ -84,7 +84,8 @@ def assign(
         members = np.flatnonzero((dataset.labels == c) & (fixed < 0))
         members = members[np.argsort(rank[members], kind="stable")]
         have = np.bincount(fixed[(dataset.labels == c) & (fixed >= 0)], minlength=len(shares))
-        out[members] = np.repeat(np.arange(len(shares)), _fill(quota[c] - have, len(members)))
+        take = quota[c] if not have.any() else _fill((len(members) + have.sum()) * shares, have, len(members))
+        out[members] = np.repeat(np.arange(len(shares)), take)
     return out
 
 
@@ -102,12 +103,11 @@ def quotas(counts: Counts, shares: NDArray[np.float64]) -> Counts:
     return quota
 
 
-def _fill(need: Counts, count: int) -> Counts:
-    """How many of `count` new samples each split gets: the shortest first, one at a time where that matters."""
-    need = need.astype(np.int64)
-    add = np.clip(need, 0, None)
-    while add.sum() > count:  # some split holds too many known samples, so not every need can be met
-        add[np.argmin(np.where(add > 0, need - add, np.iinfo(np.int64).max))] -= 1
+def _fill(fair: NDArray[np.float64], have: Counts, count: int) -> Counts:
+    """How many of `count` new samples each split gets: one after another to the split that is shortest of its share."""
+    add = np.zeros_like(have)
+    for _ in range(count):
+        add[np.argmax(fair - have - add)] += 1
     return add
 
 

@@ -145,8 +145,14 @@ class Workers:
         self._tasks.items = tasks
         for result in self._loader:
             if isinstance(result, _Failure):
+                self.close()
                 raise UserError(result.message)
             yield result
+
+    def close(self) -> None:
+        """End the workers now, rather than when the loader happens to be collected; `map` starts new ones."""
+        if self._loader is not None:
+            self._loader._iterator = None
 
 
 def _as_it_is(result: Any) -> Any:

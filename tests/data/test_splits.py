@@ -1,0 +1,198 @@
+"""Splits: stratified to within one sample, grouped without parting, stable when the data grows."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.data.sources import open_data
+from reslearn.data.splits import assign, choose_folds, choose_splits, quotas
+from reslearn.spec.errors import UserError
+
+RATIOS = [
+    {"train": 0.6, "val": 0.2, "test": 0.2},
+    {"train": 0.7, "val": 0.15, "test": 0.15},
+    {"train": 0.9, "val": 0.1},
+    {f"fold{k}": 1 / 7 for k in range(7)},
+]
+
+
+def data(labels, ids=None, groups=None, hashes=None, splits=None):
+    labels = np.asarray(labels, dtype=np.int64)
+    out = ArrayDataset(
+        np.zeros((len(labels), 1, 1, 3), np.uint8),
+        labels,
+        classes=[str(i) for i in range(int(labels.max(initial=0)) + 1)],
+        ids=ids if ids is not None else [f"p{i}" for i in range(len(labels))],
+        splits=splits,
+        path="memory",
+    )
+    if groups is not None:
+        out.groups = list(groups)
+    if hashes is not None:
+        out.hashes = list(hashes)
+    return out
+
+
+LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=120)
+
+
+@given(LABELS, st.sampled_from(RATIOS), st.integers(0, 3))
+@settings(max_examples=150, deadline=None)
+def test_every_class_is_within_one_sample_of_its_share(labels, fractions, seed):
+    where = assign(data(labels), fractions, seed=seed)
+    shares = np.array(list(fractions.values()))
+    for c in set(labels):
+        counts = np.bincount(where[np.array(labels) == c], minlength=len(shares))
+        assert np.abs(counts - counts.sum() * shares).max() < 1 + 1e-6
+    total = np.bincount(where, minlength=len(shares))
+    assert np.abs(total - len(labels) * shares).max() <= len(shares)
+
+
+@given(LABELS, st.sampled_from(RATIOS))
+@settings(max_examples=50, deadline=None)
+def test_identity_alone_decides_never_the_order_of_files(labels, fractions):
+    ids = [f"p{i}" for i in range(len(labels))]
+    shuffled = np.random.default_rng(len(labels)).permutation(len(labels))
+    one = assign(data(labels, ids), fractions)
+    two = assign(data(np.array(labels)[shuffled], [ids[i] for i in shuffled]), fractions)
+    assert np.array_equal(one[shuffled], two)
+
+
+@given(LABELS, LABELS, st.sampled_from(RATIOS))
+@settings(max_examples=100, deadline=None)
+def test_adding_files_moves_no_known_sample_and_new_ones_go_where_their_class_is_short(first, more, fractions):
+    before = assign(data(first), fractions)
+    both = data(first + more, [f"p{i}" for i in range(len(first))] + [f"q{i}" for i in range(len(more))])
+    known = np.concatenate([before, np.full(len(more), -1)])
+    after = assign(both, fractions, known=known)
+    assert np.array_equal(after[: len(first)], before)
+    shares = np.array(list(fractions.values()))
+    for c in set(first + more):
+        mine = both.labels == c
+        counts, old = (np.bincount(w[(w >= 0) & mine], minlength=len(shares)) for w in (after, known))
+        received = counts > old
+        assert (counts - counts.sum() * shares < 1 + 1e-6)[received].all()  # nothing goes where there is enough
+
+
+def test_new_samples_fill_up_a_split_that_was_short():
+    known = np.array([0] * 10 + [-1] * 10)
+    after = assign(data([0] * 20), {"train": 0.5, "val": 0.5}, known=known)
+    assert np.bincount(after).tolist() == [10, 10] and (after[:10] == 0).all()
+    over = assign(data([0] * 12), {"train": 0.5, "val": 0.5}, known=np.array([0] * 10 + [-1] * 2))
+    assert np.bincount(over).tolist() == [10, 2]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), min_size=1, max_size=40),
+    st.sampled_from(RATIOS),
+    st.integers(0, 3),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_group_is_parted_and_each_class_is_within_its_largest_group(sizes, fractions, seed):
+    labels = np.repeat([c for c, _ in sizes], [n for _, n in sizes])
+    groups = np.repeat([f"g{i}" for i in range(len(sizes))], [n for _, n in sizes])
+    where = assign(data(labels, groups=groups), fractions, seed=seed)
+    assert all(len(set(where[groups == g])) == 1 for g in set(groups))
+    shares = np.array(list(fractions.values()))
+    for c in set(labels.tolist()):
+        largest = max(n for k, n in sizes if k == c)
+        counts = np.bincount(where[labels == c], minlength=len(shares))
+        assert np.abs(counts - counts.sum() * shares).max() <= largest + 1e-6
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_groups_of_mixed_classes_stay_whole_and_near_their_shares(seed):
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(30), rng.integers(1, 12, 30))
+    labels = rng.integers(0, 4, len(groups))
+    fractions = {"train": 0.6, "val": 0.2, "test": 0.2}
+    where = assign(data(labels, groups=[f"g{g}" for g in groups]), fractions, seed=seed)
+    assert all(len(set(where[groups == g])) == 1 for g in range(30))
+    for c in range(4):
+        largest = max(np.bincount(groups)[g] for g in set(groups[labels == c]))
+        counts = np.bincount(where[labels == c], minlength=3)
+        assert np.abs(counts - counts.sum() * np.array([0.6, 0.2, 0.2])).max() <= largest
+
+
+def test_known_duplicates_are_one_group_and_join_named_groups():
+    hashes = ["x", "x", "y", "z", "w", "v", "u", "t"]
+    groups = ["", "a", "a", "", "", "", "", ""]
+    for seed in range(20):
+        where = assign(data([0] * 8, groups=groups, hashes=hashes), {"train": 0.5, "val": 0.5}, seed=seed)
+        assert where[0] == where[1] == where[2]
+
+
+def test_the_papers_45k_5k():
+    """papers.md 3.2: 5k of CIFAR-10's 50k training pictures are held out."""
+    labels = np.tile(np.arange(10), 6000)
+    splits = {"train": np.arange(50_000), "test": np.arange(50_000, 60_000)}
+    chosen = choose_splits(data(labels, splits=splits), val_fraction=0.1)
+    assert len(chosen["train"]) == 45_000 and len(chosen["val"]) == 5_000 and len(chosen["test"]) == 10_000
+    assert (np.bincount(labels[chosen["val"]]) == 500).all()
+    assert not set(chosen["train"]) & set(chosen["val"]) and chosen["val"].max() < 50_000
+
+
+def test_choose_splits_respects_what_is_declared():
+    declared = {"train": np.arange(6), "val": np.arange(6, 8), "test": np.arange(8, 10)}
+    chosen = choose_splits(data([0, 1] * 5, splits=declared))
+    assert {k: v.tolist() for k, v in chosen.items()} == {k: v.tolist() for k, v in declared.items()}
+    none = choose_splits(data([0, 1] * 5), val_fraction=0)
+    assert len(none["train"]) == 10 and len(none["val"]) == 0 and "test" not in none
+    with pytest.raises(UserError, match="nothing to train on"):
+        choose_splits(data([0, 1] * 5, splits={"test": np.arange(10)}))
+    for wrong in (1.0, -0.1, float("nan")):
+        with pytest.raises(UserError, match=r"--val-fraction .* \[0, 1\)"):
+            choose_splits(data([0, 1]), val_fraction=wrong)
+
+
+def test_the_held_out_part_keeps_groups_whole():
+    groups = [f"g{i // 5}" for i in range(50)]
+    chosen = choose_splits(data([i // 5 % 2 for i in range(50)], groups=groups), val_fraction=0.2)
+    assert not {groups[i] for i in chosen["train"]} & {groups[i] for i in chosen["val"]}
+    assert 5 <= len(chosen["val"]) <= 15
+
+
+def test_digits_have_a_fixed_stratified_test_split():
+    digits = open_data("digits")
+    assert len(digits) == 1797 and len(digits.splits["test"]) == 360
+    share = np.bincount(digits.labels[digits.splits["test"]]) - np.bincount(digits.labels) * 360 / 1797
+    assert np.abs(share).max() < 1
+    assert np.array_equal(open_data("digits").splits["test"], digits.splits["test"])
+    assert not np.array_equal(open_data("digits", split_seed=1).splits["test"], digits.splits["test"])
+    chosen = choose_splits(digits)
+    assert len(chosen["val"]) in (143, 144) and not set(chosen["val"]) & set(digits.splits["test"])
+    from sklearn.datasets import load_digits
+
+    image, label = digits.read(7)
+    assert (
+        np.array_equal(image[..., 1], np.round(load_digits().images[7] * 255 / 16)) and label == load_digits().target[7]
+    )
+
+
+def test_folds_are_stratified_disjoint_and_cover_all():
+    labels = np.arange(53) % 4
+    folds = choose_folds(data(labels), 5, split_seed=2)
+    assert set(folds) == set(range(5))
+    for c in range(4):
+        counts = np.bincount(folds[labels == c], minlength=5)
+        assert counts.max() - counts.min() <= 1
+    with pytest.raises(UserError, match="class '1' has only 13"):
+        choose_folds(data(labels), 14)
+    with pytest.raises(UserError, match="--folds is 1"):
+        choose_folds(data(labels), 1)
+
+
+def test_quotas_spread_the_roundings():
+    quota = quotas(np.full(100, 7), np.array([0.6, 0.2, 0.2]))
+    assert (quota.sum(1) == 7).all() and np.abs(quota.sum(0) - [420, 140, 140]).max() <= 1
+
+
+def test_a_subset_of_a_subset_and_its_identities():
+    whole = data([0, 1] * 5)
+    inner = Subset(Subset(whole, [2, 4, 6, 8]), [3, 0])
+    assert list(inner.ids) == ["p8", "p2"] and inner.labels.tolist() == [0, 0] and len(inner) == 2
+    with pytest.raises(UserError, match=r"0\.\.9"):
+        Subset(whole, [10])
