@@ -80,16 +80,17 @@ def pages(paths: list[str]) -> list[Path]:
     return found
 
 
+def tidy(text: str) -> list[str]:
+    """Lines without trailing blanks, and without blank lines at either end."""
+    return [line.rstrip() for line in "\n".join(line.rstrip() for line in text.splitlines()).strip("\n").splitlines()]
+
+
 def same_output(shown: str, real: str) -> bool:
     """Whether `real` is what a page shows; a line `...` stands for any lines, `...` within a line for anything."""
-    lines = [line.rstrip() for line in shown.rstrip("\n").splitlines()]
     pattern = ""
-    for line in lines:
-        if line == "...":
-            pattern += r"(?:.*\n)*"
-        else:
-            pattern += ".*".join(map(re.escape, line.split("..."))) + r"[ \t]*\n"
-    return re.fullmatch(pattern, real.rstrip("\n") + "\n" if real.strip() else "") is not None
+    for line in tidy(shown):
+        pattern += r"(?:.*\n)*" if line == "..." else ".*".join(map(re.escape, line.split("..."))) + r"\n"
+    return re.fullmatch(pattern, "".join(line + "\n" for line in tidy(real))) is not None
 
 
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -123,7 +124,7 @@ def _run(block: Block, scratch: Path, root: Path) -> str:
         if done.returncode != 0:
             sys.exit(f"exit status {done.returncode}: {done.stderr}")
         print(done.stdout, flush=True)
-        body += f"$ {command.text}\n" + done.stdout.strip("\n") + ("\n" if done.stdout.strip() else "")
+        body += "".join(line + "\n" for line in [f"$ {command.text}", *tidy(done.stdout)])
     return body
 
 

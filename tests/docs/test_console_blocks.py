@@ -131,7 +131,9 @@ def test_blocks_are_read_as_they_stand():
         ("took ... s", "took 4.2 s\n", True),
         ("", "", True),
         ("", "something\n", False),
-        ("a   b", "a   b   \n", True),
+        ("  a   b", "\n  a   b   \n   \n", True),
+        ("  a\n\nb", "  a\n\nb", True),
+        ("a\nb", "a\n\nb", False),
     ],
 )
 def test_shown_and_real_output(shown, real, same):
