@@ -10,16 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
+from ..runtime.process_group import from_environment
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
 
 
 def say(line: str) -> None:
-    """One line of progress or warning, on standard error at once."""
-    print(line, file=sys.stderr, flush=True)
+    """One line of progress or warning, on standard error at once; the first of several processes speaks."""
+    if from_environment().first:
+        print(line, file=sys.stderr, flush=True)
 
 
 def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:
     """Print a command's result: as JSON, or by calling `human`, which prints for a person."""
+    if not from_environment().first:
+        return
     if as_json:
         print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
     else:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..runtime.process_group import from_environment, restarted
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from .output import Json, emit, say
@@ -42,8 +43,11 @@ def train(
 ) -> None:
     """Train a network on your pictures and seal it in one file."""
     say(f"reslearn train: {model} on {data} with {recipe}")
+    if restarted() and (out / "run.json").exists():  # torchrun started all processes again after one failed
+        resume(out, as_json=as_json)
+        return
     jobs, tuned = _prepare()
-    if not dry_run:
+    if not dry_run and from_environment().first:
         jobs.check_out(out, overwrite)
     if precision not in (None, "fp32", "bf16", "fp16"):
         raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")

@@ -12,6 +12,7 @@ from ..data.dataset import Dataset
 from ..data.sources import Subset, open_data
 from ..data.splits import choose_splits
 from ..runtime import device
+from ..runtime.process_group import from_environment
 from ..runtime.settings import Precision, Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import set_fields, to_json
@@ -57,7 +58,9 @@ class Plan:
         self.preprocess: Preprocess = set_fields(default_preprocess(size), parts["preprocess"])
         self.steps = self.recipe.total_steps(len(self.train_data))
         macs = planned_macs(self.spec, self.recipe, len(self.train_data), size)
-        decided = device.decide(training_macs=macs, precision=precision, tuned_allocator=tuned_allocator)
+        decided = device.decide(
+            training_macs=macs, precision=precision, tuned_allocator=tuned_allocator, world=from_environment().size
+        )
         self.settings: Settings = set_fields(decided, parts["settings"])
 
     def to_json(self) -> dict[str, Any]:
@@ -102,7 +105,8 @@ def train(
         overwrite=overwrite,
         watch=watch,
     )
-    write_report(run.path)
+    if from_environment().first:
+        write_report(run.path)
     return run
 
 
@@ -114,7 +118,7 @@ def resume(
     sealed = (folder / "model.safetensors").exists()
     done = resume_run(folder, allow_different_numerics=allow_different_numerics, watch=watch)
     reported = (folder / "report.html").exists()
-    if not reported:
+    if not reported and from_environment().first:
         write_report(folder)
     return done, sealed and reported
 
