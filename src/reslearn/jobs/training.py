@@ -118,7 +118,7 @@ def resume(
     sealed = (folder / "model.safetensors").exists()
     done = resume_run(folder, allow_different_numerics=allow_different_numerics, watch=watch)
     reported = (folder / "report.html").exists()
-    if not reported and from_environment().first:
+    if not (sealed and reported) and from_environment().first:  # a report of the unfinished run is out of date
         write_report(folder)
     return done, sealed and reported
 
