@@ -18,7 +18,6 @@ DATA_NAMES: Mapping[str, str] = MappingProxyType(
     {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "svhn": "SVHN"}
 )
 CLASSES: Mapping[str, int] = MappingProxyType({"cifar10": 10, "cifar100": 100, "imagenet": 1000, "svhn": 10})
-CAN_EVALUATE = ("1-crop", "1-crop-320", "10-crop", "multi-scale")
 
 
 @dataclass(frozen=True)

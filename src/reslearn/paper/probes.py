@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..bundle.file import Loaded
 from ..data.dataset import Dataset
 from ..data.loaders import eval_batches
 from ..data.sources import Subset
@@ -21,7 +22,6 @@ from ..measure import metrics
 from ..measure.evaluate import evaluating, predict_logits
 from ..nets.resnet import ResNet
 from ..runtime.random import order
-from ..spec.preprocess import Preprocess
 from .pictures import Pictures
 from .variants import ExclusiveGate
 
@@ -33,21 +33,21 @@ START_PICTURES = 5000
 class Trained:
     """A trained net with what its probes need."""
 
-    def __init__(
-        self, net: nn.Module, fresh: Callable[[], nn.Module], pictures: Pictures, preprocess: Preprocess, device: str
-    ):
+    def __init__(self, loaded: Loaded, fresh: Callable[[], nn.Module], pictures: Pictures, device: str):
         """`fresh` makes the net as it was before its first step."""
-        self.net, self.fresh, self.pictures, self.preprocess = net, fresh, pictures, preprocess
-        self.device = device
+        self.net, self.fresh, self.pictures, self.device = loaded.net, fresh, pictures, device
+        self.preprocess, self.mean_image = loaded.bundle.preprocess, loaded.mean_image
 
     def batches(self, data: Dataset) -> Iterator[tuple[Tensor, Tensor]]:
         """(images, labels) of every picture once."""
-        for _, images, labels in eval_batches(data, preprocess=self.preprocess, batch_size=128, device=self.device):
+        for _, images, labels in eval_batches(
+            data, preprocess=self.preprocess, batch_size=128, device=self.device, mean_image=self.mean_image
+        ):
             yield images, labels
 
     def logits(self, net: nn.Module, data: Dataset) -> tuple[Any, Any]:
         """(N, C) logits of `net` in fp32, and the labels."""
-        return predict_logits(net, data, self.preprocess, device=self.device)
+        return predict_logits(net, data, self.preprocess, device=self.device, mean_image=self.mean_image)
 
     def error(self, net: nn.Module, data: Dataset) -> float:
         """Top-1 error of `net` in percent."""

@@ -91,7 +91,12 @@ class Runner:
         return get_spec(cell.entry.spec, num_classes=len(self.pictures.train.classes))
 
     def settings(self, cell: Cell) -> Settings:
-        """Device, precision, compilation and threads, from this machine's facts and the planned work."""
+        """Device, precision, compilation and threads, from this machine's facts and the planned work.
+
+        The smoke tier's steps are too small for any of that: fp32 on one thread, the same on every machine.
+        """
+        if cell.tier == "smoke":
+            return Settings(tuned_allocator=self.tuned_allocator)
         macs = planned_macs(self.spec(cell), cell.recipe, len(self.pictures.train), cell.image_size)
         return device.decide(training_macs=macs, precision=self.precision, tuned_allocator=self.tuned_allocator)
 
@@ -154,7 +159,7 @@ class Runner:
                 return self._build(cell)(self.spec(cell))
 
         loaded = self._load(cell)
-        return Trained(loaded.net, fresh, self.pictures, loaded.bundle.preprocess, self.settings(cell).device)
+        return Trained(loaded, fresh, self.pictures, self.settings(cell).device)
 
     def _probes(self, cell: Cell, trained: Trained, names: tuple[str, ...] | list[str]) -> dict[str, Any]:
         with device.threads(self.settings(cell).threads):
@@ -196,13 +201,8 @@ class Runner:
 
     def _test(self, cell: Cell, loaded: Loaded) -> Iterator[tuple[str, dict[str, Any]]]:
         for protocol in cell.protocols:
-            sealed = loaded
-            name = protocol
-            if protocol == "1-crop-320":
-                bigger = replace(loaded.bundle.preprocess, resize=320, size=320)
-                sealed, name = replace(loaded, bundle=replace(loaded.bundle, preprocess=bigger)), "1-crop"
-            value = evaluate(sealed, self.pictures.test, protocol=name, device=self.settings(cell).device).to_json()
-            yield protocol, value
+            score = evaluate(loaded, self.pictures.test, protocol=protocol, device=self.settings(cell).device)
+            yield protocol, score.to_json()
 
     def _data(self) -> dict[str, Any]:
         return {

@@ -30,7 +30,7 @@ class Column:
     name: str
     quantity: Quantity = "top1_error"
     data: str | None = None  # imagenet, cifar10, cifar100, svhn
-    protocol: str | None = None  # 1-crop, 10-crop, multi-scale, 1-crop-320, ensemble (papers' test sets aside)
+    protocol: str | None = None  # 1-crop, 10-crop, multi-scale, 1-crop@320/320, ensemble (papers' test sets aside)
     statistic: Statistic | None = None
     runs: int | None = None
     part: str | None = None  # which stage an output size or a block count belongs to

@@ -163,7 +163,7 @@ def resume(
     folder, world = Path(run), from_environment()
     record = read_record(folder)
     with exclusive_lock(folder / "lock") if world.first else contextlib.nullcontext():
-        finished = finished_run(folder)
+        finished = finished_run(folder, build)
         if finished is not None:
             return finished
         check_numerics(record, world, allow_different_numerics)
@@ -217,7 +217,7 @@ def execute(
         train(work)
         finish(work, record, held_out, mean_image)
         world.barrier()
-        run = finished_run(folder)
+        run = finished_run(folder, build)
     if run is None:
         raise RuntimeError(f"{folder}: the sealed file vanished while it was written")
     return run
@@ -259,7 +259,7 @@ def finish(work: Work, record: RunRecord, val_data: Dataset | None, mean_image: 
     seal(work.folder / "model.safetensors", [net], bundle, mean_image=mean_image)
 
 
-def finished_run(folder: Path) -> Run | None:
+def finished_run(folder: Path, build: Build | None = None) -> Run | None:
     """The finished run in `folder`, read from its sealed file and journal; None while there is none."""
     model = folder / "model.safetensors"
     if not model.exists():
@@ -269,7 +269,7 @@ def finished_run(folder: Path) -> Run | None:
         path=folder,
         model=model,
         best_epoch=end["best_epoch"],
-        val=verify(model).scores.get("val"),
+        val=verify(model, build=build).scores.get("val"),
         seconds=end["seconds"],
         images_per_second=end["images_per_second"],
     )

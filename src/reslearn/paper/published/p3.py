@@ -93,8 +93,8 @@ TABLE5 = Table(
     (
         Column("224 top-1", protocol="1-crop"),
         Column("224 top-5", "top5_error", protocol="1-crop"),
-        Column("320 top-1", protocol="1-crop-320"),
-        Column("320 top-5", "top5_error", protocol="1-crop-320"),
+        Column("320 top-1", protocol="1-crop@320/320"),
+        Column("320 top-5", "top5_error", protocol="1-crop@320/320"),
     ),
     (
         row("ResNet-101", "22.0 | 6.0 | - | -", net="resnet101"),
