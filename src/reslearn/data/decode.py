@@ -148,7 +148,7 @@ def _decode_with_pillow(raw: bytes, name: str) -> Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters raises; `data check` reports the rest
         try:
-            with Pillow.open(io.BytesIO(raw), formats=_formats()) as image:
+            with Pillow.open(io.BytesIO(raw), formats=formats()) as image:
                 _check_size(*image.size, name)
                 return _to_rgb(image, raw, name)
         except UserError:
@@ -165,7 +165,7 @@ def _decode_with_pillow(raw: bytes, name: str) -> Image:
 
 
 @functools.cache
-def _formats() -> tuple[str, ...]:
+def formats() -> tuple[str, ...]:
     """Those of `FORMATS` that this build of Pillow has; naming one that it lacks would be a KeyError."""
     Pillow.init()
     return tuple(name for name in FORMATS if name in Pillow.OPEN)

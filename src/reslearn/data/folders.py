@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,6 +41,7 @@ class FileDataset:
         self.splits: Mapping[str, Indices] = dict(splits or {})
         self.path = os.path.abspath(path if path is not None else root)
         self.notes = tuple(notes)
+        self.strays: tuple[str, ...] = ()  # files among the pictures that are no images
         self._sizes: Indices | None = None
 
     def __len__(self) -> int:
@@ -87,11 +88,14 @@ class _Listing:
     strays: list[str] = field(default_factory=list)  # no picture, going by name and first bytes
 
 
-def open_folder(path: str, *, on_bad_file: Literal["stop", "skip"] = "stop") -> FileDataset:
+def open_folder(
+    path: str, *, on_bad_file: Literal["stop", "skip"] = "stop", excluded: Collection[str] = ()
+) -> FileDataset:
     """List a folder of class folders. Classes are in lexical order of their names.
 
     Raises `UserError` for an empty folder, fewer than two classes, a class without pictures, a class of `val` or
-    `test` that `train` lacks, and a file among the pictures that is none (a note instead, with `skip`).
+    `test` that `train` lacks, and a file among the pictures that is none: a note instead with `skip`, and
+    nothing at all if it is one of `excluded`.
     """
     tops = _folders(path)
     parts = {name: SPLIT_NAMES[name.lower()] for name in tops if name.lower() in SPLIT_NAMES}
@@ -114,9 +118,13 @@ def open_folder(path: str, *, on_bad_file: Literal["stop", "skip"] = "stop") -> 
         if split:
             splits[split] = np.arange(start, len(listing.paths), dtype=np.int64)
     _check(path, classes, counts, listing)
+    strays = tuple(listing.strays)
+    listing.strays = [stray for stray in strays if stray not in excluded]
     notes += _strays(path, listing, on_bad_file) + _numeric_names(path, classes)
     labels = np.array(listing.labels, dtype=np.int64)
-    return FileDataset(path, listing.paths, labels, classes=classes, splits=splits, notes=notes)
+    data = FileDataset(path, listing.paths, labels, classes=classes, splits=splits, notes=notes)
+    data.strays = strays
+    return data
 
 
 def _class_names(path: str, parts: Mapping[str, str], tops: list[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from ..spec.errors import UserError, check_choice
 from .dataset import Dataset
 from .manifest import data_of, manifest_path, obey, read_manifest
-from .memory import ArrayDataset, Subset, part
+from .memory import ArrayDataset, Subset, part, root_of
 
 __all__ = ["Subset", "open_data"]
 
@@ -54,12 +54,20 @@ def open_data(
         rules, path = path, data_of(path, read_manifest(path))
         if not os.path.exists(path):
             raise UserError(f"{rules}: its data {path} is gone; put it back or make the manifest anew")
-    data = _open_folder(path, on_bad_file, say) if os.path.isdir(path) else _open_file(path, say)
+    obeyed = read_manifest(rules) if rules else None
+    if os.path.isdir(path):
+        data = _open_folder(path, on_bad_file, obeyed.excluded if obeyed else (), say)
+    else:
+        data = _open_file(path, say)
+    if obeyed is not None and rules is not None:
+        data = obey(data, obeyed, rules)
     _check_classes(data, path)
-    return part(obey(data, read_manifest(rules), rules) if rules else data, split)
+    return part(data, split)
 
 
-def _open_folder(path: str, on_bad_file: Literal["stop", "skip"], say: Say | None) -> Dataset:
+def _open_folder(
+    path: str, on_bad_file: Literal["stop", "skip"], excluded: Collection[str], say: Say | None
+) -> Dataset:
     from .cifar import is_cifar_folder, open_cifar_folder
     from .folders import open_folder
 
@@ -72,7 +80,7 @@ def _open_folder(path: str, on_bad_file: Literal["stop", "skip"], say: Say | Non
         files = [os.path.join(path, name) for name in names if name.lower().endswith(kind)]
         if files:
             return _open_archives(path, files, say)
-    return open_folder(path, on_bad_file=on_bad_file)
+    return open_folder(path, on_bad_file=on_bad_file, excluded=excluded)
 
 
 def _open_file(path: str, say: Say | None) -> Dataset:
@@ -113,7 +121,7 @@ def _open_archives(path: str, files: list[str], say: Say | None) -> Dataset:
 
 def _check_classes(data: Dataset, path: str) -> None:
     """A class of `val` or `test` without one training picture is an error, in any kind of source."""
-    if "train" not in data.splits or isinstance(data, ArrayDataset):  # a small cut of CIFAR may lack some
+    if "train" not in data.splits or isinstance(root_of(data)[0], ArrayDataset):  # a small cut of CIFAR may lack some
         return
     trained = np.bincount(data.labels[data.splits["train"]], minlength=len(data.classes)) > 0
     for name, members in data.splits.items():
