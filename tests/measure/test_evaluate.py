@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reslearn.bundle.file import Loaded
 from reslearn.bundle.header import Bundle, Member
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.measure.bn_statistics import exact_bn_statistics
 from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net, evaluating, predict_logits, score
-from reslearn.measure.sharding import gather
+from reslearn.measure.sharding import gather, shard
 from reslearn.nets.build import create_model
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
@@ -177,6 +179,23 @@ def test_every_picture_exactly_once():
     for wrong in ([np.array([2, 0]), np.array([0])], [np.array([0, 1]), np.array([3])]):
         with pytest.raises(RuntimeError, match="once"):
             gather(rows, wrong, 3)
+
+
+@given(st.integers(0, 200), st.integers(1, 7))
+def test_any_number_of_processes_counts_every_picture_once(count, world):
+    parts = [shard(count, rank, world) for rank in range(world)]
+    assert np.array_equal(np.concatenate(parts), np.arange(count))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@given(st.integers(1, 60), st.integers(1, 5), st.randoms(use_true_random=False))
+def test_numbers_do_not_know_how_the_pictures_were_shared(count, world, random):
+    rng = np.random.default_rng(count)
+    logits, labels = rng.normal(size=(count, 7)).astype(np.float32), rng.integers(0, 7, count)
+    places = [shard(count, rank, world) for rank in range(world)]
+    random.shuffle(places)
+    together = gather([logits[at] for at in places], places, count)
+    assert score(together, labels, PRE).to_json() == score(logits, labels, PRE).to_json()
 
 
 def test_score_of_a_diverged_network():

@@ -92,7 +92,7 @@ def ten_pieces(image, size):
     torchvision mirrors the picture before it cuts, which moves the centre by a pixel where the margin is odd.
     """
     h, w = image.shape[:2]
-    top, left = int(round((h - size) / 2.0)), int(round((w - size) / 2.0))
+    top, left = round((h - size) / 2.0), round((w - size) / 2.0)
     corners = ((0, 0), (0, w - size), (h - size, 0), (h - size, w - size), (top, left))
     pieces = [image[y : y + size, x : x + size] for y, x in corners]
     return [*pieces, *(piece[:, ::-1] for piece in pieces)]
@@ -157,7 +157,7 @@ def test_flip_and_shift():
 
 @pytest.mark.parametrize("average", ["", "+logits"])
 def test_multi_scale_is_the_head_at_every_position(average):
-    """Slow: the map of the whole picture, the head on each 8 x 8 piece of it, in plain loops over positions and scales."""
+    """Slow: the whole picture's map, the head on each 8 x 8 piece of it, in loops over positions and scales."""
     loaded = model()
     net, head = loaded.net, loaded.net.head
     expected = []

@@ -43,7 +43,6 @@ class Bundle:
     recipe: dict[str, Any] | None = None
     data: dict[str, Any] | None = None  # path, fingerprint, split sizes of the training data
     scores: dict[str, Any] = field(default_factory=dict)  # split -> an `evaluate` object
-    training: dict[str, Any] | None = None  # best_epoch, seconds, images_per_second
     sha256: str = ""  # of all tensors; filled when saved
     format: int = FORMAT
 

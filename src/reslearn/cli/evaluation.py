@@ -1,4 +1,4 @@
-"""`evaluate` and `predict`."""
+"""`evaluate`, `predict` and `calibrate`."""
 
 from __future__ import annotations
 
@@ -13,44 +13,61 @@ import typer
 from .output import Json, emit, say
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, an archive, ...")]
 PrecisionOption = Annotated[str, typer.Option(help="fp32, bf16 or fp16; part of the result.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+Workers = Annotated[int, typer.Option(help="Processes that decode pictures.")]
+Protocols = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--protocol",
+        help="1-crop, 10-crop or multi-scale; also @SIZE/RESIZE, @SIZE:FRACTION, +flip, +shift, +logits. Repeatable.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
     app.command()(evaluate)
     app.command()(predict)
+    app.command()(calibrate)
 
 
 def evaluate(
     model: Model,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, an archive, ...")],
+    data: Data,
     split: Annotated[str | None, typer.Option(help="train, val or test; test if absent and there is one.")] = None,
-    protocol: Annotated[str, typer.Option(help="1-crop, 10-crop or multi-scale.")] = "1-crop",
+    protocol: Protocols = None,
     precision: PrecisionOption = "fp32",
+    details: Annotated[bool, typer.Option(help="Every class, mix-ups, ROC-AUC, calibration.")] = False,
+    predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep every picture's logits here.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep scores of views here; RUN/predictions for a run.")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Score anew and keep nothing.")] = False,
     batch_size: int = 256,
     device: Device = "cpu",
-    workers: Annotated[int, typer.Option(help="Processes that decode pictures.")] = 0,
+    workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Score a model on a set of pictures; every look at a test set is a line in the run's ledger."""
+    """Score a model on a set of pictures; every look at a test set is a line in the run's ledger.
+
+    Under torchrun the pictures are shared out among the processes.
+    """
     say(f"reslearn evaluate: {model} on {data}")
     _tune()
-    from ..jobs.evaluation import evaluate_model
+    from ..jobs.evaluation import Request, evaluate_protocols
+    from ..runtime.process_group import process_group
 
-    with plain_warnings():
-        result = evaluate_model(
-            model,
-            data,
-            split=split,
-            protocol=protocol,
-            precision=precision,
-            batch_size=batch_size,
-            device=device,
-            workers=workers,
-        )
-    emit(result.to_json(), as_json, lambda: _print_scores(result))
+    request = Request(
+        model, data, split=split, precision=precision, batch_size=batch_size, device=device, workers=workers,
+        cache=None if no_cache else cache or "auto",
+    )  # fmt: skip
+    with process_group(device) as world, plain_warnings():
+        results = evaluate_protocols(request, protocol or ["1-crop"], details=details, predictions=predictions)
+    if world.first:
+        values = [result.to_json() for result in results]
+        emit(values if len(values) > 1 else values[0], as_json, lambda: _print_results(results))
 
 
 def predict(
@@ -61,7 +78,7 @@ def predict(
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Name the most probable classes of pictures."""
+    """Name the most probable classes of pictures; `unknown` where the sealed file's threshold is not reached."""
     say(f"reslearn predict: {model}")
     from ..bundle.file import load
     from ..deploy.predictor import find_pictures
@@ -72,15 +89,35 @@ def predict(
     emit([answer.to_json() for answer in answers], as_json, lambda: _print_answers(answers))
 
 
+def calibrate(
+    model: Model,
+    data: Data,
+    split: Annotated[str, typer.Option(help="What to fit on. Of test the file keeps a mark.")] = "val",
+    target_precision: Annotated[
+        float | None, typer.Option(help="Also choose a threshold so that answers are right this often, in 0..1.")
+    ] = None,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Fit a temperature (and a threshold for `unknown`) on validation pictures and store it in the sealed file."""
+    say(f"reslearn calibrate: {model} on {split} of {data}")
+    _tune()
+    from ..jobs.calibration import calibrate_model
+
+    with plain_warnings():
+        done = calibrate_model(model, data, split=split, target_precision=target_precision, device=device)
+    emit(done, as_json, lambda: _print_calibration(done))
+
+
 @contextlib.contextmanager
 def plain_warnings() -> Iterator[None]:
     """A library's warnings become one line each on standard error."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
+        warnings.simplefilter("default", UserWarning)
         try:
             yield
         finally:
-            for text in dict.fromkeys(str(warning.message) for warning in caught):
+            for text in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, UserWarning)):
                 say(f"warning: {text}")
 
 
@@ -90,19 +127,88 @@ def _tune() -> None:
     tune()
 
 
-def _print_scores(result: Any) -> None:
-    low, high = (100 * share for share in result.top1_interval)
-    print(f"pictures   {result.images:,}")
+def _print_results(results: list[Any]) -> None:
+    if len(results) > 1:
+        _print_protocols(results)
+    else:
+        _print_scores(results[0].evaluation, results[0].seconds)
+    for result in results:
+        if result.details:
+            print(f"\n{result.evaluation.protocol}")
+            _print_details(result.details)
+    if results[0].evaluation.selected_on_test:
+        print("warning: this model was selected on test pictures; a score on them is too good")
+
+
+def _print_protocols(results: list[Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    first = results[0].evaluation
+    print(f"{first.images:,} pictures, {first.precision}")
+    table = Table("protocol", "top-1 %", "95 %", "gain", "top-5 %", "loss", "crops", "seconds", box=None)
+    for result in results:
+        e = result.evaluation
+        low, high = (100 * share for share in e.top1_interval)
+        table.add_row(
+            e.protocol,
+            f"{100 * e.top1:.2f}",
+            f"{low:.2f} .. {high:.2f}",
+            f"{100 * (e.top1 - first.top1):+.2f}",
+            "–" if e.top5 is None else f"{100 * e.top5:.2f}",
+            f"{e.loss:.4f}",
+            f"{e.cost:.4g}",
+            "kept" if e.kept else f"{result.seconds:.1f}",
+        )
+    Console().print(table)
+
+
+def _print_scores(scores: Any, seconds: float) -> None:
+    low, high = (100 * share for share in scores.top1_interval)
+    print(f"protocol   {scores.protocol}, {scores.precision}, preprocessing {scores.preprocess_hash}")
+    print(f"pictures   {scores.images:,}")
     print(
-        f"top-1      {100 * result.top1:.2f} % right, error {result.top1_error:.2f} %  (95 %: {low:.2f} .. {high:.2f})"
+        f"top-1      {100 * scores.top1:.2f} % right, error {scores.top1_error:.2f} %  (95 %: {low:.2f} .. {high:.2f})"
     )
-    if result.top5 is not None:
-        print(f"top-5      {100 * result.top5:.2f} % right, error {result.top5_error:.2f} %")
-    print(f"loss       {result.loss:.4f}")
-    print(f"protocol   {result.protocol}, {result.precision}, preprocessing {result.preprocess_hash}")
+    if scores.top5 is not None:
+        print(f"top-5      {100 * scores.top5:.2f} % right, error {scores.top5_error:.2f} %")
+    print(f"loss       {scores.loss:.4f}")
+    speed = "from kept scores" if scores.kept else f"{seconds:.1f} s, {scores.images / seconds:,.0f} pictures/s"
+    print(f"cost       {scores.cost:.4g} crops a picture; {speed}")
+
+
+def _print_details(details: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("class", "precision", "recall", "F1", "ROC-AUC", "pictures", box=None)
+    for row in details["per_class"]:
+        cells = ("–" if row[key] is None else f"{row[key]:.3f}" for key in ("precision", "recall", "f1", "roc_auc"))
+        table.add_row(row["label"], *cells, str(row["support"]))
+    for kind in ("macro", "weighted"):
+        means = details[kind]
+        table.add_row(f"[{kind}]", *(f"{means[key]:.3f}" for key in ("precision", "recall", "f1")), "", "")
+    Console().print(table, markup=False)
+    for pair in details["most_confused"]:
+        print(f"mixed up   {pair['truth']} taken for {pair['answer']}: {pair['count']} ({100 * pair['share']:.1f} %)")
+    believed = f"ECE {details['ece']:.4f}, NLL {details['nll']:.4f}, Brier {details['brier']:.4f}"
+    print(f"calibration  {believed} at temperature {details['temperature']:.3g}")
+    shares = ", ".join(f"{float(c):.0%}: {100 * e:.2f} %" for c, e in details["error_at_coverage"].items())
+    print(f"error when only the surest are answered  {shares}")
 
 
 def _print_answers(answers: list[Any]) -> None:
     for prediction in answers:
         shown = ", ".join(f"{a.label} {a.probability:.3f}" for a in prediction.predictions)
         print(f"{Path(prediction.path)}: {shown}")
+
+
+def _print_calibration(done: dict[str, Any]) -> None:
+    print(f"temperature  {done['temperature']:.4f}  (fitted on {done['images']:,} pictures of {done['split']})")
+    for name, digits in (("nll", 4), ("ece", 4), ("brier", 4)):
+        print(f"{name:<11}  {done['before'][name]:.{digits}f} -> {done['after'][name]:.{digits}f}")
+    if done["threshold"] is not None:
+        print(
+            f"threshold    {done['threshold']:.4f}: answers {100 * done['coverage']:.1f} % of the pictures, "
+            f"{100 * done['precision']:.1f} % of them right"
+        )

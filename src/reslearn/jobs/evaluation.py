@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,24 @@ from ..data.dataset import Dataset
 from ..data.memory import Subset
 from ..data.sources import open_data
 from ..measure.evaluate import Evaluation, chosen_part, evaluate
+from ..measure.predictions import Predictions, write_predictions
+from ..measure.protocols import parse_protocol
+from ..measure.sharding import processes
+from ..measure.summary import summarise
+from ..runtime.files import read_json
 from ..spec.errors import UserError
 from ..train import ledger
-from ..train.record import RunRecord, read_record
+from ..train.record import RunRecord, Split, read_record
+
+Data = Dataset | str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a folder of training says about the pictures it has seen: a run's `run.json`, or a `crossval.json`."""
+
+    fingerprint: str | None
+    split: Split
 
 
 @dataclass(frozen=True)
@@ -33,10 +50,11 @@ class Subject:
 
 def evaluate_model(
     model: str | os.PathLike[str],
-    data: Dataset | str | os.PathLike[str],
+    data: Data,
     *,
     split: str | None = None,
     build: Build | None = None,
+    cache: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Evaluation:
     """Score a run folder or sealed file on `data`; `options` are those of `measure.evaluate.evaluate`.
@@ -46,39 +64,136 @@ def evaluate_model(
     """
     loaded = load(model, build=build)
     dataset = open_data(data) if isinstance(data, (str, os.PathLike)) else data
-    run = run_folder(loaded)
-    subject = subject_of(read_record(run) if run else None, dataset, split)
+    return evaluate_subject(loaded, subject_of(training_of(loaded), dataset, split), dataset, cache=cache, **options)
+
+
+def evaluate_subject(loaded: Loaded, subject: Subject, dataset: Dataset, **options: Any) -> Evaluation:
+    """Score the pictures that `subject_of` found in `dataset`, and enter it in the ledger where they were unseen."""
     evaluation = evaluate(loaded, subject.pictures, **options)
-    if run is not None and subject.unseen:
+    folder = run_folder(loaded)
+    if folder is not None and subject.unseen and processes()[0] == 0:
         scores = evaluation.to_json()
-        ledger.enter(run, data=dataset.path, fingerprint=dataset.fingerprint(), split=subject.split, **scores)
+        try:
+            ledger.enter(folder, data=dataset.path, fingerprint=dataset.fingerprint(), split=subject.split, **scores)
+        except OSError as error:
+            print(f"warning: {folder}: no line in the ledger ({error.strerror})", file=sys.stderr)
     return evaluation
 
 
 def run_folder(loaded: Loaded) -> Path | None:
-    """The run folder that a sealed file lies in; None for a file on its own."""
+    """The folder of the run or cross-validation that a sealed file lies in; None for a file on its own."""
     folder = loaded.path.parent
-    return folder if (folder / "run.json").exists() else None
+    return folder if any((folder / name).exists() for name in ("run.json", "crossval.json")) else None
 
 
-def subject_of(record: RunRecord | None, dataset: Dataset, split: str | None) -> Subject:
-    """Which pictures `--split` means for a run (or a file without one) and this data."""
-    if record is None or dataset.fingerprint() != record.data.get("fingerprint"):
+def training_of(loaded: Loaded) -> Training | None:
+    """What the folder of a sealed file says of its training; None for a file on its own."""
+    folder = run_folder(loaded)
+    if folder is None:
+        return None
+    if (folder / "run.json").exists():
+        return as_training(read_record(folder))
+    whole = read_json(folder / "crossval.json")
+    return Training(whole["data"]["fingerprint"], Split(tuple(whole["folds"]), (), whole["split_seed"]))
+
+
+def as_training(record: RunRecord) -> Training:
+    """The pictures of a run."""
+    return Training(record.data.get("fingerprint"), record.split)
+
+
+def subject_of(seen: Training | RunRecord | None, dataset: Dataset, split: str | None) -> Subject:
+    """Which pictures `--split` means for this data, given what a model has seen in training (None: unknown)."""
+    training = as_training(seen) if isinstance(seen, RunRecord) else seen
+    if training is None or dataset.fingerprint() != training.fingerprint:
         return Subject(chosen_part(dataset, split), split or ("test" if dataset.splits else "all"), own=False)
     name = split or "test"
     if name in ("train", "val"):
-        return Subject(Subset(dataset, _find(record, dataset, name)), name, own=True)
+        return Subject(Subset(dataset, _find(training.split, dataset, name)), name, own=True)
     if name not in dataset.splits:
         raise UserError(
-            f"{dataset.path}: the run's own data has no {name} split; name one of train, val with --split, "
+            f"{dataset.path}: the model's own data has no {name} split; name one of train, val with --split, "
             "or give data it was not trained on"
         )
-    return Subject(Subset(dataset, dataset.splits[name]), name, own=True)
+    pictures = Subset(dataset, dataset.splits[name])
+    used = {*training.split.train, *training.split.val}.intersection(pictures.ids)
+    if used:
+        raise UserError(f"{dataset.path}: {len(used)} pictures of {name} were trained or selected on, e.g. {min(used)}")
+    return Subject(pictures, name, own=True)
 
 
-def _find(record: RunRecord, dataset: Dataset, name: str) -> list[int]:
-    wanted = record.split.train if name == "train" else record.split.val
+def _find(split: Split, dataset: Dataset, name: str) -> list[int]:
+    wanted = split.train if name == "train" else split.val
     if not wanted:
-        raise UserError(f"the run holds no {name} pictures (--val-fraction 0?); name another with --split")
+        raise UserError(f"the model was trained without {name} pictures of its own; name another split with --split")
     place = {identity: index for index, identity in enumerate(dataset.ids)}
     return [place[identity] for identity in wanted]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One `evaluate` command; `cache` is a folder, `auto` (RUN/predictions of a run), or None for none."""
+
+    model: str
+    data: str
+    split: str | None = None
+    precision: str = "fp32"
+    batch_size: int = 256
+    device: str = "cpu"
+    workers: int = 0
+    cache: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One protocol's scores, how long they took, and the details if asked for."""
+
+    evaluation: Evaluation
+    seconds: float
+    details: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys, and `details` where they were asked for."""
+        return self.evaluation.to_json() | ({"details": self.details} if self.details else {})
+
+
+def evaluate_protocols(
+    request: Request, protocols: list[str], *, details: bool = False, predictions: Path | None = None
+) -> list[Result]:
+    """Score a model by several protocols on the same pictures; `predictions` keeps the last one's logits."""
+    loaded, dataset = load(request.model, device=request.device), open_data(request.data)
+    subject = subject_of(training_of(loaded), dataset, request.split)
+    for text in protocols:
+        parse_protocol(text, loaded.bundle.preprocess)  # a misspelt one fails before the first is scored
+    names = loaded.bundle.classes or tuple(map(str, range(loaded.bundle.num_classes)))
+    temperature = loaded.bundle.temperature or 1.0
+    results = []
+    for text in protocols:
+        start = time.perf_counter()
+        scores = evaluate_subject(
+            loaded,
+            subject,
+            dataset,
+            protocol=text,
+            precision=request.precision,
+            cache=cache_folder(loaded, request.cache),
+            batch_size=request.batch_size,
+            device=request.device,
+            workers=request.workers,
+        )
+        seconds = time.perf_counter() - start
+        inside = summarise(scores.logits, scores.labels, names, temperature=temperature) if details else None
+        results.append(Result(scores, seconds, inside))
+    if predictions is not None and processes()[0] == 0:
+        write_predictions(
+            predictions, Predictions(tuple(subject.pictures.ids), scores.labels, scores.logits, tuple(names))
+        )
+    return results
+
+
+def cache_folder(loaded: Loaded, wanted: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+    """Where scores of a model are kept: `auto` is a folder of its run, and nowhere for a file on its own."""
+    if wanted != "auto":
+        return wanted
+    folder = run_folder(loaded)
+    return folder / "predictions" if folder is not None and os.access(folder, os.W_OK) else None

@@ -52,13 +52,15 @@ class Evaluation:
     cost: float  # forward multiply-adds, in 1-crops
     precision: Precision
     preprocess_hash: str
+    selected_on_test: bool  # something of the model was chosen by looking at test pictures
+    kept: bool  # nothing was scored anew, all came from the cache
     logits: Logits  # (N, C)
     labels: Indices  # (N,) in the network's classes
 
     def to_json(self) -> dict[str, Any]:
         """Every number, without the logits."""
-        value = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("logits", "labels")}
-        return value | {"top1_interval": list(self.top1_interval)}
+        names = [name for name in self.__dataclass_fields__ if name not in ("kept", "logits", "labels")]
+        return {name: getattr(self, name) for name in names} | {"top1_interval": list(self.top1_interval)}
 
 
 def evaluate(
@@ -84,7 +86,7 @@ def evaluate(
     to_model = class_map(loaded.bundle.classes, pictures.classes, loaded.bundle.num_classes)
     plan = parse_protocol(protocol, loaded.bundle.preprocess)
     options: dict[str, Any] = {"batch_size": batch_size, "device": device, "workers": workers}
-    scores = view_scores(loaded, pictures, plan.views, plan.preprocess, precision, cache, **options)
+    scores, kept = view_scores(loaded, pictures, plan.views, plan.preprocess, precision, cache, **options)
     logits = combine_views([scores[view.name] for view in plan.views], plan.average)
     return score(
         logits,
@@ -93,6 +95,8 @@ def evaluate(
         protocol=plan.name,
         cost=plan.cost(loaded.bundle.preprocess.size),
         precision=precision,
+        selected_on_test=(loaded.bundle.data or {}).get("selected_on") == "test",
+        kept=kept,
     )
 
 
@@ -129,13 +133,16 @@ def view_scores(
     precision: Precision,
     cache: str | os.PathLike[str] | None,
     **options: Any,
-) -> dict[str, Logits]:
-    """The scores of each view, from `cache` where they are there, else computed by all processes and put there."""
+) -> tuple[dict[str, Logits], bool]:
+    """The scores of each view, from `cache` where they are there, else computed by all processes and put there.
+
+    Also whether all were there.
+    """
     key = CacheKey(loaded.bundle.sha256, pictures.fingerprint(), preprocess.hash(), precision) if cache else None
     scores = read_cache(cache, key) if cache and key else {}
     missing = [view for view in views if view.name not in scores]
     if not missing:
-        return scores
+        return scores, True
     if len(pictures) == 0:
         raise UserError(f"{pictures.path or 'the data'}: no pictures to evaluate")
     rank, world = processes()
@@ -152,7 +159,7 @@ def view_scores(
     found = {name: gather_processes(mine, rows, len(pictures)) for name, rows in found.items()}
     if cache and key and rank == 0:
         add_to_cache(cache, key, found)
-    return scores | found
+    return scores | found, False
 
 
 def predict_logits(
@@ -189,6 +196,8 @@ def score(
     protocol: str = "1-crop",
     cost: float = 1.0,
     precision: Precision = "fp32",
+    selected_on_test: bool = False,
+    kept: bool = False,
 ) -> Evaluation:
     """The numbers of one set of predictions."""
     place = metrics.ranks(logits, labels)
@@ -206,6 +215,8 @@ def score(
         cost=cost,
         precision=precision,
         preprocess_hash=preprocess.hash(),
+        selected_on_test=selected_on_test,
+        kept=kept,
         logits=logits,
         labels=labels,
     )

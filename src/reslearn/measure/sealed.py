@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -18,6 +18,8 @@ class Header(Protocol):
     def classes(self) -> tuple[str, ...] | None: ...
     @property
     def num_classes(self) -> int: ...
+    @property
+    def data(self) -> dict[str, Any] | None: ...
     @property
     def sha256(self) -> str: ...
 

@@ -1,0 +1,165 @@
+"""`evaluate RUN DATA`: the run's own split, the ledger, kept scores, several processes; `calibrate` on validation."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from reslearn.bundle.file import load, read_bundle
+from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.data.sources import open_data
+from reslearn.deploy.predictor import predict
+from reslearn.jobs.calibration import calibrate_model
+from reslearn.jobs.evaluation import Request, evaluate_model, evaluate_protocols, subject_of
+from reslearn.measure.evaluate import evaluate
+from reslearn.measure.metrics import loss
+from reslearn.measure.predictions import read_predictions
+from reslearn.spec.errors import UserError
+from reslearn.train.ledger import read_ledger
+from reslearn.train.record import read_record
+
+
+def test_val_is_what_training_sealed(short_run):
+    """`train --json`'s `val` equals `evaluate RUN DATA --split val`, to the last bit."""
+    sealed = read_bundle(short_run).scores["val"]
+    assert json.loads(json.dumps(evaluate_model(short_run, "digits", split="val").to_json())) == sealed
+
+
+def test_the_runs_own_split_is_used(short_run):
+    record, digits = read_record(short_run), open_data("digits")
+    subject = subject_of(record, digits, "val")
+    assert tuple(subject.pictures.ids) == record.split.val and subject.own and not subject.unseen
+    assert subject_of(record, digits, "train").pictures.ids[0] == record.split.train[0]
+    test = subject_of(record, digits, None)
+    assert test.split == "test" and test.unseen and len(test.pictures) == 360
+
+
+def test_other_data_has_its_own_split(short_run):
+    record, digits = read_record(short_run), open_data("digits")
+    other = Subset(digits, np.arange(100))
+    assert subject_of(record, other, None).split == "all" and subject_of(record, other, None).unseen
+    with pytest.raises(UserError, match="declares no splits"):
+        subject_of(record, other, "val")
+
+
+def test_test_pictures_that_were_trained_on_are_refused(short_run):
+    """The same pictures, but a test split that reaches into what the run has trained on."""
+    digits = open_data("digits")
+    moved = ArrayDataset(
+        digits.images, digits.labels, classes=digits.classes, ids=digits.ids, splits={"test": np.arange(500)}
+    )
+    with pytest.raises(UserError, match="pictures of test were trained or selected on"):
+        subject_of(read_record(short_run), moved, "test")
+
+
+def test_every_look_at_test_is_a_line(short_run):
+    evaluate_model(short_run, "digits", split="val")
+    assert read_ledger(short_run) == []
+    evaluate_model(short_run, "digits")
+    evaluate_model(short_run / "model.safetensors", "digits", split="test", protocol="1-crop+flip")
+    lines = read_ledger(short_run)
+    assert [(line["split"], line["protocol"], line["images"]) for line in lines] == [
+        ("test", "1-crop", 360),
+        ("test", "1-crop+flip", 360),
+    ]
+
+
+def test_a_lone_sealed_file_knows_no_validation(short_run, tmp_path):
+    alone = shutil.copy(short_run / "model.safetensors", tmp_path / "alone.safetensors")
+    assert evaluate_model(alone, "digits").to_json() == evaluate_model(short_run, "digits").to_json()
+    with pytest.raises(UserError, match="val"):
+        evaluate_model(alone, "digits", split="val")
+
+
+def test_several_protocols_and_kept_predictions(short_run, tmp_path):
+    request = Request(str(short_run), "digits", split="val", cache="auto")
+    file = tmp_path / "p.safetensors"
+    first = evaluate_protocols(request, ["1-crop", "1-crop+flip"], details=True, predictions=file)
+    again = evaluate_protocols(request, ["1-crop", "1-crop+flip"])
+    assert [r.evaluation.to_json() for r in again] == [r.evaluation.to_json() for r in first]
+    assert [r.evaluation.kept for r in again] == [True, True] and not first[0].evaluation.kept
+    assert len(list((short_run / "predictions").iterdir())) == 1
+    kept = read_predictions(file)
+    assert loss(kept.logits, kept.labels) == first[1].evaluation.loss
+    assert kept.ids == read_record(short_run).split.val and kept.classes == tuple("0123456789")
+    assert first[0].details["nll"] == pytest.approx(first[0].evaluation.loss)
+    assert sum(row["support"] for row in first[0].details["per_class"]) == 144
+
+
+def test_a_misspelt_protocol_is_found_before_anything_is_scored(short_run):
+    with pytest.raises(UserError, match="flop"):
+        evaluate_protocols(Request(str(short_run), "digits", cache=None), ["1-crop", "1-crop+flop"])
+    assert read_ledger(short_run) == []
+
+
+def test_calibration_is_stored_and_used(short_run):
+    before = evaluate_model(short_run, "digits", split="val")
+    done = calibrate_model(short_run, "digits", target_precision=0.95)
+    bundle = read_bundle(short_run)
+    assert (bundle.temperature, bundle.threshold) == (done["temperature"], done["threshold"])
+    assert done["after"]["nll"] == pytest.approx(loss(before.logits, before.labels, done["temperature"]))
+    assert done["after"]["nll"] <= done["before"]["nll"] and done["precision"] >= 0.95
+    after = evaluate_model(short_run, "digits", split="val")
+    assert after.to_json() == before.to_json()  # scores are those of the logits; the temperature is predict's
+    digits = open_data("digits")
+    answers = predict(load(short_run), [digits.read(i)[0] for i in digits.splits["test"]], top=1)
+    unknown = [answer.label == "unknown" for answer in answers]
+    assert 0 < sum(unknown) < 360
+    right = [a.label == str(digits.labels[i]) for a, i in zip(answers, digits.splits["test"], strict=True)]
+    assert sum(right) / (360 - sum(unknown)) > 0.9
+    assert calibrate_model(short_run, "digits")["temperature"] == done["temperature"]
+
+
+def test_calibration_on_the_wrong_pictures(short_run):
+    with pytest.raises(UserError, match="worthless"):
+        calibrate_model(short_run, "digits", split="train")
+    with pytest.raises(UserError, match="target precision"):
+        calibrate_model(short_run, "digits", target_precision=1.5)
+    done = calibrate_model(short_run, "digits", split="test")
+    assert done["selected_on_test"] and evaluate_model(short_run, "digits").selected_on_test
+    assert read_ledger(short_run)[0]["split"] == "test"
+
+
+@pytest.mark.parametrize("processes", [pytest.param(2, marks=pytest.mark.slow), 3])
+def test_processes_share_the_pictures_out(short_run, tmp_path, processes):
+    """Sizes that do not divide: 144 pictures less one. The same file of logits, so the same numbers."""
+    loaded = load(short_run)
+    digits = open_data("digits")
+    ids = list(read_record(short_run).split.val)[:-1]
+    place = {identity: i for i, identity in enumerate(digits.ids)}
+    np.save(tmp_path / "indices.npy", np.array([place[i] for i in ids]))
+    script = tmp_path / "work.py"
+    script.write_text(WORK.format(run=str(short_run), folder=str(tmp_path)))
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}", "--standalone", script]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    one = evaluate(loaded, Subset(digits, np.load(tmp_path / "indices.npy")), protocol="1-crop+flip")
+    for rank in range(processes):
+        [shared] = [json.loads((tmp_path / f"{rank}.json").read_text())]
+        logits = np.load(tmp_path / f"{rank}.npy")
+        assert shared["images"] == 143 and shared["top1"] == one.top1
+        assert shared["loss"] == pytest.approx(one.loss, abs=1e-6)
+        np.testing.assert_allclose(logits, one.logits, atol=1e-4)
+        np.testing.assert_array_equal(logits, np.load(tmp_path / "0.npy"))
+
+
+WORK = """
+import json, numpy as np
+from reslearn.bundle.file import load
+from reslearn.data.memory import Subset
+from reslearn.data.sources import open_data
+from reslearn.measure.evaluate import evaluate
+from reslearn.runtime.process_group import process_group
+
+with process_group("cpu") as world:
+    pictures = Subset(open_data("digits"), np.load("{folder}/indices.npy"))
+    report = evaluate(load("{run}"), pictures, protocol="1-crop+flip")
+    with open(f"{folder}/{{world.rank}}.json", "w") as file:
+        json.dump(report.to_json(), file)
+    np.save(f"{folder}/{{world.rank}}.npy", report.logits)
+"""
