@@ -40,7 +40,7 @@ docs-slow: $(VENV)/dev
 	$(BIN)/python tests/docs/console_blocks.py README.md docs
 
 golden: $(VENV)/dev
-	RESLEARN_WRITE_GOLDEN=1 $(BIN)/python -m pytest tests -k golden
+	RESLEARN_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests -k golden
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

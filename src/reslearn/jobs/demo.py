@@ -50,7 +50,7 @@ def demo(
     run = train(plan, out=folder, seed=seed, overwrite=True, watch=watch)
     test = evaluate_model(folder, DATA, split="test")
     shown = part(open_data(DATA), "test")
-    few = spread(len(shown), 6)
+    few = spread(len(shown), 5)
     images = [shown.read(i)[0] for i in few]
     return Demo(
         run=run,

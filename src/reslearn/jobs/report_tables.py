@@ -16,13 +16,13 @@ def record_tables(record: RunRecord, opened: list[dict[str, Any]]) -> tuple[Tabl
     """Network, recipe, data, preprocessing, settings, environment, and the ledger of looks at kept pictures."""
     recipe = {name: value for name, value in field_paths(record.recipe).items() if name not in ("name", "source")}
     weights = [("weights", record.weights)] if record.weights else []
-    preprocess = [("hash", record.preprocess.hash()), *_rows(field_paths(record.preprocess))]
+    preprocess = [("hash", record.preprocess.hash()), *rows(field_paths(record.preprocess))]
     tables = [
-        Table(title="Network", rows=(*weights, *_rows(field_paths(record.spec)))),
-        Table(title=f"Recipe {record.recipe.name}", rows=tuple(_rows(recipe)), note=record.recipe.source),
+        Table(title="Network", rows=(*weights, *rows(field_paths(record.spec)))),
+        Table(title=f"Recipe {record.recipe.name}", rows=tuple(rows(recipe)), note=record.recipe.source),
         Table(title="Data", rows=tuple(_data(record))),
         Table(title="Preprocessing", rows=tuple(preprocess)),
-        Table(title="Settings", rows=(("seed", str(record.seed)), *_rows(field_paths(record.settings)))),
+        Table(title="Settings", rows=(("seed", str(record.seed)), *rows(field_paths(record.settings)))),
         Table(title="Environment", rows=tuple(environment_rows(record.environment))),
     ]
     if opened:
@@ -38,8 +38,8 @@ def record_tables(record: RunRecord, opened: list[dict[str, Any]]) -> tuple[Tabl
 def environment_rows(environment: dict[str, Any]) -> Rows:
     """An environment record, one line a fact."""
     flags = ", ".join(environment.get("cpu_flags", ()))
-    rows: Rows = [(name, version) for name, version in environment.get("packages", {}).items()]
-    rows += [
+    found: Rows = [(name, version) for name, version in environment.get("packages", {}).items()]
+    found += [
         ("python", str(environment.get("python", ""))),
         ("system", str(environment.get("system", ""))),
         ("processor", f"{environment.get('cpu', '')}, {environment.get('cores', '?')} cores ({flags or 'no flags'})"),
@@ -49,9 +49,9 @@ def environment_rows(environment: dict[str, Any]) -> Rows:
         ("allocator", str(environment.get("allocator", ""))),
     ]
     if environment.get("git"):
-        rows.append(("commit", environment["git"]))
-    rows += [(name, value) for name, value in environment.get("variables", {}).items()]
-    return rows
+        found.append(("commit", environment["git"]))
+    found += [(name, value) for name, value in environment.get("variables", {}).items()]
+    return found
 
 
 def _data(record: RunRecord) -> Rows:
@@ -67,7 +67,8 @@ def _data(record: RunRecord) -> Rows:
     ]
 
 
-def _rows(fields: dict[str, Any]) -> Rows:
+def rows(fields: dict[str, Any]) -> Rows:
+    """A value's fields as texts; those that are None are left out."""
     return [(name.replace("_", " "), _text(value)) for name, value in fields.items() if value is not None]
 
 
