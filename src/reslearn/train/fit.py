@@ -215,7 +215,7 @@ def execute(
             world=world,
         )
         train(work)
-        finish(work, record, held_out, mean_image)
+        finish(work, record, held_out, mean_image, build)
         world.barrier()
         run = finished_run(folder, build)
     if run is None:
@@ -223,7 +223,9 @@ def execute(
     return run
 
 
-def finish(work: Work, record: RunRecord, val_data: Dataset | None, mean_image: torch.Tensor | None) -> None:
+def finish(
+    work: Work, record: RunRecord, val_data: Dataset | None, mean_image: torch.Tensor | None, build: Build | None
+) -> None:
     """The one sequence that ends a run: select weights, exact BN statistics, evaluate in fp32, seal."""
     progress, recipe, net = work.progress, record.recipe, work.update.evaluated
     if recipe.select == "best" and progress.best_file is not None:
@@ -231,7 +233,7 @@ def finish(work: Work, record: RunRecord, val_data: Dataset | None, mean_image: 
     if recipe.bn_statistics == "exact":
         steps = min(work.loader.steps_per_epoch, BN_BATCHES)
         exact_bn_statistics(net, (batch.images for batch in work.loader.batches(0, steps)))
-    net.eval()
+    net = plain_copy(net, record.spec, build)
     val = None
     if val_data is not None:
         val = evaluate_net(
@@ -257,6 +259,13 @@ def finish(work: Work, record: RunRecord, val_data: Dataset | None, mean_image: 
         )
         journal.flush()
     seal(work.folder / "model.safetensors", [net], bundle, mean_image=mean_image)
+
+
+def plain_copy(net: nn.Module, spec: Spec, build: Build | None) -> nn.Module:
+    """The network as whoever opens the sealed file will have it: torch's own layers and layout, evaluation mode."""
+    fresh = build(spec) if build else create_model(spec)
+    fresh.load_state_dict(net.state_dict())
+    return fresh.to(next(net.parameters()).device).eval()
 
 
 def finished_run(folder: Path, build: Build | None = None) -> Run | None:

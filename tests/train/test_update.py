@@ -1,0 +1,211 @@
+"""Each part of an optimiser step against something written down elsewhere: the papers' formulas, torch's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from reslearn.data.loaders import Batch
+from reslearn.data.sources import Subset, open_data
+from reslearn.nets.build import create_model
+from reslearn.runtime.settings import Settings
+from reslearn.spec.errors import UserError
+from reslearn.spec.recipe import Recipe
+from reslearn.train import schedule
+from reslearn.train.fit import fit
+from reslearn.train.optimiser import _orthogonal, build_optimiser, frozen_parameters, set_learning_rate
+from reslearn.train.update import Update
+
+RATES = [0.1, 0.1, 0.01, 0.01, 0.05]
+
+
+def quadratic_path(recipe, rates):
+    """Positions of one weight that descends w^2 / 2 under the recipe's optimiser."""
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(net.weight)
+    optimiser, path = build_optimiser(net, recipe), []
+    for rate in rates:
+        set_learning_rate(optimiser, rate, recipe)
+        optimiser.zero_grad()
+        (net.weight**2 / 2).sum().backward()
+        optimiser.step()
+        path.append(net.weight.item())
+    return path
+
+
+def test_caffes_momentum_keeps_the_rate_inside_the_velocity():
+    """v = m v + lr (g + decay w), w -= v, written out."""
+    recipe = Recipe("x", "test", iterations=9, optimizer="caffe-sgd", momentum=0.9, weight_decay=0.01)
+    w, v, expected = 1.0, 0.0, []
+    for rate in RATES:
+        v = 0.9 * v + rate * (w + 0.01 * w)
+        w -= v
+        expected.append(w)
+    assert quadratic_path(recipe, RATES) == pytest.approx(expected, rel=1e-5)
+    pytorch = quadratic_path(replace(recipe, optimizer="sgd"), RATES)
+    assert pytorch[:2] == pytest.approx(expected[:2], rel=1e-5), "the same while the rate is constant"
+    assert pytorch[2] != pytest.approx(expected[2], rel=1e-3), "different after a drop"
+
+
+def test_muons_update_is_orthogonal_and_scaled():
+    for rows, columns in ((16, 27), (64, 16), (32, 32)):
+        update = _orthogonal(torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)))
+        values = torch.linalg.svdvals(update) / max(1.0, rows / columns) ** 0.5
+        assert values.min() > 0.3
+        assert values.max() < 1.3
+
+
+def batch_of(count, generator):
+    images = torch.randn(count, 3, 8, 8, generator=generator)
+    labels = torch.randint(0, 10, (count,), generator=generator)
+    return Batch(images, labels, np.arange(count), np.arange(count))
+
+
+def frozen_norm_net(spec):
+    torch.manual_seed(0)
+    return create_model(spec, num_classes=10)
+
+
+def test_accumulation_clipping_and_averaging_against_plain_torch(tiny_spec):
+    recipe = Recipe(
+        "x", "test", iterations=9, batch_size=32, accumulate=4, lr=0.1, clip_norm=0.5, ema_decay=0.9, freeze_bn=True,
+        label_smoothing=0.1, decay="weights", weight_decay=0.01,
+    )  # fmt: skip
+    net, theirs = frozen_norm_net(tiny_spec), frozen_norm_net(tiny_spec)
+    update = Update(net, recipe, Settings(channels_last=False))
+    update.train_mode()
+    theirs.eval()  # frozen batch norm: the loss does not depend on how the batch is cut
+    moving = [p for n, p in theirs.named_parameters() if "norm" not in n]
+    groups = [
+        {"params": [p for p in moving if p.ndim > 1], "weight_decay": 0.01},
+        {"params": [p for p in moving if p.ndim == 1]},
+    ]
+    reference = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
+    average = [p.detach().clone() for p in moving]
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        batch = batch_of(32, generator)
+        loss, wrong = update(batch, 0.1, 0.0)
+        reference.zero_grad()
+        logits = theirs(batch.images)
+        expected = F.cross_entropy(logits, batch.labels, label_smoothing=0.1)
+        expected.backward()
+        nn.utils.clip_grad_norm_(moving, 0.5)
+        reference.step()
+        average = [0.9 * a + 0.1 * p.detach() for a, p in zip(average, moving, strict=True)]
+        assert loss == pytest.approx(expected.item(), rel=1e-5)
+        assert wrong == int((logits.argmax(1) != batch.labels).sum())
+    ours = [p for n, p in net.named_parameters() if "norm" not in n]
+    followed = [p for n, p in update.average.named_parameters() if "norm" not in n]
+    for a, b, c, d in zip(ours, moving, followed, average, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(c, d, rtol=1e-4, atol=1e-6)
+    assert all(p.grad is None for n, p in net.named_parameters() if "norm" in n)
+
+
+def test_class_weights_and_mixed_labels_enter_the_loss(tiny_spec):
+    recipe = Recipe("x", "test", iterations=9, lr=1e-9)
+    weights = torch.linspace(0.5, 1.5, 10)
+    update = Update(frozen_norm_net(tiny_spec), recipe, Settings(), class_weights=weights)
+    update.net.eval()
+    batch = batch_of(8, torch.Generator().manual_seed(2))
+    partner, share = batch.labels.flip(0), torch.linspace(0, 1, 8)
+    mixed = Batch(batch.images, batch.labels, batch.positions, batch.samples, partner, share)
+    logits = update.net(batch.images)
+    first, second = (F.cross_entropy(logits, labels, weights, reduction="none") for labels in (batch.labels, partner))
+    loss, _ = update(mixed, 1e-9, 0.0)
+    assert loss == pytest.approx((share * first + (1 - share) * second).mean().item(), rel=1e-5)
+
+
+def test_stages_thaw_from_the_head_backwards(tiny_spec):
+    net = frozen_norm_net(tiny_spec)
+    recipe = Recipe("x", "test", iterations=9, unfreeze=(0.2, 0.4, 0.6))
+    names = {id(p): n for n, p in net.named_parameters()}
+    parts = {name: ".".join(name.split(".")[:2]) for name in names.values()}
+    held = {at: {parts[names[id(p)]] for p in frozen_parameters(net, recipe, at)} for at in (0.0, 0.2, 0.4, 0.6)}
+    assert held[0.0] == {"stem.conv", "stem.norm", "stages.0", "stages.1"}
+    assert held[0.2] == {"stem.conv", "stem.norm", "stages.0"}
+    assert held[0.4] == {"stem.conv", "stem.norm"}
+    assert held[0.6] == set()
+
+
+def test_a_plateau_drops_the_rate_as_torchs_scheduler_does():
+    recipe = Recipe("x", "test", iterations=100, lr=1.0, schedule="plateau", patience=3, gamma=0.1)
+    errors = [9, 8, 8, 8.5, 8, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6]
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.1, patience=2, threshold=0)
+    seen = schedule.Seen()
+    for epoch, error in enumerate(errors, 1):
+        schedule.after_validation(recipe, seen, epoch, error)
+        theirs.step(error)
+        assert schedule.learning_rate(recipe, 0, 100, seen) == pytest.approx(optimiser.param_groups[0]["lr"])
+    assert seen.drops == 4
+
+
+def test_the_papers_warm_up_ends_when_the_training_error_is_low():
+    recipe = Recipe("x", "test", iterations=100, lr=0.1, hold_lr=0.01, hold_error=80.0, hold_depth=110)
+    assert not schedule.start(recipe, 56).holding
+    seen, rates = schedule.start(recipe, 110), []
+    for step, error in enumerate([95, 90, 81, 79, 85], 1):
+        rates.append(schedule.learning_rate(recipe, step, 100, seen))
+        schedule.after_step(recipe, seen, step, error)
+    assert rates == [0.01, 0.01, 0.01, 0.01, 0.1]
+
+
+@pytest.fixture
+def digits():
+    data = open_data("digits")
+    return Subset(data, np.arange(320)), Subset(data, np.arange(320, 420))
+
+
+def test_a_loss_that_explodes_stops_at_once_and_keeps_the_last_checkpoint(tiny_spec, tiny_recipe, digits, tmp_path):
+    recipe = replace(tiny_recipe, lr=1e25, schedule="constant", iterations=40)
+    with pytest.raises(UserError, match=r"loss became (nan|inf) at step \d+ with learning rate \d"):
+        fit(tiny_spec, *digits, recipe, out=tmp_path / "run", settings=Settings())
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert len([line for line in lines if line["kind"] == "step"]) < 10
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"select": "best"},
+        {"ema_decay": 0.9, "select": "ema"},
+        {"bn_statistics": "exact"},
+        {"input_mean": "pixel"},
+        {"bn_batch": 16},
+        {"small_size": 6, "small_part": 0.5},
+        {"optimizer": "muon", "lr": 0.02},
+        {"optimizer": "adamw", "lr": 0.002},
+        {"early_stop": 4.0},
+        {"log_gradients": True},
+        {"augment.mixup": 0.2, "class_weights": "balanced"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_every_option_trains_and_is_sealed_as_it_scored(changes, tiny_spec, tiny_recipe, digits, tmp_path):
+    from reslearn.bundle.file import load
+    from reslearn.measure.evaluate import evaluate
+    from reslearn.spec.codec import set_fields
+
+    recipe = set_fields(tiny_recipe, {name: json.dumps(value) for name, value in changes.items()})
+    run = fit(tiny_spec, *digits, recipe, out=tmp_path / "run", settings=Settings())
+    again = evaluate(load(run.path), digits[1]).to_json()
+    assert again["top1"] == run.val["top1"] > 0.25
+    assert again["loss"] == run.val["loss"]
+    if "log_gradients" in changes:
+        assert '"kind": "gradients"' in (tmp_path / "run" / "metrics.jsonl").read_text()
+
+
+def test_without_validation_the_last_weights_are_kept(tiny_spec, tiny_recipe, digits, tmp_path):
+    run = fit(tiny_spec, digits[0], None, tiny_recipe, out=tmp_path / "run", settings=Settings())
+    assert run.val is None
+    assert run.best_epoch is None
+    assert run.model.exists()
