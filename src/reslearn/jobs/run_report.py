@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..bundle.file import Build, Loaded, load
 from ..data.sources import open_data
-from ..measure.evaluate import Evaluation, evaluate
+from ..measure.evaluate import evaluate
 from ..report.pages import duration, interval, percent, render
 from ..report.values import Curves, Details, Fact, Report, Score
 from ..runtime.files import write_atomic
@@ -20,11 +21,14 @@ from ..spec.errors import UserError
 from ..train import ledger
 from ..train.journal import read_journal
 from ..train.record import RunRecord, read_record
-from .evaluation import subject_of
+from .evaluation import cache_folder, subject_of
 from .report_details import look_inside
 from .report_tables import record_tables
 
 FILE_NAME = "report.html"
+SELECTED_ON_TEST = (
+    "Something of this model was chosen by looking at test pictures: its test score promises too much for new ones."
+)
 
 
 def write_report(run: str | os.PathLike[str], *, build: Build | None = None) -> Path:
@@ -66,6 +70,8 @@ def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> Report
         scores = list(_scores(record, loaded, opened, {part.split: part.ece for part in details}))
     else:
         notes.append(f"This run is not finished; go on with: reslearn resume {folder}")
+    if any("selected on test" in row.remark for row in scores):
+        notes.append(SELECTED_ON_TEST)
     return Report(
         name=folder.resolve().name,
         summary=f"{record.spec.name} on {record.data['path'] or 'pictures given from Python'}, "
@@ -113,13 +119,9 @@ def _details(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) ->
     if data.fingerprint() != record.data["fingerprint"]:
         raise UserError(f"{record.data['path']} holds other pictures now than the run was trained on")
     pictures = subject_of(record, data, split).pictures
-    yield look_inside(_evaluate(loaded, pictures), pictures, loaded.bundle, split)
-
-
-def _evaluate(loaded: Loaded, pictures: Any) -> Evaluation:
-    import torch
-
-    return evaluate(loaded, pictures, device="cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    evaluation = evaluate(loaded, pictures, device=device, cache=cache_folder(loaded, "auto"))
+    yield look_inside(evaluation, pictures, loaded.bundle, split)
 
 
 def _scores(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]], ece: dict[str, float]) -> Iterable[Score]:
@@ -127,23 +129,31 @@ def _scores(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]], ece
     lines: dict[str, dict[str, Any]] = {}
     for name, sealed in loaded.bundle.scores.items():
         selected = "weights selected on it" if name == "val" and record.recipe.select == "best" else ""
-        lines[name] = sealed | {"selected": selected}
+        lines[name] = sealed | {"remark": selected}
     for line in opened:
         own = line["fingerprint"] == record.data["fingerprint"]
         name = line["split"] if own else f"{line['data']} ({line['split']})"
         plain = line["protocol"] == "1-crop" and line["precision"] == "fp32"
         lines[name if plain else f"{name}, {line['protocol']} {line['precision']}"] = line
     for name, line in lines.items():
-        yield Score(
-            split=name,
-            images=line["images"],
-            top1=line["top1"],
-            interval=tuple(line["top1_interval"]),
-            loss=line["loss"],
-            top5=line["top5"],
-            ece=ece.get(name),
-            remark=", ".join(filter(None, (line["protocol"], line["precision"], line.get("selected")))),
-        )
+        yield score(name, line, ece.get(name))
+
+
+def score(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
+    """One row of the table of scores, from an `evaluate` object."""
+    remarks = [line["protocol"], line["precision"], line.get("remark")]
+    if line.get("selected_on_test"):
+        remarks.append("selected on test pictures")
+    return Score(
+        split=split,
+        images=line["images"],
+        top1=line["top1"],
+        interval=tuple(line["top1_interval"]),
+        loss=line["loss"],
+        top5=line["top5"],
+        ece=ece,
+        remark=", ".join(filter(None, remarks)),
+    )
 
 
 def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Iterable[Fact]:
