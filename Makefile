@@ -2,7 +2,7 @@
 #   make demo      watch a residual network learn from real pictures, in about a minute
 #   make test      the default suite       (TESTS="tests/nets -k shortcut" narrows it)
 # TORCH_INDEX picks another build of torch, for example the one without CUDA:
-#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#   make demo TORCH_INDEX=<the index of CPU builds that pytorch names>
 
 PYTHON ?= python3
 TORCH_INDEX ?=

@@ -28,7 +28,7 @@ def test_set_reaches_nested_fields_and_keeps_types():
         ({"momentun": "0.9"}, "momentum"),
         ({"augment.pas": "2"}, "augment.pad"),
         ({"lr": "fast"}, "lr"),
-        ({"select": "median"}, "'last' or 'best'"),
+        ({"select": "median"}, "'last', 'best' or 'ema'"),
         ({"epochs": "3"}, "exactly one"),
         ({"lr.x": "3"}, "unknown field"),
     ],

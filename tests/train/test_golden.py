@@ -22,7 +22,7 @@ from reslearn.train.fit import fit
 from reslearn.train.journal import read_journal
 
 GOLDEN = Path(__file__).parent / "golden_losses.json"
-REWRITE = os.environ.get("RESLEARN_WRITE_GOLDEN") == "1"
+REWRITE = os.environ.get("RESLEARN_REWRITE_GOLDEN") == "1"
 
 
 def first_losses(name, folder):

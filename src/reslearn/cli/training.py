@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
     app.command()(train)
     app.command()(resume)
+    app.command()(plan)
 
 
 def train(
@@ -52,12 +53,11 @@ def train(
     if precision not in (None, "fp32", "bf16", "fp16"):
         raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")
     changes = parse_assignments(assignments or [])
-    if epochs is not None:
-        changes |= {"iterations": "null", "images": "null", "epochs": str(epochs)}
     plan = jobs.Plan(
         data,
         model=model,
         recipe=recipe,
+        epochs=epochs,
         changes=changes,
         image_size=image_size,
         val_fraction=val_fraction,
@@ -93,6 +93,30 @@ def resume(
     emit(done.to_json(), as_json, lambda: _print_run(done))
 
 
+def plan(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="What would be trained on.")],
+    model: Annotated[str, typer.Option(help="A name of `reslearn list`.")],
+    recipe: Annotated[str, typer.Option(help="A recipe's name.")],
+    epochs: Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")] = None,
+    assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")] = None,
+    image_size: int | None = None,
+    seconds: Annotated[float, typer.Option(help="How long to probe the loader, and the steps.")] = 12.0,
+    as_json: Json = False,
+) -> None:
+    """Probe for a minute: speed, memory, what holds it back, time in all, disk; and the --set line to paste."""
+    say(f"reslearn plan: {model} on {data} with {recipe}")
+    jobs, tuned = _prepare()
+    changes = parse_assignments(assignments or [])
+    resolved = jobs.Plan(
+        data, model=model, recipe=recipe, epochs=epochs, changes=changes, image_size=image_size, tuned_allocator=tuned
+    )
+    _print_plan(resolved)
+    from ..jobs.plan import forecast
+
+    result = forecast(resolved, seconds=seconds)
+    emit(result.to_json(), as_json, lambda: _print_forecast(result))
+
+
 def _prepare() -> tuple[Any, bool]:
     """Tune the allocator before torch allocates anything, then load what trains."""
     from ..runtime.allocator import tune
@@ -125,3 +149,21 @@ def _print_run(run: Any) -> None:
         )
     print(f"time      {run.seconds:.1f} s of training, {run.images_per_second:,.0f} images/s")
     print(f"report    {run.path / 'report.html'}")
+
+
+def _print_forecast(result: Any) -> None:
+    gib = 2**30
+    print(
+        f"speed     {result.images_per_second:,.0f} images/s; the loader alone {result.loader_images_per_second:,.0f}"
+    )
+    print(f"bound by  {'reading pictures' if result.bound == 'loader' else 'computing'}")
+    print(f"memory    {result.memory_bytes / gib:.1f} of {result.memory_available_bytes / gib:.1f} GiB at the peak")
+    epoch, total = _clock(result.seconds_per_epoch), _clock(result.seconds_total)
+    print(f"time      {epoch} an epoch, {total} for {result.steps:,} steps")
+    print(f"disk      {result.checkpoint_bytes / gib:.2f} GiB for the run, {result.free_disk_bytes / gib:.0f} GiB free")
+    print(f"suggested {result.suggestion or 'nothing: these settings are the best known'}")
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d} h" if hours else f"{rest // 60}:{rest % 60:02d} min"

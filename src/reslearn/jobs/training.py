@@ -25,6 +25,8 @@ from ..train.fit import resume as resume_run
 from ..train.setup import planned_macs, refuse_existing
 from .run_report import write_report
 
+BUDGETS = ("epochs", "iterations", "images")
+
 
 class Plan:
     """What a training command resolves to before anything is trained."""
@@ -35,6 +37,7 @@ class Plan:
         *,
         model: str,
         recipe: str,
+        epochs: float | None = None,
         changes: Mapping[str, str] | None = None,
         image_size: int | None = None,
         val_fraction: float = 0.1,
@@ -43,7 +46,7 @@ class Plan:
         tuned_allocator: bool = False,
     ) -> None:
         """`changes` are `--set` assignments: recipe fields bare, `spec.`, `settings.`, `preprocess.` ones so named."""
-        parts = _by_target(changes or {})
+        parts = _by_target({**({} if epochs is None else {"epochs": str(epochs)}), **(changes or {})})
         self.recipe: Recipe = set_fields(get_recipe(recipe), parts["recipe"])
         if image_size is not None:
             self.recipe = replace(self.recipe, image_size=image_size)
@@ -136,4 +139,7 @@ def _by_target(changes: Mapping[str, str]) -> dict[str, dict[str, str]]:
             targets[target][rest] = text
         else:
             targets["recipe"][path] = text
+    given = [budget for budget in BUDGETS if budget in targets["recipe"]]
+    if given:  # a new budget takes the place of the recipe's
+        targets["recipe"] = dict.fromkeys(BUDGETS, "null") | targets["recipe"]
     return targets

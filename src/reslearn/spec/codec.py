@@ -59,12 +59,16 @@ def set_fields(value: T, assignments: Mapping[str, str], where: str = "--set") -
 
     Texts are read as JSON where they parse (numbers, true, null, lists) and as plain strings otherwise.
     """
+    valid, data = field_paths(value), to_json(value)
     for path, text in assignments.items():
-        valid = field_paths(value)
         if path not in valid:
             raise UserError(f"{where}: {unknown('field', path, valid)}")
-        value = _set_one(value, path.split("."), _parse(text), f"{where} {path}")
-    return value
+        *outer, last = path.split(".")
+        place = data
+        for name in outer:
+            place = place[name]
+        place[last] = _parse(text)
+    return _validate(type(value), data, where)
 
 
 def _parse(text: str) -> Any:
@@ -72,12 +76,6 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-
-
-def _set_one(value: Any, parts: list[str], new: Any, where: str) -> Any:
-    if len(parts) > 1:
-        new = to_json(_set_one(getattr(value, parts[0]), parts[1:], new, where))
-    return _validate(type(value), {**to_json(value), parts[0]: new}, where)
 
 
 def field_paths(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,0 +1,153 @@
+"""A probe before a long run: how fast, how much memory, what holds it back, how long in all, does the disk suffice?"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import statistics
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..data.loaders import TrainLoader, train_loader
+from ..data.sampling import class_weights
+from ..nets.build import create_model
+from ..runtime import device
+from ..runtime.settings import Settings
+from ..spec.codec import to_json
+from ..train.checkpoint import KEEP
+from ..train.update import Update
+from .training import Plan
+
+PROBE_SECONDS = 12.0  # for the steps and for the loader, each
+MEMORY_SHARE = 0.85  # of what there is, beyond which accumulation is suggested
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would cost. Times leave out validation and the one compilation, told apart."""
+
+    images_per_second: float
+    loader_images_per_second: float
+    bound: str  # "loader" or "compute"
+    memory_bytes: int  # peak so far: of the GPU, or resident in this process
+    memory_available_bytes: int
+    first_step_seconds: float  # with compilation, where that is chosen
+    seconds_per_epoch: float
+    seconds_total: float
+    steps: int
+    checkpoint_bytes: int  # all that a run keeps, the sealed file included
+    free_disk_bytes: int
+    suggestion: str  # the --set line to paste; empty when nothing would be better
+    settings: Settings
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        value: dict[str, Any] = to_json(self)
+        return value
+
+
+def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -> Forecast:
+    """Load and train for a few seconds as the run would, and extrapolate."""
+    recipe, settings = plan.recipe, plan.settings
+    loader = train_loader(
+        plan.train_data,
+        preprocess=plan.preprocess,
+        augment=recipe.augment,
+        batch_size=recipe.batch_size,
+        seed=0,
+        device=settings.device,
+        workers=settings.workers,
+        kind=settings.loader,
+    )
+    loading = _loader_rate(loader, recipe.batch_size, seconds)
+    with device.threads(settings.threads):
+        update, first, training = _training_rate(plan, loader, seconds)
+    rate = min(training, loading) if loader.kind == "streaming" else training
+    tensors = [*update.net.state_dict().values()]
+    copies = 1 + (update.average is not None) + _slots(update)
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    total = plan.steps * recipe.batch_size / rate
+    bound = "loader" if loading < training else "compute"
+    memory, available = _memory(settings)
+    return Forecast(
+        images_per_second=round(rate, 1),
+        loader_images_per_second=round(loading, 1),
+        bound=bound,
+        memory_bytes=memory,
+        memory_available_bytes=available,
+        first_step_seconds=round(first, 2),
+        seconds_per_epoch=round(len(plan.train_data) / rate, 1),
+        seconds_total=round(total + first, 1),
+        steps=plan.steps,
+        checkpoint_bytes=weights * (KEEP * copies + 2),
+        free_disk_bytes=shutil.disk_usage(Path(folder).resolve()).free,
+        suggestion=suggest(plan, loader, bound=bound, memory=memory / available, total=total),
+        settings=settings,
+    )
+
+
+def suggest(plan: Plan, loader: TrainLoader, *, bound: str, memory: float, total: float) -> str:
+    """The `--set` line that would make the run faster or fit, from what was measured."""
+    settings, recipe = plan.settings, plan.recipe
+    changes = []
+    if bound == "loader" and loader.kind == "streaming" and settings.workers < device.cores():
+        changes.append(f"settings.workers={device.cores()}")
+    if not settings.compile and device.has_compiler() and total * device.COMPILE_GAIN > device.COMPILE_SECONDS:
+        changes.append("settings.compile=true")
+    if memory > MEMORY_SHARE:
+        changes.append(f"accumulate={2 * recipe.accumulate}")  # batch norm then sees half as many pictures at once
+    return " ".join(f"--set {change}" for change in changes)
+
+
+def _loader_rate(loader: TrainLoader, batch_size: int, seconds: float) -> float:
+    """Pictures per second of the loader alone."""
+    count, started = 0, 0.0
+    for index, batch in enumerate(loader.batches(0, sys.maxsize)):
+        if index == 0:
+            started = time.perf_counter()  # what the first batch sets up does not count
+            continue
+        count += len(batch.labels)
+        if time.perf_counter() - started > seconds or index > 200:
+            break
+    return count / (time.perf_counter() - started)
+
+
+def _training_rate(plan: Plan, loader: TrainLoader, seconds: float) -> tuple[Update, float, float]:
+    """The trained network, seconds of the first step, and pictures per second of the steps after it."""
+    recipe, settings = replace(plan.recipe, bn_sync=False), plan.settings
+    net = create_model(plan.spec).to(settings.device)
+    net = net.to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
+    weights = class_weights(plan.train_data.labels, len(plan.data.classes), recipe.class_weights)
+    balance = None if weights is None else torch.from_numpy(weights).to(settings.device)
+    update = Update(net, recipe, settings, class_weights=balance)
+    update.train_mode()
+    times: list[float] = []
+    started = time.perf_counter()
+    for batch in loader.batches(0, sys.maxsize):
+        before = time.perf_counter()
+        update(batch, recipe.peak_lr / 100, 1.0)
+        times.append(time.perf_counter() - before)
+        if len(times) > 4 and time.perf_counter() - started - times[0] > seconds:
+            break
+    return update, times[0], recipe.batch_size / statistics.median(times[2:])
+
+
+def _slots(update: Update) -> int:
+    """Optimiser tensors per weight."""
+    states = [state for state in update.optimiser.state.values() if state]
+    return max((sum(getattr(value, "ndim", 0) > 0 for value in state.values()) for state in states), default=0)
+
+
+def _memory(settings: Settings) -> tuple[int, int]:
+    """Peak bytes in use and bytes there are."""
+    if settings.device.startswith("cuda"):
+        return torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties(settings.device).total_memory
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
