@@ -2,10 +2,12 @@
 
 import dataclasses
 import html
+import json
 
 import pytest
 
 from reslearn.bundle.file import load
+from reslearn.cli.app import main
 from reslearn.data.sources import open_data
 from reslearn.jobs.evaluation import evaluate_subject, subject_of, training_of
 from reslearn.jobs.evaluation_report import evaluation_report, write_evaluation_report
@@ -45,3 +47,9 @@ def test_the_page_names_file_data_and_checksum(scored, tmp_path):
     loaded, digits = scored[3], scored[2]
     for expected in (loaded.bundle.sha256, digits.fingerprint(), str(loaded.path), "A closer look: test", "1-crop"):
         assert expected in text
+
+
+def test_the_command_line_writes_the_page(short_run, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert main(["evaluate", str(short_run), "digits", "--split", "val", "--report", str(page), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 144 and "A closer look: val" in page.read_text()

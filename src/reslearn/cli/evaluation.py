@@ -41,6 +41,7 @@ def evaluate(
     precision: PrecisionOption = "fp32",
     details: Annotated[bool, typer.Option(help="Every class, mix-ups, ROC-AUC, calibration.")] = False,
     predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep every picture's logits here.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep scores of views here; RUN/predictions for a run.")
     ] = None,
@@ -64,7 +65,9 @@ def evaluate(
         cache=None if no_cache else cache or "auto",
     )  # fmt: skip
     with process_group(device) as world, plain_warnings():
-        results = evaluate_protocols(request, protocol or ["1-crop"], details=details, predictions=predictions)
+        results = evaluate_protocols(
+            request, protocol or ["1-crop"], details=details, predictions=predictions, report=report
+        )
     if world.first:
         values = [result.to_json() for result in results]
         emit(values if len(values) > 1 else values[0], as_json, lambda: _print_results(results))

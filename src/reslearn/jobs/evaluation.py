@@ -158,9 +158,17 @@ class Result:
 
 
 def evaluate_protocols(
-    request: Request, protocols: list[str], *, details: bool = False, predictions: Path | None = None
+    request: Request,
+    protocols: list[str],
+    *,
+    details: bool = False,
+    predictions: Path | None = None,
+    report: Path | None = None,
 ) -> list[Result]:
-    """Score a model by several protocols on the same pictures; `predictions` keeps the last one's logits."""
+    """Score a model by several protocols on the same pictures.
+
+    `predictions` is a file for the last one's logits, `report` one for a page about all of them.
+    """
     loaded, dataset = load(request.model, device=request.device), open_data(request.data)
     subject = subject_of(training_of(loaded), dataset, request.split)
     for text in protocols:
@@ -188,6 +196,10 @@ def evaluate_protocols(
         write_predictions(
             predictions, Predictions(tuple(subject.pictures.ids), scores.labels, scores.logits, tuple(names))
         )
+    if report is not None and processes()[0] == 0:
+        from .evaluation_report import write_evaluation_report  # which builds on this module
+
+        write_evaluation_report(report, [result.evaluation for result in results], subject, dataset, loaded)
     return results
 
 
