@@ -53,15 +53,15 @@ def _read_pickle(file: Path) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        found = re.search(r"(?:GLOBAL|class|function) '?([\w.]+)'?", str(error))
-        name = f" ({found.group(1)})" if found else ""
-        raise UserError(
-            f"{file}: refused, because reading it would run code{name}; ask its author for a plain state dict"
-        ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise UserError(
-            f"{file}: not a PyTorch or safetensors file, or damaged ({str(error).splitlines()[0]})"
-        ) from None
+        needs = re.search(r"(?:GLOBAL|class|function) '?([\w.]+)'?", str(error))
+        if needs:
+            raise UserError(
+                f"{file}: refused, because reading it would run code ({needs.group(1)}); "
+                "ask its author for a plain state dict or a safetensors file"
+            ) from None
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, OSError):
+        pass
+    raise UserError(f"{file}: not a PyTorch or safetensors file, or a damaged one")
 
 
 def _unwrap(data: Any, where: str) -> State:
