@@ -8,9 +8,9 @@ import sys
 import typer
 
 from ..spec.errors import UserError
-from . import evaluation, models, reports, training
+from . import data, evaluation, models, papers, reports, training
 
-GROUPS = (models, training, evaluation, reports)
+GROUPS = (models, training, evaluation, reports, papers, data)
 
 app = typer.Typer(
     add_completion=False,

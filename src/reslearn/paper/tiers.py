@@ -165,6 +165,8 @@ def _smoke(recipe: Recipe, size: int) -> Recipe:
         bn_batch=None,
         lr=recipe.lr * SMOKE_BATCH / recipe.batch_size,
         hold_lr=None,
+        hold_error=None,
+        hold_steps=0,
         image_size=size,
         augment=replace(recipe.augment, crop="pad", pad=1, flip="none"),
         bn_statistics="moving",

@@ -1,0 +1,111 @@
+"""`paper list|show|run|report`: the papers' tables, figures and arguments, each as one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..spec.errors import UserError
+from .output import Json, emit, say
+from .progress import watching
+
+paper = typer.Typer(no_args_is_help=True, help="Check the papers: every table, figure and argument as one command.")
+
+StoreOption = Annotated[Path, typer.Option("--store", help="The results store.")]
+DEFAULT_STORE = Path("runs/paper")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.add_typer(paper, name="paper")
+
+
+@paper.command("list")
+def list_all(as_json: Json = False) -> None:
+    """What can be checked: published tables, figures, studies."""
+    from ..paper import overview
+    from . import papers_view
+
+    found = overview.listing()
+    emit(found, as_json, lambda: papers_view.print_listing(found))
+
+
+@paper.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A name of `reslearn paper list`, or `static`.")], as_json: Json = False
+) -> None:
+    """A table's published numbers, an experiment's rows, recipe and command; `static` checks sizes and costs."""
+    from ..paper import overview
+    from . import papers_view
+
+    found = overview.details(name)
+    emit(found, as_json, lambda: papers_view.print_details(found))
+
+
+@paper.command()
+def run(
+    name: Annotated[str, typer.Argument(help="A name of `reslearn paper list`.")],
+    data: Annotated[str | None, typer.Option(help="CIFAR or ImageNet; the smoke tier also takes digits.")] = None,
+    tier: Annotated[str, typer.Option(help="smoke, short or full.")] = "smoke",
+    rows: Annotated[str | None, typer.Option(help="Labels of rows (or patterns), separated by semicolons.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many; as published at the full tier, else 1.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="The short tier's share of the published budget.")] = None,
+    shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th on.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    precision: Annotated[Any, typer.Option(help="fp32, bf16 or fp16; from the machine if absent.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be run; train nothing.")] = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Train what a table, figure or study needs. What is in the store is not run again; what was begun goes on."""
+    say(f"reslearn paper run: {name}, {tier} tier")
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds is {seeds}; it must be at least 1")
+    if precision not in (None, "fp32", "bf16", "fp16"):
+        raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")
+    from ..runtime.allocator import tune
+
+    tuned = False if dry_run else tune()
+    from ..paper import session
+    from . import papers_view
+
+    plan = session.Plan(
+        name,
+        data=data,
+        tier=tier,
+        rows=[label.strip() for label in rows.split(";")] if rows else None,
+        seeds=seeds,
+        fraction=fraction,
+        shard_text=shard,
+        store=store,
+    )
+    if dry_run:
+        found = plan.to_json()
+    else:
+        with watching() as watch:
+            found = plan.run(precision=precision, tuned_allocator=tuned, watch=watch, say=say)
+    emit(found, as_json, lambda: papers_view.print_outcome(found))
+
+
+@paper.command()
+def report(
+    stores: Annotated[list[Path] | None, typer.Option("--store", help="Results; several are read as one.")] = None,
+    out: Annotated[Path, typer.Option(help="The report's folder.")] = Path("runs/paper-report"),
+    names: Annotated[str | None, typer.Option("--only", help="Experiments, separated by semicolons.")] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Published numbers beside ours, curves in the papers' manner, the studies' conclusions: from the store alone."""
+    say("reslearn paper report")
+    from ..paper import report as make
+
+    only = [name.strip() for name in names.split(";")] if names else None
+    found = make.write_report(stores or [DEFAULT_STORE], out, only=only)
+    emit(found, as_json, lambda: _print_report(found))
+
+
+def _print_report(found: dict[str, Any]) -> None:
+    print(f"report    {found['html']}")
+    print(f"markdown  {found['markdown']}")
+    for verdict, count in found["verdicts"].items():
+        print(f"{verdict:9s} {count}")

@@ -1,0 +1,92 @@
+"""What `paper list|show|run` print for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def print_listing(lines: list[dict[str, Any]]) -> None:
+    """One line per experiment: its rows, those with a network here, and the data they need."""
+    rows = [[line["name"], f"{line['runnable']}/{line['rows']}", ", ".join(line["data"]) or "-", line["title"]]
+            for line in lines]  # fmt: skip
+    _columns(["name", "rows", "data", "what"], rows, right=(1,))
+
+
+def print_details(found: dict[str, Any]) -> None:
+    """A published table, an experiment's rows, or the static check."""
+    if "checks" in found:
+        _print_checks(found)
+        return
+    if "published" in found:
+        _print_published(found)
+        print()
+    if "entries" not in found:
+        return
+    if found["question"]:
+        print(f"{found['title']}\n{found['question']}\n")
+    rows = [
+        [e["label"], e["net"] + "".join(f", {k}={v}" for k, v in e["changes"].items()), e["recipe"], e["data"],
+         " ".join(e["protocols"]), str(e["runs"])]
+        for e in found["entries"]
+        if e["net"]
+    ]  # fmt: skip
+    if rows:
+        _columns(["row", "network", "recipe", "data", "protocol", "runs"], rows, right=(5,))
+    for recipe in found["recipes"]:
+        departures = "; ".join(recipe["departures"])
+        print(f"recipe {recipe['name']}: {recipe['source']}" + (f" ({departures})" if departures else ""))
+    if found["command"]:
+        print(f"run it: {found['command']}")
+
+
+def print_outcome(found: dict[str, Any]) -> None:
+    """The cells of a run or a dry run."""
+    rows = []
+    for cell in found["cells"]:
+        state = f"not run: {cell['why']}" if cell.get("why") else cell["state"]
+        if cell.get("diverged") is not None:
+            state = f"diverged at step {cell['diverged']}"
+        steps = "-" if cell["steps"] is None else f"{cell['steps']:,}"
+        errors = [_percent(cell.get("test_error")), _percent(cell.get("train_error"))]
+        rows.append([cell["row"], str(cell["seed"]), cell["tier"], steps, *errors, state])
+    _columns(["row", "seed", "tier", "steps", "test error", "train error", "state"], rows, right=(1, 3, 4, 5))
+    for line in found["left_out"]:
+        print(f"{line['row']}: left out: {line['why']}")
+    for command in dict.fromkeys(cell["command"] for cell in found["cells"] if "command" in cell):
+        print(command)
+
+
+def _print_published(found: dict[str, Any]) -> None:
+    table = found["published"]
+    print(f"{table['title']} ({found['paper']})")
+    print(f"protocol and statistic: {', '.join([*table['protocols'], *table['statistics']])}")
+    rows = [[row["label"], *row["cells"], row["net"] or f"- ({row['outside']})"] for row in table["rows"]]
+    _columns(["", *table["columns"], "network"], rows, right=range(1, len(table["columns"]) + 1))
+    if table["note"]:
+        print(table["note"])
+
+
+def _print_checks(found: dict[str, Any]) -> None:
+    rows = [
+        [c["table"], c["row"], c["column"], c["printed"], f"{c['computed']:,.10g}",
+         c["verdict"] + (f": {c['reason']}" if c["reason"] else "")]
+        for c in found["checks"]
+    ]  # fmt: skip
+    _columns(["where", "row", "column", "printed", "counted", "verdict"], rows, right=(3, 4))
+    print("; ".join(f"{count} {verdict}" for verdict, count in found["verdicts"].items()))
+
+
+def _columns(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> None:
+    """Aligned columns; the last one is as long as it is, so lines are never broken."""
+    aligned, widths = set(right), [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)]
+    for row in (names, *rows):
+        cells = [
+            cell.rjust(w) if i in aligned else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} %"
