@@ -13,7 +13,7 @@ from .output import say
 
 @contextlib.contextmanager
 def watching() -> Iterator[Callable[[Any], None]]:
-    """Yield the function that the loop tells of each step (`train.loop.Tick`)."""
+    """Yield the function that is told of each step and of reading (`train.loop.Tick`, `Reading`)."""
     if sys.stderr.isatty():
         with _bar() as watch:
             yield watch
@@ -37,17 +37,23 @@ def seconds_left(tick: Any, rate: float) -> str:
 
 
 def _lines(every: float) -> Callable[[Any], None]:
-    started, last, first_step = time.monotonic(), 0.0, 0
+    started, first_step, spoken = 0.0, 0, time.monotonic()
 
-    def watch(tick: Any) -> None:
-        nonlocal last, started, first_step
+    def watch(event: Any) -> None:
+        nonlocal started, first_step, spoken
         now = time.monotonic()
-        if last == 0.0:
-            started, first_step = now, tick.step
-        if last == 0.0 or now - last >= every or tick.step == tick.total:
-            last = now
-            rate = (tick.step - first_step) / max(now - started, 1e-9)
-            say(f"step {tick.step}/{tick.total}  {describe(tick)}  {seconds_left(tick, rate)}")
+        if is_reading(event):
+            if now - spoken >= 3.0:
+                say(f"reading pictures: {event.done:,} of {event.total:,}")
+                spoken = now
+            return
+        if started == 0.0:
+            started, first_step, spoken = now, event.step, 0.0
+        if now - spoken >= every or event.step == event.total:
+            rate = (event.step - first_step) / max(now - started, 1e-9)
+            left = f"  {seconds_left(event, rate)}" if event.step > first_step else ""
+            say(f"step {event.step}/{event.total}  {describe(event)}{left}")
+            spoken = now
 
     return watch
 
@@ -57,12 +63,19 @@ def _bar() -> Iterator[Callable[[Any], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    words = TextColumn("{task.percentage:>3.0f}%  {task.description}")
+    with Progress(BarColumn(), words, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=None)
-        yield lambda tick: bar.update(task, total=tick.total, completed=tick.step, description=describe(tick))
+
+        def watch(event: Any) -> None:
+            if is_reading(event):
+                bar.update(task, total=event.total, completed=event.done, description="reading pictures")
+            else:
+                bar.update(task, total=event.total, completed=event.step, description=describe(event))
+
+        yield watch
+
+
+def is_reading(event: Any) -> bool:
+    """Whether this is `train.loop.Reading`; its class would import torch before the first line is out."""
+    return hasattr(event, "done")

@@ -135,10 +135,9 @@ def _print_plan(plan: Any) -> None:
         f"{len(plan.data.classes)} classes"
     )
     say(f"network   {plan.spec.name}, input {size} x {size}, {plan.steps:,} steps of {plan.recipe.batch_size}")
-    say(
-        f"settings  {settings.device}, {settings.precision}, {'compiled' if settings.compile else 'eager'}, "
-        f"{settings.threads} threads, {'tuned' if settings.tuned_allocator else 'default'} allocator"
-    )
+    how = "compiled (the first step takes half a minute)" if settings.compile else "eager"
+    allocator = "tuned" if settings.tuned_allocator else "default"
+    say(f"settings  {settings.device}, {settings.precision}, {how}, {settings.threads} threads, {allocator} allocator")
 
 
 def _print_run(run: Any) -> None:

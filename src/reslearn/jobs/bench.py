@@ -24,7 +24,7 @@ from ..spec.codec import set_fields, to_json
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
 from ..train.checkpoint import Progress
-from ..train.loop import Tick, Work, train
+from ..train.loop import Reading, Tick, Work, train
 from ..train.update import Update
 
 LONG = 1e20  # multiply-adds of a run so long that compilation pays
@@ -159,7 +159,7 @@ class Stopwatch:
         self.laps.append(now - self._last)
         self._last = now
 
-    def tick(self, tick: Tick) -> None:
+    def tick(self, event: Tick | Reading) -> None:
         """A lap for each step of the loop."""
         self.lap()
 

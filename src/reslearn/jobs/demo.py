@@ -14,7 +14,8 @@ from ..data.sources import open_data
 from ..deploy.predictor import Prediction, predict
 from ..measure.evaluate import Evaluation
 from ..spec.errors import UserError
-from ..train.fit import Run, Watch
+from ..train.fit import Run
+from ..train.loop import Watch
 from ..train.record import read_record
 from .evaluation import evaluate_model
 from .run_report import write_report

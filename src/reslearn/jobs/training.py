@@ -20,8 +20,9 @@ from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import Preprocess, default_preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
-from ..train.fit import Run, Watch, fit
+from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
+from ..train.loop import Watch
 from ..train.setup import planned_macs, refuse_existing
 from .run_report import write_report
 

@@ -36,7 +36,7 @@ from ..spec.recipes import get_recipe
 from . import checkpoint
 from .checkpoint import Progress
 from .journal import Journal, read_journal
-from .loop import Tick, Work, train
+from .loop import Watch, Work, train
 from .record import RunRecord, Split, read_record, record_to_json
 from .schedule import start
 from .setup import (
@@ -60,7 +60,6 @@ from .update import Update
 
 BN_BATCHES = 200  # exact statistics average over at most this many training batches
 Build = Callable[[Spec], nn.Module]
-Watch = Callable[[Tick], None]
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def fit(
         weights=weights,
         on_bad_file=on_bad_file,
     )
-    loader = open_loader(record, train_data, mean_image, world)  # a resident set is read now: a bad file stops us here
+    loader = open_loader(record, train_data, mean_image, world, watch)  # reads a resident set: a bad file stops us
     if not world.first:
         return execute(folder, record, loader, train_data, val_data, mean_image, build=build, watch=None)
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,7 +170,7 @@ def resume(
         if train_data is None:
             train_data, val_data = reopen(folder, record)
         mean_image = load_mean_image(folder, record)
-        loader = open_loader(record, train_data, mean_image, world)
+        loader = open_loader(record, train_data, mean_image, world, watch)
         return execute(
             folder, record, loader, train_data, val_data, mean_image, build=build, watch=watch if world.first else None
         )
@@ -210,7 +209,7 @@ def execute(
             seed=record.seed,
             progress=progress or Progress(seen=start(recipe, depth_of(record.spec))),
             validate=provisional(record, held_out, mean_image) if held_out is not None else lambda _: None,
-            watch=watch or (lambda tick: None),
+            watch=watch or (lambda event: None),
             stop=lambda: stop.received,
             world=world,
         )

@@ -48,6 +48,17 @@ class Tick:
     val_error: float | None  # percent, at the last validation
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a progress display is told while pictures are read into memory, before the first step."""
+
+    done: int
+    total: int
+
+
+Watch = Callable[[Tick | Reading], None]
+
+
 @dataclass
 class Work:
     """One run's moving parts, as the loop needs them."""
@@ -58,7 +69,7 @@ class Work:
     seed: int
     progress: Progress
     validate: Callable[[nn.Module], tuple[float, float] | None]  # -> loss and error in percent, provisional
-    watch: Callable[[Tick], None] = lambda tick: None
+    watch: Watch = lambda event: None
     stop: Callable[[], int | None] = lambda: None  # asked after every step: the signal that ends the run
     world: World = field(default_factory=World)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=200))  # seconds of the newest steps

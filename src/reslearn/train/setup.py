@@ -31,6 +31,7 @@ from ..spec.errors import UserError
 from ..spec.net import NetSpec, Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment, Recipe
+from .loop import Reading, Watch
 from .record import RunRecord
 
 
@@ -91,7 +92,9 @@ def describe(data: Dataset) -> dict[str, Any]:
     return {"path": whole.path, "fingerprint": whole.fingerprint(), "classes": list(data.classes)}
 
 
-def open_loader(record: RunRecord, data: Dataset, mean_image: torch.Tensor | None, world: World) -> TrainLoader:
+def open_loader(
+    record: RunRecord, data: Dataset, mean_image: torch.Tensor | None, world: World, watch: Watch | None
+) -> TrainLoader:
     """The endless sequence of training batches that this record describes, this process's part of it."""
     return train_loader(
         data,
@@ -106,6 +109,7 @@ def open_loader(record: RunRecord, data: Dataset, mean_image: torch.Tensor | Non
         kind=record.settings.loader,
         mean_image=mean_image,
         on_bad_file=record.on_bad_file,
+        progress=(lambda done, total: watch(Reading(done, total))) if watch is not None and world.first else None,
     )
 
 
