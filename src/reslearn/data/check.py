@@ -14,6 +14,7 @@ from .duplicates import clusters, exact_groups, near_pairs
 from .identity import groups_of
 from .inspect import ADVICE, FATAL, Facts, Inspector
 from .manifest import Manifest, sizes_of
+from .memory import root_of
 from .streaming import parallel_map
 
 KINDS = (*FATAL, *ADVICE)
@@ -62,7 +63,7 @@ def check(
     """
     facts = _inspect_all(dataset, os.cpu_count() or 1 if workers is None else workers, progress)
     faults: dict[str, list[dict[str, str]]] = {kind: [] for kind in KINDS}
-    strays = list(getattr(dataset, "strays", ()))
+    strays = list(getattr(root_of(dataset)[0], "strays", ()))
     faults["undecodable"] += [{"id": stray, "detail": "not an image"} for stray in strays]
     for fact in facts:
         for kind, detail in fact.faults:
@@ -85,9 +86,9 @@ def check(
         near=_named(dataset, near),
         crossing=_named(dataset, [g for g in alike if len({split[i] for i in g} - {""}) > 1]),
         conflicts=_named(dataset, conflicts),
-        classes=_class_counts(dataset),
+        classes=class_counts(dataset),
         missing=_missing(dataset),
-        imbalance=_imbalance(dataset),
+        imbalance=imbalance(dataset),
         excluded=excluded,
         notes=list(getattr(dataset, "notes", ())),
     )
@@ -156,7 +157,8 @@ def _excluded(
     return out
 
 
-def _class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+def class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """class -> split (or "all") -> pictures."""
     parts: dict[str, Indices] = dict(dataset.splits) or {"all": np.arange(len(dataset), dtype=np.int64)}
     counts = {
         name: np.bincount(dataset.labels[indices], minlength=len(dataset.classes)) for name, indices in parts.items()
@@ -165,13 +167,14 @@ def _class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
 
 
 def _missing(dataset: Dataset) -> dict[str, list[str]]:
-    counts = _class_counts(dataset)
+    counts = class_counts(dataset)
     parts = list(dataset.splits) or ["all"]
     missing = {part: [c for c, row in counts.items() if not row[part]] for part in parts}
     return {part: names for part, names in missing.items() if names}
 
 
-def _imbalance(dataset: Dataset) -> float:
+def imbalance(dataset: Dataset) -> float:
+    """Pictures of the largest class over those of the smallest, in the training part; classes without any aside."""
     labels = dataset.labels[dataset.splits["train"]] if "train" in dataset.splits else dataset.labels
     counts = np.bincount(labels, minlength=len(dataset.classes))
     present = counts[counts > 0]

@@ -19,6 +19,7 @@ from ..spec.errors import UserError
 from .dataset import Dataset, Indices
 from .memory import Subset, root_of
 
+_ORDER = ("train", "val", "test")
 NAME, FORMAT, KIND = "reslearn-manifest.json", 1, "reslearn manifest"
 
 
@@ -80,7 +81,8 @@ def _command(manifest: Manifest) -> str:
 
 def _splits(manifest: Manifest, rows: Indices) -> Mapping[str, Indices]:
     column = np.array([*manifest.split, ""])[rows]  # row -1 is the empty name
-    return {name: np.flatnonzero(column == name).astype(np.int64) for name in sorted(set(manifest.split) - {""})}
+    names = sorted(set(manifest.split) - {""}, key=lambda n: (_ORDER.index(n) if n in _ORDER else len(_ORDER), n))
+    return {name: np.flatnonzero(column == name).astype(np.int64) for name in names}
 
 
 def _kept_splits(source: Dataset, kept: Indices) -> dict[str, Indices]:
@@ -147,3 +149,38 @@ def write_manifest(path: str, manifest: Manifest) -> None:
 def data_of(path: str, manifest: Manifest) -> str:
     """The DATA path that a manifest file at `path` is about."""
     return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), manifest.data))
+
+
+def places(path: str, manifest: str | None) -> tuple[str, str, Manifest | None]:
+    """(DATA itself, where its manifest goes, the manifest that is there), for DATA or a manifest given as DATA."""
+    if path.endswith(".json") and os.path.exists(path):
+        manifest, path = manifest or path, data_of(path, read_manifest(path))
+    if path == "digits" and manifest is None:
+        raise UserError("digits has no folder to put a manifest in; name one with -o FILE.json")
+    target = manifest or manifest_path(path)
+    if not target.endswith(".json"):
+        raise UserError(f"{target}: a manifest's name ends in .json")
+    before = read_manifest(target) if os.path.exists(target) else None
+    return path, target, before
+
+
+def relative(path: str, target: str) -> str:
+    """How the manifest names its data: relative where it lies in, above or beside the manifest's folder."""
+    if path == "digits":
+        return path
+    here, data = os.path.dirname(os.path.abspath(target)), os.path.abspath(path)
+    inside = os.path.commonpath([here, data]) in {here, data}
+    return os.path.relpath(data, here) if inside else data
+
+
+def carried(before: Manifest, now: Manifest) -> tuple[str, ...]:
+    """The earlier manifest's split of each sample, empty for new ones."""
+    if not before.split:
+        return ()
+    by_path = dict(zip(zip(before.ids, before.sizes, strict=True), before.split, strict=True))
+    by_hash = dict(zip(before.sha256, before.split, strict=True)) if before.sha256 else {}
+    hashes = now.sha256 or [""] * len(now.ids)
+    return tuple(
+        by_path.get((name, size)) or (by_hash.get(digest, "") if digest else "")
+        for name, size, digest in zip(now.ids, now.sizes, hashes, strict=True)
+    )

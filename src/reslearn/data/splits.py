@@ -47,13 +47,18 @@ def choose_splits(dataset: Dataset, *, val_fraction: float = 0.1, split_seed: in
 
 def choose_folds(dataset: Dataset, folds: int, *, split_seed: int = 0) -> Indices:
     """(len,) the fold 0 ... folds - 1 in which each sample is held out, stratified and grouped as splits are."""
+    check_folds(dataset, folds)
+    return assign(dataset, {f"fold{k}": 1 / folds for k in range(folds)}, seed=split_seed)
+
+
+def check_folds(dataset: Dataset, folds: int) -> None:
+    """Raise `UserError` unless every fold can hold out a picture of every class."""
     counts = np.bincount(dataset.labels)
     if not 2 <= folds <= len(dataset):
         raise UserError(f"--folds is {folds}; it must lie in 2..{len(dataset)}, the number of pictures")
     if folds > counts[counts > 0].min():
         name = dataset.classes[int(np.flatnonzero(counts == counts[counts > 0].min())[0])]
         raise UserError(f"--folds is {folds}, but class '{name}' has only {counts[counts > 0].min()} pictures")
-    return assign(dataset, {f"fold{k}": 1 / folds for k in range(folds)}, seed=split_seed)
 
 
 def assign(
@@ -63,16 +68,17 @@ def assign(
     seed: int = 0,
     known: Indices | None = None,
     groups: Sequence[str] | None = None,
+    hashes: Sequence[str] | None = None,
 ) -> Indices:
     """(len,) the place in `fractions` (which sum to 1) of the split each sample goes to.
 
     `known` (len,) holds the split of samples that have one already, -1 elsewhere: they stay, and the others go where
-    their class is short. `groups` and known duplicates stay together.
+    their class is short. `groups` and known duplicates stay together; both, given here, win over the data set's own.
     """
     shares = np.array(list(fractions.values()), dtype=np.float64)
     if (shares <= 0).any() or abs(shares.sum() - 1) > 1e-6:
         raise UserError(f"split fractions are {shares.tolist()}; they must be positive and sum to 1")
-    kind, ids = identities(dataset)
+    kind, ids = identities(dataset) if hashes is None else ("content", list(hashes))
     fixed = np.full(len(dataset), -1, np.int64) if known is None else known
     together = units(dataset, ids if kind == "content" else None, groups)
     rank = hash_order(ids, seed)

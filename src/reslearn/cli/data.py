@@ -1,0 +1,219 @@
+"""`data check|stats|split|preview|pack|download`: what goes in."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..spec.errors import UserError, check_choice
+from .data_view import print_check, print_split, print_stats
+from .output import Json, emit, say
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of class folders, an archive, a table, ...")]
+Manifest = Annotated[Path | None, typer.Option("-o", "--manifest", help="Where the manifest goes; else with the data.")]
+Workers = Annotated[int | None, typer.Option(help="Processes that read; one per core if absent.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    group = typer.Typer(no_args_is_help=True, help="Check, split, look at, pack and fetch data.")
+    for command in (check, stats, split, preview, pack, download):
+        group.command()(command)
+    app.add_typer(group, name="data")
+
+
+def check(
+    data: Data,
+    manifest: Manifest = None,
+    html: Annotated[Path | None, typer.Option(help="Write the findings as one page with thumbnails.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Leave out more: duplicates, conflicts, or a kind of fault; repeatable.")
+    ] = None,
+    workers: Workers = None,
+    write: Annotated[bool, typer.Option(help="Write the manifest that training obeys.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Decode every picture in full; find faults, duplicates and leaks; write the manifest that training obeys."""
+    say(f"reslearn data check: {data}")
+    from ..data.checking import check_data
+
+    report, written = check_data(
+        data,
+        manifest=str(manifest) if manifest else None,
+        html=str(html) if html else None,
+        exclude=exclude or (),
+        workers=workers,
+        write=write,
+        progress=_progress("pictures"),
+    )
+    value = report.to_json() | {"manifest": written, "html": str(html) if html else None}
+    emit(value, as_json, lambda: print_check(value))
+
+
+def stats(
+    data: Data,
+    size: Annotated[int | None, typer.Option("--image-size", help="Measure pixels after resizing to this.")] = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Pictures per class and split, sizes, and the channel mean and std of the training part."""
+    say(f"reslearn data stats: {data}")
+    from ..data.sources import open_data
+    from ..data.statistics import statistics
+    from ..spec.preprocess import default_preprocess
+
+    dataset = open_data(data)
+    found = statistics(
+        dataset,
+        preprocess=default_preprocess(size) if size else None,
+        workers=_workers(workers, len(dataset)),
+        progress=_progress("pictures"),
+    )
+    emit(found.to_json(), as_json, lambda: print_stats(found.to_json()))
+
+
+def split(
+    data: Data,
+    ratio: Annotated[str | None, typer.Option(help="train:val:test or train:val, such as 6:2:2 or 7:1.5:1.5.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds for cross-validation instead.")] = None,
+    seed: Annotated[int, typer.Option("--split-seed")] = 0,
+    group_regex: Annotated[
+        str | None, typer.Option(help="Its first group, in a picture's name, names what must stay together.")
+    ] = None,
+    manifest: Manifest = None,
+    content: Annotated[bool, typer.Option(help="Know pictures by content hash (else by path and size).")] = True,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Write a manifest that says which split each picture belongs to; known ones keep theirs when files are added."""
+    say(f"reslearn data split: {data}")
+    from ..data.splitting import split_data
+
+    result = split_data(
+        data,
+        ratio=ratio,
+        folds=folds,
+        seed=seed,
+        group_regex=group_regex,
+        manifest=str(manifest) if manifest else None,
+        hashing=content,
+        workers=workers or 0,
+        progress=_progress("pictures hashed"),
+    )
+    emit(result.to_json(), as_json, lambda: print_split(result.to_json()))
+
+
+def preview(
+    data: Data,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG file to write.")] = Path("preview.png"),
+    recipe: Annotated[str | None, typer.Option(help="Its augmentation and image size.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="augment.field=value, any number of times.")
+    ] = None,
+    size: Annotated[int | None, typer.Option("--image-size")] = None,
+    split_name: Annotated[str | None, typer.Option("--split")] = None,
+    seed: int = 0,
+    rows: Annotated[int, typer.Option(help="Pictures.")] = 8,
+    columns: Annotated[int, typer.Option(help="The evaluation view and so many less one epochs.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Write a contact sheet of what the network will see."""
+    say(f"reslearn data preview: {data}")
+    from ..data.preview import contact_sheet
+    from ..data.sources import open_data
+    from ..runtime.files import write_atomic
+    from ..spec.codec import parse_assignments, set_fields
+    from ..spec.preprocess import default_preprocess
+    from ..spec.recipes import get_recipe
+
+    chosen = set_fields(get_recipe(recipe or "paper-cifar"), parse_assignments(assignments or []))
+    dataset = open_data(data)
+    if split_name is None and "train" in dataset.splits:
+        split_name = "train"
+    if split_name is not None:
+        from ..data.memory import part
+
+        dataset = part(dataset, split_name)
+    side = size or chosen.image_size or (32 if max(dataset.read(0)[0].shape[:2]) <= 64 else 224)
+    sheet = contact_sheet(dataset, default_preprocess(side), chosen.augment, seed=seed, rows=rows, columns=columns)
+    write_atomic(out, sheet)
+    value = {"path": str(out), "recipe": chosen.name, "image_size": side, "split": split_name}
+    emit(value, as_json, lambda: print(f"{out}: one picture per row; first the evaluation view, then training's"))
+
+
+def pack(
+    data: Data,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The pack to write, such as flowers.pack.")],
+    resize: Annotated[int | None, typer.Option(help="Reduce larger pictures to this shorter side.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="original (bytes as they are), raw (pixels) or jpeg; raw when resizing.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one memory-mapped file with random access; stopped and run again, it goes on where it was."""
+    say(f"reslearn data pack: {data}")
+    from ..data.pack import PackOptions
+    from ..data.packing import write_pack
+    from ..data.sources import open_data
+
+    encoding = encoding or ("raw" if resize else "original")
+    check_choice("--encoding", encoding, ("original", "raw", "jpeg"))
+    if resize is not None and resize < 1:
+        raise UserError(f"--resize is {resize}; it must be at least 1 pixel")
+    started = time.monotonic()
+    options = PackOptions(encoding, resize)  # type: ignore[arg-type]
+    packed = write_pack(open_data(data), out, options, progress=_progress("pictures"))
+    value: dict[str, Any] = {
+        "path": str(out),
+        "pictures": len(packed),
+        "bytes": out.stat().st_size,
+        "encoding": encoding,
+        "shorter_side": resize,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    emit(value, as_json, lambda: print(f"{out}: {len(packed):,} pictures, {value['bytes'] / 1e6:,.1f} MB, {encoding}"))
+
+
+def download(
+    name: Annotated[str, typer.Argument(help="cifar10 or cifar100.")],
+    to: Annotated[Path, typer.Option(help="The folder to put it in.")] = Path(),
+    url: Annotated[str | None, typer.Option(help="A mirror of the same file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch CIFAR from its author's site; resumes, verifies the checksum, leaves no half file."""
+    say(f"reslearn data download: {name}")
+    from ..data.download import download as fetch
+
+    path = fetch(name, to, url=url, progress=_progress("bytes"))
+    emit({"path": str(path), "bytes": path.stat().st_size}, as_json, lambda: print(path))
+
+
+def _workers(asked: int | None, pictures: int) -> int:
+    import os
+
+    if asked is not None:
+        return asked
+    return (os.cpu_count() or 1) if pictures >= 2000 else 0
+
+
+def _progress(what: str) -> Callable[[int, int], None]:
+    """A line on standard error now and then: rewritten in place on a terminal, every ten seconds elsewhere."""
+    terminal = sys.stderr.isatty()
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if terminal and (now - last > 0.1 or done == total):
+            print(f"\r{done:,} of {total:,} {what}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+            last = now
+        elif not terminal and now - last > 10:
+            say(f"{done:,} of {total:,} {what}")
+            last = now
+
+    return tell

@@ -1,0 +1,45 @@
+"""`data check`: open, look, write the manifest and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..runtime.files import write_atomic
+from ..spec.errors import check_choice
+from .check import CheckReport, check
+from .inspect import ADVICE
+from .manifest import ManifestDataset, carried, places, relative, write_manifest
+from .sources import open_data
+
+
+def check_data(
+    path: str,
+    *,
+    manifest: str | None = None,
+    html: str | None = None,
+    exclude: Sequence[str] = (),
+    workers: int | None = None,
+    write: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[CheckReport, str | None]:
+    """Check DATA, write its manifest (keeping the splits of one that is there) and, if asked, the HTML page.
+
+    Returns the report and the manifest's path (None with `write=False`).
+    """
+    for kind in exclude:
+        check_choice("--exclude", kind, ("duplicates", "conflicts", *ADVICE))
+    path, target, before = places(path, manifest)
+    dataset = open_data(path, on_bad_file="skip", manifest=False)
+    if before is not None and before.split:
+        dataset = ManifestDataset(dataset, replace(before, excluded={}), target)  # duplicates may cross its splits
+    report, found = check(dataset, workers=workers, exclude=exclude, progress=progress)
+    if write:
+        if before is not None:
+            found = replace(found, split=carried(before, found), settings=before.settings)
+        write_manifest(target, replace(found, data=relative(path, target)))
+    if html is not None:
+        from .check_page import render_check
+
+        write_atomic(html, render_check(report, dataset))
+    return report, target if write else None

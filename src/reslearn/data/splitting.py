@@ -1,0 +1,197 @@
+"""`data split`: a manifest that says which split each picture belongs to, kept when the data grows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..spec.errors import UserError
+from .check import split_names
+from .dataset import Dataset, Indices
+from .identity import content_hash, encoded_bytes, groups_of, hashes_of
+from .manifest import Manifest, carried, places, relative, sizes_of, write_manifest
+from .memory import Subset
+from .sources import open_data
+from .splits import assign, check_folds
+from .streaming import parallel_map
+
+Progress = Callable[[int, int], None]
+DEFAULT_NAMES = {1: ("train",), 2: ("train", "val"), 3: ("train", "val", "test")}
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """What `split_data` did; `known` samples kept the split they had."""
+
+    manifest: str
+    splits: dict[str, dict[str, Any]]  # name -> pictures, fraction, wanted, classes
+    identity: str
+    known: int
+    groups: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return dict(self.__dict__)
+
+
+def split_data(
+    path: str,
+    *,
+    ratio: str | None = None,
+    folds: int | None = None,
+    seed: int = 0,
+    group_regex: str | None = None,
+    manifest: str | None = None,
+    hashing: bool = True,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> SplitResult:
+    """Write a manifest that splits DATA by `ratio` (`6:2:2`, train:val:test) or into `folds`.
+
+    A manifest that is there is extended: known samples keep their split, new ones go where their class is short. A
+    declared `test` stays as it is and the ratio, then of two numbers, divides the rest. `group_regex`'s first group,
+    found in the identity, names the group that must not be torn apart. Raises `UserError` for anything contradictory.
+    """
+    path, target, before = places(path, manifest)
+    dataset = open_data(path, manifest=False, on_bad_file="skip" if before is not None else "stop")
+    fractions = _fractions(ratio, folds, dataset)
+    hashes = _hashes(dataset, before, workers, progress) if hashing else []
+    groups = _groups(dataset, group_regex)
+    base = Manifest(
+        data=relative(path, target),
+        classes=tuple(dataset.classes),
+        ids=tuple(dataset.ids),
+        labels=tuple(int(x) for x in dataset.labels),
+        sizes=tuple(sizes_of(dataset)),
+        sha256=tuple(hashes),
+        groups=tuple(groups or ()),
+        excluded=before.excluded if before is not None else {},
+        settings={"ratio": ratio, "folds": folds, "seed": seed, "identity": "content" if hashes else "path"},
+    )
+    known = _known(before, base, list(fractions), dataset)
+    where = np.full(len(dataset), -1, np.int64)
+    left_out = np.array([name in base.excluded for name in dataset.ids], dtype=bool)
+    stays = np.array([name == "test" and name not in fractions for name in known], dtype=bool)
+    free = np.flatnonzero(~left_out & ~stays)
+    fixed = np.array([list(fractions).index(n) if n in fractions else -1 for n in known], dtype=np.int64)
+    if folds is not None:
+        check_folds(Subset(dataset, free), folds)
+    where[free] = assign(
+        Subset(dataset, free),
+        fractions,
+        seed=seed,
+        known=fixed[free],
+        groups=[groups[int(i)] for i in free] if groups is not None else None,
+        hashes=[hashes[int(i)] for i in free] if hashes else None,
+    )
+    names = np.array([*fractions, "test"])[where]  # -1 is a declared test
+    names[left_out] = ""
+    write_manifest(target, replace(base, split=tuple(str(n) for n in names)))
+    return SplitResult(
+        manifest=target,
+        splits=_achieved(dataset, names, fractions),
+        identity="content" if hashes else "path",
+        known=int((fixed[free] >= 0).sum()),
+        groups=len(set(groups)) if groups is not None else None,
+    )
+
+
+def _fractions(ratio: str | None, folds: int | None, dataset: Dataset) -> dict[str, float]:
+    if (ratio is None) == (folds is None):
+        raise UserError("give --ratio (such as 6:2:2) or --folds K, one of them")
+    if folds is not None:
+        return {f"fold{k}": 1 / folds for k in range(folds)}
+    try:
+        parts = [float(text) for text in str(ratio).split(":")]
+    except ValueError:
+        parts = []
+    if not 2 <= len(parts) <= 3 or min(parts) <= 0:
+        raise UserError(f"--ratio is '{ratio}'; it must be two or three positive numbers, such as 9:1 or 7:1.5:1.5")
+    if len(parts) == 3 and "test" in dataset.splits:
+        raise UserError(f"{dataset.path}: it declares its test split; give --ratio train:val, such as 9:1")
+    return {name: part / sum(parts) for name, part in zip(DEFAULT_NAMES[len(parts)], parts, strict=True)}
+
+
+def _hashes(dataset: Dataset, before: Manifest | None, workers: int, progress: Progress | None) -> list[str]:
+    """Content hashes: those that a pack or the manifest holds for unchanged files, the others computed."""
+    known = hashes_of(dataset)
+    if known is not None and all(known):
+        return list(known)
+    old: dict[tuple[str, int], str] = {}
+    if before is not None and before.sha256:
+        old = {(n, s): h for n, s, h in zip(before.ids, before.sizes, before.sha256, strict=True) if s >= 0}
+    hashes = [old.get((n, s), "") for n, s in zip(dataset.ids, sizes_of(dataset), strict=True)]
+    todo = np.array([i for i, h in enumerate(hashes) if not h], dtype=np.int64)
+    chunks = [todo[i : i + 64] for i in range(0, len(todo), 64)]
+    done = 0
+    for chunk, digests in zip(chunks, parallel_map(_Hasher(dataset), chunks, workers), strict=True):
+        for i, digest in zip(chunk, digests, strict=True):
+            hashes[int(i)] = digest
+        done += len(chunk)
+        if progress is not None:
+            progress(done, len(todo))
+    return hashes
+
+
+class _Hasher:
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __call__(self, chunk: Indices) -> list[str]:
+        out = []
+        for i in chunk:
+            raw = encoded_bytes(self.dataset, int(i))
+            out.append(content_hash(raw, None if raw is not None else self.dataset.read(int(i))[0]))
+        return out
+
+
+def _groups(dataset: Dataset, regex: str | None) -> list[str] | None:
+    if regex is None:
+        declared = groups_of(dataset)
+        return list(declared) if declared is not None else None
+    try:
+        pattern = re.compile(regex)
+    except re.error as error:
+        raise UserError(f"--group-regex '{regex}': {error}") from None
+    if pattern.groups < 1:
+        raise UserError(f"--group-regex '{regex}': put parentheses around the part that names the group")
+    found = []
+    for name in dataset.ids:
+        match = pattern.search(name)
+        if match is None:
+            raise UserError(f"--group-regex '{regex}' does not match {name}; every picture needs a group")
+        found.append(match.group(1) or "")
+    return found
+
+
+def _known(before: Manifest | None, now: Manifest, names: Sequence[str], dataset: Dataset) -> list[str]:
+    """The split that each sample has already: by the earlier manifest (by content where both know it), or declared."""
+    declared = [name if name == "test" else "" for name in split_names(dataset)]
+    if before is None or not before.split:
+        return declared
+    other = set(before.split) - set(names) - {"test"}
+    if other:
+        raise UserError(
+            f"the manifest that is there has splits {', '.join(sorted(set(before.split)))}, not {', '.join(names)}; "
+            "remove it, or write another with -o"
+        )
+    return [d or c for d, c in zip(declared, carried(before, now), strict=True)]
+
+
+def _achieved(dataset: Dataset, names: Any, fractions: dict[str, float]) -> dict[str, dict[str, Any]]:
+    out = {}
+    divided = int(np.isin(names, list(fractions)).sum())
+    for name in dict.fromkeys([*fractions, *sorted(set(names.tolist()) - {""})]):
+        here = names == name
+        counts = np.bincount(dataset.labels[here], minlength=len(dataset.classes))
+        out[name] = {
+            "pictures": int(here.sum()),
+            "fraction": round(float(here.sum()) / max(divided, 1), 6) if name in fractions else None,
+            "wanted": round(fractions[name], 6) if name in fractions else None,
+            "classes": {c: int(n) for c, n in zip(dataset.classes, counts, strict=True)},
+        }
+    return out

@@ -1,0 +1,138 @@
+"""What a data set is like: pictures per class and split, channel mean and std, the paper's per-pixel mean image."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..spec.preprocess import Preprocess
+from .check import class_counts, imbalance
+from .dataset import Dataset, Image, Indices
+from .preprocess import apply
+from .streaming import parallel_map
+
+_CHUNK = 64
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of the training part where one is declared, else of all pictures. Pixels in 0..1, RGB."""
+
+    pictures: int
+    measured: int  # pictures that mean and std are taken over
+    mean: tuple[float, ...]
+    std: tuple[float, ...]  # of pixels, not the mean of each picture's own std
+    width: tuple[int, int, int]  # least, median, most
+    height: tuple[int, int, int]
+    classes: dict[str, dict[str, int]]
+    imbalance: float
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def statistics(
+    dataset: Dataset, *, preprocess: Preprocess | None = None, workers: int = 0, progress: Progress | None = None
+) -> Statistics:
+    """Read every training picture once; with `preprocess` the pixels after resizing and cropping are measured."""
+    indices = dataset.splits["train"] if "train" in dataset.splits else np.arange(len(dataset), dtype=np.int64)
+    total, squares, pixels, shapes = np.zeros(3), np.zeros(3), 0, []
+    for sums, square_sums, count, sizes in _measured(dataset, indices, _Sums(dataset, preprocess), workers, progress):
+        total += sums
+        squares += square_sums
+        pixels += count
+        shapes += sizes
+    mean = total / pixels / 255
+    std = np.sqrt(squares / pixels / 255**2 - mean**2)
+    height, width = np.array(shapes).T
+    return Statistics(
+        pictures=len(dataset),
+        measured=len(indices),
+        mean=tuple(float(m) for m in mean.round(6)),
+        std=tuple(float(s) for s in std.round(6)),
+        width=_spread(width),
+        height=_spread(height),
+        classes=class_counts(dataset),
+        imbalance=imbalance(dataset),
+    )
+
+
+def mean_image(
+    dataset: Dataset, preprocess: Preprocess, *, workers: int = 0, progress: Progress | None = None
+) -> tuple[Tensor, str]:
+    """The per-pixel mean of a (training) set, float32 (3, S, S) in 0..1, and its sha256 for `Preprocess.mean_image`.
+
+    1512.03385 section 3.4 subtracts it. It belongs to the sealed file. Sums are whole numbers, so any order of
+    reading gives the same bits.
+    """
+    indices: Indices = np.arange(len(dataset), dtype=np.int64)
+    total = np.zeros((preprocess.size, preprocess.size, 3), np.int64)
+    for part in _measured(dataset, indices, _Sum(dataset, preprocess), workers, progress):
+        total += part
+    mean = (total / len(dataset) / 255).astype(np.float32).transpose(2, 0, 1)
+    tensor = torch.from_numpy(np.ascontiguousarray(mean))
+    return tensor, hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
+
+
+def _measured(
+    dataset: Dataset, indices: Indices, measure: Callable[[Indices], Any], workers: int, progress: Progress | None
+) -> Iterator[Any]:
+    chunks = [indices[i : i + _CHUNK] for i in range(0, len(indices), _CHUNK)]
+    done = 0
+    for chunk, result in zip(chunks, parallel_map(measure, chunks, workers), strict=True):
+        done += len(chunk)
+        yield result
+        if progress is not None:
+            progress(done, len(indices))
+
+
+class _Sums:
+    """A chunk to (sum, sum of squares, pixels, sizes); picklable."""
+
+    def __init__(self, dataset: Dataset, preprocess: Preprocess | None) -> None:
+        self.dataset, self.preprocess = dataset, preprocess
+
+    def __call__(self, chunk: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64], int, list[tuple[int, int]]]:
+        total, squares, pixels, sizes = np.zeros(3), np.zeros(3), 0, []
+        for i in chunk:
+            image = self.dataset.read(int(i))[0]
+            sizes.append((image.shape[0], image.shape[1]))
+            if self.preprocess is not None:
+                image = apply(image, self.preprocess)
+            counts = _histograms(image)
+            levels = np.arange(256)
+            total += counts @ levels
+            squares += counts @ levels**2
+            pixels += image.shape[0] * image.shape[1]
+        return total, squares, pixels, sizes
+
+
+def _histograms(image: Image) -> NDArray[np.int64]:
+    """(3, 256) exact counts of each level."""
+    return np.stack([np.bincount(image[..., c].reshape(-1), minlength=256) for c in range(3)])
+
+
+class _Sum:
+    """A chunk to the sum of its prepared pictures; picklable."""
+
+    def __init__(self, dataset: Dataset, preprocess: Preprocess) -> None:
+        self.dataset, self.preprocess = dataset, preprocess
+
+    def __call__(self, chunk: Indices) -> NDArray[np.int64]:
+        total = np.zeros((self.preprocess.size, self.preprocess.size, 3), np.int64)
+        for i in chunk:
+            total += apply(self.dataset.read(int(i))[0], self.preprocess)
+        return total
+
+
+def _spread(values: NDArray[np.int64]) -> tuple[int, int, int]:
+    return int(values.min()), int(np.median(values)), int(values.max())
