@@ -122,3 +122,13 @@ def test_large_pictures_become_thumbnails_and_small_ones_stay_exact(photo):
     data, width, height = encode(small)
     assert (width, height) == (30, 20)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), small)
+
+
+def test_other_protocols_stand_in_the_table_and_not_in_the_headline(short_run):
+    plain = evaluate_model(short_run, "digits")
+    evaluate_model(short_run, "digits", protocol="1-crop+flip")
+    report = gather(short_run)
+    assert [(score.split, score.remark, score.ece is None) for score in report.scores] == [
+        ("val", "1-crop, fp32", True), ("test", "1-crop, fp32", False), ("test", "1-crop+flip, fp32", True),
+    ]  # fmt: skip
+    assert report.facts[0].value == f"{100 * plain.top1:.1f} %"

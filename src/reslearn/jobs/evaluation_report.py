@@ -17,7 +17,7 @@ from ..spec.codec import field_paths
 from .evaluation import Subject
 from .report_details import look_inside
 from .report_tables import environment_rows, rows
-from .run_report import SELECTED_ON_TEST, score
+from .run_report import SELECTED_ON_TEST, score_row
 
 
 def write_evaluation_report(
@@ -44,7 +44,9 @@ def evaluation_report(evaluations: Sequence[Evaluation], subject: Subject, data:
             Fact(label="loss", value=f"{last.loss:.3f}", note="cross-entropy, nats"),
             Fact(label="calibration error", value=f"{details.ece:.3f}", note="ECE, 15 bins"),
         ),
-        scores=tuple(score(subject.split, one.to_json(), details.ece if one is last else None) for one in evaluations),
+        scores=tuple(
+            score_row(subject.split, one.to_json(), details.ece if one is last else None) for one in evaluations
+        ),
         grids=(_protocols(evaluations),) if len(evaluations) > 1 else (),
         details=(details,),
         command=command_line(),

@@ -26,6 +26,7 @@ from .report_details import look_inside
 from .report_tables import record_tables
 
 FILE_NAME = "report.html"
+PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
 SELECTED_ON_TEST = (
     "Something of this model was chosen by looking at test pictures: its test score promises too much for new ones."
 )
@@ -126,20 +127,19 @@ def _details(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) ->
 
 def _scores(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]], ece: dict[str, float]) -> Iterable[Score]:
     """Validation as it was sealed, then the newest look at every other set of pictures."""
-    lines: dict[str, dict[str, Any]] = {}
+    lines: dict[tuple[str, str, str], dict[str, Any]] = {}
     for name, sealed in loaded.bundle.scores.items():
         selected = "weights selected on it" if name == "val" and record.recipe.select == "best" else ""
-        lines[name] = sealed | {"remark": selected}
+        lines[name, sealed["protocol"], sealed["precision"]] = sealed | {"remark": selected}
     for line in opened:
         own = line["fingerprint"] == record.data["fingerprint"]
         name = line["split"] if own else f"{line['data']} ({line['split']})"
-        plain = line["protocol"] == "1-crop" and line["precision"] == "fp32"
-        lines[name if plain else f"{name}, {line['protocol']} {line['precision']}"] = line
-    for name, line in lines.items():
-        yield score(name, line, ece.get(name))
+        lines[name, line["protocol"], line["precision"]] = line
+    for (name, *how), line in lines.items():
+        yield score_row(name, line, ece.get(name) if how == PLAIN else None)
 
 
-def score(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
+def score_row(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
     """One row of the table of scores, from an `evaluate` object."""
     remarks = [line["protocol"], line["precision"], line.get("remark")]
     if line.get("selected_on_test"):
@@ -157,7 +157,7 @@ def score(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
 
 
 def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Iterable[Fact]:
-    by_split = {score.split: score for score in scores}
+    by_split = {score.split: score for score in scores if score.remark.startswith(", ".join(PLAIN))}
     for name, label in (("test", "test accuracy"), ("val", "validation accuracy")):
         if score := by_split.get(name):
             right = round(score.top1 * score.images)

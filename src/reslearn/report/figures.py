@@ -36,7 +36,7 @@ INK = {
 }
 RIVALS = ("val", "wrong", "third", "fourth", "train")  # colours of runs in one figure
 PIXELS = 100  # per inch: figure sizes below are CSS pixels / 100
-MAX_POINTS = 400  # a curve is averaged down to this many points
+MAX_POINTS = 150  # a curve is averaged down to this many points
 NUMBERED = 20  # a confusion matrix of more classes shows no numbers
 NAMED = 40  # of more classes, no names either
 VECTOR = 60  # of more classes, one picture instead of one rectangle per cell
@@ -153,8 +153,7 @@ def reliability(bins: Bins) -> Figure:
         x, y = bins.confidence[filled], bins.accuracy[filled]
         weight = bins.count[filled] / max(int(bins.count.max(initial=1)), 1)
         axes.plot([0, 1], [0, 1], color=INK["muted"], linewidth=1, linestyle=(0, (3, 3)))
-        axes.vlines(x, np.minimum(x, y), np.maximum(x, y), color=INK["wrong"], linewidth=1.6, alpha=0.75)
-        axes.plot(x, y, color=INK["val"], linewidth=1.2)
+        axes.vlines(x, np.minimum(x, y), np.maximum(x, y), color=INK["val"], linewidth=1.6, alpha=0.35)
         axes.scatter(x, y, s=10 + 90 * weight, color=INK["val"], zorder=3)
         axes.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="confidence", ylabel="accuracy")
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
