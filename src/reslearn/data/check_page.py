@@ -9,7 +9,7 @@ from typing import Any
 
 import cv2
 
-from .. import report as report_package
+from ..report import figures
 from ..spec.errors import UserError
 from .check import IMBALANCE, KINDS, CheckReport
 from .dataset import Dataset
@@ -44,7 +44,7 @@ def render_check(report: CheckReport, dataset: Dataset) -> str:
     place = {name: i for i, name in enumerate(dataset.ids)}
     templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
-    style = (Path(report_package.__file__).parent / "templates" / "style.css").read_text()
+    style = (Path(figures.__file__).parent / "templates" / "style.css").read_text()
     faults = [_fault_section(kind, report.faults[kind], dataset, place) for kind in KINDS if kind in report.faults]
     groups = [
         _group_section(kind, title, lead, getattr(report, kind), dataset, place)
