@@ -98,7 +98,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def interval(bounds: tuple[float, float]) -> str:
     """Two fractions as a range of percent."""
-    return f"{100 * bounds[0]:.1f} – {100 * bounds[1]:.1f} %"
+    return f"{100 * bounds[0]:.1f}\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}{100 * bounds[1]:.1f}\N{NO-BREAK SPACE}%"
 
 
 def duration(seconds: float) -> str:
