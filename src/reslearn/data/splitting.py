@@ -60,7 +60,7 @@ def split_data(
     dataset = open_data(path, manifest=False, on_bad_file="skip" if before is not None else "stop")
     fractions = _fractions(ratio, folds, dataset)
     hashes = _hashes(dataset, before, workers, progress) if hashing else []
-    groups = _groups(dataset, group_regex)
+    groups = named_groups(dataset, group_regex)
     base = Manifest(
         data=relative(path, target),
         classes=tuple(dataset.classes),
@@ -149,7 +149,8 @@ class _Hasher:
         return out
 
 
-def _groups(dataset: Dataset, regex: str | None) -> list[str] | None:
+def named_groups(dataset: Dataset, regex: str | None) -> list[str] | None:
+    """One group name per picture: what `regex`'s first group finds in its name, else what the data declares."""
     if regex is None:
         declared = groups_of(dataset)
         return list(declared) if declared is not None else None

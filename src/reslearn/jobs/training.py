@@ -47,7 +47,7 @@ class Plan:
         tuned_allocator: bool = False,
     ) -> None:
         """`changes` are `--set` assignments: recipe fields bare, `spec.`, `settings.`, `preprocess.` ones so named."""
-        parts = _by_target({**({} if epochs is None else {"epochs": str(epochs)}), **(changes or {})})
+        parts = by_target({**({} if epochs is None else {"epochs": str(epochs)}), **(changes or {})})
         self.recipe: Recipe = set_fields(get_recipe(recipe), parts["recipe"])
         if image_size is not None:
             self.recipe = replace(self.recipe, image_size=image_size)
@@ -132,7 +132,8 @@ def check_out(out: str | os.PathLike[str], overwrite: bool) -> None:
     refuse_existing(Path(out), overwrite)
 
 
-def _by_target(changes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def by_target(changes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """`--set` assignments by what they change: recipe (fields named bare), spec, settings, preprocess."""
     targets: dict[str, dict[str, str]] = {"recipe": {}, "spec": {}, "settings": {}, "preprocess": {}}
     for path, text in changes.items():
         target, dot, rest = path.partition(".")

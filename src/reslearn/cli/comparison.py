@@ -1,0 +1,129 @@
+"""`ensemble` and `compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..spec.errors import UserError
+from .evaluation import Device, PrecisionOption, Workers, plain_warnings
+from .output import Json, emit, say
+
+Protocol = Annotated[str, typer.Option(help="How each picture is looked at; see `evaluate`.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command()(ensemble)
+    app.command()(compare)
+
+
+def ensemble(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Run folders or sealed files.")],
+    data: Annotated[str, typer.Option(metavar="DATA", help="What to choose and to score on.")],
+    combine: Annotated[str, typer.Option(help="Average softmax (probabilities) or logits.")] = "softmax",
+    weights: Annotated[str | None, typer.Option(help="One number per model, as in 1,2,1; equal if absent.")] = None,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Choose members and weights to lower the loss.")] = False,
+    split: Annotated[str, typer.Option(help="What members are chosen on. Of test the file keeps a mark.")] = "val",
+    score_split: Annotated[str | None, typer.Option(help="What is scored; the same if absent.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Seal the ensemble here.")] = None,
+    protocol: Protocol = "1-crop",
+    precision: PrecisionOption = "fp32",
+    device: Device = "cpu",
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Average several models, measure the gain over the best of them, and seal them as one file."""
+    say(f"reslearn ensemble: {len(models)} models on {data}")
+    numbers = None if weights is None else _numbers(weights)
+    _tune()
+    from ..jobs.ensemble import ensemble_models
+    from ..jobs.members import Options
+
+    with plain_warnings():
+        value = ensemble_models(
+            models,
+            data,
+            combine=combine,  # type: ignore[arg-type]
+            weights=numbers,
+            greedy=greedy,
+            split=split,
+            score_split=score_split,
+            out=out,
+            options=Options(protocol=protocol, precision=precision, device=device, workers=workers),
+        )
+    emit(value, as_json, lambda: _print_ensemble(value))
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="RUN", help="A run, a sealed file, or a folder of runs (seeds).")],
+    b: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
+    data: Annotated[str | None, typer.Option(metavar="DATA", help="The first run's own data if absent.")] = None,
+    split: Annotated[str | None, typer.Option(help="test if there is one and this is absent, else val.")] = None,
+    protocol: Protocol = "1-crop",
+    precision: PrecisionOption = "fp32",
+    device: Device = "cpu",
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Say in plain words whether one model is better than another, by paired tests on the same pictures."""
+    say(f"reslearn compare: {a} and {b}")
+    _tune()
+    from ..jobs.compare import compare_models
+    from ..jobs.members import Options
+
+    with plain_warnings():
+        done = compare_models(
+            a,
+            b,
+            data=data,
+            split=split,
+            options=Options(protocol=protocol, precision=precision, device=device, workers=workers),
+        )
+    emit(done.to_json(), as_json, lambda: _print_comparison(done))
+
+
+def _tune() -> None:
+    from ..runtime.allocator import tune
+
+    tune()
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"--weights {text}: write one number per model, as in 1,2,1") from None
+
+
+def _print_ensemble(value: dict[str, Any]) -> None:
+    for member in value["members"]:
+        score = member["score"]
+        scored = f"top-1 {100 * score['top1']:.2f} %, loss {score['loss']:.4f}"
+        print(f"{member['model']}  weight {member['weight']:g}  {scored}")
+    whole, gain = value["ensemble"], value["gain"]
+    low, high = (100 * share for share in whole["top1_interval"])
+    print(f"ensemble   top-1 {100 * whole['top1']:.2f} % (95 %: {low:.2f} .. {high:.2f}), loss {whole['loss']:.4f}")
+    low, high = (100 * share for share in gain["interval"])
+    best = value["members"][gain["best"]]["model"]
+    print(f"gain       {100 * gain['top1']:+.2f} points over {best} (95 %: {low:+.2f} .. {high:+.2f})")
+    print(f"scored on  {value['images']:,} pictures of {value['scored_on']}")
+    if value["selected_on"] == value["scored_on"]:
+        print("note       members were chosen on these same pictures, so this is a little too good; add --score-split")
+    if whole["selected_on_test"]:
+        print("warning    selected on test pictures: a score on them is too good")
+    if value["model"]:
+        print(f"model      {value['model']}")
+
+
+def _print_comparison(done: Any) -> None:
+    value = done.to_json()
+    for letter, side in (("A", done.a), ("B", done.b)):
+        shown = ", ".join(f"{100 * score.top1:.2f}" for score in side.scores)
+        print(f"{letter}  {side.name}  {', '.join(side.networks)}, {side.parameters:,} parameters: top-1 {shown} %")
+    print(f"on {value['images']:,} pictures of {value['split']} ({value['data']}); {value['test']}")
+    if value["only_a"] is not None:
+        print(f"right alone: A {value['only_a']:,}, B {value['only_b']:,}")
+    print(done.verdict)

@@ -1,0 +1,131 @@
+"""`crossval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..spec.codec import parse_assignments
+from ..spec.errors import check_choice
+from .output import Json, emit, say
+from .progress import watching
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command()(crossval)
+
+
+def crossval(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, an archive, ...")],
+    folds: Annotated[int, typer.Option(help="K: every picture is held out once.")],
+    model: Annotated[str, typer.Option(help="A name of `reslearn list`.")],
+    recipe: Annotated[str, typer.Option(help="A name of `reslearn show --recipe`, e.g. fast-cifar.")],
+    out: Annotated[Path, typer.Option(help="The folder to make, or to go on with.")],
+    fold: Annotated[
+        int | None, typer.Option(help="Train this one of 1..K only; give none to train the rest and merge.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Its first group, in a picture's name, names what stays in one fold."),
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")] = None,
+    assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")] = None,
+    seed: int = 0,
+    split_seed: int = 0,
+    image_size: int | None = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, bf16 or fp16; chosen from the machine if absent.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Resolve everything, train nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train K networks, each without one K-th of the pictures, and score every picture by the one that has not seen it.
+
+    The test split is left alone. The same command goes on where it was stopped; folds that were trained elsewhere are
+    copied into the folder and merged. The K networks end as one sealed ensemble.
+    """
+    say(f"reslearn crossval: {folds} folds of {data}, {model} with {recipe}")
+    check_choice("--precision", precision, (None, "fp32", "bf16", "fp16"))
+    from ..runtime.allocator import tune
+
+    tuned = tune()
+    from ..jobs.crossval import describe_plan, plan_crossval, run_crossval
+
+    record, dataset = plan_crossval(
+        data,
+        model=model,
+        recipe=recipe,
+        folds=folds,
+        group=group,
+        epochs=epochs,
+        changes=parse_assignments(assignments or []),
+        image_size=image_size,
+        seed=seed,
+        split_seed=split_seed,
+        precision=precision,  # type: ignore[arg-type]
+        tuned_allocator=tuned,
+    )
+    value = describe_plan(record, dataset)
+    if dry_run:
+        emit(value, as_json, lambda: _print_plan(value))
+        return
+    _print_plan(value)
+    with watching() as watch:
+        done = run_crossval(record, dataset, out=out, only=fold, watch=announcer(watch))
+    emit(done.to_json() if done else waiting(out, record.count), as_json, lambda: print_crossval(done, out))
+
+
+def announcer(watch: Any) -> Any:
+    """For each fold, say which it is and return the function that is told of its steps."""
+
+    def begin(fold: int) -> Any:
+        say(f"fold {fold}")
+        return watch
+
+    return begin
+
+
+def waiting(out: Path, count: int) -> dict[str, Any]:
+    """What is said while folds are missing."""
+    there = [k for k in range(1, count + 1) if (out / f"fold-{k}" / "out-of-fold.safetensors").exists()]
+    return {
+        "run": str(out),
+        "model": None,
+        "finished": there,
+        "missing": [k for k in range(1, count + 1) if k not in there],
+    }
+
+
+def print_crossval(done: Any, out: Path) -> None:
+    """The folds' scores, their mean and spread, and where the files are."""
+    if done is None:
+        print(f"folds are missing; bring them into {out} and give the same command without --fold to merge them")
+        return
+    value = done.to_json()
+    for number, run in enumerate(value["folds"], 1):
+        val = run["val"]
+        print(f"fold {number:<4}  top-1 {100 * val['top1']:.2f} %, loss {val['loss']:.4f}, {val['images']:,} pictures")
+    mean, std = value["mean"], value["std"]
+    top1 = f"{100 * mean['top1']:.2f} ± {100 * std['top1']:.2f} %"
+    print(f"mean       top-1 {top1}, loss {mean['loss']:.4f} ± {std['loss']:.4f} (standard deviation over folds)")
+    whole = value["out_of_fold"]
+    low, high = (100 * share for share in whole["top1_interval"])
+    print(
+        f"all        top-1 {100 * whole['top1']:.2f} % of {whole['images']:,} pictures (95 %: {low:.2f} .. {high:.2f})"
+    )
+    print(f"model      {value['model']} (the {len(value['folds'])} networks as one)")
+    print(f"pictures   {value['predictions']} (every picture's logits by the network that had not seen it)")
+
+
+def _print_plan(value: dict[str, Any]) -> None:
+    data, settings = value["data"], value["settings"]
+    sizes = value["held_out"]
+    say(
+        f"data      {data['pictures']:,} pictures in {value['folds']} folds of {min(sizes):,} to {max(sizes):,}, "
+        f"{value['method']}; {data['test']:,} of test left alone"
+    )
+    say(f"network   {value['spec']['name']}, input {value['preprocess']['size']}, {max(value['steps']):,} steps a fold")
+    say(f"settings  {settings['device']}, {settings['precision']}, {'compiled' if settings['compile'] else 'eager'}")

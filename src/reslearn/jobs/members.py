@@ -1,0 +1,68 @@
+"""Several models on the same pictures: those that none of them was trained on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..bundle.file import Loaded, load
+from ..data.dataset import Dataset, Indices
+from ..data.memory import Subset
+from ..measure.evaluate import Evaluation
+from ..spec.errors import UserError
+from .evaluation import Subject, cache_folder, evaluate_subject, subject_of, training_of
+
+
+@dataclass(frozen=True)
+class Options:
+    """How members are scored."""
+
+    protocol: str = "1-crop"
+    precision: str = "fp32"
+    device: str = "cpu"
+    workers: int = 0
+    batch_size: int = 256
+
+
+def load_all(models: Sequence[str | os.PathLike[str]], device: str) -> list[Loaded]:
+    """Open every model; the same one twice is an error."""
+    loaded = [load(model, device=device) for model in models]
+    seen: dict[str, str] = {}
+    for model, one in zip(models, loaded, strict=True):
+        if one.bundle.sha256 in seen:
+            raise UserError(f"{model} holds the same weights as {seen[one.bundle.sha256]}; name it once")
+        seen[one.bundle.sha256] = str(model)
+    return loaded
+
+
+def common_pictures(models: Sequence[Loaded], dataset: Dataset, split: str | None) -> Subject:
+    """The pictures of `split` for every model; of `val`, those that each run among them has held out.
+
+    A sealed file without a run folder does not say what it was trained on and restricts nothing, as long as some run
+    or the data itself says what `val` is.
+    """
+    known = [training for training in map(training_of, models) if training is not None]
+    own = [t for t in known if t.fingerprint == dataset.fingerprint()]
+    if split != "val" or not own:
+        subjects = [subject_of(training, dataset, split) for training in own]  # each refuses what it was trained on
+        return subjects[0] if subjects else subject_of(None, dataset, split)
+    held: set[str] = set(own[0].split.val)
+    for training in own:
+        held &= set(training.split.val)
+    if not held:
+        raise UserError(
+            "no picture was held out by all of these runs, so none is fair to all; train them with one --split-seed, "
+            "or name another --split"
+        )
+    indices: Indices = np.array([i for i, identity in enumerate(dataset.ids) if identity in held], dtype=np.int64)
+    return Subject(Subset(dataset, indices), "val", own=True)
+
+
+def score_all(models: Sequence[Loaded], subject: Subject, dataset: Dataset, options: Options) -> list[Evaluation]:
+    """Each model's scores on the same pictures, from its run's kept scores where they are there."""
+    settings: dict[str, Any] = vars(options)
+    return [evaluate_subject(one, subject, dataset, cache=cache_folder(one, "auto"), **settings) for one in models]

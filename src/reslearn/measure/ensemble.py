@@ -1,0 +1,70 @@
+"""Several networks' predictions as one: averaging, choosing members on validation, and the gain with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spec.errors import UserError
+from .comparison import bootstrap_difference
+from .metrics import correct, log_softmax, loss
+
+Logits = NDArray[np.float32]
+Combine = Literal["softmax", "logits"]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better an ensemble is than one of its members, in accuracy (0..1), with a 95 % interval."""
+
+    top1: float
+    interval: tuple[float, float]
+    best: int  # which member it is compared with
+
+
+def combine_members(scores: Sequence[Logits], weights: Sequence[float], combine: Combine) -> NDArray[np.float64]:
+    """(N, C) weighted mean of logits, or log of the weighted mean probability. Weights need not sum to one."""
+    if len(scores) != len(weights) or not scores:
+        raise UserError(f"{len(weights)} weights for {len(scores)} members")
+    if min(weights) < 0 or sum(weights) <= 0:
+        raise UserError("weights must be numbers of at least 0, and one of them more")
+    total = np.zeros(scores[0].shape)
+    for part, weight in zip(scores, weights, strict=True):
+        if weight > 0:
+            total += (
+                weight / sum(weights) * (np.asarray(part, float) if combine == "logits" else np.exp(log_softmax(part)))
+            )
+    with np.errstate(divide="ignore"):
+        return total if combine == "logits" else np.log(total)
+
+
+def select_greedily(scores: Sequence[Logits], labels: NDArray[np.int64], combine: Combine) -> list[int]:
+    """How often each member is taken (0: left out), chosen one at a time to make the loss least.
+
+    Forward selection with replacement (Caruana et al., ICML 2004): the counts are the weights. Stops when no further
+    member lowers the loss, or after ten rounds per member.
+    """
+    counts = [0] * len(scores)
+    least = np.inf
+    for _ in range(10 * len(scores)):
+        trials = []
+        for i in range(len(scores)):
+            weights = [count + (i == j) for j, count in enumerate(counts)]
+            trials.append(loss(combine_members(scores, weights, combine), labels))
+        best = int(np.argmin(trials))
+        if not trials[best] < least - 1e-12:
+            break
+        least = trials[best]
+        counts[best] += 1
+    return counts
+
+
+def gain_over(ensemble: NDArray[np.float64], scores: Sequence[Logits], labels: NDArray[np.int64], best: int) -> Gain:
+    """The ensemble's accuracy less that of member `best`, with a paired bootstrap interval over pictures."""
+    ours, theirs = correct(ensemble, labels), correct(scores[best], labels)
+    difference, interval = bootstrap_difference(ours[None], theirs[None])
+    return Gain(difference, interval, best)

@@ -1,0 +1,231 @@
+"""Cross-validation on digits: folds, a kill and a resume, folds trained elsewhere, the ensemble of all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reslearn.bundle.file import load
+from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.data.sources import open_data
+from reslearn.measure.evaluate import evaluate
+from reslearn.measure.metrics import accuracy, loss
+from reslearn.measure.predictions import read_predictions
+from reslearn.runtime.settings import Settings
+from reslearn.spec.errors import UserError
+from reslearn.spec.preprocess import default_preprocess
+from reslearn.train.crossval import PREDICTIONS, choose_folds, new_record, proceed, read_record, start
+
+
+def few(count=220):
+    """A part of digits with a test split, small enough for five trainings."""
+    digits = open_data("digits")
+    return ArrayDataset(
+        digits.images[:count],
+        digits.labels[:count],
+        classes=digits.classes,
+        ids=list(digits.ids[:count]),
+        splits={"train": np.arange(count - 60), "test": np.arange(count - 60, count)},
+    )
+
+
+def record_of(data, spec, recipe, folds=5, **changes):
+    values = {
+        "folds": choose_folds(data, folds),
+        "preprocess": default_preprocess(8),
+        "settings": Settings(),
+        "seed": 0,
+        "split_seed": 0,
+        "command": "",
+    }
+    return new_record(data, spec, replace(recipe, iterations=6, checkpoint_every=1e-6), **(values | changes))
+
+
+@pytest.fixture(scope="session")
+def _once(tmp_path_factory):
+    return tmp_path_factory.mktemp("crossval") / "cv"
+
+
+@pytest.fixture
+def whole(_once, tmp_path, tiny_spec, tiny_recipe):
+    """A finished cross-validation (trained once, copied), its data and its record."""
+    data = few()
+    record = record_of(data, tiny_spec, tiny_recipe)
+    if not _once.exists():
+        assert start(_once, record) is False
+        proceed(_once, data)
+    shutil.copytree(_once, tmp_path / "cv")
+    return proceed(tmp_path / "cv", data), data, read_record(tmp_path / "cv")
+
+
+# -- folds -----------------------------------------------------------------------------------------------------------
+
+
+def test_folds_are_stratified_and_leave_test_alone():
+    data = few()
+    folds, method = choose_folds(data, 5)
+    assert method == "stratified" and set(folds) == set(data.ids[:160])
+    where = np.array([folds[identity] for identity in data.ids[:160]])
+    for label in range(10):
+        counts = np.bincount(where[data.labels[:160] == label], minlength=6)[1:]
+        assert counts.max() - counts.min() <= 1
+    assert max(np.bincount(where)[1:]) - min(np.bincount(where)[1:]) <= 1
+    assert choose_folds(data, 5, split_seed=1)[0] != folds
+
+
+def test_folds_follow_identity_not_order():
+    data = few()
+    turned = Subset(data, np.arange(len(data))[::-1].copy())
+    assert choose_folds(Subset(data, np.arange(160)), 4)[0] == choose_folds(Subset(turned, np.arange(60, 220)), 4)[0]
+
+
+def test_groups_stay_together():
+    data = few()
+    groups = [f"g{i // 4}" for i in range(len(data))]
+    folds, method = choose_folds(data, 4, groups=groups)
+    assert method == "grouped"
+    for g in range(40):
+        assert len({folds[data.ids[i]] for i in range(4 * g, 4 * g + 4)}) == 1
+
+
+def test_declared_folds_are_taken():
+    digits = open_data("digits")
+    splits = {f"fold{k}": np.arange(k, 300, 3) for k in range(3)}
+    data = ArrayDataset(digits.images, digits.labels, classes=digits.classes, ids=digits.ids, splits=splits)
+    folds, method = choose_folds(data, 3)
+    assert method == "declared" and len(folds) == 300 and folds[data.ids[4]] == 2
+    with pytest.raises(UserError, match="declares 3 folds"):
+        choose_folds(data, 5)
+
+
+def test_folds_that_cannot_be():
+    data = few()
+    with pytest.raises(UserError, match=r"class '\d' has only 1\d pictures"):
+        choose_folds(data, 30)
+    with pytest.raises(UserError, match="--folds is 1"):
+        choose_folds(data, 1)
+    with pytest.raises(UserError, match="lies in one group"):
+        choose_folds(data, 2, groups=[f"class {label}" for label in data.labels])
+    with pytest.raises(UserError, match="fewer groups than folds"):
+        choose_folds(data, 5, groups=[f"g{i % 3}" for i in range(len(data))])
+
+
+def test_a_mean_image_cannot_be_shared(tiny_spec, tiny_recipe):
+    with pytest.raises(UserError, match="input_mean=channel"):
+        record_of(few(), tiny_spec, replace(tiny_recipe, input_mean="pixel"))
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+
+def test_every_picture_is_predicted_once_by_a_stranger(whole):
+    done, data, _ = whole
+    together = read_predictions(done.predictions)
+    assert sorted(together.ids) == sorted(data.ids[:160]) and together.fold is not None
+    place = {identity: i for i, identity in enumerate(data.ids)}
+    for k in (1, 4):
+        at = np.flatnonzero(together.fold == k)
+        held = Subset(data, np.array([place[together.ids[i]] for i in at]))
+        again = evaluate(load(done.path / f"fold-{k}"), held)
+        np.testing.assert_allclose(again.logits, together.logits[at], atol=1e-5)
+        assert np.array_equal(again.labels, together.labels[at])
+    assert done.out_of_fold.images == 160
+    value = done.to_json()
+    tops = [fold["val"]["top1"] for fold in value["folds"]]
+    assert value["mean"]["top1"] == pytest.approx(np.mean(tops))
+    assert value["std"]["top1"] == pytest.approx(np.std(tops, ddof=1))
+    assert value["out_of_fold"]["top1"] == accuracy(together.logits, together.labels)
+
+
+def test_the_folds_together_are_one_sealed_file(whole):
+    """It answers with the members' mean; on held-out pictures its loss is at most their mean loss (Jensen)."""
+    done, data, _ = whole
+    both = load(done.path)
+    assert len(both.bundle.members) == 5 and both.bundle.combine == "softmax"
+    assert both.bundle.scores["out_of_fold"]["images"] == 160
+    ensemble = evaluate(both, data, split="test")
+    members = [evaluate(load(done.path / f"fold-{k}"), data, split="test") for k in range(1, 6)]
+    assert ensemble.loss <= np.mean([member.loss for member in members])
+    shares = [np.exp(m.logits - np.log(np.exp(m.logits).sum(1, keepdims=True))) for m in members]
+    assert ensemble.loss == pytest.approx(loss(np.log(np.mean(shares, axis=0)), ensemble.labels), abs=1e-5)
+    assert ensemble.top1_interval[0] <= ensemble.top1 <= ensemble.top1_interval[1]
+
+
+def test_again_it_only_reads(whole):
+    done, data, record = whole
+    before = {path: path.stat().st_mtime_ns for path in done.path.glob("fold-*/*")}
+    assert start(done.path, record) is True
+    assert proceed(done.path, data).to_json() == done.to_json()
+    assert {p: t for p, t in before.items() if p.name != "lock"} == {
+        path: path.stat().st_mtime_ns for path in done.path.glob("fold-*/*") if path.name != "lock"
+    }
+
+
+def test_folds_from_elsewhere_are_merged(whole, tmp_path):
+    """Two machines train some folds each; whoever has all folders merges them, with the same result."""
+    done, data, record = whole
+    for machine, folds in {"one": (1, 3), "two": (2, 4, 5)}.items():
+        start(tmp_path / machine, replace(record, command=machine))
+        for k in folds:
+            assert proceed(tmp_path / machine, data, only=k) is None
+    for k in (2, 4, 5):
+        shutil.copytree(tmp_path / "two" / f"fold-{k}", tmp_path / "one" / f"fold-{k}")
+    merged = proceed(tmp_path / "one", data)
+    assert (tmp_path / "one" / PREDICTIONS).read_bytes() == done.predictions.read_bytes()
+    assert merged.out_of_fold.to_json() == done.out_of_fold.to_json()
+
+
+def test_folds_of_another_cross_validation_are_refused(whole, tmp_path):
+    done, data, record = whole
+    other = replace(record, folds={name: 1 + k % 5 for name, k in record.folds.items()})
+    with pytest.raises(UserError, match="holds another cross-validation \\(folds differ\\)"):
+        start(done.path, other)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("")
+    with pytest.raises(UserError, match="not empty"):
+        start(tmp_path / "full", record)
+    with pytest.raises(UserError, match="--fold is 6"):
+        proceed(done.path, data, only=6)
+    with pytest.raises(UserError, match="not the pictures"):
+        proceed(done.path, few(230))
+    (done.path / "fold-2" / PREDICTIONS).unlink()
+    shutil.copy(done.path / "fold-1" / PREDICTIONS, done.path / "fold-2" / PREDICTIONS)
+    with pytest.raises(UserError, match="two of the parts"):
+        proceed(done.path, data)
+
+
+WORK = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+import test_crossval as t
+from reslearn.train.crossval import proceed
+proceed(Path({out!r}), t.few())
+"""
+
+
+def test_killed_in_a_fold_and_resumed(whole, tmp_path):
+    """kill -9 in fold 3; going on gives the out-of-fold file of one that was never killed, bit by bit."""
+    done, data, record = whole
+    out = tmp_path / "killed"
+    start(out, record)
+    script = WORK.format(here=str(Path(__file__).parent), out=str(out))
+    process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 240
+    while not list((out / "fold-3").glob("checkpoints/*.safetensors")) and time.monotonic() < deadline:
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / PREDICTIONS).exists() and read_record(out) == record
+    proceed(out, data)
+    assert (out / PREDICTIONS).read_bytes() == done.predictions.read_bytes()
