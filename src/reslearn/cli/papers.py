@@ -97,10 +97,10 @@ def report(
 ) -> None:  # fmt: skip
     """Published numbers beside ours, curves in the papers' manner, the studies' conclusions: from the store alone."""
     say("reslearn paper report")
-    from ..paper import report as make
+    from ..paper.report import write_report
 
     only = [name.strip() for name in names.split(";")] if names else None
-    found = make.write_report(stores or [DEFAULT_STORE], out, only=only)
+    found = write_report(stores or [DEFAULT_STORE], out, only=only)
     emit(found, as_json, lambda: _print_report(found))
 
 

@@ -24,7 +24,7 @@ MARKS = 7  # markers along a line
 @contextmanager
 def sheet(width: int, height: int, columns: int = 1, rows: int = 1, **rest: Any) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure of `width` x `height` CSS pixels and its panels, row by row."""
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width / PIXELS, height / PIXELS), layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.subplots(rows, columns, squeeze=False, **rest)

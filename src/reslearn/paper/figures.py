@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def curves(name: str, group: Group) -> Figure:
 def _errors(axes: Axes, index: int, result: Result, label: str, show: Show) -> list[float | None]:
     curve = result.curve
     if show != "test":
-        dashed = {"linestyle": DASH, "linewidth": 1.1, "markersize": 3.2}
+        dashed: dict[str, Any] = {"linestyle": DASH, "linewidth": 1.1, "markersize": 3.2}
         line(axes, index, curve.step, curve.train_error, **({} if show == "train" else dashed))
     if show != "train":
         line(axes, index, curve.step, curve.test_error, linewidth=2.2)
@@ -117,7 +117,7 @@ def responses(name: str, group: Group) -> Figure:
         first, second, check = axes
         for index, (label, found) in enumerate(runs.items()):
             std = [layer["std"] for layer in found]
-            plain = {"linestyle": DASH} if label.startswith("plain") else {}
+            plain: dict[str, Any] = {"linestyle": DASH} if label.startswith("plain") else {}
             line(first, index, range(1, len(std) + 1), std, label, **plain)
             line(second, index, range(1, len(std) + 1), sorted(std, reverse=True), **plain)
             check.scatter(

@@ -25,8 +25,9 @@ from ..spec.codec import to_json
 from ..spec.errors import UserError
 from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import Preprocess
-from ..train.fit import Watch, fit, resume
+from ..train.fit import fit, resume
 from ..train.journal import read_journal
+from ..train.loop import Watch
 from ..train.setup import planned_macs
 from .construct import from_shallow
 from .entry import Experiment
