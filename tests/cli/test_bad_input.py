@@ -1,0 +1,167 @@
+"""Wrong input to the command line: one plain line with the thing and the remedy, status 2, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from reslearn.cli.app import main
+
+TRAIN = ["--model", "resnet20_cifar", "--recipe", "demo", "--epochs", "1", "--set", "spec.stage_blocks=[1,1,1]"]
+
+
+def picture(path, value=128):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(value).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+    cv2.imwrite(str(path), noise)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A sound folder: two classes in train and test."""
+    root = tmp_path / "pictures"
+    for part, count in (("train", 8), ("test", 2)):
+        for index in range(count):
+            picture(root / part / "cat" / f"{index}.jpg", index)
+            picture(root / part / "dog" / f"{index}.jpg", 100 + index)
+    return root
+
+
+def run(capsys, *arguments):
+    """(status, standard output, standard error without progress)."""
+    status = main([str(argument) for argument in arguments])
+    printed, errors = capsys.readouterr()
+    return status, printed, [line for line in errors.splitlines() if line.startswith("reslearn: ")]
+
+
+def refused(capsys, words, *arguments, status=2):
+    """The command fails with exactly one error line that holds every word, and prints nothing on standard output."""
+    got, printed, errors = run(capsys, *arguments)
+    assert got == status, errors
+    assert printed == ""
+    assert len(errors) == 1, errors
+    for word in words:
+        assert word in errors[0], errors[0]
+
+
+@pytest.mark.parametrize("extra", [[], ["--json"]])
+def test_paths_that_are_not_there(extra, capsys, tmp_path):
+    out = tmp_path / "run"
+    refused(capsys, ["nowhere"], "train", tmp_path / "nowhere", *TRAIN, "--out", out, *extra)
+    (tmp_path / "empty").mkdir()
+    refused(capsys, ["empty"], "train", tmp_path / "empty", *TRAIN, "--out", out, *extra)
+    refused(capsys, ["nowhere"], "evaluate", tmp_path / "nowhere", "digits", *extra)
+    refused(capsys, ["nowhere"], "resume", tmp_path / "nowhere", *extra)
+    assert not out.exists()
+
+
+def test_a_folder_with_one_class(capsys, pictures, tmp_path):
+    shutil.rmtree(pictures / "train" / "dog")
+    shutil.rmtree(pictures / "test" / "dog")
+    refused(capsys, ["cat", "class"], "train", pictures, *TRAIN, "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fault", ["text", "truncated", "empty"])
+def test_a_bad_file_stops_training_and_can_be_mended(fault, capsys, pictures, tmp_path):
+    bad = pictures / "train" / "cat" / "3.jpg"
+    sound = bad.read_bytes()
+    bad.write_bytes({"text": b"this is no picture", "truncated": sound[: len(sound) // 2], "empty": b""}[fault])
+    out = tmp_path / "run"
+    refused(capsys, ["3.jpg"], "train", pictures, *TRAIN, "--out", out, "--val-fraction", "0.25")
+    assert not (out / "model.safetensors").exists()
+    bad.write_bytes(sound)
+    verb = ["resume", out] if (out / "run.json").exists() else ["train", pictures, *TRAIN, "--out", out]
+    assert run(capsys, *verb)[0] == 0
+    assert (out / "model.safetensors").exists()
+
+
+def test_a_class_in_test_that_train_lacks(capsys, pictures, tmp_path):
+    picture(pictures / "test" / "horse" / "0.jpg")
+    refused(capsys, ["horse"], "train", pictures, *TRAIN, "--out", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "resnet19"], ["resnet19", "resnet18"]),
+        (["--recipe", "paper-cifr"], ["paper-cifr", "paper-cifar"]),
+        (["--set", "momentun=0.9"], ["momentun", "momentum"]),
+        (["--set", "augment.padd=3"], ["augment.padd", "augment.pad"]),
+        (["--set", "spec.shortcutt=A"], ["shortcutt", "shortcut"]),
+        (["--set", "lr"], ["field=value"]),
+        (["--precision", "fp8"], ["fp8", "bf16"]),
+        (["--epochs", "-1"], ["epochs", "positive"]),
+        (["--frobnicate"], ["frobnicate"]),
+    ],
+    ids=lambda value: str(value[-1]),
+)
+def test_names_that_do_not_exist(arguments, words, capsys, tmp_path):
+    given = [*TRAIN, *arguments]
+    refused(capsys, words, "train", "digits", *given, "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", "digits", *TRAIN, "--image-size", "8", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_a_sealed_file_that_is_damaged_or_not_ours(finished, capsys, tmp_path):
+    whole = (finished / "model.safetensors").read_bytes()
+    damaged = {"cut": whole[: len(whole) // 2], "noise": bytes(range(256)) * 9, "nothing": b""}
+    flipped = bytearray(whole)
+    flipped[-9] ^= 1
+    for name, content in {**damaged, "flipped": bytes(flipped)}.items():
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(content)
+        refused(capsys, [path.name], "evaluate", path, "digits")
+
+
+def test_an_untrained_name_cannot_be_scored(capsys):
+    refused(capsys, ["resnet20_cifar", "untrained"], "evaluate", "resnet20_cifar", "digits")
+
+
+def test_a_run_folder_in_use(finished, capsys):
+    before = (finished / "model.safetensors").read_bytes()
+    refused(capsys, ["--overwrite", "resume"], "train", "digits", *TRAIN, "--out", finished)
+    assert (finished / "model.safetensors").read_bytes() == before
+
+
+def test_the_result_of_training_is_what_evaluate_says(finished, capsys):
+    status, printed, _ = run(capsys, "resume", finished, "--json")
+    assert status == 0
+    val = json.loads(printed)["val"]
+    status, printed, _ = run(capsys, "evaluate", finished, "digits", "--split", "val", "--json")
+    again = json.loads(printed)
+    for key in ("images", "top1", "top5", "loss", "precision", "preprocess_hash"):
+        assert again[key] == val[key]
+
+
+def test_a_full_disk_while_sealing(finished, capsys, tmp_path, monkeypatch):
+    """The checkpoint is there, the sealed file is not, and `resume` finishes once there is room."""
+    import errno
+
+    from reslearn.runtime import files
+
+    out, real = tmp_path / "run", files.os.fsync
+    room = {"left": True}
+
+    def full(handle):
+        path = files.os.readlink(f"/proc/self/fd/{handle}")
+        if "model.safetensors" in path and room["left"]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    refused(capsys, ["No space left"], "train", "digits", *TRAIN, "--image-size", "8", "--out", out, status=1)
+    assert not (out / "model.safetensors").exists()
+    assert not list(out.glob(".*tmp"))
+    room["left"] = False
+    assert run(capsys, "resume", out)[0] == 0
