@@ -49,7 +49,7 @@ EXTENSIONS = frozenset(
         ".avif",
     ]
 )
-_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def read_header(raw: bytes) -> Header | None:
     if raw[:8] == _PNG and raw[12:16] == b"IHDR" and len(raw) >= 33:
         width, height, bits, colour = struct.unpack(">IIBB", raw[16:26])
         channels = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(colour, 0)
-        animated = b"acTL" in raw[33:2048]
+        animated = b"acTL" in raw[33:2048]  # before the first IDAT by the standard
         return Header("PNG", width, height, channels, bits, palette=colour == 3, animated=animated)
     return None
 
@@ -133,8 +133,19 @@ def _simple(raw: bytes, header: Header) -> bool:
     if header.bits != 8 or header.palette or header.animated or not (header.width and header.height):
         return False
     if header.format == "PNG":
-        return raw.endswith(_PNG_END)
+        return _png_chunks_whole(raw)
     return header.channels in (1, 3) and raw.endswith(b"\xff\xd9")
+
+
+def _png_chunks_whole(raw: bytes) -> bool:
+    """Whether the chunks fill the file exactly, to IEND. OpenCV spends ten seconds on a length that points outside."""
+    at = len(_PNG)
+    while at + 12 <= len(raw):
+        length, kind = struct.unpack(">I4s", raw[at : at + 8])
+        at += 12 + length
+        if kind == b"IEND":
+            return at == len(raw)
+    return False
 
 
 def _check_size(width: int, height: int, name: str) -> None:
@@ -197,7 +208,7 @@ def _sixteen_bit_grey(image: Pillow.Image) -> Image:
 def _sixteen_bit_colour(raw: bytes) -> Image | None:
     """A 16-bit colour file read in full depth (Pillow keeps the high byte only); None if it has 8 bits."""
     header = read_header(raw)
-    if header is not None and header.bits != 16:
+    if header is not None and (header.bits != 16 or not _png_chunks_whole(raw)):
         return None
     deep = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if deep is None or deep.dtype != np.uint16:
