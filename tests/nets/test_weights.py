@@ -221,6 +221,14 @@ def test_a_layout_that_cannot_hold_the_net_says_why(listed):
         export_state(meta("preact_resnet110_cifar", shortcut="B"), "kuangliu")
     with pytest.raises(UserError, match="torchvision's layout cannot hold se_resnet18"):
         export_state(meta("se_resnet18"), "torchvision")
+    with pytest.raises(
+        UserError, match="kuangliu's layout cannot hold resnet20_cifar: its shortcuts are option B, not A"
+    ):
+        export_state(meta("resnet20_cifar"), "kuangliu")
+    with pytest.raises(
+        UserError, match="akamaster's layout cannot hold plain20_cifar: its shortcuts are option A or B"
+    ):
+        export_state(meta("plain20_cifar"), "akamaster")
     with pytest.raises(UserError, match="layout is 'keras'; valid: 'reslearn'"):
         export_state(meta("resnet18"), "keras")
 

@@ -40,8 +40,11 @@ def _why_not_residual(spec: NetSpec, layout: str) -> str | None:
         return "it has no squeeze-and-excitation gate after the last BN"
     if spec.stem == "deep" and layout == "torchvision":
         return "its stem is one 7x7 convolution"
-    if not cifar and spec.shortcut != "B":
-        return f"it has shortcut B alone, not {spec.shortcut}"
+    options = "AB" if layout == "akamaster" else "B"
+    if spec.shortcut not in options:
+        return f"its shortcuts are option {' or '.join(options)}, not {spec.shortcut}"
+    if spec.shortcut == "A" and spec.pad_channels == "end":
+        return "it pads with zero channels on both sides, not at the end"
     return None
 
 
