@@ -209,3 +209,15 @@ def test_without_validation_the_last_weights_are_kept(tiny_spec, tiny_recipe, di
     assert run.val is None
     assert run.best_epoch is None
     assert run.model.exists()
+
+
+def test_running_out_of_memory_says_what_to_set(tiny_recipe):
+    from reslearn.train.setup import memory_advice
+
+    with (
+        pytest.raises(UserError, match=r"64 pictures at once; --set accumulate=2 .* batch of 64"),
+        memory_advice(tiny_recipe),
+    ):
+        torch.empty(2**58)
+    with pytest.raises(RuntimeError, match="shape"), memory_advice(tiny_recipe):
+        torch.zeros(2, 3) @ torch.zeros(2, 3)

@@ -47,6 +47,7 @@ from .setup import (
     depth_of,
     describe,
     load_mean_image,
+    memory_advice,
     numerics,
     open_loader,
     planned_macs,
@@ -213,7 +214,8 @@ def execute(
             stop=lambda: stop.received,
             world=world,
         )
-        train(work)
+        with memory_advice(recipe):
+            train(work)
         finish(work, record, held_out, mean_image, build)
         world.barrier()
         run = finished_run(folder, build)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 import signal
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,21 @@ def provisional(
         return float(metrics.loss(logits, labels)), 100 * (1 - float(metrics.accuracy(logits, labels)))
 
     return validate
+
+
+@contextlib.contextmanager
+def memory_advice(recipe: Recipe) -> Iterator[None]:
+    """Running out of memory becomes a line that says what to set; the effective batch can stay what it is."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # a CPU's lack of memory is a plain RuntimeError
+        words = ("can't allocate memory", "not enough memory")
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(w in str(error) for w in words):
+            raise
+        raise UserError(
+            f"out of memory with {recipe.batch_size // recipe.accumulate} pictures at once; "
+            f"--set accumulate={2 * recipe.accumulate} halves that and keeps the batch of {recipe.batch_size}"
+        ) from None
 
 
 def numerics(world: World) -> dict[str, str]:
