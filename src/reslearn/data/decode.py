@@ -144,7 +144,7 @@ def _png_chunks_whole(raw: bytes) -> bool:
         length, kind = struct.unpack(">I4s", raw[at : at + 8])
         at += 12 + length
         if kind == b"IEND":
-            return at == len(raw)
+            return bool(at == len(raw))
     return False
 
 

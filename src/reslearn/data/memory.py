@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..spec.errors import UserError, unknown
 from .dataset import Dataset, Image, Indices
+from .strings import StringTable
 
 
 class ArrayDataset:
@@ -101,8 +102,8 @@ def identity_digest(ids: Iterable[str], labels: Indices, classes: Sequence[str])
     """sha256 of class names, identities and labels: what every fingerprint starts from."""
     digest = hashlib.sha256("\0".join(classes).encode(errors="surrogateescape"))
     digest.update(np.asarray(labels, dtype="<i8").tobytes())
-    for name in ids:
-        digest.update(name.encode(errors="surrogateescape") + b"\0")
+    ends, blob = (ids if isinstance(ids, StringTable) else StringTable(ids)).blob
+    digest.update(ends.astype("<i8").tobytes() + blob)
     return digest.digest()
 
 
