@@ -13,7 +13,8 @@ from sklearn.metrics import classification_report, confusion_matrix
 from reslearn.data.sources import open_data
 from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.report_details import THUMBNAIL, encode
-from reslearn.jobs.run_report import curves, gather, write_figures, write_report
+from reslearn.jobs.reports import rewrite
+from reslearn.jobs.run_report import curves, gather, write_report
 from reslearn.train.journal import read_journal
 from reslearn.train.ledger import read_ledger
 from reslearn.train.record import read_record, record_to_json
@@ -110,7 +111,8 @@ def test_no_run_is_an_error_in_one_line(tmp_path):
 
 
 def test_figures_as_files(short_run, tmp_path):
-    written = write_figures(short_run, tmp_path / "figures")
+    page, written = rewrite(short_run, tmp_path / "figures")
+    assert page == short_run / "report.html" and page.exists()
     assert {path.name for path in written} >= {"error.png", "error.svg", "val_confusion.png", "val_reliability.svg"}
     assert all(path.stat().st_size > 1000 for path in written)
 

@@ -62,6 +62,7 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
     data: Annotated[str | None, typer.Option(metavar="DATA", help="The first run's own data if absent.")] = None,
     split: Annotated[str | None, typer.Option(help="test if there is one and this is absent, else val.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
     protocol: Protocol = "1-crop",
     precision: PrecisionOption = "fp32",
     device: Device = "cpu",
@@ -82,6 +83,10 @@ def compare(
             split=split,
             options=Options(protocol=protocol, precision=precision, device=device, workers=workers),
         )
+        if report is not None:
+            from ..jobs.comparison_report import write_comparison_report
+
+            write_comparison_report(report, done)
     emit(done.to_json(), as_json, lambda: _print_comparison(done))
 
 

@@ -78,6 +78,15 @@ def crossval(
     emit(done.to_json() if done else waiting(out, record.count), as_json, lambda: print_crossval(done, out))
 
 
+def resume_crossval(out: Path, as_json: bool) -> None:
+    """`resume` of a cross-validation's folder: train what is left of its folds and merge them."""
+    from ..jobs.crossval import resume_folds
+
+    with watching() as watch:
+        done = resume_folds(out, watch=announcer(watch))
+    emit(done.to_json(), as_json, lambda: print_crossval(done, out))
+
+
 def announcer(watch: Any) -> Any:
     """For each fold, say which it is and return the function that is told of its steps."""
 
@@ -118,6 +127,7 @@ def print_crossval(done: Any, out: Path) -> None:
     )
     print(f"model      {value['model']} (the {len(value['folds'])} networks as one)")
     print(f"pictures   {value['predictions']} (every picture's logits by the network that had not seen it)")
+    print(f"report     {out / 'report.html'}")
 
 
 def _print_plan(value: dict[str, Any]) -> None:

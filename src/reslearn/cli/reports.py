@@ -45,18 +45,22 @@ def doctor(as_json: Json = False) -> None:
 
 
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or that of a cross-validation.")],
     figures: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write every figure there, as PNG and SVG.")
     ] = None,
+    tensorboard: Annotated[bool, typer.Option(help="Also write its journal as TensorBoard events.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a run's report anew, with whatever has been evaluated since."""
     say(f"reslearn report: {run}")
-    from ..jobs.run_report import write_figures, write_report
+    if tensorboard:
+        from ..train.tensorboard import write_events
 
-    page = write_report(run)
-    written = [] if figures is None else write_figures(run, figures)
+        say(f"TensorBoard events in {write_events(run)}")
+    from ..jobs.reports import rewrite
+
+    page, written = rewrite(run, figures)
     value = {"report": str(page), "figures": [str(path) for path in written]}
     emit(value, as_json, lambda: print("\n".join([str(page), *map(str, written)])))
 
@@ -75,9 +79,8 @@ def _print_demo(done: Any) -> None:
     ):
         print("   ".join(f"{text:<{len(columns[0][0])}}" for text in texts).rstrip())
     print()
-    print(
-        f"test      {100 * test.top1:.1f} % right: {right} of {test.images} unseen digits (95 %: {low:.1f} .. {high:.1f})"
-    )
+    bounds = f"(95 %: {low:.1f} .. {high:.1f})"
+    print(f"test      {100 * test.top1:.1f} % right: {right} of {test.images} unseen digits {bounds}")
     print(f"training  {done.run.seconds:.0f} s, {done.run.images_per_second:,.0f} images/s")
     print(f"model     {done.run.model}")
     print(f"report    {done.report}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..bundle.container import FILE_NAME
 from ..bundle.file import Loaded
+from ..data.dataset import Dataset
 from ..data.sources import open_data
 from ..measure.comparison import Comparison, compare
 from ..measure.evaluate import Evaluation
@@ -52,6 +53,7 @@ class Compared:
     data: str | None
     split: str
     comparison: Comparison
+    pictures: Dataset  # that both were scored on, in the order of their scores
 
     @property
     def verdict(self) -> str:
@@ -94,6 +96,7 @@ def compare_models(
         data=dataset.path,
         split=subject.split,
         comparison=compare(right[:cut], right[cut:]),
+        pictures=subject.pictures,
     )
 
 

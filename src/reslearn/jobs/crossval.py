@@ -24,6 +24,7 @@ from ..spec.recipes import get_recipe
 from ..train.crossval import Crossval, CrossvalRecord, choose_folds, new_record, proceed, start
 from ..train.loop import Watch
 from ..train.setup import planned_macs
+from .crossval_report import write_crossval_report
 from .training import by_target
 
 
@@ -88,16 +89,22 @@ def run_crossval(
     return finish(Path(out), dataset, only, watch)
 
 
-def resume_crossval(folder: str | os.PathLike[str], *, watch: Callable[[int], Watch] | None = None) -> Crossval | None:
-    """Continue the cross-validation in `folder` from its `crossval.json` alone."""
-    return finish(Path(folder), None, None, watch)
+def resume_folds(folder: str | os.PathLike[str], *, watch: Callable[[int], Watch] | None = None) -> Crossval:
+    """Continue the cross-validation in `folder` to its end, from its `crossval.json` alone."""
+    done = finish(Path(folder), None, None, watch)
+    if done is None:
+        raise RuntimeError(f"{folder}: folds are missing although all were trained")
+    return done
 
 
 def finish(
     folder: Path, dataset: Dataset | None, only: int | None, watch: Callable[[int], Watch] | None
 ) -> Crossval | None:
     """Train what is left, merge, and write the report."""
-    return proceed(folder, dataset, only=only, watch=watch)
+    done = proceed(folder, dataset, only=only, watch=watch)
+    if done is not None:
+        write_crossval_report(done)
+    return done
 
 
 def describe_plan(record: CrossvalRecord, dataset: Dataset) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def look_inside(evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split
     sure_first = np.argsort(-probabilities.max(axis=1), kind="stable")
 
     def shots(order: Iterable[int]) -> tuple[Picture, ...]:
-        return tuple(_picture(pictures, i, probabilities[i], int(labels[i]), names) for i in order)
+        return tuple(picture_of(pictures, i, probabilities[i], int(labels[i]), names) for i in order)
 
     return Details(
         split=split,
@@ -63,9 +63,10 @@ def look_inside(evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split
     )
 
 
-def _picture(
+def picture_of(
     pictures: Dataset, i: int, probabilities: NDArray[np.float64], label: int, names: tuple[str, ...]
 ) -> Picture:
+    """The card of picture `i`, given its probabilities (C,) and its true class; `names` are the network's classes."""
     image, _ = pictures.read(int(i))
     data, width, height = encode(image)
     said = int(probabilities.argmax())

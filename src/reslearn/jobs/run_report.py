@@ -43,16 +43,6 @@ def write_report(run: str | os.PathLike[str], *, build: Build | None = None) -> 
     return path
 
 
-def write_figures(
-    run: str | os.PathLike[str], folder: str | os.PathLike[str], *, build: Build | None = None
-) -> list[Path]:
-    """The report's figures as PNG and SVG files in `folder`; returns their paths."""
-    from ..report.figures import save_figures
-
-    report = gather(run, build=build)
-    return save_figures(Path(folder), report)
-
-
 def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> Report:
     """Everything the report of the run folder `run` shows, as plain values."""
     folder = Path(run)

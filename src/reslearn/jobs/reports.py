@@ -1,0 +1,36 @@
+"""`reslearn report`: the page of a run or a cross-validation, written anew, and its figures as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..report.figures import save_figures
+from ..report.pages import render
+from ..report.values import Report
+from ..runtime.files import write_atomic
+from ..spec.errors import UserError
+from ..train import crossval
+from .crossval_report import crossval_report
+from .run_report import FILE_NAME, gather
+
+
+def rewrite(folder: Path, figures: Path | None = None) -> tuple[Path, list[Path]]:
+    """Write `report.html` into `folder`, and its figures (PNG and SVG) into `figures`; returns all their paths.
+
+    Nothing is trained. Raises `UserError` where `folder` is no run, or a cross-validation that lacks folds.
+    """
+    report = report_of(folder)
+    page = folder / FILE_NAME
+    write_atomic(page, render(report))
+    return page, [] if figures is None else save_figures(figures, report)
+
+
+def report_of(folder: Path) -> Report:
+    """What the page of this folder shows."""
+    if not (folder / crossval.RECORD).exists():
+        return gather(folder)
+    record = crossval.read_record(folder)
+    for k in range(1, record.count + 1):
+        if not (crossval.fold_folder(folder, k) / crossval.PREDICTIONS).exists():
+            raise UserError(f"{folder}: fold {k} is not finished; give the `reslearn crossval` command again")
+    return crossval_report(crossval.merge(folder, record))
