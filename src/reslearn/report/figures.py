@@ -36,6 +36,7 @@ INK = {
 }
 RIVALS = ("val", "wrong", "third", "fourth", "train")  # colours of runs in one figure
 PIXELS = 100  # per inch: figure sizes below are CSS pixels / 100
+FEW = 12  # points of a curve that are marked one by one
 MAX_POINTS = 150  # a curve is averaged down to this many points
 NUMBERED = 20  # a confusion matrix of more classes shows no numbers
 NAMED = 40  # of more classes, no names either
@@ -102,7 +103,7 @@ def error_curves(curves: Curves) -> Figure:
 
 def rival_curves(rivals: Sequence[tuple[str, Curves]]) -> Figure:
     """Validation error (percent) of several runs over epochs; of a run that has none, its training error."""
-    with _sheet(560, 280) as (figure, axes):
+    with _sheet(420, 270 + 10 * len(rivals)) as (figure, axes):
         tails = []
         for number, (name, curves) in enumerate(rivals):
             errors = curves.val_error if np.isfinite(curves.val_error).any() else curves.train_error
@@ -110,7 +111,16 @@ def rival_curves(rivals: Sequence[tuple[str, Curves]]) -> Figure:
             colour = INK[RIVALS[number % len(RIVALS)]]
             style = ("-", (0, (4, 2)), (0, (1, 1.6)))[number // len(RIVALS) % 3]
             label = f"{name} {errors[known][-1]:.2f} %" if known.any() else name
-            axes.plot(curves.epoch[known], errors[known], color=colour, linestyle=style, label=label)
+            marker = "o" if known.sum() <= FEW else None
+            axes.plot(
+                curves.epoch[known],
+                errors[known],
+                color=colour,
+                linestyle=style,
+                label=label,
+                marker=marker,
+                markersize=3.2,
+            )
             tails.append(errors[known])
         tail = np.concatenate(tails)
         if tail.size:
@@ -246,13 +256,12 @@ def _line(axes: Axes, x: Floats, y: Floats, colour: str, label: str, form: str, 
     known = np.isfinite(y)
     if not known.any():
         return
-    few = known.sum() <= 12
     axes.plot(
         x[known],
         y[known],
         color=INK[colour],
         label=f"{label} {form.format(y[known][-1])}",
-        marker="o" if few else None,
+        marker="o" if known.sum() <= FEW else None,
         markersize=3.2,
         linewidth=width,
     )
