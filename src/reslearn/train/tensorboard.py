@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 from ..spec.errors import UserError
@@ -11,13 +12,13 @@ from .journal import read_journal
 def write_events(run: Path) -> Path:
     """Write `run`'s journal so far into `run/tensorboard`; returns that folder. Needs the extra `tensorboard`."""
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        module = importlib.import_module("torch.utils.tensorboard")
     except ImportError:
         raise UserError("TensorBoard is not installed; install it with: pip install 'reslearn[tensorboard]'") from None
     if not (run / "metrics.jsonl").exists():
         raise UserError(f"{run}: no metrics.jsonl here; name a run folder")
     folder = run / "tensorboard"
-    with SummaryWriter(str(folder)) as writer:  # type: ignore[no-untyped-call]
+    with module.SummaryWriter(str(folder)) as writer:
         for line in read_journal(run / "metrics.jsonl"):
             step = line.get("step", 0)
             for name, value in line.items():
