@@ -14,7 +14,7 @@ from reslearn.nets.build import create_model
 from reslearn.nets.weights import export_state
 from reslearn.spec.catalogue import CATALOGUE, get_spec, list_models
 from reslearn.spec.cost import cost
-from reslearn.spec.net import spec_from_json
+from reslearn.spec.net import spec_from_json, spec_to_json
 
 
 @pytest.fixture
@@ -219,3 +219,9 @@ def test_published_weights_score_as_published_through_the_command_line(run, shar
     value = json.loads(text)
     assert status == 0 and value["images"] == 1017 and value["precision"] == "fp32"
     assert round(value["top1"] * 1017) == right
+
+
+def test_show_reads_a_run_that_is_not_finished(run, tmp_path):
+    spec = get_spec("resnet20_cifar", num_classes=3)
+    (tmp_path / "run.json").write_text(json.dumps({"spec": spec_to_json(spec)}))
+    assert json.loads(run("show", tmp_path, "--json")[1])["parameters"] == cost(spec).parameters

@@ -11,7 +11,7 @@ from ..spec.catalogue import CATALOGUE, get_spec, list_models
 from ..spec.codec import set_fields, to_json
 from ..spec.cost import cost
 from ..spec.errors import UserError, unknown
-from ..spec.net import Spec, spec_to_json
+from ..spec.net import Spec, spec_from_json, spec_to_json
 from .output import Json, emit
 
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a spec field: field=value, any number of times.")]
@@ -125,6 +125,11 @@ def _find_spec(model: str) -> Spec:
     from ..bundle.container import locate, read_container
     from ..bundle.header import KEY, header_from_json
 
+    run = Path(model) / "run.json"
+    if run.exists() and not (Path(model) / "model.safetensors").exists():  # a run that is not finished
+        from ..runtime.files import read_json
+
+        return spec_from_json(read_json(run).get("spec"), str(run))
     where = locate(model)
     members = header_from_json(read_container(where)[1][KEY], str(where)).members
     if len(members) > 1:

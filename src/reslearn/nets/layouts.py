@@ -43,6 +43,8 @@ def _why_not_residual(spec: NetSpec, layout: str) -> str | None:
     options = "AB" if layout == "akamaster" else "B"
     if spec.shortcut not in options:
         return f"its shortcuts are option {' or '.join(options)}, not {spec.shortcut}"
+    if spec.shortcut == "B" and not spec.projection_norm:
+        return "BN follows its projections"
     if spec.shortcut == "A" and spec.pad_channels == "end":
         return "it pads with zero channels on both sides, not at the end"
     return None

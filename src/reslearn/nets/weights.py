@@ -14,11 +14,8 @@ from .layouts import LAYOUTS, is_1x1_conv, layer_name, why_not
 from .state_files import State, read_state
 
 HEAD = "head.fc"
-FIRST = (
-    "stem.lead.conv1.weight",
-    "stem.conv.weight",
-    "stages.0.0.conv.weight",
-)  # the first convolution, by kind of net
+# The first convolution of a deep stem, of the other stems, and of a VGG.
+FIRST = ("stem.lead.conv1.weight", "stem.conv.weight", "stages.0.0.conv.weight")
 
 
 @dataclass(frozen=True)

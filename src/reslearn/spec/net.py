@@ -72,10 +72,9 @@ class NetSpec:
     @property
     def stage_strides(self) -> tuple[int, ...]:
         """Input pixels per pixel of each stage's output."""
-        total, strides = self.stem_stride, dict.fromkeys(range(len(self.stage_blocks)), 1)
+        total, strides = self.stem_stride, {}
         for block in self.blocks():
-            total *= block.stride
-            strides[block.stage] = total
+            strides[block.stage] = total = total * block.stride
         return tuple(strides.values())
 
     @property
