@@ -57,7 +57,7 @@ def test_protocols_are_told_apart():
         "p1-table3": {"10-crop"},
         "p1-table4": {"multi-scale"},
         "p3-table3": {"1-crop"},
-        "p2-table5": {"1-crop", "1-crop-320"},
+        "p2-table5": {"1-crop", "1-crop@320/320"},
     }
     # ResNet-50 under three protocols (K's 24.7 is the single crop)
     assert [value(t, "ResNet-50", c) for t, c in (("p1-table3", "top-1"), ("p1-table4", "top-1"))] == [[22.85], [20.74]]

@@ -8,9 +8,11 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from ..report.figures import INK, PIXELS, STYLE
 
@@ -65,11 +67,29 @@ def percent_axis(axes: Axes, label: str, values: Sequence[float | None], *, bott
     axes.set_ylabel(f"{label} (%)")
 
 
+def log_axis(axis: Axis) -> None:
+    """Plain numbers at 1, 2, 5 of each power of ten, or at the powers alone where there are many; no minor marks."""
+    low, high = axis.get_data_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * max(low, 1e-30) else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    axis.set_tick_params(which="minor", size=0)
+
+
+def above(axes: Axes, title: str, handles: Sequence[Artist] | None = None, columns: int = 3) -> None:
+    """A panel's title with its legend under it, above the frame where no line can reach."""
+    found, labels = axes.get_legend_handles_labels()
+    shown = list(handles) if handles is not None else found
+    names = [str(handle.get_label()) for handle in shown] if handles is not None else labels
+    axes.legend(shown, names, title=title, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, fontsize=7.5,
+                title_fontsize=9, alignment="left", handlelength=2.2)  # fmt: skip
+
+
 def legend(figure: Figure, axes: Axes, columns: int = 4) -> None:
     """One legend above the panels, from the lines of one of them."""
     handles, labels = axes.get_legend_handles_labels()
     if labels:
-        figure.legend(handles, labels, loc="outside upper left", ncols=columns)
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=2.2)
 
 
 def horizontal(axes: Axes, labels: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from ..spec.cost import cost
 from ..spec.net import spec_from_json
-from .drawing import COLOURS, DASH, MARKERS, iterations_axis, legend, line, percent_axis, sheet
+from .drawing import COLOURS, DASH, MARKERS, above, iterations_axis, legend, line, log_axis, percent_axis, sheet
 from .groups import Group
 from .store import Result
 
@@ -46,15 +46,14 @@ def curves(name: str, group: Group) -> Figure:
     """Errors against iterations: training dashed, test bold, as P1 figures 1, 4 and 6."""
     runs = group.curves()
     panels = [(title, [label for label in labels if label in runs], show) for title, labels, show in PANELS[name]]
-    panels = [panel for panel in panels if panel[1]]
-    with sheet(330 * len(panels) + 20, 330, len(panels), sharey=True) as (figure, axes):
+    panels = [panel for panel in panels if len(panel[1]) > 1] or [panel for panel in panels if panel[1]][:1]
+    with sheet(330 * len(panels) + 20, 370, len(panels), sharey=True) as (figure, axes):
         shown: list[float | None] = []
         for panel, (title, labels, show) in zip(axes, panels, strict=True):
             for index, label in enumerate(labels):
                 shown += _errors(panel, index, runs[label], label, show)
-            panel.set_title(title, fontsize=9, loc="left")
             iterations_axis(panel, max(runs[label].curve.step[-1] for label in labels if runs[label].curve.step))
-            panel.legend(handles=_keys(labels, show), loc="upper right", fontsize=7.5)
+            above(panel, title, _keys(labels, show))
         percent_axis(axes[0], "error", shown)
         return figure
 
@@ -85,7 +84,7 @@ def loss_curves(name: str, group: Group) -> Figure:
     original."""
     runs = group.curves()
     cases = [label for label in runs if not label.endswith("original")] or list(runs)
-    with sheet(350 * min(len(cases), 2) + 30, 300 * -(-len(cases) // 2), min(len(cases), 2), -(-len(cases) // 2)) as (
+    with sheet(350 * min(len(cases), 2) + 30, 330 * -(-len(cases) // 2), min(len(cases), 2), -(-len(cases) // 2)) as (
         figure,
         axes,
     ):
@@ -100,11 +99,11 @@ def loss_curves(name: str, group: Group) -> Figure:
                 line(panel, index, curve.step, curve.train_loss, linestyle=DASH, linewidth=1.1, markersize=3.2)
                 line(right, index, curve.step, curve.test_error, linewidth=2.0)
             panel.set_yscale("log")
+            log_axis(panel.yaxis)
             panel.set_ylabel("training loss (nats), dashed")
             percent_axis(right, "test error, solid", [e for label in pair for e in runs[label].curve.test_error])
             iterations_axis(panel, max(runs[label].curve.step[-1] for label in pair))
-            panel.set_title(case, fontsize=9, loc="left")
-            right.legend(handles=_keys(pair, "test"), loc="upper right", fontsize=7.5)
+            above(panel, case, _keys(pair, "test"))
         for spare in axes[len(cases) :]:
             spare.set_visible(False)
         return figure
@@ -162,7 +161,7 @@ def cardinality(name: str, group: Group) -> Figure:
                 axes.annotate(label, (size, error), xytext=(0, 9 if above else -14), textcoords="offset points",
                               ha="center", fontsize=7.5)  # fmt: skip
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
+        log_axis(axes.xaxis)
         axes.set(xlabel="parameters (million)", ylabel="test error (%)")
         axes.margins(x=0.1, y=0.2)
         legend(figure, axes)

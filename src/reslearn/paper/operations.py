@@ -20,6 +20,7 @@ from .tables import Claim
 FAMILIES = ("AlexNet", "GoogLeNet", "VGG", "ResNet", "ResNeXt", "SENet")
 # Where a label sits beside its point, in points; the rest are put to the right.
 PLACES = {
+    "SE-ResNet-50": (-11, -3),
     "ResNet-101": (-12, -3),
     "SE-ResNet-101": (-12, -3),
     "ResNeXt-50": (-11, -3),

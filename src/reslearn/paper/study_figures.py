@@ -9,7 +9,19 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .drawing import COLOURS, DASH, MARKERS, horizontal, iterations_axis, legend, line, percent_axis, sheet
+from .drawing import (
+    COLOURS,
+    DASH,
+    MARKERS,
+    above,
+    horizontal,
+    iterations_axis,
+    legend,
+    line,
+    log_axis,
+    percent_axis,
+    sheet,
+)
 from .groups import Group
 from .store import Result
 
@@ -57,21 +69,30 @@ def degradation(name: str, group: Group) -> Figure:
     runs = {label: run for label, run in group.curves().items() if "gradients" in run.probes}
     with sheet(1000, 340, 3, width_ratios=(1, 1, 1)) as (figure, axes):
         dots(axes[0], group)
-        axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=7.5, ncols=2)
+        above(axes[0], "final errors", columns=2)
         for panel, when, title in ((axes[1], "start", "before the first step"), (axes[2], "end", "after the last")):
             for index, (label, run) in enumerate(runs.items()):
-                norms = [
-                    layer["signal"] for layer in run.probes["gradients"][when] if ".shortcut." not in layer["layer"]
-                ]
+                norms = block_norms(run.probes["gradients"][when])
                 place = [i / max(len(norms) - 1, 1) for i in range(len(norms))]
                 style: dict[str, Any] = {"linestyle": DASH} if label.startswith("plain") else {}
                 line(panel, index, place, norms, label, **style)
             panel.set_yscale("log")
-            panel.set_title(title, fontsize=9, loc="left")
-            panel.set_xlabel("depth (0 first layer, 1 last)")
-        axes[1].set_ylabel("gradient norm at the layer's output")
-        axes[1].legend(loc="best", fontsize=7.5)
+            log_axis(panel.yaxis)
+            above(panel, title, columns=2)
+            panel.set_xlabel("depth (0 first block, 1 last)")
+        axes[1].set_ylabel("gradient norm at the block's last convolution")
         return figure
+
+
+def block_norms(layers: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Norms of the signal's gradient at the last convolution of each block, in order: one place per block, because
+    within a residual block the two convolutions differ by a constant factor that says nothing about depth."""
+    last: dict[str, float] = {}
+    for layer in layers:
+        block, _, name = layer["layer"].rpartition(".")
+        if name.startswith("conv") and block.startswith("stages."):
+            last[block] = layer["signal"]
+    return list(last.values())
 
 
 def constructed(name: str, group: Group) -> Figure:
@@ -123,7 +144,7 @@ def gates(name: str, group: Group) -> Figure:
     """Final errors, and how open each block's shortcut is after training."""
     with sheet(860, 320, 2) as (figure, (left, right)):
         dots(left, group)
-        left.legend(loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=7.5, ncols=2)
+        above(left, "final errors", columns=2)
         blocks = 1
         for index, (label, run) in enumerate(group.curves().items()):
             opened = [block["open"] for block in run.probes.get("gates", [])]
@@ -133,7 +154,7 @@ def gates(name: str, group: Group) -> Figure:
             line(right, index, range(1, len(opened) + 1), opened, label, markevery=1)
         right.axhline(1, color=COLOURS[0], linestyle=DASH, linewidth=1.2, label="identity: always 1")
         right.set(xlabel="block", ylabel="share of the shortcut let through", ylim=(0, 1.08), xlim=(0.5, blocks + 0.5))
-        right.legend(loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=7.5, ncols=2)
+        above(right, "gates after training", columns=2)
         return figure
 
 

@@ -1,0 +1,100 @@
+"""A results store with made-up results, and a smoke tier of a few steps, for the tests of this folder."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+
+from reslearn.paper import tiers
+from reslearn.paper.entry import CLASSES
+from reslearn.paper.experiments import experiments, get_experiment
+from reslearn.paper.groups import start_identity
+from reslearn.paper.sections import make_section
+from reslearn.paper.store import Curve, Result, Store
+from reslearn.spec.codec import to_json
+from reslearn.spec.net import spec_to_json
+
+SIZES = {"cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "imagenet": (1_281_167, 50_000)}
+
+PROBES = {
+    "responses": [{"layer": f"l{i}", "std": 1.0 + i / 10, "closed_form": 1.0 + i / 9} for i in range(19)],
+    "gradients": {
+        when: [{"layer": f"stages.0.{i}.conv2", "weight": 1.0, "signal": 0.1 * (i + 1)} for i in range(9)]
+        for when in ("start", "end")
+    },
+    "lesion": {"pictures": 100, "intact": 9.0, "dropped": [[f"stages.0.{i}", 10.0 + i] for i in range(7)]},
+    "gates": [{"block": f"stages.0.{i}", "open": 0.9 - i / 20} for i in range(9)],
+    "start": {"pictures": 10, "shallow_train_error": 5.0, "train_error": 5.0, "largest_difference": 0.0},
+}
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    """The smoke tier in six steps: enough to go through every line of it."""
+    monkeypatch.setattr(tiers, "SMOKE_STEPS", 6)
+
+
+def put(store, name, row, error, *, seed=0, tier="full", fraction=1.0, data="cifar10-binary", sizes=None, train=5.0,
+        probes=None, diverged=None, top5=None, protocols=None, steps=(1000, 2000, 4000)):  # fmt: skip
+    """Write a made-up result into a store; returns its folder."""
+    experiment = get_experiment(name)
+    entry = experiment.entry(row)
+    sizes = sizes or SIZES[entry.data]
+    scores = {"top1_error": error, "top5_error": top5, "images": sizes[1]}
+    falling = [error + 20 / (i + 1) for i in range(len(steps))]
+    result = Result(
+        identity=start_identity(experiment, entry),
+        net=entry.net,
+        spec=spec_to_json(entry.spec),
+        recipe=to_json(entry.recipe),
+        tier=tier,
+        fraction=fraction,
+        seed=seed,
+        data={"name": data, "fingerprint": "0" * 32, "classes": CLASSES[entry.data], "train": sizes[0],
+              "test": sizes[1]},
+        test={} if diverged else dict.fromkeys(protocols or entry.protocols, scores),
+        curve=Curve(tuple(steps), tuple(e / 40 for e in falling), (*falling[:-1], train),
+                    tuple(e / 30 for e in falling), (*falling[:-1], error)),
+        probes=probes or {},
+        diverged=diverged,
+        seconds=60.0,
+        images_per_second=1000.0,
+        machine={"cpu": "test", "gpus": []},
+    )  # fmt: skip
+    folder = store / f"{tier}-{fraction:g}" / data / f"{entry.net}-{result.identity}" / f"seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").write_text(json.dumps(to_json(result)))
+    return folder
+
+
+@pytest.fixture
+def add_result(tmp_path):
+    """add_result(experiment, row, test error, ...) -> the folder of a made-up result in the store tmp_path/"store"."""
+    return partial(put, tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def full_store(tmp_path_factory):
+    """Two seeds of every row of every figure and study, some of them diverged. Read it only."""
+    store = tmp_path_factory.mktemp("full") / "store"
+    for experiment in (e for e in experiments().values() if e.figure):
+        for place, entry in enumerate(experiment.entries):
+            for seed in (0, 1):
+                diverged = 77 if "no BN" in entry.label and seed else None
+                error = 8.0 + place / 3 + seed / 10
+                put(store, experiment.name, entry.label, error, seed=seed, probes=PROBES, diverged=diverged)
+    after = store / "full-1" / "x" / "after" / "study-ensemble-seed0.json"
+    after.parent.mkdir(parents=True)
+    value = {"members": {"a": 9.0, "b": 8.0}, "growing": [9.0, 7.5], "pictures": 100, "seed": 0}
+    after.write_text(json.dumps({"tier": "full", "fraction": 1.0, "data": {}} | value))
+    return store
+
+
+@pytest.fixture(scope="session")
+def section(full_store):
+    """section(name) -> the report's section of an experiment, from the full store."""
+    store = Store(full_store)
+    results = list(store.results())
+    return lambda name: make_section(get_experiment(name), results, store)
