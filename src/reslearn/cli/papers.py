@@ -93,14 +93,24 @@ def report(
     stores: Annotated[list[Path] | None, typer.Option("--store", help="Results; several are read as one.")] = None,
     out: Annotated[Path, typer.Option(help="The report's folder.")] = Path("runs/paper-report"),
     names: Annotated[str | None, typer.Option("--only", help="Experiments, separated by semicolons.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Renew the marked blocks of this Markdown page instead.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Also copy the results, without runs, into this store.")] = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Published numbers beside ours, curves in the papers' manner, the studies' conclusions: from the store alone."""
     say("reslearn paper report")
-    from ..paper.report import write_report
+    from ..paper.report import renew_page, write_report
+    from ..paper.store import Store
 
+    found_stores = stores or [DEFAULT_STORE]
     only = [name.strip() for name in names.split(";")] if names else None
-    found = write_report(stores or [DEFAULT_STORE], out, only=only)
+    if keep is not None:
+        say(f"{Store(*found_stores).copy_results(keep)} results copied to {keep}")
+    if page is not None:
+        found = renew_page(found_stores, page)
+        emit(found, as_json, lambda: print(f"page      {found['page']}"))
+        return
+    found = write_report(found_stores, out, only=only)
     emit(found, as_json, lambda: _print_report(found))
 
 

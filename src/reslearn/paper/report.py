@@ -18,7 +18,7 @@ from ..spec.errors import UserError
 from . import verdicts
 from .claims import PAPERS
 from .experiments import experiments, get_experiment
-from .markdown import render_section, render_static
+from .markdown import refresh, render_section, render_static
 from .overview import static_values
 from .sections import Section, make_section
 from .store import Store
@@ -58,6 +58,22 @@ def write_report(stores: Sequence[str | Path], out: str | Path, *, only: Sequenc
         "figures": [str(folder / "figures" / f"{name}.png") for name in drawn],
         "verdicts": counts,
     }
+
+
+def renew_page(stores: Sequence[str | Path], page: str | Path, figures: str = "papers") -> dict[str, Any]:
+    """Make the marked blocks of a Markdown page anew from the stores, their figures into the folder beside it."""
+    path = Path(page)
+    if not path.is_file():
+        raise UserError(f"{path}: no such page; it must hold blocks like <!-- paper p1-fig6 --> ... <!-- /paper -->")
+    sections = sections_of(stores)
+    text = refresh(path, sections, figures)
+    drawn = {s.name: s for s in sections if s.draw and f"<!-- paper {s.name} -->" in text}
+    (path.parent / figures).mkdir(exist_ok=True)
+    for name, section in drawn.items():
+        if section.draw is not None:
+            save_figure(section.draw(), path.parent / figures / name)
+    write_atomic(path, text)
+    return {"page": str(path), "figures": [str(path.parent / figures / f"{name}.png") for name in drawn]}
 
 
 def count_verdicts(sections: Sequence[Section]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..runtime.files import read_json, write_json
+from ..runtime.files import read_json, write_atomic, write_json
 from ..spec.codec import from_json, to_json
 from ..spec.errors import UserError
 from .entry import Entry
@@ -106,6 +106,17 @@ class Store:
         for root in self.roots:
             for path in sorted(root.glob(f"*/*/after/{experiment}-seed*.json")):
                 yield read_json(path)
+
+    def copy_results(self, target: str | Path) -> int:
+        """Copy every result, without run folders, into another store (small enough to commit); returns how many."""
+        count = 0
+        for root in self.roots:
+            for path in (*root.glob("*/*/*/seed*/result.json"), *root.glob("*/*/after/*.json")):
+                place = Path(target) / path.relative_to(root)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(place, path.read_bytes())
+                count += path.name == "result.json"
+        return count
 
 
 def _tier_folder(tier: str, fraction: float) -> str:

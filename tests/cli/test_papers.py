@@ -1,0 +1,92 @@
+"""`paper` on the command line: lists, tables, dry runs and errors; nothing heavy is imported for a look."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from reslearn.cli.app import main
+
+
+def call(capsys, *arguments):
+    status = main(["paper", *arguments])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_list_names_every_table_figure_and_study(capsys):
+    status, out, _ = call(capsys, "list", "--json")
+    found = {line["name"]: line for line in json.loads(out)}
+    assert status == 0 and {"static", "p1-table6", "p1-fig7", "study-lesion", "p4-table15"} <= set(found)
+    assert found["p1-table6"]["runnable"] == 6 and found["p1-table6"]["rows"] == 12
+    assert "p1-table6" in call(capsys, "list")[1]
+
+
+@pytest.mark.parametrize("name", ["p1-table6", "p1-table1", "p1-fig6", "study-gate", "static", "p1-table5"])
+def test_show_prints_for_people_and_programs(capsys, name):
+    status, out, _ = call(capsys, "show", name, "--json")
+    assert status == 0 and json.loads(out)["name"] == name
+    assert call(capsys, "show", name)[1].strip()
+
+
+def test_show_prints_a_cell_as_the_paper_does(capsys):
+    assert "best 6.43 (6.61±0.16)" in call(capsys, "show", "p1-table6")[1]
+    assert "0 differs" in call(capsys, "show", "static")[1]
+
+
+def test_a_look_imports_neither_torch_nor_sklearn_nor_matplotlib():
+    code = (
+        "import sys; from reslearn.cli.app import main; "
+        "main(['paper', 'list']); main(['paper', 'show', 'p1-table6']); "
+        "print([m for m in ('torch', 'sklearn', 'matplotlib') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip().endswith("[]")
+
+
+def test_a_dry_run_resolves_and_trains_nothing(capsys, tmp_path):
+    status, out, _ = call(capsys, "run", "p1-fig1", "--dry-run", "--json", "--store", str(tmp_path / "s"))
+    cells = json.loads(out)["cells"]
+    assert status == 0 and [c["state"] for c in cells] == ["to run", "to run"] and not (tmp_path / "s").exists()
+    out = call(capsys, "run", "p1-table2", "--tier", "full", "--dry-run", "--store", str(tmp_path / "s"))[1]
+    assert "not run: needs ImageNet at --data" in out and "--rows plain-34 --data IMAGENET" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "p1-tabel6"], "p1-table6"),
+        (["run", "p1-fig6", "--tier", "tiny"], "smoke"),
+        (["run", "p1-fig6", "--rows", "ResNet-21"], "ResNet-20"),
+        (["run", "p1-fig6", "--shard", "3/2"], "i/n"),
+        (["run", "p1-fig6", "--seeds", "0"], "at least 1"),
+        (["run", "p1-fig6", "--precision", "fp8"], "bf16"),
+        (["run", "p1-table2", "--tier", "full"], "needs ImageNet at --data"),
+        (["report", "--store", "nowhere"], "paper run p1-fig6"),
+        (["report", "--page", "nowhere.md"], "nowhere.md"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(capsys, arguments, message):
+    status, out, err = call(capsys, *arguments, "--json")
+    assert (status, out) == (2, "") and message in err.splitlines()[-1] and "Traceback" not in err
+
+
+def test_a_run_and_its_report(capsys, tmp_path, monkeypatch):
+    from reslearn.paper import tiers
+
+    monkeypatch.setattr(tiers, "SMOKE_STEPS", 3)
+    store, kept = tmp_path / "store", tmp_path / "kept"
+    status, out, _ = call(capsys, "run", "p1-table6", "--rows", "ResNet-20", "--store", str(store), "--json")
+    assert status == 0 and json.loads(out)["cells"][0]["state"] == "done"
+    page = tmp_path / "page.md"
+    page.write_text("<!-- paper p1-table6 -->\n<!-- /paper -->\n")
+    options = ["--store", str(store), "--keep", str(kept)]
+    status, out, _ = call(capsys, "report", *options, "--page", str(page), "--json")
+    assert status == 0 and "partial (smoke tier)" in page.read_text() and json.loads(out)["figures"] == []
+    assert [p.name for p in kept.glob("**/*") if p.is_file()] == ["result.json"]
+    arguments = ["report", "--store", str(kept), "--only", "p1-table6", "--out", str(tmp_path / "out"), "--json"]
+    status, out, _ = call(capsys, *arguments)
+    assert status == 0 and json.loads(out)["verdicts"] == {"agrees": 0, "differs": 0, "partial": 1, "not run": 13}
