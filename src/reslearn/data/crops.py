@@ -27,7 +27,7 @@ def cut_batch(images: list[Image], positions: Indices, augment: Augment, seed: i
         return [scale_crop(image, d, augment, size) for image, d in zip(images, draws, strict=True)]
     draws = uniform(seed, "resized-crop", positions, 4 * ATTEMPTS)
     return [
-        _cut(image, random_resized_box(image.shape[0], image.shape[1], d, augment), size, augment)
+        cut_box(image, random_resized_box(image.shape[0], image.shape[1], d, augment), size, augment)
         for image, d in zip(images, draws, strict=True)
     ]
 
@@ -71,10 +71,11 @@ def scale_crop(image: Image, draws: NDArray[np.float64], augment: Augment, size:
         return np.ascontiguousarray(resize(image, h, w)[top : top + size, left : left + size])
     fy, fx = height / h, width / w
     box = (int(top * fy), int(left * fx), max(round(size * fy), 1), max(round(size * fx), 1))
-    return _cut(image, box, size, augment)
+    return cut_box(image, box, size, augment)
 
 
-def _cut(image: Image, box: Box, size: int, augment: Augment) -> Image:
+def cut_box(image: Image, box: Box, size: int, augment: Augment) -> Image:
+    """The box of a picture resized to uint8 (size, size, 3), as `augment.resize` says."""
     top, left, height, width = box
     part = image[top : top + height, left : left + width]
     if augment.resize == "aliased":
