@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..spec.errors import UserError
-from .evaluation import Device, PrecisionOption, Workers, plain_warnings
+from .evaluation import Cache, Device, PrecisionOption, Workers, plain_warnings
 from .output import Json, emit, say
 
 Protocol = Annotated[str, typer.Option(help="How each picture is looked at; see `evaluate`.")]
@@ -31,6 +31,7 @@ def ensemble(
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Seal the ensemble here.")] = None,
     protocol: Protocol = "1-crop",
     precision: PrecisionOption = "fp32",
+    cache: Cache = None,
     device: Device = "cpu",
     workers: Workers = 0,
     as_json: Json = False,
@@ -52,7 +53,7 @@ def ensemble(
             split=split,
             score_split=score_split,
             out=out,
-            options=Options(protocol=protocol, precision=precision, device=device, workers=workers),
+            options=Options(protocol, precision, device=device, workers=workers, cache=cache or "auto"),
         )
     emit(value, as_json, lambda: _print_ensemble(value))
 
@@ -65,6 +66,7 @@ def compare(
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
     protocol: Protocol = "1-crop",
     precision: PrecisionOption = "fp32",
+    cache: Cache = None,
     device: Device = "cpu",
     workers: Workers = 0,
     as_json: Json = False,
@@ -81,7 +83,7 @@ def compare(
             b,
             data=data,
             split=split,
-            options=Options(protocol=protocol, precision=precision, device=device, workers=workers),
+            options=Options(protocol, precision, device=device, workers=workers, cache=cache or "auto"),
         )
         if report is not None:
             from ..jobs.comparison_report import write_comparison_report

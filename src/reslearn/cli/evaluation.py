@@ -17,6 +17,9 @@ Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of c
 PrecisionOption = Annotated[str, typer.Option(help="fp32, bf16 or fp16; part of the result.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Workers = Annotated[int, typer.Option(help="Processes that decode pictures.")]
+Cache = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Keep scores of views here; a run keeps its own in RUN/predictions.")
+]
 Protocols = Annotated[
     list[str] | None,
     typer.Option(
@@ -42,9 +45,7 @@ def evaluate(
     details: Annotated[bool, typer.Option(help="Every class, mix-ups, ROC-AUC, calibration.")] = False,
     predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep every picture's logits here.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep scores of views here; RUN/predictions for a run.")
-    ] = None,
+    cache: Cache = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Score anew and keep nothing.")] = False,
     batch_size: int = 256,
     device: Device = "cpu",
@@ -144,26 +145,18 @@ def _print_results(results: list[Any]) -> None:
 
 
 def _print_protocols(results: list[Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     first = results[0].evaluation
+    width = max(len(result.evaluation.protocol) for result in results)
     print(f"{first.images:,} pictures, {first.precision}")
-    table = Table("protocol", "top-1 %", "95 %", "gain", "top-5 %", "loss", "crops", "seconds", box=None)
+    print(f"{'protocol':<{width}}  top-1 %  95 %            gain   top-5 %    loss  crops  seconds")
     for result in results:
         e = result.evaluation
         low, high = (100 * share for share in e.top1_interval)
-        table.add_row(
-            e.protocol,
-            f"{100 * e.top1:.2f}",
-            f"{low:.2f} .. {high:.2f}",
-            f"{100 * (e.top1 - first.top1):+.2f}",
-            "–" if e.top5 is None else f"{100 * e.top5:.2f}",
-            f"{e.loss:.4f}",
-            f"{e.cost:.4g}",
-            "kept" if e.kept else f"{result.seconds:.1f}",
+        top5 = "–" if e.top5 is None else f"{100 * e.top5:.2f}"
+        print(
+            f"{e.protocol:<{width}}  {100 * e.top1:7.2f}  {low:.2f} .. {high:.2f}  {100 * (e.top1 - first.top1):+6.2f}"
+            f"  {top5:>7}  {e.loss:.4f}  {e.cost:5.4g}  {'kept' if e.kept else f'{result.seconds:.1f}':>7}"
         )
-    Console().print(table)
 
 
 def _print_scores(scores: Any, seconds: float) -> None:

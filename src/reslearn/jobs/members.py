@@ -26,6 +26,7 @@ class Options:
     device: str = "cpu"
     workers: int = 0
     batch_size: int = 256
+    cache: str | os.PathLike[str] | None = "auto"  # a folder for kept scores; auto: that of each run
 
 
 def load_all(models: Sequence[str | os.PathLike[str]], device: str) -> list[Loaded]:
@@ -65,4 +66,7 @@ def common_pictures(models: Sequence[Loaded], dataset: Dataset, split: str | Non
 def score_all(models: Sequence[Loaded], subject: Subject, dataset: Dataset, options: Options) -> list[Evaluation]:
     """Each model's scores on the same pictures, from its run's kept scores where they are there."""
     settings: dict[str, Any] = vars(options)
-    return [evaluate_subject(one, subject, dataset, cache=cache_folder(one, "auto"), **settings) for one in models]
+    return [
+        evaluate_subject(one, subject, dataset, **settings | {"cache": cache_folder(one, options.cache)})
+        for one in models
+    ]

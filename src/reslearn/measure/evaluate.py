@@ -31,7 +31,7 @@ from .cache import CacheKey, add_to_cache, read_cache
 from .classes import class_map
 from .protocols import View, parse_protocol
 from .sealed import Sealed
-from .sharding import gather, gather_processes, processes, shard
+from .sharding import from_first, gather, gather_processes, processes, shard
 from .views import combine_views, score_views
 
 Logits = NDArray[np.float32]
@@ -82,6 +82,8 @@ def evaluate(
     shared out and every process returns the same. Raises `UserError` for data that declares other splits only, is
     empty, or has a class that the model does not know.
     """
+    if isinstance(loaded, (str, os.PathLike)):
+        raise UserError(f"evaluate takes an opened model: reslearn.evaluate(reslearn.load({str(loaded)!r}), ...)")
     pictures = chosen_part(open_data(data) if isinstance(data, (str, os.PathLike)) else data, split)
     to_model = class_map(loaded.bundle.classes, pictures.classes, loaded.bundle.num_classes)
     plan = parse_protocol(protocol, loaded.bundle.preprocess)
@@ -139,7 +141,7 @@ def view_scores(
     Also whether all were there.
     """
     key = CacheKey(loaded.bundle.sha256, pictures.fingerprint(), preprocess.hash(), precision) if cache else None
-    scores = read_cache(cache, key) if cache and key else {}
+    scores = from_first(read_cache(cache, key) if cache and key else {})  # all must agree on what is missing
     missing = [view for view in views if view.name not in scores]
     if not missing:
         return scores, True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch.distributed as dist
@@ -33,6 +33,15 @@ def gather_processes(places: Indices, rows: NDArray[Rows], count: int) -> NDArra
     dist.all_gather_object(parts, (places, rows))
     filled = [part for part in parts if part is not None and len(part[0])]
     return gather([part[1] for part in filled], [part[0] for part in filled], count)
+
+
+def from_first(value: Any) -> Any:
+    """The first process's `value`, on every process."""
+    if processes()[1] == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box)
+    return box[0]
 
 
 def gather(rows: Sequence[NDArray[Rows]], places: Sequence[Indices], count: int) -> NDArray[Rows]:
