@@ -156,7 +156,11 @@ def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]
     size = record.preprocess.size
     total = cost(record.spec, size)
     macs = f"{total.macs / 1e9:.2f} G" if total.macs >= 1e9 else f"{total.macs / 1e6:.1f} M"
-    yield Fact(label="parameters", value=f"{total.parameters:,}", note=f"{macs} multiply-adds at {size} × {size}")
+    yield Fact(
+        label="parameters",
+        value=f"{total.parameters:,}",
+        note=f"{macs} multiply-adds at {size}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{size}",
+    )
     timed = [line for line in journal if line["kind"] in ("epoch", "end")]
     if timed:
         how = f"{record.settings.precision}, {'compiled' if record.settings.compile else 'eager'}"
