@@ -114,7 +114,7 @@ def test_details_of_another_size_are_refused(report):
 
 def test_numbers_as_people_say_them():
     assert [percent(0.98765), percent(float("nan")), percent(None)] == ["98.8 %", "–", "–"]
-    assert interval((0.5, 0.625)) == "50.0\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}\N{WORD JOINER}62.5\N{NO-BREAK SPACE}%"
+    assert interval((0.5, 0.625)) == "50.0\N{NO-BREAK SPACE}–\N{WORD JOINER}\N{NO-BREAK SPACE}62.5\N{NO-BREAK SPACE}%"
     assert [duration(s) for s in (4.21, 59.6, 119.7, 5400, 90061)] == [
         "4.2 s",
         "60 s",

@@ -98,7 +98,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def interval(bounds: tuple[float, float]) -> str:
     """Two fractions as a range of percent that no line break divides (a dash would allow one, hence the joiner)."""
-    return f"{100 * bounds[0]:.1f} – \N{WORD JOINER}{100 * bounds[1]:.1f} %".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{100 * bounds[0]:.1f} –\N{WORD JOINER} {100 * bounds[1]:.1f} %".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def duration(seconds: float) -> str:
