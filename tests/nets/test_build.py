@@ -73,6 +73,16 @@ def test_forward_backward_and_named_features(name, shallow):
         assert [features[block.name].shape[1] for block in spec.blocks()] == [b.out_channels for b in spec.blocks()]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_whole_depth_trains_one_step(name):
+    torch.manual_seed(0)
+    net = create_model(name)
+    size = 8 if net.spec.image_size == 32 and isinstance(net.spec, NetSpec) else 32
+    nn.functional.cross_entropy(net(torch.randn(2, 3, size, size)), torch.tensor([0, 7])).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reslearn.spec.catalogue import CATALOGUE, cifar_bottleneck, cifar_resnet, get_spec
@@ -52,7 +52,8 @@ def test_every_name_is_in_the_golden_file_and_every_skip_has_a_reason():
     assert all(skip["figure"] and skip["why"] for skip in GOLDEN["skipped"])
 
 
-@given(n=st.integers(1, 250))
+@settings(max_examples=25)
+@given(n=st.integers(1, 200))
 def test_closed_forms_of_the_cifar_nets(n):
     net = cifar_resnet("x", 6 * n + 2)
     a = cost(net).parameters
@@ -62,7 +63,8 @@ def test_closed_forms_of_the_cifar_nets(n):
     assert cost(replace(net, num_classes=100)).parameters == a + 5_850
 
 
-@given(n=st.integers(1, 120))
+@settings(max_examples=25)
+@given(n=st.integers(1, 111))
 def test_closed_form_of_the_preactivation_bottlenecks(n):
     net = cifar_bottleneck("x", 9 * n + 2, activation="pre", projection_norm=False)
     assert cost(net).parameters == 92_736 * n + 34_010
