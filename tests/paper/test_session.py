@@ -139,11 +139,3 @@ def test_wrong_input_is_told_in_one_line(tmp_path):
 def test_patterns_choose_rows(tmp_path):
     cells = Plan("p1-fig6", store=tmp_path, rows=["plain-*", "ResNet-20"]).to_json()["cells"]
     assert [c["row"] for c in cells] == ["plain-20", "plain-32", "plain-44", "plain-56", "ResNet-20"]
-
-
-@pytest.mark.slow
-def test_the_whole_of_figure_6_at_the_smoke_tier(tmp_path, monkeypatch):
-    monkeypatch.undo()  # the real number of steps
-    found = run("p1-fig6", tmp_path)
-    assert len(found["cells"]) == 9 and {c["state"] for c in found["cells"]} == {"done"}
-    assert next(c for c in found["cells"] if c["row"] == "ResNet-20")["test_error"] < 60

@@ -69,7 +69,7 @@ def _print_published(found: dict[str, Any]) -> None:
 
 def _print_checks(found: dict[str, Any]) -> None:
     rows = [
-        [c["table"], c["row"], c["column"], c["printed"], f"{c['computed']:,.10g}",
+        [c["table"], c["row"], c["column"], c["printed"], c["counted"],
          c["verdict"] + (f": {c['reason']}" if c["reason"] else "")]
         for c in found["checks"]
     ]  # fmt: skip

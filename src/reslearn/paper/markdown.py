@@ -21,14 +21,14 @@ def render_section(section: Section, figures: str) -> str:
     if section.draw is not None:
         parts.append(f"![{section.title}]({figures}/{section.name}.png)\n\n*{section.caption}*")
     if section.lines:
-        names = ("row", "", "published (%)", "ours (%)", "n", "mean ± sd", "tier", "data", "verdict")
+        names = ("row", "column", "published (%)", "ours (%)", "n", "mean ± sd", "tier", "data", "verdict")
         rows = [(x.row, x.column, x.published, x.ours, x.runs, x.spread, x.tier, x.data, _verdict(x.verdict, x.why))
                 for x in section.lines]  # fmt: skip
         parts.append(table(names, rows))
     if section.orders and section.has_results:
         claims = [(o.where, o.claim, o.subject, o.other, o.holds) for o in section.orders]
         parts.append(table(("where", "claim", "first", "second", "found"), claims))
-    if section.kind == "study" or section.name == "p1-fig7":
+    if section.has_results and (section.kind == "study" or section.name == "p1-fig7"):
         told = [text for text in section.conclusion if not text.startswith("Claimed")]
         parts += ["\n".join(f"- {text}" for text in told)] if told else []
     if section.trainings:
@@ -36,17 +36,17 @@ def render_section(section: Section, figures: str) -> str:
     return "\n\n".join(parts)
 
 
-def render_static() -> str:
-    """The check of sizes and costs."""
+def render_static(*, all_rows: bool = True) -> str:
+    """The check of sizes and costs: every figure, or those alone that are not what counting gives."""
     checks = check_all()
-    rows = [(c.table, c.row, c.column, c.printed, f"{c.computed:,.8g}",
-             c.verdict + (f": {c.reason}" if c.reason else "")) for c in checks]  # fmt: skip
-    outside = len(not_checked())
+    rows = [(c.table, c.row, c.column, c.printed, c.counted,
+             c.verdict + (f": {c.reason}" if c.reason else ""))
+            for c in checks if all_rows or c.verdict != "agrees"]  # fmt: skip
+    counts = {verdict: sum(c.verdict == verdict for c in checks) for verdict in ("agrees", "known", "differs")}
     head = (
-        f"{len(checks)} published figures counted: {sum(c.verdict == 'agrees' for c in checks)} agree, "
-        f"{sum(c.verdict == 'known' for c in checks)} differ for a known reason, "
-        f"{sum(c.verdict == 'differs' for c in checks)} differ without one. {outside} belong to networks outside the "
-        f"catalogue."
+        f"{len(checks)} published figures counted: {counts['agrees']} agree, {counts['known']} differ for a known "
+        f"reason, {counts['differs']} differ without one. {len(not_checked())} belong to networks outside the "
+        "catalogue."
     )
     return head + "\n\n" + table(("where", "row", "column", "printed", "counted", "verdict"), rows)
 
@@ -73,15 +73,15 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def refresh(path: Path, sections: Sequence[Section], figures: str) -> str:
     """The text of a page with its marked blocks made anew.
 
-    `<!-- paper p1-fig6 -->` ... `<!-- /paper -->` holds an experiment, `static` the sizes and costs, `published-NAME` a
-    table as printed. Raises `UserError` for a mark that names nothing.
+    `<!-- paper p1-fig6 -->` ... `<!-- /paper -->` holds an experiment, `static` the sizes and costs that are not as
+    printed, `published-NAME` a table as printed. Raises `UserError` for a mark that names nothing.
     """
     by_name = {section.name: section for section in sections}
 
     def block(match: re.Match[str]) -> str:
         what = match["what"]
         if what == "static":
-            body = render_static()
+            body = render_static(all_rows=False)
         elif what.removeprefix("published-") in TABLES and what.startswith("published-"):
             body = render_published(what.removeprefix("published-"))
         elif what in by_name:

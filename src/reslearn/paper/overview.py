@@ -93,7 +93,7 @@ def static_values() -> dict[str, Any]:
     """The check of every published size and cost."""
     checks = check_all()
     return {
-        "checks": [asdict(check) for check in checks],
+        "checks": [asdict(check) | {"counted": check.counted} for check in checks],
         "verdicts": {v: sum(c.verdict == v for c in checks) for v in ("agrees", "known", "differs")},
         "outside": [{"table": c.table, "row": c.row, "column": c.column, "printed": c.printed, "why": c.outside}
                     for c in not_checked()],

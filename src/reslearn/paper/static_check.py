@@ -34,6 +34,13 @@ class Check:
     verdict: Literal["agrees", "known", "differs"]
     reason: str = ""
 
+    @property
+    def counted(self) -> str:
+        """The computed figure as a person reads it: `3.8580 G`, `269,722`, `18.56`."""
+        if self.computed >= 1e8 and self.printed.endswith("G"):
+            return f"{self.computed / 1e9:.4f} G"
+        return f"{self.computed:,.0f}" if self.computed == round(self.computed) else f"{self.computed:.4g}"
+
 
 def check_all() -> list[Check]:
     """Every static figure whose network has a spec, and the derived statements of the papers' texts."""
