@@ -52,7 +52,7 @@ def near_pairs(looks: Sequence[Look | None], hashes: Sequence[str]) -> list[tupl
         if look is not None and look.shorter_side >= SMALLEST and first.setdefault(hashes[i] or str(i), i) == i
     ]
     codes = np.array([looks[i].hash for i in usable], dtype=np.uint64)  # type: ignore[union-attr]
-    small = np.array([np.frombuffer(looks[i].small, np.uint8) for i in usable]).reshape(len(usable), -1)  # type: ignore[union-attr]
+    small = np.array([np.frombuffer(looks[i].small, np.uint8) for i in usable]).reshape(len(usable), 8 * 8 * 3)  # type: ignore[union-attr]
     pairs = set()
     for a, b in _candidates(codes):
         distance = np.bitwise_count(codes[a] ^ codes[b])

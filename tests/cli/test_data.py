@@ -1,0 +1,130 @@
+"""The data commands: one JSON value with --json, one line and status 2 for wrong input, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from reslearn.cli.app import main
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two classes in train and test, each picture different."""
+    root = tmp_path / "pictures"
+    for part, count in (("train", 12), ("test", 3)):
+        for k, cls in enumerate(("cat", "dog")):
+            (root / part / cls).mkdir(parents=True)
+            for i in range(count):
+                coarse = np.random.default_rng([count, k, i]).integers(0, 255, (6, 7, 3), dtype=np.uint8)
+                cv2.imwrite(str(root / part / cls / f"{i:02d}.jpg"), cv2.resize(coarse, (56, 48)))
+    return root
+
+
+def run(capsys, *arguments):
+    status = main([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def ok(capsys, *arguments):
+    """The JSON value that a command prints with --json; standard output holds nothing else."""
+    status, out, err = run(capsys, *arguments, "--json")
+    assert status == 0, err
+    return json.loads(out)
+
+
+def refused(capsys, *arguments):
+    """The one line of a refused command."""
+    status, out, err = run(capsys, *arguments)
+    assert status == 2 and out == "" and "Traceback" not in err
+    lines = [line for line in err.splitlines() if line.startswith("reslearn: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_check_finds_writes_and_training_obeys(capsys, pictures, tmp_path):
+    (pictures / "train" / "cat" / "03.jpg").write_bytes(b"")
+    (pictures / "train" / "dog" / "notes.txt").write_text("x")
+    page = tmp_path / "page.html"
+    value = ok(capsys, "data", "check", pictures, "--html", page)
+    assert value["pictures"] == 31 and value["clean"] == 29
+    assert {k: [r["id"] for r in v] for k, v in value["faults"].items()} == {
+        "empty": ["train/cat/03.jpg"],
+        "undecodable": ["train/dog/notes.txt"],
+    }
+    assert value["manifest"] == str(pictures / "reslearn-manifest.json")
+    assert page.read_text().startswith("<!doctype html>")
+    stats = ok(capsys, "data", "stats", pictures)
+    assert stats["pictures"] == 29 and stats["classes"]["cat"] == {"train": 11, "test": 3}
+
+
+def test_check_without_writing(capsys, pictures):
+    value = ok(capsys, "data", "check", pictures, "--no-write")
+    assert value["manifest"] is None and not (pictures / "reslearn-manifest.json").exists()
+    assert "valid" in refused(capsys, "data", "check", pictures, "--exclude", "everything")
+
+
+def test_split_and_use_it(capsys, pictures):
+    value = ok(capsys, "data", "split", pictures, "--ratio", "3:1")
+    assert {k: v["pictures"] for k, v in value["splits"].items()} == {"train": 18, "val": 6, "test": 6}
+    assert value["identity"] == "content"
+    again = ok(capsys, "data", "split", pictures, "--ratio", "3:1")
+    assert again["known"] == 24
+    assert "9:1" in refused(capsys, "data", "split", pictures, "--ratio", "six to two")
+    assert "--folds" in refused(capsys, "data", "split", pictures)
+
+
+def test_preview_writes_a_sheet(capsys, pictures, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    value = ok(
+        capsys, "data", "preview", pictures, "-o", sheet, "--rows", "4", "--columns", "3",
+        "--set", "augment.policy=trivial", "--image-size", "32",
+    )  # fmt: skip
+    assert value["image_size"] == 32 and value["split"] == "train"
+    assert cv2.imread(str(sheet)).shape == (4 * 100 + 4, 3 * 100 + 4, 3)
+    assert "augment.policyy" in refused(capsys, "data", "preview", pictures, "--set", "augment.policyy=trivial")
+    assert "policy" in refused(capsys, "data", "preview", pictures, "--set", "augment.policy=random")
+
+
+def test_pack_and_read_it(capsys, pictures, tmp_path):
+    target = tmp_path / "a.pack"
+    value = ok(capsys, "data", "pack", pictures, "-o", target, "--resize", "32")
+    assert value["pictures"] == 30 and value["encoding"] == "raw" and value["bytes"] == target.stat().st_size
+    stats = ok(capsys, "data", "stats", target)
+    assert stats["height"] == [32, 32, 32] and stats["measured"] == 24
+    assert "'original', 'raw', 'jpeg'" in refused(capsys, "data", "pack", pictures, "-o", target, "--encoding", "png")
+    assert "at least 1 pixel" in refused(capsys, "data", "pack", pictures, "-o", target, "--resize", "0")
+
+
+@pytest.mark.parametrize("command", ["check", "stats", "split --ratio 9:1", "preview", "pack -o x.pack"])
+def test_a_missing_path_names_itself(capsys, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    name, *options = command.split()
+    assert "nowhere" in refused(capsys, "data", name, "nowhere", *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_digits_need_a_place_for_their_manifest(capsys, tmp_path):
+    assert "-o FILE.json" in refused(capsys, "data", "check", "digits")
+    value = ok(capsys, "data", "check", "digits", "-o", tmp_path / "digits.json")
+    assert value["pictures"] == 1797 and not value["faults"] and not value["near"]
+    stats = ok(capsys, "data", "stats", tmp_path / "digits.json")
+    assert stats["pictures"] == 1797 and stats["measured"] == 1437
+
+
+def test_an_unknown_download_lists_what_there_is(capsys, tmp_path):
+    assert "cifar10 or cifar100" in refused(capsys, "data", "download", "cifar", "--to", tmp_path)
+
+
+def test_people_get_tables(capsys, pictures):
+    for arguments, words in (
+        (("check", pictures), ["30 pictures, 30 without a fault", "cat", "0 pictures are left out"]),
+        (("stats", pictures), ["median 56", "mean", "std", "imbalance 1.00"]),
+        (("split", pictures, "--ratio", "3:1"), ["75.00 %", "25.00 %", "known by content"]),
+    ):
+        status, out, _ = run(capsys, "data", *arguments)
+        assert status == 0 and all(word in out for word in words), out
