@@ -8,9 +8,9 @@ import sys
 import typer
 
 from ..spec.errors import UserError
-from . import comparison, crossval, data, evaluation, models, papers, reports, training
+from . import bench, comparison, crossval, data, evaluation, models, papers, reports, training
 
-GROUPS = (models, training, evaluation, comparison, crossval, reports, papers, data)
+GROUPS = (models, training, evaluation, comparison, crossval, reports, papers, data, bench)
 
 app = typer.Typer(
     add_completion=False,

@@ -10,6 +10,7 @@ import typer
 from ..runtime.process_group import from_environment, restarted
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
+from .crossval import resume_crossval
 from .output import Json, emit, say
 from .progress import watching
 
@@ -38,6 +39,7 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="fp32, bf16 or fp16; chosen from the machine if absent.")
     ] = None,
+    on_bad_file: Annotated[str, typer.Option(help="stop, or skip: go on and list what was skipped.")] = "stop",
     dry_run: Annotated[bool, typer.Option(help="Resolve everything, train nothing.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is there.")] = False,
     as_json: Json = False,
@@ -52,6 +54,8 @@ def train(
         jobs.check_out(out, overwrite)
     if precision not in (None, "fp32", "bf16", "fp16"):
         raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")
+    if on_bad_file not in ("stop", "skip"):
+        raise UserError(f"--on-bad-file {on_bad_file}: valid are stop, skip")
     changes = parse_assignments(assignments or [])
     plan = jobs.Plan(
         data,
@@ -71,7 +75,13 @@ def train(
     _print_plan(plan)
     with watching() as watch:
         run = jobs.train(
-            plan, out=out, seed=seed, weights=str(weights) if weights else None, overwrite=overwrite, watch=watch
+            plan,
+            out=out,
+            seed=seed,
+            weights=str(weights) if weights else None,
+            overwrite=overwrite,
+            on_bad_file=on_bad_file,
+            watch=watch,
         )
     emit(run.to_json(), as_json, lambda: _print_run(run))
 
@@ -83,9 +93,12 @@ def resume(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a run that was stopped or killed; it ends as if it never had been."""
+    """Go on with a run (or cross-validation) that was stopped or killed; it ends as if it never had been."""
     say(f"reslearn resume: {run}")
     jobs, _ = _prepare()
+    if (run / "crossval.json").exists():
+        resume_crossval(run, as_json)
+        return
     with watching() as watch:
         done, nothing_left = jobs.resume(run, allow_different_numerics=allow_different_numerics, watch=watch)
     if nothing_left:

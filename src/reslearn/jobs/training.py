@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..data.dataset import Dataset
 from ..data.sources import Subset, open_data
@@ -92,6 +92,7 @@ def train(
     seed: int = 0,
     weights: str | None = None,
     overwrite: bool = False,
+    on_bad_file: Literal["stop", "skip"] = "stop",
     watch: Watch | None = None,
 ) -> Run:
     """Train what `plan` resolved into the run folder `out`, and write its report."""
@@ -107,6 +108,7 @@ def train(
         preprocess=plan.preprocess,
         split_seed=plan.split_seed,
         overwrite=overwrite,
+        on_bad_file=on_bad_file,
         watch=watch,
     )
     if from_environment().first:
