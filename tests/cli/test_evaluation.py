@@ -131,6 +131,8 @@ def test_crossval(capsys, tmp_path):
 def test_wrong_input(capsys, model, pictures, tmp_path):
     refuse(capsys, ["protocol", "10-crop"], "evaluate", model, pictures, "--protocol", "11-crop")
     refuse(capsys, ["precision", "bf16"], "evaluate", model, pictures, "--precision", "int4")
+    refuse(capsys, ["device", "cpu"], "evaluate", model, pictures, "--device", "abacus")
+    refuse(capsys, ["torch sees"], "evaluate", model, pictures, "--device", "cuda:99")
     refuse(capsys, ["untrained"], "evaluate", "resnet20_cifar", pictures)
     refuse(capsys, ["untrained"], "predict", "resnet20_cifar", pictures / "test/cat/0.png")
     refuse(capsys, ["no class named", "dog"], "evaluate", sealed(tmp_path / "m", classes=("cat", *"vwxyz")), pictures)

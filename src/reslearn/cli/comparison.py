@@ -32,7 +32,7 @@ def ensemble(
     protocol: Protocol = "1-crop",
     precision: PrecisionOption = "fp32",
     cache: Cache = None,
-    device: Device = "cpu",
+    device: Device = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
@@ -42,6 +42,7 @@ def ensemble(
     _tune()
     from ..jobs.ensemble import ensemble_models
     from ..jobs.members import Options
+    from ..runtime.device import present
 
     with plain_warnings():
         value = ensemble_models(
@@ -53,7 +54,7 @@ def ensemble(
             split=split,
             score_split=score_split,
             out=out,
-            options=Options(protocol, precision, device=device, workers=workers, cache=cache or "auto"),
+            options=Options(protocol, precision, device=present(device), workers=workers, cache=cache or "auto"),
         )
     emit(value, as_json, lambda: _print_ensemble(value))
 
@@ -67,7 +68,7 @@ def compare(
     protocol: Protocol = "1-crop",
     precision: PrecisionOption = "fp32",
     cache: Cache = None,
-    device: Device = "cpu",
+    device: Device = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
@@ -76,6 +77,7 @@ def compare(
     _tune()
     from ..jobs.compare import compare_models
     from ..jobs.members import Options
+    from ..runtime.device import present
 
     with plain_warnings():
         done = compare_models(
@@ -83,7 +85,7 @@ def compare(
             b,
             data=data,
             split=split,
-            options=Options(protocol, precision, device=device, workers=workers, cache=cache or "auto"),
+            options=Options(protocol, precision, device=present(device), workers=workers, cache=cache or "auto"),
         )
         if report is not None:
             from ..jobs.comparison_report import write_comparison_report

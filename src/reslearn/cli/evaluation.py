@@ -15,7 +15,7 @@ from .output import Json, emit, say
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, an archive, ...")]
 PrecisionOption = Annotated[str, typer.Option(help="fp32, bf16 or fp16; part of the result.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU if absent and there is one.")]
 Workers = Annotated[int, typer.Option(help="Processes that decode pictures.")]
 Cache = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Keep scores of views here; a run keeps its own in RUN/predictions.")
@@ -48,7 +48,7 @@ def evaluate(
     cache: Cache = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Score anew and keep nothing.")] = False,
     batch_size: int = 256,
-    device: Device = "cpu",
+    device: Device = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
@@ -59,8 +59,10 @@ def evaluate(
     say(f"reslearn evaluate: {model} on {data}")
     _tune()
     from ..jobs.evaluation import Request, evaluate_protocols
+    from ..runtime.device import present
     from ..runtime.process_group import process_group
 
+    device = present(device)
     request = Request(
         model, data, split=split, precision=precision, batch_size=batch_size, device=device, workers=workers,
         cache=None if no_cache else cache or "auto",
@@ -79,7 +81,7 @@ def predict(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, or folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
     precision: PrecisionOption = "fp32",
-    device: Device = "cpu",
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Name the most probable classes of pictures; `unknown` where the sealed file's threshold is not reached."""
@@ -87,9 +89,10 @@ def predict(
     from ..bundle.file import load
     from ..deploy.predictor import find_pictures
     from ..deploy.predictor import predict as predict_pictures
+    from ..runtime.device import present
 
-    loaded = load(model, device=device)
-    answers = predict_pictures(loaded, find_pictures(images), top, precision=precision, device=device)  # type: ignore[arg-type]
+    loaded = load(model, device=present(device))
+    answers = predict_pictures(loaded, find_pictures(images), top, precision=precision)  # type: ignore[arg-type]
     emit([answer.to_json() for answer in answers], as_json, lambda: _print_answers(answers))
 
 
@@ -100,16 +103,17 @@ def calibrate(
     target_precision: Annotated[
         float | None, typer.Option(help="Also choose a threshold so that answers are right this often, in 0..1.")
     ] = None,
-    device: Device = "cpu",
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Fit a temperature (and a threshold for `unknown`) on validation pictures and store it in the sealed file."""
     say(f"reslearn calibrate: {model} on {split} of {data}")
     _tune()
     from ..jobs.calibration import calibrate_model
+    from ..runtime.device import present
 
     with plain_warnings():
-        done = calibrate_model(model, data, split=split, target_precision=target_precision, device=device)
+        done = calibrate_model(model, data, split=split, target_precision=target_precision, device=present(device))
     emit(done, as_json, lambda: _print_calibration(done))
 
 

@@ -18,7 +18,7 @@ from ..bundle.header import Bundle
 from ..data import preprocess
 from ..data.dataset import Image
 from ..data.decode import EXTENSIONS, decode_file
-from ..measure.evaluate import evaluating
+from ..measure.evaluate import device_of, evaluating
 from ..measure.metrics import softmax
 from ..runtime.settings import Precision
 from ..spec.errors import UserError
@@ -64,7 +64,7 @@ def predict(
     *,
     precision: Precision = "fp32",
     batch_size: int = 64,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> list[Prediction]:
     """The `top` most probable classes of each picture, in order.
 
@@ -86,9 +86,10 @@ def predict(
 
 
 def predict_batch(
-    loaded: Loaded, images: Sequence[Image], *, precision: Precision = "fp32", device: str = "cpu"
+    loaded: Loaded, images: Sequence[Image], *, precision: Precision = "fp32", device: str | None = None
 ) -> NDArray[np.float32]:
     """(N, classes) logits of RGB uint8 pictures of any shapes."""
+    device = device or device_of(loaded.net)
     batch = preprocess.to_batch([preprocess.apply(image, loaded.bundle.preprocess) for image in images]).to(device)
     with evaluating(loaded.net, precision, device):
         normalised = preprocess.normalise(batch, loaded.bundle.preprocess, loaded.mean_image)

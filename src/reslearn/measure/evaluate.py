@@ -48,6 +48,7 @@ class Evaluation:
     top5_error: float | None
     loss: float  # mean cross-entropy in nats
     top1_interval: tuple[float, float]  # 95 %, Wilson
+    top5_interval: tuple[float, float] | None
     protocol: str
     cost: float  # forward multiply-adds, in 1-crops
     precision: Precision
@@ -60,7 +61,8 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Every number, without the logits."""
         names = [name for name in self.__dataclass_fields__ if name not in ("kept", "logits", "labels")]
-        return {name: getattr(self, name) for name in names} | {"top1_interval": list(self.top1_interval)}
+        values = {name: getattr(self, name) for name in names}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def evaluate(
@@ -72,22 +74,22 @@ def evaluate(
     precision: Precision = "fp32",
     cache: str | os.PathLike[str] | None = None,
     batch_size: int = 256,
-    device: str = "cpu",
+    device: str | None = None,
     workers: int = 0,
 ) -> Evaluation:
     """Score a loaded model on `data`, or on the part of it named `split`.
 
     Without `split`: `test` where the data declares one, all of it where it declares none. `protocol` is a text of
-    `protocols.py`; `cache` a folder where scores are kept and found again. Inside a process group the pictures are
-    shared out and every process returns the same. Raises `UserError` for data that declares other splits only, is
-    empty, or has a class that the model does not know.
+    `protocols.py`; `cache` a folder where scores are kept and found again; `device` is where the network is unless
+    given. Inside a process group the pictures are shared out and every process returns the same. Raises `UserError`
+    for data that declares other splits only, is empty, or has a class that the model does not know.
     """
     if isinstance(loaded, (str, os.PathLike)):
         raise UserError(f"evaluate takes an opened model: reslearn.evaluate(reslearn.load({str(loaded)!r}), ...)")
     pictures = chosen_part(open_data(data) if isinstance(data, (str, os.PathLike)) else data, split)
     to_model = class_map(loaded.bundle.classes, pictures.classes, loaded.bundle.num_classes)
     plan = parse_protocol(protocol, loaded.bundle.preprocess)
-    options: dict[str, Any] = {"batch_size": batch_size, "device": device, "workers": workers}
+    options: dict[str, Any] = {"batch_size": batch_size, "device": device or device_of(loaded.net), "workers": workers}
     scores, kept = view_scores(loaded, pictures, plan.views, plan.preprocess, precision, cache, **options)
     logits = combine_views([scores[view.name] for view in plan.views], plan.average)
     return score(
@@ -108,7 +110,7 @@ def evaluate_net(
     preprocess: Preprocess,
     *,
     precision: Precision = "fp32",
-    device: str = "cpu",
+    device: str | None = None,
     workers: int = 0,
     mean_image: Tensor | None = None,
 ) -> Evaluation:
@@ -171,7 +173,7 @@ def predict_logits(
     *,
     precision: Precision = "fp32",
     batch_size: int = 256,
-    device: str = "cpu",
+    device: str | None = None,
     workers: int = 0,
     mean_image: Tensor | None = None,
 ) -> tuple[Logits, Indices]:
@@ -180,6 +182,7 @@ def predict_logits(
         raise UserError(f"{dataset.path or 'the data'}: no pictures to evaluate")
     rows: list[Logits] = []
     places: list[Indices] = []
+    device = device or device_of(net)
     batches = eval_batches(
         dataset, preprocess=preprocess, batch_size=batch_size, device=device, workers=workers, mean_image=mean_image
     )
@@ -213,6 +216,7 @@ def score(
         top5_error=100 * (images - right5) / images if has_top5 else None,
         loss=metrics.loss(logits, labels),
         top1_interval=metrics.wilson_interval(right1, images),
+        top5_interval=metrics.wilson_interval(right5, images) if has_top5 else None,
         protocol=protocol,
         cost=cost,
         precision=precision,
@@ -222,6 +226,11 @@ def score(
         logits=logits,
         labels=labels,
     )
+
+
+def device_of(net: nn.Module) -> str:
+    """Where a network's parameters are."""
+    return str(next((parameter.device for parameter in net.parameters()), torch.device("cpu")))
 
 
 @contextlib.contextmanager

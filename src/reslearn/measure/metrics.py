@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..spec.errors import UserError
 
 Floats = NDArray[np.float64]
+ROWS = 8192  # samples at a time: a million of 1,000 classes would not fit in memory in float64
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 
@@ -50,7 +52,8 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
 def losses(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> Floats:
     """(N,) cross-entropy of each sample, in nats."""
     x, y = checked_pair(logits, labels)
-    return np.asarray(-log_softmax(x, temperature)[np.arange(len(y)), y])
+    parts = (slice(start, start + ROWS) for start in range(0, len(y), ROWS))
+    return np.concatenate([-log_softmax(x[at], temperature)[np.arange(len(y[at])), y[at]] for at in parts])
 
 
 def loss(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float:
@@ -70,9 +73,11 @@ def wilson_interval(successes: int, total: int, z: float = Z95) -> tuple[float, 
     return (0.0 if successes == 0 else low), (1.0 if successes == total else high)
 
 
-def checked_pair(logits: ArrayLike, labels: ArrayLike, *, finite: bool = False) -> tuple[Floats, NDArray[np.int64]]:
+def checked_pair(
+    logits: ArrayLike, labels: ArrayLike, *, finite: bool = False
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Both as arrays that fit each other, at least one sample, every label a class; else `UserError`."""
-    x, y = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    x, y = np.asarray(logits), np.asarray(labels, dtype=np.int64)
     if x.ndim != 2 or y.shape != x.shape[:1]:
         raise UserError(f"logits must be (N, C) and labels (N,), found {x.shape} and {y.shape}")
     if len(y) == 0:

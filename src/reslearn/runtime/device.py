@@ -46,6 +46,23 @@ def bf16_kind() -> str:
     return next((kind for kind in ("amx_bf16", "avx512_bf16") if kind in flags), "")
 
 
+def present(name: str | None) -> str:
+    """`name`; without one, a GPU where torch sees one, else `cpu`. Raises `UserError` for a device that is not here."""
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"device is '{name}'; valid: cpu, cuda, cuda:0, cuda:1, ...") from None
+    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device is {name}, but torch sees {torch.cuda.device_count()} GPUs; use cpu")
+    if kind.type not in ("cpu", "cuda"):
+        raise UserError(f"device is '{name}'; valid: cpu, cuda, cuda:0, cuda:1, ...")
+    return name
+
+
 def decide(
     *,
     training_macs: float,
