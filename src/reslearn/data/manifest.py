@@ -148,7 +148,8 @@ def write_manifest(path: str, manifest: Manifest) -> None:
 
 def data_of(path: str, manifest: Manifest) -> str:
     """The DATA path that a manifest file at `path` is about."""
-    return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), manifest.data))
+    found = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), manifest.data))
+    return "digits" if manifest.data == "digits" and not os.path.exists(found) else found
 
 
 def places(path: str, manifest: str | None) -> tuple[str, str, Manifest | None]:

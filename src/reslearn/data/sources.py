@@ -43,26 +43,34 @@ def open_data(
     """
     check_choice("on_bad_file", on_bad_file, ("stop", "skip"))
     path = os.fspath(path)
-    if path == "digits" and not os.path.exists(path):
-        from .digits import open_digits
-
-        return part(open_digits(split_seed), split)
-    if not os.path.exists(path):
-        raise UserError(f"{path}: no such file or folder{_nearest(path)}; DATA is {KINDS}")
     rules = manifest_path(path) if manifest and os.path.exists(manifest_path(path)) else None
-    if path.endswith(".json"):
+    if path.endswith(".json") and os.path.exists(path):
         rules, path = path, data_of(path, read_manifest(path))
-        if not os.path.exists(path):
+        if path != "digits" and not os.path.exists(path):
             raise UserError(f"{rules}: its data {path} is gone; put it back or make the manifest anew")
     obeyed = read_manifest(rules) if rules else None
-    if os.path.isdir(path):
-        data = _open_folder(path, on_bad_file, obeyed.excluded if obeyed else (), say)
-    else:
-        data = _open_file(path, say)
+    data = _open(path, on_bad_file, obeyed.excluded if obeyed else (), split_seed, say)
     if obeyed is not None and rules is not None:
         data = obey(data, obeyed, rules)
     _check_classes(data, path)
     return part(data, split)
+
+
+def _open(
+    path: str,
+    on_bad_file: Literal["stop", "skip"],
+    excluded: Collection[str],
+    split_seed: int,
+    say: Say | None,
+) -> Dataset:
+    """The source itself, whatever kind it is."""
+    if path == "digits" and not os.path.exists(path):
+        from .digits import open_digits
+
+        return open_digits(split_seed)
+    if not os.path.exists(path):
+        raise UserError(f"{path}: no such file or folder{_nearest(path)}; DATA is {KINDS}")
+    return _open_folder(path, on_bad_file, excluded, say) if os.path.isdir(path) else _open_file(path, say)
 
 
 def _open_folder(
