@@ -42,13 +42,11 @@ def main():
     pairs = []
     for index in range(options.runs):
         pairs.append((run(theirs), run(ours)))
-        print(
-            f"{index + 1}: eager loop {pairs[-1][0]:.0f}  reslearn {pairs[-1][1]:.0f}  ratio {pairs[-1][1] / pairs[-1][0]:.2f}"
-        )
+        slow, fast = pairs[-1]
+        print(f"{index + 1}: eager loop {slow:.0f}  reslearn {fast:.0f}  ratio {fast / slow:.2f}", flush=True)
     for name, values in zip(("eager loop", "reslearn"), zip(*pairs, strict=True), strict=True):
-        print(
-            f"{name:10s} median {statistics.median(values):.0f} images/s, {min(values):.0f} to {max(values):.0f}, n {len(values)}"
-        )
+        middle, low, high = statistics.median(values), min(values), max(values)
+        print(f"{name:10s} median {middle:.0f} images/s, {low:.0f} to {high:.0f}, n {len(values)}")
     ratios = [ours / theirs for theirs, ours in pairs]
     print(f"ratio      median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
 
