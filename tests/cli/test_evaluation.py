@@ -112,7 +112,8 @@ def test_crossval(capsys, tmp_path):
     out = tmp_path / "cv"
     command = [
         *("crossval", "digits", "--folds", 2, "--model", "resnet20_cifar", "--recipe", "demo", "--image-size", 8),
-        *("--set", "iterations=2", "--set", "spec.stage_blocks=[1,1,1]", "--out", out),
+        *("--set", "iterations=2", "--set", "spec.stage_blocks=[1,1,1]", "--set", "spec.stage_channels=[4,4,4]"),
+        *("--set", "spec.stem_channels=4", "--out", out),
     ]
     plan, _ = call(capsys, *command, "--dry-run")
     assert plan["held_out"] == [719, 718] and plan["method"] == "stratified" and not out.exists()

@@ -57,7 +57,7 @@ def write_sealed(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], bu
     if not any(_variant(member.spec) for member in bundle.members):  # a variant needs `build`; fit built it already
         _check_tensors(tensors, _skeletons(bundle, None), bundle, str(path))
     sealed = replace(bundle, sha256=digest_tensors(serialise(dict(tensors))))
-    content = serialise(dict(tensors), metadata={"format": "pt", KEY: header_to_json(sealed)})
+    content = serialise(dict(tensors), metadata={KEY: header_to_json(sealed)})  # one key: their order is random
     try:
         write_atomic(path, content)
     except OSError as error:

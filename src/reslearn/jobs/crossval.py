@@ -21,10 +21,11 @@ from ..spec.errors import UserError
 from ..spec.net import spec_to_json
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
-from ..train.crossval import Crossval, CrossvalRecord, choose_folds, new_record, proceed, start
+from ..train.crossval import MODEL, Crossval, CrossvalRecord, choose_folds, new_record, proceed, start
 from ..train.loop import Watch
 from ..train.setup import planned_macs
 from .crossval_report import write_crossval_report
+from .run_report import FILE_NAME
 from .training import by_target
 
 
@@ -100,9 +101,10 @@ def resume_folds(folder: str | os.PathLike[str], *, watch: Callable[[int], Watch
 def finish(
     folder: Path, dataset: Dataset | None, only: int | None, watch: Callable[[int], Watch] | None
 ) -> Crossval | None:
-    """Train what is left, merge, and write the report."""
+    """Train what is left, merge, and write the report unless nothing is new."""
+    finished = all((folder / name).exists() for name in (MODEL, FILE_NAME))
     done = proceed(folder, dataset, only=only, watch=watch)
-    if done is not None:
+    if done is not None and not finished:
         write_crossval_report(done)
     return done
 
