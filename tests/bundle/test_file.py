@@ -217,6 +217,22 @@ def with_spec(header, **fields):
     return {**header, "members": [{**member, "spec": {**member["spec"], **fields}}]}
 
 
+def test_a_score_that_is_no_number_is_null(tmp_path):
+    save(
+        tmp_path / "m", [tiny()], bundle_of(TINY, scores={"val": {"loss": float("nan"), "parts": (1.0, float("inf"))}})
+    )
+    with safetensors.safe_open(tmp_path / "m", "pt") as file:
+        assert "NaN" not in file.metadata()[KEY]
+    assert load(tmp_path / "m").bundle.scores == {"val": {"loss": None, "parts": [1.0, None]}}
+
+
+def test_a_header_without_end_is_one_line(tmp_path):
+    for text in ("[" * 100_000, '{"a":' * 100_000):
+        body = text.encode()
+        (tmp_path / "m").write_bytes(len(body).to_bytes(8, "little") + body)
+        one_line_from(tmp_path / "m")
+
+
 def test_an_extra_tensor_belongs_to_no_network(sealed):
     bundle, tensors = read_tensors(sealed)
     with pytest.raises(UserError, match="belongs to no network"):

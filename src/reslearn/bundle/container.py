@@ -73,7 +73,7 @@ def digest_tensors(content: bytes) -> str:
 def _entries(content: bytes, length: int, path: Path) -> dict[str, Any]:
     try:
         entries = json.loads(content[8 : 8 + length])
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         entries = None
     if not isinstance(entries, dict):
         raise UserError(f"{path}: its header cannot be read, the file is damaged; copy it again")

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from ..spec.codec import from_json, to_json
+from ..spec.codec import finite, from_json, to_json
 from ..spec.errors import UserError, check_choice
 from ..spec.net import Spec, spec_from_json, spec_to_json
 from ..spec.preprocess import Preprocess
@@ -73,14 +73,14 @@ def header_to_json(bundle: Bundle) -> str:
     """The header's JSON text."""
     value = {f.name: to_json(getattr(bundle, f.name)) for f in fields(bundle)}
     value["members"] = [{"spec": spec_to_json(m.spec), "prefix": m.prefix, "weight": m.weight} for m in bundle.members]
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(finite(value), allow_nan=False, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def header_from_json(text: str, where: str) -> Bundle:
     """Parse the header of the file `where`. A newer format, an unknown field or a wrong value is a `UserError`."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         data = None
     if not isinstance(data, dict):
         raise UserError(f"{where}: its {KEY} header is not a JSON object; the file is damaged, copy it again")

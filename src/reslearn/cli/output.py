@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..runtime.process_group import from_environment
+from ..spec.codec import finite
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
 
@@ -26,17 +26,6 @@ def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:
     if not from_environment().first:
         return
     if as_json:
-        print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+        print(json.dumps(finite(value), ensure_ascii=False, allow_nan=False))
     else:
         human()
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN or infinity: they become null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value

@@ -8,12 +8,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..spec.codec import finite
+
 FILE_NAME = "ledger.jsonl"
 
 
 def enter(folder: Path, **values: Any) -> None:
     """Append one line; what was looked at cannot be unseen, so lines are never removed. Raises `OSError`."""
-    line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **values}, ensure_ascii=False) + "\n"
+    entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **values}
+    line = json.dumps(finite(entry), ensure_ascii=False, allow_nan=False) + "\n"
     with open(folder / FILE_NAME, "a", encoding="utf-8") as file:
         file.write(line)  # one write of one line: two processes cannot mix theirs
         file.flush()
