@@ -122,6 +122,7 @@ class Runner:
             result = self._result(cell, run, loaded=self._load(cell))
             result = replace(result, probes=self._probes(cell, trained, cell.entry.probes))
         write_result(self.folder(cell), result)
+        torch.compiler.reset()  # else a process that trains many nets runs out of its recompilations and turns eager
         for checkpoint in (run / "checkpoints").glob("*.safetensors"):
             checkpoint.unlink()  # the sealed file is all that probes need
         return result
