@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -31,9 +32,5 @@ class CombinedNet(nn.Module):
         logits = [answer.float() for answer in answers]
         if self.combine == "logits":
             return torch.stack([w * x for w, x in zip(self.weights, logits, strict=True)]).sum(0)
-        shares = [x.log_softmax(1) + _log(w) for w, x in zip(self.weights, logits, strict=True)]
+        shares = [x.log_softmax(1) + math.log(w) for w, x in zip(self.weights, logits, strict=True) if w > 0]
         return torch.stack(shares).logsumexp(0)
-
-
-def _log(weight: float) -> float:
-    return float(torch.tensor(weight, dtype=torch.float64).log())
