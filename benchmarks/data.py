@@ -215,13 +215,17 @@ def resident(rounds: int) -> None:
 def memory(epochs: int) -> None:
     """The memory of this process and its workers after each of `epochs` epochs."""
     import numpy as np
+    import torch
     from PIL import Image
 
     from reslearn.data.loaders import train_loader
     from reslearn.data.sources import open_data
+    from reslearn.runtime.allocator import tune
     from reslearn.spec.preprocess import default_preprocess
     from reslearn.spec.recipe import Augment
 
+    tune()  # as the command does before it trains
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         draws = np.random.default_rng(0)
         for i in range(2000):
@@ -242,20 +246,20 @@ def memory(epochs: int) -> None:
             for _ in loader.batches(epoch * 20, (epoch + 1) * 20):
                 pass
             used.append(tree_memory())
-    print(f"proportional memory of the process and 2 workers, MiB after each of {epochs} epochs:")
+    print(f"private memory of the process and 2 workers, MiB after each of {epochs} epochs:")
     print(" ".join(f"{value:.0f}" for value in used))
-    settled = used[len(used) // 4 :]
-    print(f"from epoch {len(used) // 4 + 1} on: {settled[-1] - settled[0]:+.1f} MiB")
+    settled = used[len(used) // 2 :]
+    print(f"in the second half: {settled[-1] - settled[0]:+.1f} MiB")
 
 
 def tree_memory() -> float:
-    """MiB of proportional set size of this process and its children."""
+    """MiB that this process and its children hold for themselves (libraries that others map too are not theirs)."""
     me = os.getpid()
     pids = [me, *map(int, Path(f"/proc/{me}/task/{me}/children").read_text().split())]
     total = 0
     for pid in pids:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(("Private_Clean:", "Private_Dirty:")):
                 total += int(line.split()[1])
     return total / 1024
 

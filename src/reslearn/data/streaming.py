@@ -192,7 +192,6 @@ class _Tasks(Sampler[Any]):
 
 def _start_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)  # one worker, one core; and OpenCV's pool does not survive a fork
 
 
