@@ -95,8 +95,9 @@ def fuzz(count, seed):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_ten_thousand_mutated_files_are_decoded_or_reported():
-    decoded, slowest, grown = fuzz(10_000, seed=0)
-    print(f"{decoded} of 10,000 decoded; slowest {slowest:.2f} s; {grown:.0f} MiB above the start")
-    assert 500 < decoded < 9_500
+@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_mutated_files_are_decoded_or_reported(count):
+    decoded, slowest, grown = fuzz(count, seed=0)
+    print(f"{decoded} of {count:,} decoded; slowest {slowest:.2f} s; {grown:.0f} MiB above the start")
+    assert 0.05 * count < decoded < 0.95 * count
     assert slowest < 10 and grown < 3 * MAX_PIXELS * 3 / 2**20

@@ -48,6 +48,7 @@ def reference():
     return digests(array_data(), kind="resident")
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores is the point
 @pytest.mark.parametrize("workers", [0, 1, 2, 4])
 def test_batches_are_the_same_for_any_number_of_workers(reference, workers):
     assert digests(array_data(), kind="streaming", workers=workers) == reference
