@@ -128,3 +128,16 @@ def test_people_get_tables(capsys, pictures):
     ):
         status, out, _ = run(capsys, "data", *arguments)
         assert status == 0 and all(word in out for word in words), out
+
+
+def test_training_with_skip_goes_on_and_lists_what_it_left_out(capsys, pictures, tmp_path):
+    for name in ("train/cat/03.jpg", "train/dog/04.jpg", "train/dog/09.jpg"):
+        (pictures / name).write_bytes((pictures / name).read_bytes()[:200])
+    (pictures / "train" / "cat" / "notes.txt").write_text("x")
+    command = ["train", pictures, "--model", "resnet20_cifar", "--recipe", "demo", "--epochs", "1", "--image-size", "8"]
+    command += ["--set", "batch_size=8", "--set", "spec.stage_blocks=[1,1,1]", "--out", tmp_path / "run"]
+    assert "notes.txt" in refused(capsys, *command)
+    status, _, err = run(capsys, *command, "--on-bad-file", "skip")
+    assert status == 0, err
+    for name in ("03.jpg", "04.jpg", "09.jpg", "notes.txt"):
+        assert name in err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from reslearn.data.loaders import eval_batches, prepare, train_loader
+from reslearn.data.loaders import eval_batches, prepare, readable, train_loader
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
@@ -240,3 +240,11 @@ def test_no_worker_outlives_its_loader():
     for child in multiprocessing.active_children():
         child.join(10)
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_readable_leaves_out_what_cannot_be_read_and_says_why(damaged, workers):
+    kept, left_out = readable(damaged, workers)
+    assert len(kept) == 10 and sorted(left_out) == ["a/001.jpg", "b/003.jpg"] and not set(kept.ids) & set(left_out)
+    assert all("damaged or truncated" in reason for reason in left_out.values())
+    assert readable(kept) == (kept, {})

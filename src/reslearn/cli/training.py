@@ -68,6 +68,7 @@ def train(
         split_seed=split_seed,
         precision=precision,
         tuned_allocator=tuned,
+        on_bad_file=on_bad_file,
     )
     if dry_run:
         emit(plan.to_json(), as_json, lambda: _print_plan(plan))
@@ -83,6 +84,8 @@ def train(
             on_bad_file=on_bad_file,
             watch=watch,
         )
+    for reason in run.skipped.values():
+        say(f"skipped   {reason}")
     emit(run.to_json(), as_json, lambda: _print_run(run))
 
 
@@ -147,6 +150,10 @@ def _print_plan(plan: Any) -> None:
         f"data      {len(plan.train_data):,} to train on, {len(plan.val_data):,} to validate on, "
         f"{len(plan.data.classes)} classes"
     )
+    for note in getattr(plan.data, "notes", ()):
+        say(f"note      {note}")
+    for reason in plan.left_out.values():
+        say(f"left out  of validation: {reason}")
     say(f"network   {plan.spec.name}, input {size} x {size}, {plan.steps:,} steps of {plan.recipe.batch_size}")
     how = "compiled (the first step takes half a minute)" if settings.compile else "eager"
     allocator = "tuned" if settings.tuned_allocator else "default"

@@ -160,7 +160,8 @@ def _strays(path: str, listing: _Listing, on_bad_file: str) -> list[str]:
     if listing.strays and on_bad_file == "stop":
         more = f" (and {len(listing.strays) - 1} more)" if len(listing.strays) > 1 else ""
         raise UserError(
-            f"{os.path.join(path, listing.strays[0])}: not an image{more}; remove it, or pass --on-bad-file skip"
+            f"{os.path.join(path, listing.strays[0])}: not an image{more}; remove it, run `reslearn data check` "
+            "whose manifest leaves it out, or train with --on-bad-file skip"
         )
     return [f"{os.path.join(path, stray)}: not an image, left out" for stray in listing.strays]
 

@@ -23,9 +23,9 @@ from .memory import root_of
 from .preprocess import apply, normalise, to_batch
 from .resident import Prepared, ResidentLoader, prepare
 from .sampling import Sequence
-from .streaming import StreamingLoader, parallel_map
+from .streaming import StreamingLoader, parallel_map, readable
 
-__all__ = ["Batch", "TrainLoader", "eval_batches", "train_loader"]
+__all__ = ["Batch", "TrainLoader", "eval_batches", "prepare", "readable", "train_loader"]
 
 
 class TrainLoader(Protocol):
@@ -160,5 +160,3 @@ class _EvalReader:
         images = [apply(self.dataset.read(int(i))[0], self.preprocess) for i in chunk]
         return to_batch(images), self.dataset.labels[chunk]
 
-
-__all__ += ["prepare"]

@@ -24,6 +24,7 @@ from ..spec.recipe import Augment
 from .batch import Batch, Finish
 from .crops import cut_batch
 from .dataset import Dataset, Image, Indices
+from .memory import Subset
 from .preprocess import apply, to_batch
 from .sampling import Sequence, positions_of
 
@@ -107,6 +108,34 @@ class TrainReader:
             except UserError as error:
                 skipped[other] = str(error)
         raise UserError(f"none of the pictures can be read; the first: {skipped[sample]}")
+
+
+def readable(dataset: Dataset, workers: int = 0) -> tuple[Dataset, dict[str, str]]:
+    """The pictures that decode, and the others' identities with the reasons. Reads all of them once."""
+    chunks = [np.arange(i, min(i + 64, len(dataset)), dtype=np.int64) for i in range(0, len(dataset), 64)]
+    bad: dict[int, str] = {}
+    for part in parallel_map(_Trial(dataset), chunks, workers):
+        bad |= part
+    if not bad:
+        return dataset, {}
+    kept = np.setdiff1d(np.arange(len(dataset), dtype=np.int64), list(bad))
+    return Subset(dataset, kept), {dataset.ids[i]: reason for i, reason in sorted(bad.items())}
+
+
+class _Trial:
+    """A chunk of indices to {index: reason} of those that cannot be read; picklable."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __call__(self, chunk: Indices) -> dict[int, str]:
+        bad = {}
+        for i in chunk:
+            try:
+                self.dataset.read(int(i))
+            except UserError as error:
+                bad[int(i)] = str(error)
+        return bad
 
 
 class Workers:

@@ -106,7 +106,7 @@ def _details(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) ->
     split = "test" if any(line["split"] == "test" for line in own) else "val" if record.split.val else None
     if split is None or record.data["path"] is None:
         return
-    data = open_data(record.data["path"])
+    data = open_data(record.data["path"], on_bad_file=record.on_bad_file)
     if data.fingerprint() != record.data["fingerprint"]:
         raise UserError(f"{record.data['path']} holds other pictures now than the run was trained on")
     pictures = subject_of(record, data, split).pictures

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..data.dataset import Dataset
+from ..data.loaders import readable
 from ..data.sources import Subset, open_data
 from ..data.splits import choose_splits
 from ..runtime import device
@@ -45,6 +46,7 @@ class Plan:
         split_seed: int = 0,
         precision: Precision | None = None,
         tuned_allocator: bool = False,
+        on_bad_file: Literal["stop", "skip"] = "stop",
     ) -> None:
         """`changes` are `--set` assignments: recipe fields bare, `spec.`, `settings.`, `preprocess.` ones so named."""
         parts = by_target({**({} if epochs is None else {"epochs": str(epochs)}), **(changes or {})})
@@ -52,11 +54,14 @@ class Plan:
         if image_size is not None:
             self.recipe = replace(self.recipe, image_size=image_size)
         base = get_spec(model)
-        self.data: Dataset = open_data(data)
+        self.data: Dataset = open_data(data, on_bad_file=on_bad_file)
         self.spec: Spec = set_fields(get_spec(base, num_classes=len(self.data.classes)), parts["spec"])
         splits = choose_splits(self.data, val_fraction=val_fraction, split_seed=split_seed)
         self.train_data = Subset(self.data, splits["train"])
-        self.val_data = Subset(self.data, splits["val"])
+        self.val_data: Dataset = Subset(self.data, splits["val"])
+        self.left_out: dict[str, str] = {}  # training may replace an unreadable picture; validation never does
+        if on_bad_file == "skip":
+            self.val_data, self.left_out = readable(self.val_data)
         self.split_seed = split_seed
         size = self.recipe.image_size or self.spec.image_size
         self.preprocess: Preprocess = set_fields(default_preprocess(size), parts["preprocess"])

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,6 +73,7 @@ class Run:
     val: dict[str, Any] | None  # an `evaluate` object, fp32, of the sealed weights
     seconds: float
     images_per_second: float
+    skipped: dict[str, str] = field(default_factory=dict)  # unreadable training pictures, with `on_bad_file="skip"`
 
     def to_json(self) -> dict[str, Any]:
         """The contract's keys."""
@@ -282,4 +283,5 @@ def finished_run(folder: Path, build: Build | None = None) -> Run | None:
         val=verify(model, build=build).scores.get("val"),
         seconds=end["seconds"],
         images_per_second=end["images_per_second"],
+        skipped=end.get("skipped") or {},
     )

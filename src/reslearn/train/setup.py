@@ -162,7 +162,7 @@ def reopen(folder: Path, record: RunRecord) -> tuple[Dataset, Dataset]:
     path = record.data["path"]
     if path is None:
         raise UserError(f"{folder}: this run trained on data given from Python; resume it there, with the same data")
-    data = open_data(path)
+    data = open_data(path, on_bad_file=record.on_bad_file)
     place = {identity: index for index, identity in enumerate(data.ids)}
     parts = []
     for ids in (record.split.train, record.split.val):
