@@ -159,4 +159,3 @@ class _EvalReader:
     def __call__(self, chunk: Indices) -> tuple[Tensor, Indices]:
         images = [apply(self.dataset.read(int(i))[0], self.preprocess) for i in chunk]
         return to_batch(images), self.dataset.labels[chunk]
-
