@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.sources import open_data
-from reslearn.data.splits import assign, choose_folds, choose_splits, quotas
+from reslearn.data.splits import assign, check_folds, choose_splits, quotas
 from reslearn.spec.errors import UserError
 
 RATIOS = [
@@ -141,8 +141,10 @@ def test_choose_splits_respects_what_is_declared():
     assert {k: v.tolist() for k, v in chosen.items()} == {k: v.tolist() for k, v in declared.items()}
     none = choose_splits(data([0, 1] * 5), val_fraction=0)
     assert len(none["train"]) == 10 and len(none["val"]) == 0 and "test" not in none
-    with pytest.raises(UserError, match="nothing to train on"):
+    with pytest.raises(UserError, match="declares test and no train"):
         choose_splits(data([0, 1] * 5, splits={"test": np.arange(10)}))
+    with pytest.raises(UserError, match="reslearn crossval"):
+        choose_splits(data([0, 1] * 5, splits={"fold0": np.arange(5), "fold1": np.arange(5, 10)}))
     for wrong in (1.0, -0.1, float("nan")):
         with pytest.raises(UserError, match=r"--val-fraction .* \[0, 1\)"):
             choose_splits(data([0, 1]), val_fraction=wrong)
@@ -174,15 +176,15 @@ def test_digits_have_a_fixed_stratified_test_split():
 
 def test_folds_are_stratified_disjoint_and_cover_all():
     labels = np.arange(53) % 4
-    folds = choose_folds(data(labels), 5, split_seed=2)
+    folds = assign(data(labels), {f"fold{k}": 1 / 5 for k in range(5)}, seed=2)
     assert set(folds) == set(range(5))
     for c in range(4):
         counts = np.bincount(folds[labels == c], minlength=5)
         assert counts.max() - counts.min() <= 1
     with pytest.raises(UserError, match="class '1' has only 13"):
-        choose_folds(data(labels), 14)
+        check_folds(data(labels), 14)
     with pytest.raises(UserError, match="--folds is 1"):
-        choose_folds(data(labels), 1)
+        check_folds(data(labels), 1)
 
 
 def test_quotas_spread_the_roundings():

@@ -32,7 +32,8 @@ def choose_splits(dataset: Dataset, *, val_fraction: float = 0.1, split_seed: in
     declared = dataset.splits
     train = np.sort(declared.get("train", np.empty(0, np.int64)) if declared else np.arange(len(dataset)))
     if not len(train):
-        raise UserError(f"{dataset.path}: there is nothing to train on; it declares {', '.join(sorted(declared))}")
+        remedy = "; cross-validate with `reslearn crossval`" if "fold0" in declared else ""
+        raise UserError(f"{dataset.path}: it declares {', '.join(sorted(declared))} and no train{remedy}")
     chosen = {"train": train.astype(np.int64), "val": np.empty(0, np.int64)}
     if len(declared.get("val", ())):
         chosen["val"] = np.sort(declared["val"])
@@ -43,12 +44,6 @@ def choose_splits(dataset: Dataset, *, val_fraction: float = 0.1, split_seed: in
     if "test" in declared:
         chosen["test"] = np.sort(declared["test"])
     return chosen
-
-
-def choose_folds(dataset: Dataset, folds: int, *, split_seed: int = 0) -> Indices:
-    """(len,) the fold 0 ... folds - 1 in which each sample is held out, stratified and grouped as splits are."""
-    check_folds(dataset, folds)
-    return assign(dataset, {f"fold{k}": 1 / folds for k in range(folds)}, seed=split_seed)
 
 
 def check_folds(dataset: Dataset, folds: int) -> None:
