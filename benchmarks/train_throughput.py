@@ -1,6 +1,7 @@
 """Training throughput against the eager fp32 NCHW loop over a hand-written net, each side in its own process, in turn.
 
     python benchmarks/train_throughput.py --net resnet20 --runs 5
+    python benchmarks/train_throughput.py --net resnet20 --processes 2    # ours: one single-threaded process per core
 
 Prints machine, versions, every run, medians, spread and the ratio pair by pair.
 """
@@ -33,10 +34,13 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--processes", type=int, default=1, help="of ours, under torchrun; the batch is global")
     options = parser.parse_args()
     size = ["--batch", str(options.batch), "--steps", str(options.steps)]
     theirs = [sys.executable, str(Path(__file__).parent / "baseline_resnet.py"), options.net, *size]
-    ours = [sys.executable, "-m", "reslearn", "bench", "train", "--model", OURS[options.net], *size, "--json"]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(options.processes), "-m"]
+    module = [*(launcher if options.processes > 1 else []), "reslearn"]
+    ours = [sys.executable, "-m", *module, "bench", "train", "--model", OURS[options.net], *size, "--json"]
     facts = environment()
     print(f"{facts['cpu']}, {facts['cores']} cores, {' '.join(facts['cpu_flags'])}, torch {facts['packages']['torch']}")
     pairs = []

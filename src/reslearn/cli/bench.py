@@ -29,14 +29,15 @@ def train(
     model: Model = "resnet20_cifar",
     batch: Batch = 128,
     image_size: Size = None,
+    recipe: Annotated[str, typer.Option(help="Whose step: augmentation, batch norm, optimiser.")] = "fast-cifar",
     steps: int = 60,
     precision: Precision = None,
     changes: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Images/s of training in steady state, as a long run would do it."""
+    """Images/s of training in steady state, as a long run would do it; under `torchrun`, of all processes together."""
     job, options = _prepare(f"bench train {model}", precision, changes)
-    result = job.bench_train(model, batch=batch, image_size=image_size, steps=steps, **options)
+    result = job.bench_train(model, batch=batch, image_size=image_size, recipe=recipe, steps=steps, **options)
     emit(result, as_json, lambda: _print(result))
 
 

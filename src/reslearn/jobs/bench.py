@@ -18,6 +18,7 @@ from ..data.memory import ArrayDataset
 from ..data.sources import open_data
 from ..nets.build import create_model
 from ..runtime import device
+from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Precision, Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import set_fields, to_json
@@ -35,7 +36,7 @@ def bench_train(
     *,
     batch: int = 128,
     image_size: int | None = None,
-    recipe: str = "paper-cifar",
+    recipe: str = "fast-cifar",
     steps: int = 60,
     warmup: int = 15,
     precision: Precision | None = None,
@@ -45,13 +46,14 @@ def bench_train(
     """Images/s of training `model` as a long run would: augmentation, forward, backward and optimiser included.
 
     The median over `steps` steps after `warmup` that do not count; compilation is told apart. `changes` sets fields
-    of the settings, e.g. {"compile": "false"}.
+    of the settings, e.g. {"compile": "false"}. `batch` is global: under `torchrun` the processes share it.
     """
     spec = get_spec(model)
     size = image_size or spec.image_size
     values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + warmup, batch_size=batch)
     values = replace(values, image_size=size, checkpoint_every=1e9)
-    settings = device.decide(training_macs=LONG, precision=precision, tuned_allocator=tuned_allocator)
+    world = from_environment()
+    settings = device.decide(training_macs=LONG, precision=precision, tuned_allocator=tuned_allocator, world=world.size)
     settings = set_fields(settings, changes or {})
     loader = train_loader(
         random_pictures(max(1024, 2 * batch), size, spec.num_classes),
@@ -60,8 +62,10 @@ def bench_train(
         batch_size=batch,
         seed=0,
         device=settings.device,
+        rank=world.rank,
+        world=world.size,
     )
-    with device.threads(settings.threads), tempfile.TemporaryDirectory() as folder:
+    with device.threads(settings.threads), tempfile.TemporaryDirectory() as folder, process_group(settings.device):
         torch.manual_seed(0)
         net = create_model(spec).to(settings.device)
         net = net.to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
@@ -69,15 +73,17 @@ def bench_train(
         train(
             Work(
                 folder=Path(folder),
-                update=Update(net, values, settings),
+                update=Update(net, values, settings, world=world),
                 loader=loader,
                 seed=0,
                 progress=Progress(),
                 validate=lambda net: None,
                 watch=clock.tick,
+                world=world,
             )
         )
-    return clock.result(batch, warmup, settings) | {"model": spec.name, "batch": batch, "image_size": size}
+    facts = {"model": spec.name, "batch": batch, "image_size": size, "processes": world.size}
+    return clock.result(batch, warmup, settings) | facts
 
 
 def bench_infer(

@@ -17,6 +17,7 @@ from ..bundle.file import save as seal
 from ..bundle.file import verify
 from ..bundle.header import Bundle, Member
 from ..data.dataset import Dataset
+from ..data.foreign import Transform
 from ..data.loaders import TrainLoader
 from ..data.sampling import class_weights
 from ..measure.bn_statistics import exact_bn_statistics
@@ -29,6 +30,7 @@ from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import to_json
+from ..spec.errors import UserError
 from ..spec.net import Spec
 from ..spec.preprocess import Preprocess, default_preprocess
 from ..spec.recipe import Recipe
@@ -59,6 +61,7 @@ from .setup import (
 )
 from .update import Update
 
+NOT_REPRODUCIBLE = "not reproducible from its record"  # pictures went through a callable that is not in `run.json`
 BN_BATCHES = 200  # exact statistics average over at most this many training batches
 Build = Callable[[Spec], nn.Module]
 
@@ -101,15 +104,18 @@ def fit(
     split_seed: int = 0,
     overwrite: bool = False,
     on_bad_file: Literal["stop", "skip"] = "stop",
+    transform: Transform | None = None,
     build: Build | None = None,
     watch: Watch | None = None,
 ) -> Run:
     """Train `model` from scratch (or `weights`) in the new run folder `out` and seal the result.
 
     `train_data` gives the classes; `val_data` may be None or empty, then the last weights are kept. The test split
-    is not an argument: training cannot see it. Raises `UserError` for input that cannot be trained on, before
-    anything is written; an interrupted run is continued by `resume(out)`. Under `torchrun` every process calls this
-    alike and the first one writes.
+    is not an argument: training cannot see it. `transform` takes each training picture, a `PIL.Image`, before the
+    recipe's own augmentation, and returns another; no record can repeat what it did, and the run says so.
+
+    Raises `UserError` for input that cannot be trained on, before anything is written; an interrupted run is continued
+    by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
     """
     folder, recipe, world = Path(out), get_recipe(recipe), from_environment()
     if world.first:
@@ -121,7 +127,7 @@ def fit(
         macs = planned_macs(spec, recipe, len(train_data), size)
         settings = device.decide(training_macs=macs, world=world.size)
     check_world(recipe, settings, world)
-    preprocess, mean_image = with_mean_image(recipe, preprocess, train_data)
+    preprocess, mean_image = with_mean_image(recipe, preprocess, train_data, on_bad_file)
     record = RunRecord(
         spec=spec,
         recipe=recipe,
@@ -135,8 +141,11 @@ def fit(
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         weights=weights,
         on_bad_file=on_bad_file,
+        notes=() if transform is None else (NOT_REPRODUCIBLE,),
     )
-    loader = open_loader(record, train_data, mean_image, world, watch)  # reads a resident set: a bad file stops us
+    loader = open_loader(
+        record, train_data, mean_image, world, watch, transform
+    )  # reads a resident set: a bad file stops us
     if not world.first:
         return execute(folder, record, loader, train_data, val_data, mean_image, build=build, watch=None)
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,13 +162,15 @@ def resume(
     *,
     train_data: Dataset | None = None,
     val_data: Dataset | None = None,
+    transform: Transform | None = None,
     build: Build | None = None,
     watch: Watch | None = None,
     allow_different_numerics: bool = False,
 ) -> Run:
     """Continue the run in folder `run` to its end; a finished one is only read.
 
-    Everything is taken from `run.json`; data given to `fit` as objects without a path must be given again.
+    Everything is taken from `run.json`; data given to `fit` as objects without a path must be given again, and so must
+    a `transform`.
     """
     folder, world = Path(run), from_environment()
     record = read_record(folder)
@@ -169,10 +180,15 @@ def resume(
             return finished
         check_numerics(record, world, allow_different_numerics)
         check_world(record.recipe, record.settings, world)
+        if (NOT_REPRODUCIBLE in record.notes) != (transform is not None):
+            raise UserError(
+                f"{folder}: this run's pictures go through {'a' if transform is None else 'no'} transform given from "
+                f"Python; go on with reslearn.resume(run{', transform=...' if transform is None else ''})"
+            )
         if train_data is None:
             train_data, val_data = reopen(folder, record)
         mean_image = load_mean_image(folder, record)
-        loader = open_loader(record, train_data, mean_image, world, watch)
+        loader = open_loader(record, train_data, mean_image, world, watch, transform)
         return execute(
             folder, record, loader, train_data, val_data, mean_image, build=build, watch=watch if world.first else None
         )

@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import safetensors.torch
@@ -19,8 +19,10 @@ import torch
 from torch import nn
 
 from ..data.dataset import Dataset
-from ..data.loaders import TrainLoader, fits, prepare, train_loader
+from ..data.foreign import Transform, Transformed
+from ..data.loaders import TrainLoader, fits, prepare, readable, train_loader
 from ..data.sources import Subset, open_data
+from ..data.statistics import mean_image
 from ..measure import metrics
 from ..measure.evaluate import predict_logits
 from ..runtime.device import bf16_kind
@@ -94,11 +96,16 @@ def describe(data: Dataset) -> dict[str, Any]:
 
 
 def open_loader(
-    record: RunRecord, data: Dataset, mean_image: torch.Tensor | None, world: World, watch: Watch | None
+    record: RunRecord,
+    data: Dataset,
+    mean_image: torch.Tensor | None,
+    world: World,
+    watch: Watch | None,
+    transform: Transform | None = None,
 ) -> TrainLoader:
     """The endless sequence of training batches that this record describes, this process's part of it."""
     return train_loader(
-        data,
+        data if transform is None else Transformed(data, transform),
         preprocess=record.preprocess,
         augment=record.recipe.augment,
         batch_size=record.recipe.batch_size,
@@ -107,7 +114,7 @@ def open_loader(
         rank=world.rank,
         world=world.size,
         workers=record.settings.workers,
-        kind=record.settings.loader,
+        kind=record.settings.loader if transform is None else "streaming",  # its draws differ at every reading
         mean_image=mean_image,
         on_bad_file=record.on_bad_file,
         progress=(lambda done, total: watch(Reading(done, total))) if watch is not None and world.first else None,
@@ -129,13 +136,13 @@ def depth_of(spec: Spec) -> int:
     return spec.depth if isinstance(spec, NetSpec) else sum(spec.stage_convs)
 
 
-def with_mean_image(recipe: Recipe, preprocess: Preprocess, data: Dataset) -> tuple[Preprocess, torch.Tensor | None]:
+def with_mean_image(
+    recipe: Recipe, preprocess: Preprocess, data: Dataset, on_bad_file: Literal["stop", "skip"]
+) -> tuple[Preprocess, torch.Tensor | None]:
     """P1's input where the recipe asks for it: the per-pixel mean of the training set, subtracted, no division."""
     if recipe.input_mean != "pixel":
         return preprocess, None
-    pictures = prepare(data, preprocess).images
-    mean = torch.from_numpy(pictures.mean(0, dtype=np.float64) / 255).permute(2, 0, 1).float().contiguous()
-    digest = hashlib.sha256(mean.numpy().tobytes()).hexdigest()
+    mean, digest = mean_image(readable(data)[0] if on_bad_file == "skip" else data, preprocess)
     return replace(preprocess, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), mean_image=digest), mean
 
 

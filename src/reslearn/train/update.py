@@ -116,7 +116,7 @@ def loss_function(
     def forward(images: Tensor, labels: Tensor, partner: Tensor | None, share: Tensor | None) -> tuple[Tensor, Tensor]:
         with autocast(settings):
             logits = net(images)
-        logits = logits.float()
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         losses = cross_entropy(logits, labels)
         if partner is not None and share is not None:  # MixUp, CutMix: two labels, weighted
             losses = share * losses + (1 - share) * cross_entropy(logits, partner)
