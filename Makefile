@@ -1,12 +1,13 @@
 # One command per wish. Each sets up .venv from nothing; constraints.txt pins what the tests ran with.
 #   make demo      watch a residual network learn from real pictures, in about a minute
-#   make test      the default suite       (TESTS="tests/nets -k shortcut" narrows it)
+#   make test      the default suite, JOBS processes of one thread each, 2 unless told (TESTS="tests/nets -k shortcut" narrows it)
 # TORCH_INDEX picks another build of torch, for example the one without CUDA:
 #   make demo TORCH_INDEX=<the index of CPU builds that pytorch names>
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 TESTS ?=
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
@@ -24,7 +25,7 @@ demo:
 	@$(BIN)/reslearn demo
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check

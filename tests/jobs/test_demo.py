@@ -13,18 +13,11 @@ from reslearn.train.ledger import read_ledger
 COMMAND = [sys.executable, "-m", "reslearn"]
 
 
-def one_core():
-    """On a busy machine two threads that wait for each other crawl; one does not."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
-
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    result = subprocess.run(
-        [*COMMAND, "demo", "--json"], cwd=folder, capture_output=True, text=True, preexec_fn=one_core
-    )
+    one = os.environ | {"OMP_NUM_THREADS": "1"}  # on a busy machine two threads that wait for each other crawl
+    result = subprocess.run([*COMMAND, "demo", "--json"], cwd=folder, env=one, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return folder, json.loads(result.stdout), result.stderr
 

@@ -35,6 +35,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def asked_threads() -> int | None:
+    """What OMP_NUM_THREADS asks for, torch's own convention; None where it is not set to a number."""
+    value = os.environ.get("OMP_NUM_THREADS", "")
+    return int(value) if value.isdecimal() and int(value) else None
+
+
 def has_compiler() -> bool:
     """Whether torch.compile can build its CPU kernels here."""
     return shutil.which(os.environ.get("CXX", "g++")) is not None
@@ -87,7 +93,7 @@ def decide(
     else:
         kind = bf16_kind()
         choice = "bf16" if kind else "fp32"
-        threads = max(cores() // world, 1)
+        threads = asked_threads() or max(cores() // world, 1)
         rate = EAGER_FLOPS[kind] * threads
     chosen = precision or choice
     if chosen == "fp16" and not device.startswith("cuda"):
