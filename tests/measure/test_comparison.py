@@ -83,6 +83,16 @@ def test_several_trainings_are_the_unit():
     assert "one training" not in outcome.verdict() and len(outcome.to_json()["accuracy_a"]) == 3
 
 
+def test_one_training_against_several_speaks_of_the_first_of_each():
+    level = np.arange(1000)
+    a, b = [level < 800], [level < 780, level < 850, level < 850]  # B is better on average; its first is worse
+    outcome = compare(a, b)
+    assert outcome.test == "McNemar's exact test on the first training of each"
+    assert outcome.difference == pytest.approx(-0.02) and outcome.interval[1] < 0 and outcome.only_a == 20
+    assert outcome.verdict().startswith("A is better than B by 2.00 points") and "one training" in outcome.verdict()
+    assert outcome.accuracy_b == pytest.approx((0.78, 0.85, 0.85))
+
+
 @pytest.mark.parametrize("pair", [([], []), ([np.ones(3, bool)], [np.ones(4, bool)])])
 def test_the_same_pictures_or_none(pair):
     with pytest.raises((UserError, ValueError)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -122,6 +123,22 @@ def test_folds_that_cannot_be():
 def test_a_mean_image_cannot_be_shared(tiny_spec, tiny_recipe):
     with pytest.raises(UserError, match="input_mean=channel"):
         record_of(few(), tiny_spec, replace(tiny_recipe, input_mean="pixel"))
+
+
+@pytest.mark.parametrize(
+    ("change", "instead"),
+    [
+        ({"select": "best"}, "select=last"),
+        ({"early_stop": 2.0}, "early_stop=null"),
+        ({"schedule": "plateau"}, "schedule="),
+    ],
+)
+def test_nothing_is_decided_on_the_pictures_that_a_fold_is_scored_on(change, instead, tiny_spec, tiny_recipe):
+    recipe = replace(tiny_recipe, **change)
+    with pytest.raises(UserError, match=f"decides on validation.*--set {instead}"):
+        record_of(few(), tiny_spec, recipe)
+    fields = {name: json.loads(text) if text == "null" else text for name, text in recipe.decides_on_validation.items()}
+    record_of(few(), tiny_spec, replace(recipe, **fields))  # the advice helps
 
 
 # -- training --------------------------------------------------------------------------------------------------------

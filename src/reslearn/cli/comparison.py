@@ -136,3 +136,5 @@ def _print_comparison(done: Any) -> None:
     if value["only_a"] is not None:
         print(f"right alone: A {value['only_a']:,}, B {value['only_b']:,}")
     print(done.verdict)
+    if any(score.selected_on_test for side in (done.a, done.b) for score in side.scores):
+        print("warning    selected on test pictures: a score on them is too good")

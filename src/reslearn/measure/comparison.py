@@ -19,12 +19,13 @@ ROUNDS = 10_000
 
 @dataclass(frozen=True)
 class Comparison:
-    """B against A on the same pictures. Accuracies are means over trainings, in 0..1; the difference is B - A."""
+    """B against A on the same pictures. Accuracies in 0..1. Difference, interval and p-value are of the same thing: the
+    mean over trainings where both models have several, else the first training of each."""
 
     images: int
     accuracy_a: tuple[float, ...]  # of each training
     accuracy_b: tuple[float, ...]
-    difference: float
+    difference: float  # B - A
     interval: tuple[float, float]  # 95 %, bootstrap over pictures (and trainings, where there are several of each)
     p_value: float  # two-sided
     test: str  # how the p-value was found
@@ -44,7 +45,7 @@ class Comparison:
         better, worse = (b, a) if points > 0 else (a, b)
         trainings = len(self.accuracy_a), len(self.accuracy_b)
         scope = (
-            "" if max(trainings) > 1 else " This is one training of each; another seed may move it by as much again."
+            "" if min(trainings) > 1 else " This is one training of each; another seed may move it by as much again."
         )
         if self.p_value < 0.05 and points != 0:
             return f"{better} is better than {worse} by {abs(points):.2f} points ({between}).{scope}"
@@ -59,19 +60,21 @@ class Comparison:
 def compare(a: Sequence[NDArray[np.bool_]], b: Sequence[NDArray[np.bool_]]) -> Comparison:
     """Compare trainings of A with trainings of B: each (N,) whether picture i was answered rightly.
 
-    One training each: McNemar's exact test on the pictures that only one gets right. Several: Welch's t-test on the
-    trainings' accuracies, the unit that varies from run to run. Raises `UserError` unless all are of one length.
+    One training of either: McNemar's exact test on the pictures that only one gets right, of the first training of
+    each. Several of both: Welch's t-test on the trainings' accuracies, the unit that varies from run to run.
+    Raises `UserError` unless all are of one length.
     """
     right_a, right_b = np.array(list(a), dtype=bool), np.array(list(b), dtype=bool)
     if right_a.ndim != 2 or right_b.ndim != 2 or right_a.shape[1] != right_b.shape[1] or right_a.shape[1] == 0:
         raise UserError("a comparison needs both models' answers to the same pictures")
     accuracy_a, accuracy_b = right_a.mean(axis=1), right_b.mean(axis=1)
-    difference, interval = bootstrap_difference(right_b, right_a)
     only_a = only_b = None
     if len(right_a) > 1 and len(right_b) > 1:
+        difference, interval = bootstrap_difference(right_b, right_a)
         p_value, test = welch(accuracy_a, accuracy_b), "Welch's t-test over trainings"
     else:
         first, second = right_a[0], right_b[0]
+        difference, interval = bootstrap_difference(second[None], first[None])
         only_a, only_b = int((first & ~second).sum()), int((second & ~first).sum())
         p_value, test = mcnemar(only_a, only_b), "McNemar's exact test"
         if len(right_a) + len(right_b) > 2:

@@ -147,7 +147,7 @@ def cardinality(name: str, group: Group) -> Figure:
         point = (size, float(np.mean(errors)), spread, label)
         if label == "1x64d":
             rows["more cardinality"].append(point)
-            rows["more width"].append(point)
+            rows["more width"].append((*point[:3], ""))  # where both begin; named once
         else:
             rows["more width" if label.startswith("1x") else "more cardinality"].append(point)
     with sheet(560, 380) as (figure, (axes,)):

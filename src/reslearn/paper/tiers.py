@@ -41,7 +41,7 @@ class Cell:
     def recipe(self) -> Recipe:
         """The entry's recipe at this tier. It never selects on the pictures it is watched on."""
         recipe = self.entry.recipe
-        if recipe.select == "best" or recipe.schedule == "plateau" or recipe.early_stop is not None:
+        if recipe.decides_on_validation:
             raise UserError(f"recipe {recipe.name} decides on validation; a paper's run only watches its test pictures")
         if self.tier == "smoke":
             return _smoke(recipe, self.image_size)

@@ -138,6 +138,14 @@ class Recipe:
         """`lr`, scaled linearly from `lr_batch` to the batch size where that is given (1706.02677)."""
         return self.lr * self.batch_size / self.lr_batch if self.lr_batch else self.lr
 
+    @property
+    def decides_on_validation(self) -> dict[str, str]:
+        """The fields through which validation decides about weights, rate or end, each with a value that does not."""
+        found = {"select": self.select == "best", "schedule": self.schedule == "plateau"}
+        found["early_stop"] = self.early_stop is not None
+        without = {"select": "last", "schedule": "cosine", "early_stop": "null"}
+        return {name: without[name] for name, decides in found.items() if decides}
+
     def total_steps(self, epoch_length: int) -> int:
         """Optimiser steps of the whole budget, for an epoch of `epoch_length` positions; at least 1."""
         if self.iterations is not None:

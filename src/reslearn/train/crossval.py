@@ -167,6 +167,12 @@ def new_record(
     """Everything a cross-validation is, before anything is trained."""
     if recipe.input_mean == "pixel":
         raise UserError("a mean image differs from fold to fold, and one file holds one; add --set input_mean=channel")
+    if recipe.decides_on_validation:
+        instead = " ".join(f"--set {name}={value}" for name, value in recipe.decides_on_validation.items())
+        raise UserError(
+            f"recipe {recipe.name} decides on validation by {', '.join(recipe.decides_on_validation)}: "
+            f"that would be the very pictures each fold is scored on; add {instead}"
+        )
     return CrossvalRecord(
         spec=spec,
         recipe=recipe,
