@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reslearn.bundle.file import Loaded
 from reslearn.bundle.header import Bundle, Member
+from reslearn.data.manifest import Manifest, ManifestDataset
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.measure.bn_statistics import exact_bn_statistics
 from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net, evaluating, predict_logits, score
@@ -73,6 +74,12 @@ def test_batches_do_not_matter(batch_size):
     assert one.top1 == other.top1 and one.loss == pytest.approx(other.loss, abs=1e-6)
 
 
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_nothing_is_an_error(batch_size):
+    with pytest.raises(UserError, match=f"batch size is {batch_size}; .*at least 1"):
+        evaluate(model(), pictures(), batch_size=batch_size)
+
+
 def test_a_subset_is_its_pictures():
     data = pictures()
     whole = predict_logits(model().net, data, PRE)
@@ -131,6 +138,11 @@ def test_which_pictures_a_split_means():
         chosen_part(pictures(splits={"train": np.arange(3)}), None)
     with pytest.raises(UserError, match="val"):
         chosen_part(pictures(splits=declared), "val")
+    assert len(chosen_part(pictures(), "all")) == 37
+    with pytest.raises(UserError, match="no splits, so there is no 'val'; make some with `reslearn data split.* all$"):
+        chosen_part(pictures(), "val")
+    with pytest.raises(UserError, match="unknown split 'all'"):
+        chosen_part(pictures(splits=declared), "all")
 
 
 def test_an_empty_split_is_an_error():
@@ -222,3 +234,20 @@ def test_no_batches_change_nothing():
     norm = torch.nn.BatchNorm2d(3)
     norm.running_mean.fill_(5.0)
     assert exact_bn_statistics(norm, []) == 0 and norm.running_mean.tolist() == [5, 5, 5]
+
+
+# -- kept scores -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", [None, "test"])
+def test_manifests_over_one_source_do_not_share_scores(tmp_path, split):
+    """They have the source's fingerprint and leave out other pictures: as many, or another number."""
+    source = pictures(splits={"test": np.arange(10, 37)} if split else None)
+    for left_out in ([], ["p12"], ["p30"], ["p12", "p30"]):
+        columns = {"ids": tuple(source.ids), "labels": tuple(map(int, source.labels)), "sizes": (-1,) * len(source)}
+        manifest = Manifest("x", CLASSES, **columns, excluded=dict.fromkeys(left_out, "unreadable"))
+        data = ManifestDataset(source, manifest, "m.json")
+        assert data.fingerprint() == source.fingerprint()
+        kept = evaluate(model(), data, split=split, cache=tmp_path)
+        assert not kept.kept and np.array_equal(kept.logits, evaluate(model(), data, split=split).logits)
+        assert evaluate(model(), data, split=split, cache=tmp_path).kept

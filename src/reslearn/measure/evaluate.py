@@ -9,6 +9,7 @@ numbers  = metrics of (logits, labels)
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from ..data.dataset import Dataset, Indices
 from ..data.loaders import eval_batches
-from ..data.memory import Subset, part
+from ..data.memory import Subset, identity_digest, part
 from ..data.sources import open_data
 from ..runtime.settings import Precision
 from ..spec.errors import UserError, check_choice
@@ -82,10 +83,13 @@ def evaluate(
     Without `split`: `test` where the data declares one, all of it where it declares none. `protocol` is a text of
     `protocols.py`; `cache` a folder where scores are kept and found again; `device` is where the network is unless
     given. Inside a process group the pictures are shared out and every process returns the same. Raises `UserError`
-    for data that declares other splits only, is empty, or has a class that the model does not know.
+    for data that declares other splits only, is empty, or has a class that the model does not know, and for a
+    `batch_size` below 1.
     """
     if isinstance(loaded, (str, os.PathLike)):
         raise UserError(f"evaluate takes an opened model: reslearn.evaluate(reslearn.load({str(loaded)!r}), ...)")
+    if batch_size < 1:
+        raise UserError(f"the batch size is {batch_size}; give --batch-size a number of at least 1")
     pictures = chosen_part(open_data(data) if isinstance(data, (str, os.PathLike)) else data, split)
     to_model = class_map(loaded.bundle.classes, pictures.classes, loaded.bundle.num_classes)
     plan = parse_protocol(protocol, loaded.bundle.preprocess)
@@ -122,7 +126,15 @@ def evaluate_net(
 
 
 def chosen_part(data: Dataset, split: str | None) -> Dataset:
-    """The pictures that `split` means; without one, `test`, or the whole of data that declares no splits."""
+    """The pictures that `split` means; without one, `test`, or the whole of data that declares no splits: its `all`."""
+    if split is not None and not data.splits:
+        if split == "all":
+            return data
+        where = data.path or "DATA"
+        raise UserError(
+            f"{data.path or 'the data'}: it declares no splits, so there is no '{split}'; make some with "
+            f"`reslearn data split {where} --ratio 8:1:1`, or take all its pictures with --split all"
+        )
     if split is None and data.splits and "test" not in data.splits:
         have = ", ".join(sorted(data.splits))
         raise UserError(f"{data.path or 'the data'}: it declares {have} and no test; name one with --split")
@@ -142,7 +154,7 @@ def view_scores(
 
     Also whether all were there.
     """
-    key = CacheKey(loaded.bundle.sha256, pictures.fingerprint(), preprocess.hash(), precision) if cache else None
+    key = CacheKey(loaded.bundle.sha256, pictures_digest(pictures), preprocess.hash(), precision) if cache else None
     scores = from_first(read_cache(cache, key) if cache and key else {})  # all must agree on what is missing
     missing = [view for view in views if view.name not in scores]
     if not missing:
@@ -164,6 +176,16 @@ def view_scores(
     if cache and key and rank == 0:
         add_to_cache(cache, key, found)
     return scores | found, False
+
+
+def pictures_digest(pictures: Dataset) -> str:
+    """Digest of exactly these pictures in this order: where they come from, their identities and their labels.
+
+    A fingerprint alone will not do: a manifest keeps its source's, whatever it leaves out.
+    """
+    digest = hashlib.sha256(pictures.fingerprint().encode())
+    digest.update(identity_digest(pictures.ids, pictures.labels, pictures.classes))
+    return digest.hexdigest()[:32]
 
 
 def predict_logits(
