@@ -139,6 +139,14 @@ def test_wrong_input(capsys, model, pictures, tmp_path):
     refuse(capsys, ["no class named", "dog"], "evaluate", sealed(tmp_path / "m", classes=("cat", *"vwxyz")), pictures)
     refuse(capsys, ["train", "val"], "evaluate", model, pictures, "--split", "train")
     refuse(capsys, ["--weights"], "ensemble", model, model, "--data", pictures, "--weights", "a,b")
+    other = sealed(tmp_path / "other.safetensors", 1)
+    refuse(capsys, ["nan,1", "finite"], "ensemble", model, other, "--data", pictures, "--weights", "nan,1")
+    refuse(capsys, ["--batch-size", "at least 1"], "evaluate", model, pictures, "--batch-size", 0)
+    refuse(capsys, ["32:0.0", "share"], "evaluate", model, pictures, "--protocol", "1-crop@32:0.0")
+    plain = pictures / "test"  # class folders alone: no splits
+    refuse(capsys, ["no 'val'", "reslearn data split", "--split all"], "calibrate", model, plain)
+    refuse(capsys, ["no 'val'", "reslearn data split", "--split all"], "ensemble", model, other, "--data", plain)
+    assert call(capsys, "ensemble", model, other, "--data", plain, "--split", "all")[0]["images"] == 12
     refuse(capsys, ["softmax", "logits"], "ensemble", model, model, "--data", pictures, "--combine", "median")
     refuse(capsys, ["--folds is 500", "pictures"], "crossval", "digits", "--folds", 500,
            "--model", "resnet20_cifar", "--recipe", "demo", "--out", tmp_path / "x")  # fmt: skip

@@ -129,6 +129,9 @@ def test_members_that_do_not_fit(runs, tmp_path):
         ensemble_models(runs[:1], "digits")
     with pytest.raises(UserError, match="2 weights for 3"):
         ensemble_models(runs, "digits", weights=[1, 2])
+    for weights in ([float("nan"), 1], [float("inf"), 1], [-1, 2], [0, 0], [1e308, 1e308]):
+        with pytest.raises(UserError, match="finite numbers of at least 0"):
+            ensemble_models(runs[:2], "digits", weights=weights)
     with pytest.raises(UserError, match="not both"):
         ensemble_models(runs, "digits", weights=[1, 2, 3], greedy=True)
 

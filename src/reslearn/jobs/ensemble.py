@@ -12,7 +12,7 @@ import numpy as np
 from ..bundle.ensemble import check_fit, class_order, seal_ensemble
 from ..bundle.file import Loaded
 from ..data.sources import open_data
-from ..measure.ensemble import Combine, combine_members, gain_over, select_greedily
+from ..measure.ensemble import Combine, check_weights, combine_members, gain_over, select_greedily
 from ..measure.evaluate import Evaluation, score
 from ..spec.errors import UserError, check_choice
 from .evaluation import Data
@@ -43,6 +43,8 @@ def ensemble_models(
         raise UserError("give weights or --greedy, not both")
     if weights is not None and len(weights) != len(models):
         raise UserError(f"{len(weights)} weights for {len(models)} models")
+    if weights is not None:
+        check_weights(weights)  # before anything is scored
     options = options or Options()
     loaded = load_all(models, options.device)
     for model, one in zip(models[1:], loaded[1:], strict=True):

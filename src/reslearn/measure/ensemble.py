@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -26,12 +27,18 @@ class Gain:
     best: int  # which member it is compared with
 
 
+def check_weights(weights: Sequence[float]) -> None:
+    """Raise `UserError` unless the weights are finite, at least 0, and one of them more."""
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not 0 < sum(weights) < math.inf:
+        shown = ",".join(f"{weight:g}" for weight in weights)
+        raise UserError(f"weights are {shown}; they must be finite numbers of at least 0, and one of them more")
+
+
 def combine_members(scores: Sequence[Logits], weights: Sequence[float], combine: Combine) -> NDArray[np.float64]:
     """(N, C) weighted mean of logits, or log of the weighted mean probability. Weights need not sum to one."""
     if len(scores) != len(weights) or not scores:
         raise UserError(f"{len(weights)} weights for {len(scores)} members")
-    if min(weights) < 0 or sum(weights) <= 0:
-        raise UserError("weights must be numbers of at least 0, and one of them more")
+    check_weights(weights)
     total = np.zeros(scores[0].shape)
     for part, weight in zip(scores, weights, strict=True):
         if weight > 0:

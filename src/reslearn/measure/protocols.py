@@ -21,6 +21,7 @@ from ..spec.preprocess import Preprocess
 BASES = ("1-crop", "10-crop", "multi-scale")
 SCALES = (224, 256, 384, 480, 640)  # shorter sides for a network trained at 224 (1512.03385 3.4)
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
+SMALLEST_SHARE = 0.01  # of the shorter side; less would blow pictures up a hundredfold and exhaust memory
 SHIFTS = ((0, 0), (-1, -1), (1, 1))
 
 Place = Literal["centre", "top-left", "top-right", "bottom-left", "bottom-right", "whole"]
@@ -88,8 +89,10 @@ def parse_protocol(text: str, preprocess: Preprocess) -> Protocol:
 
 def _resized(argument: str, preprocess: Preprocess) -> Preprocess:
     match = re.fullmatch(r"(\d+)(?:/(\d+)|:(0?\.\d+|1(?:\.0*)?))?", argument)
-    if not match:
+    if not match or int(match[1]) == 0:
         raise UserError(f"protocol size '{argument}': write SIZE, SIZE/SHORTER-SIDE or SIZE:FRACTION, as in 320/320")
+    if match[3] and float(match[3]) < SMALLEST_SHARE:
+        raise UserError(f"protocol size '{argument}': the crop's share must lie in {SMALLEST_SHARE}..1, as in 288:0.95")
     size = int(match[1])
     if match[2]:
         return replace(preprocess, size=size, resize=int(match[2]), mode="crop")
