@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from reslearn.data import packing
+from reslearn.data.checking import check_data
 from reslearn.data.identity import identities
 from reslearn.data.memory import ArrayDataset
 from reslearn.data.pack import PackDataset, PackOptions
 from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
+from reslearn.data.splitting import split_data
 from reslearn.spec.errors import UserError
 
 
@@ -83,6 +85,27 @@ def test_a_part_of_another_job_is_not_gone_on_with(source, tmp_path):
         write_pack(source, tmp_path / "a.pack", PackOptions("raw"), progress=stop)
     pack = write_pack(source, tmp_path / "a.pack", PackOptions("raw", 16))
     assert pack.read(0)[0].shape == (16, 24, 3)
+
+
+def test_a_part_is_not_gone_on_with_under_another_manifest(folder, tmp_path):
+    root = folder({"a": 6, "b": 5}, size=(40, 60))
+    target, whole = tmp_path / "a.pack", open_data(root)
+
+    def stop(done, total):
+        if done == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_pack(whole, target, PackOptions("raw"), progress=stop, threads=1)
+    size = (root / "a" / "001.jpg").stat().st_size
+    (root / "a" / "001.jpg").write_bytes(b"\xff\xd8" + bytes(size - 2))  # broken, and the fingerprint is the same
+    check_data(str(root))
+    split_data(str(root), ratio="6:4")
+    data = open_data(root)
+    pack = write_pack(data, target, PackOptions("raw"), threads=1)
+    assert list(pack.ids) == list(data.ids) and pack.labels.tolist() == data.labels.tolist()
+    assert {k: v.tolist() for k, v in pack.splits.items()} == {k: v.tolist() for k, v in data.splits.items()}
+    assert all(np.array_equal(pack.read(i)[0], data.read(i)[0]) for i in range(len(data)))
 
 
 def test_an_unreadable_picture_stops_a_resizing_pack_with_its_name(folder, tmp_path):

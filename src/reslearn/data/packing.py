@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from ..runtime.files import exclusive_lock
 from ..spec.errors import UserError
 from .dataset import Dataset
 from .identity import content_hash, encoded_bytes, groups_of
+from .memory import identity_digest
 from .pack import HEAD, PackDataset, PackOptions, head_bytes, index_bytes
 from .preprocess import resize
 from .strings import StringTable
@@ -44,7 +46,7 @@ def write_pack(
         raise UserError(f"{target}: a folder; name the pack file")
     if options.encoding == "original" and options.shorter_side is not None:
         raise UserError("original bytes cannot be resized; choose encoding raw or jpeg")
-    job = json.dumps([dataset.fingerprint(), asdict(options)])
+    job = json.dumps([dataset.fingerprint(), _members(dataset), asdict(options)])
     part, journal = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.journal")
     with exclusive_lock(target.with_name(target.name + ".lock"), f"{target}: another process is writing this pack"):
         done = _go_on(part, journal, job)
@@ -66,6 +68,16 @@ def write_pack(
         journal.unlink()
     target.with_name(target.name + ".lock").unlink(missing_ok=True)
     return PackDataset(str(target))
+
+
+def _members(dataset: Dataset) -> str:
+    """Digest of which pictures are packed, as what and in which split: a manifest may change all of that while the
+    fingerprint, its source's, stays; positions in the part file would then name other pictures."""
+    digest = hashlib.sha256(identity_digest(dataset.ids, dataset.labels, dataset.classes))
+    for name, indices in dataset.splits.items():
+        digest.update(f"{name}:{len(indices)}:".encode() + np.asarray(indices, dtype="<i8").tobytes())
+    digest.update(json.dumps(list(groups_of(dataset) or ())).encode())
+    return digest.hexdigest()
 
 
 def _go_on(part: Path, journal: Path, job: str) -> list[dict[str, Any]]:
