@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -141,3 +142,19 @@ def test_training_with_skip_goes_on_and_lists_what_it_left_out(capsys, pictures,
     assert status == 0, err
     for name in ("03.jpg", "04.jpg", "09.jpg", "notes.txt"):
         assert name in err
+
+
+def test_names_that_are_not_utf8_are_checked_printed_and_known_again(capsys, pictures):
+    odd = pictures / "train" / "cat" / os.fsdecode(b"caf\xe9.jpg")
+    try:
+        odd.write_bytes((pictures / "train" / "cat" / "00.jpg").read_bytes())
+        (pictures / "train" / "cat").rename(pictures / "train" / os.fsdecode(b"cat\xe9"))
+        (pictures / "test" / "cat").rename(pictures / "test" / os.fsdecode(b"cat\xe9"))
+    except OSError:
+        pytest.skip("this file system holds UTF-8 names only")
+    value = ok(capsys, "data", "check", pictures)
+    assert value["exact"] == [["train/cat\udce9/00.jpg", "train/cat\udce9/caf\udce9.jpg"]]
+    status, out, err = run(capsys, "data", "check", pictures, "--html", pictures / "page.html")
+    assert status == 0 and "caf\\udce9.jpg" in out, err
+    first, second = (ok(capsys, "data", "split", pictures, "--ratio", "3:1") for _ in range(2))
+    assert first["splits"] == second["splits"] and second["known"] > 0

@@ -47,3 +47,12 @@ def test_a_second_process_does_not_get_the_lock(tmp_path):
         second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "another process is training this run" in second.stderr
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_name_that_is_not_utf8_is_written_and_read_back(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    files.write_json(tmp_path / "a.json", {"ids": [name, "müller.png"]})
+    assert files.read_json(tmp_path / "a.json") == {"ids": [name, "müller.png"]}
+    assert "müller" in (tmp_path / "a.json").read_text(encoding="utf-8"), "the file itself is UTF-8"
+    files.write_atomic(tmp_path / "a.txt", name)
+    assert (tmp_path / "a.txt").read_bytes() == b"caf\xe9.png"

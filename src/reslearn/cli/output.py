@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -26,6 +27,18 @@ def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:
     if not from_environment().first:
         return
     if as_json:
-        print(json.dumps(finite(value), ensure_ascii=False, allow_nan=False))
-    else:
-        human()
+        print(_printable_json(finite(value)))
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold what this terminal cannot show
+    human()
+
+
+def _printable_json(value: Any) -> str:
+    """JSON as people read it, or all in ASCII where standard output cannot carry a character of it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False)
+    return text

@@ -32,20 +32,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Write a whole file atomically."""
+    """Write a whole file atomically. Text becomes UTF-8; bytes of a file name that are not UTF-8 stay as they are."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write one JSON value atomically, indented for people."""
-    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    # What UTF-8 cannot hold are the lone surrogates of odd file names; escaped as \udce9 they are JSON, and come back.
+    write_atomic(path, text.encode(errors="backslashreplace"))
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read one JSON value; a missing or damaged file is a one-line `UserError`."""
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
