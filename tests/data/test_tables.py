@@ -66,6 +66,10 @@ def test_names_with_spaces_and_quotes(folder):
         ("img/000.jpg,cat\nimg/001.jpg,cat", ["only one class"]),
         ("img/000.jpg,cat,train\nimg/001.jpg,dog,tset", ["line 2", "unknown split 'tset'", "test"]),
         ("img/000.jpg,cat,train\nimg/001.jpg,dog", ["line 2", "2 column(s)"]),
+        ("path,label\nimg/000.jpg,cat\nimg/001.jpg,dog\nimg/002.jpg, ", ["line 4", "no label"]),
+        ("path,label\n\nimg/000.jpg,cat\n,\n\nimg/001.jpg,", ["line 6", "no label"]),
+        ("path,label,split\n\nimg/000.jpg,cat,train\n\nimg/001.jpg,dog,tset", ["line 5", "unknown split"]),
+        ('path,label,note\nimg/000.jpg,cat,"two\nlines"\nimg/999.jpg,dog,', ["line 4", "no file"]),
         ("img/000.jpg,a,train\nimg/001.jpg,b,train\nimg/002.jpg,c,test", ["class 'c' is in test but not in train"]),
     ],
 )
@@ -74,3 +78,17 @@ def test_what_is_wrong_names_the_line(table, text, words):
         open_data(table(text))
     assert all(word in str(error.value) for word in words), str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("# pictures\n\nimg/000.jpg cat\n# more\nimg/999.jpg dog", ["line 5", "no file"]),
+        ("# pictures\nimg/000.jpg,cat\n\nimg/001.jpg,\n", ["line 4", "no label"]),
+        ("img/000.jpg cat\nimg/001.jpg\nimg/002.jpg dog", ["line 2", "1 column(s)"]),
+    ],
+)
+def test_lines_of_a_list_are_counted_with_its_blanks_and_comments(table, text, words):
+    with pytest.raises(UserError) as error:
+        open_data(table(text, "a.txt"))
+    assert all(word in str(error.value) for word in words), str(error.value)
