@@ -21,6 +21,7 @@ from torch import nn
 from ..data.dataset import Dataset
 from ..data.foreign import Transform, Transformed
 from ..data.loaders import TrainLoader, fits, prepare, readable, train_loader
+from ..data.manifest import ManifestDataset
 from ..data.sources import Subset, open_data
 from ..data.statistics import mean_image
 from ..measure import metrics
@@ -91,7 +92,7 @@ def planned_macs(spec: Spec, recipe: Recipe, images: int, size: int) -> float:
 
 def describe(data: Dataset) -> dict[str, Any]:
     """What `run.json` says of the data a run trains on; of a part, the whole it was taken from."""
-    whole = getattr(data, "source", data)
+    whole = data.source if isinstance(data, Subset) and not isinstance(data, ManifestDataset) else data
     return {"path": whole.path, "fingerprint": whole.fingerprint(), "classes": list(data.classes)}
 
 
