@@ -1,17 +1,20 @@
 """Manifests: written by split and check, obeyed by open_data, kept when the data grows."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from reslearn.data import splitting
 from reslearn.data.checking import check_data
 from reslearn.data.identity import identities
-from reslearn.data.manifest import read_manifest
+from reslearn.data.manifest import carried, read_manifest
 from reslearn.data.sources import open_data
 from reslearn.data.splits import choose_splits
 from reslearn.data.splitting import split_data
 from reslearn.spec.errors import UserError
+from reslearn.train.setup import describe
 
 from .conftest import encode, picture
 
@@ -133,6 +136,88 @@ def test_a_manifest_elsewhere_is_data_itself(folder, tmp_path):
     shutil.rmtree(root)
     with pytest.raises(UserError, match=r"its data .* is gone"):
         open_data(manifest)
+
+
+def test_data_under_a_manifest_elsewhere_is_opened_again_by_its_path(folder, tmp_path):
+    root = folder({"a": 10, "b": 10})
+    (root / "a" / "notes.txt").write_text("no picture")
+    manifest = tmp_path / "elsewhere" / "m.json"
+    manifest.parent.mkdir()
+    check_data(str(root), manifest=str(manifest))
+    split_data(str(manifest), ratio="8:2")
+    data = open_data(manifest)
+    assert (
+        data.path == str(manifest) == open_data(manifest, "val").path == describe(open_data(manifest, "train"))["path"]
+    )
+    assert describe(data)["path"] == str(manifest)
+    assert by_id(open_data(data.path)) == by_id(data)  # and the stray stays left out
+    report, _ = check_data(str(manifest), write=False)
+    assert report.data == str(root)
+    check_data(str(root))
+    assert open_data(root).path == str(root)
+
+
+def test_folds_elsewhere_inherit_what_the_check_left_out_and_its_hashes(folder, tmp_path, monkeypatch):
+    root, folds = folder({"a": 11, "b": 10}), tmp_path / "folds.json"
+    (root / "a" / "005.jpg").write_bytes((root / "a" / "005.jpg").read_bytes()[:200])
+    (root / "a" / "notes.txt").write_text("no picture")
+    check_data(str(root))
+    monkeypatch.setattr(splitting, "content_hash", None)  # nothing is hashed anew
+    split_data(str(root), folds=5, manifest=str(folds))
+    written = read_manifest(str(folds))
+    assert set(written.excluded) == {"a/005.jpg", "a/notes.txt"}
+    assert written.sha256 == read_manifest(str(root / "reslearn-manifest.json")).sha256
+    data = open_data(folds)
+    assert "a/005.jpg" not in by_id(data) and [len(part) for part in data.splits.values()] == [4] * 5
+
+
+def test_a_replaced_file_loses_its_hash_and_the_others_keep_theirs(folder):
+    root = folder({"a": 6, "b": 6})
+    check_data(str(root))
+    before = identities(open_data(root))
+    assert before[0] == "content"
+    (root / "a" / "003.jpg").write_bytes(encode(picture(77), quality=20))
+    data = open_data(root)
+    assert data.hashes[3] == "" and all(h for i, h in enumerate(data.hashes) if i != 3)
+    assert any("1 changed picture(s) are unchecked" in note for note in data.notes)
+    kind, names = identities(data)
+    assert kind == "path" and names[3].startswith("a/003.jpg:")
+    assert [n for i, n in enumerate(names) if i != 3] == [n for i, n in enumerate(before[1]) if i != 3]
+
+
+def test_known_duplicates_stay_together_although_one_picture_is_unchecked(folder):
+    root = folder({"a": 12, "b": 12})
+    for i in range(6):
+        shutil.copy(root / "a" / f"{i:03d}.jpg", root / "a" / f"copy{i}.jpg")
+    check_data(str(root))
+    (root / "b" / "new.jpg").write_bytes(encode(picture(500)))
+    data = open_data(root)
+    for seed in range(4):
+        held = {data.ids[int(i)] for i in choose_splits(data, val_fraction=0.5, split_seed=seed)["val"]}
+        assert all((f"a/{i:03d}.jpg" in held) == (f"a/copy{i}.jpg" in held) for i in range(6))
+
+
+def test_a_renamed_picture_keeps_its_split_although_a_copy_was_left_out(folder):
+    root = folder({"a": 10, "b": 10})
+    shutil.copy(root / "a" / "000.jpg", root / "a" / "copy.jpg")  # sorts behind the one that stays
+    check_data(str(root), exclude=["duplicates"])
+    split_data(str(root), ratio="5:5")
+    before = by_id(open_data(root))
+    assert "a/copy.jpg" not in before
+    (root / "a" / "000.jpg").rename(root / "a" / "zzz.jpg")
+    now = tuple("a/zzz.jpg" if n == "a/000.jpg" else n for n in read_manifest(str(root / "reslearn-manifest.json")).ids)
+    earlier = read_manifest(str(root / "reslearn-manifest.json"))
+    assert dict(zip(now, carried(earlier, replace(earlier, ids=now)), strict=True))["a/zzz.jpg"] == before["a/000.jpg"]
+
+
+def test_folds_that_groups_leave_empty_are_refused(folder):
+    root = folder({"a": 30, "b": 30})
+    with pytest.raises(UserError, match=r"fold. of 5 would be empty: there are fewer groups than folds; lower --folds"):
+        split_data(str(root), folds=5, group_regex=r"/0(\d)\d\.jpg$")  # three groups, each of both classes
+    with pytest.raises(UserError, match=r"class '.' lies in one group, all in fold.; .* regroup"):
+        split_data(str(root), folds=2, group_regex=r"^([ab])/")
+    assert not (root / "reslearn-manifest.json").exists()
+    assert len(split_data(str(root), folds=3, group_regex=r"/0(\d)\d\.jpg$").splits) == 3
 
 
 def test_check_keeps_the_split_and_split_keeps_the_exclusions(folder):

@@ -150,6 +150,31 @@ def test_choose_splits_respects_what_is_declared():
             choose_splits(data([0, 1]), val_fraction=wrong)
 
 
+@given(st.lists(st.integers(0, 12), min_size=2, max_size=60), st.sampled_from([0.1, 0.3, 0.7, 0.95]), st.integers(0, 3))
+@settings(max_examples=100, deadline=None)
+def test_no_class_is_held_out_whole(labels, fraction, seed):
+    chosen = choose_splits(data(labels), val_fraction=fraction, split_seed=seed)
+    labels = np.array(labels)
+    assert set(labels[chosen["train"]]) == set(labels)
+    assert sorted([*chosen["train"], *chosen["val"]]) == list(range(len(labels)))
+
+
+def test_classes_of_one_picture_stay_in_train():
+    labels = [*range(20), *[20] * 20]
+    for seed in range(5):
+        chosen = choose_splits(data(labels), split_seed=seed)
+        assert set(range(20)) <= set(chosen["train"]) and len(chosen["val"]) >= 1
+
+
+def test_a_class_in_one_group_stays_in_train_with_all_of_it_or_is_an_error():
+    labels, groups = [0] * 8 + [1] * 4 + [0] * 8, ["a"] * 8 + ["b"] * 4 + [f"c{i}" for i in range(8)]
+    for fraction in (0.2, 0.5, 0.8):
+        chosen = choose_splits(data(labels, groups=groups), val_fraction=fraction)
+        assert set(range(8, 12)) <= set(chosen["train"]) and len(chosen["val"])
+    with pytest.raises(UserError, match=r"memory: class '0' lies in one group .* --val-fraction 0"):
+        choose_splits(data([0, 0, 1, 1], groups=["g"] * 4), val_fraction=0.9)
+
+
 def test_the_held_out_part_keeps_groups_whole():
     groups = [f"g{i // 5}" for i in range(50)]
     chosen = choose_splits(data([i // 5 % 2 for i in range(50)], groups=groups), val_fraction=0.2)

@@ -55,12 +55,15 @@ def _column(dataset: Dataset, name: str) -> list[str] | None:
 
 
 def identities(dataset: Dataset) -> tuple[Identity, list[str]]:
-    """("content", hashes) where they are known for all samples, else ("path", relative path and size)."""
+    """("content", hashes) where they are known for all samples, else ("path", relative path and size); a hash that is
+    known stands in for path and size there too, so that one unchecked picture renames no other."""
     hashes = hashes_of(dataset)
     if hashes is not None and all(hashes):
         return "content", list(hashes)
     root, indices = root_of(dataset)
     sizes = getattr(root, "sizes", None)
     if sizes is None:
-        return "path", list(dataset.ids)
-    return "path", [f"{name}:{int(size)}" for name, size in zip(dataset.ids, sizes[indices], strict=True)]
+        names = list(dataset.ids)
+    else:
+        names = [f"{name}:{int(size)}" for name, size in zip(dataset.ids, sizes[indices], strict=True)]
+    return "path", names if hashes is None else [h or name for h, name in zip(hashes, names, strict=True)]

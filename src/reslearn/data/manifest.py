@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..runtime.files import read_json, write_json
 from ..spec.codec import from_json, to_json
@@ -52,8 +53,9 @@ class ManifestDataset(Subset):
         rows = rows[kept]
         self.excluded = dict(manifest.excluded)
         self.manifest = path
-        self.notes = [*getattr(source, "notes", ()), *_notes(manifest, path, rows)]
-        self.hashes = _picked(manifest.sha256, rows)
+        same = _unchanged(source, manifest, kept, rows)
+        self.notes = [*getattr(source, "notes", ()), *_notes(manifest, path, rows, same)]
+        self.hashes = _picked(manifest.sha256, np.where(same, rows, -1))
         self.groups = _picked(manifest.groups, rows)
         self.splits = dict(_splits(manifest, rows)) if manifest.split else _kept_splits(source, kept)
 
@@ -66,12 +68,21 @@ def _picked(column: Sequence[str], rows: Indices) -> list[str] | None:
     return [column[i] if i >= 0 else "" for i in rows] if column else None
 
 
-def _notes(manifest: Manifest, path: str, rows: Indices) -> list[str]:
+def _unchanged(source: Dataset, manifest: Manifest, kept: Indices, rows: Indices) -> NDArray[np.bool_]:
+    """(len(kept),) whether each picture has the size it had when the manifest was made; false for unknown ones."""
+    sizes = np.array(sizes_of(source), dtype=np.int64)[kept]
+    return np.asarray((rows >= 0) & (np.array([*manifest.sizes, -1], dtype=np.int64)[rows] == sizes))
+
+
+def _notes(manifest: Manifest, path: str, rows: Indices, same: NDArray[np.bool_]) -> list[str]:
     notes = [f"{path}: {len(manifest.excluded)} picture(s) left out"] if manifest.excluded else []
     new = int((rows < 0).sum())
     if new:
         fate = "belong to no split" if manifest.split else "are unchecked"
         notes.append(f"{path}: {new} new picture(s) {fate}; run `reslearn data {_command(manifest)}` again")
+    changed = int((~same).sum()) - new
+    if changed:  # under a manifest with splits they are an error
+        notes.append(f"{path}: {changed} changed picture(s) are unchecked; run `reslearn data check` again")
     return notes
 
 
@@ -107,7 +118,10 @@ def obey(source: Dataset, manifest: Manifest, path: str) -> ManifestDataset:
                 raise UserError(
                     f"{path}: {name} {what} this manifest; run `reslearn data split` again (known ones stay)"
                 )
-    return ManifestDataset(source, manifest, path)
+    data = ManifestDataset(source, manifest, path)
+    if source.path is None or os.path.abspath(path) != os.path.abspath(manifest_path(source.path)):
+        data.path = os.path.abspath(path)  # by the source's path alone `open_data` would not find this manifest again
+    return data
 
 
 def _short(names: Sequence[str]) -> str:
@@ -165,6 +179,14 @@ def places(path: str, manifest: str | None) -> tuple[str, str, Manifest | None]:
     return path, target, before
 
 
+def own_manifest(path: str, target: str) -> Manifest | None:
+    """The manifest that lies with DATA itself, where there is one and it is not `target`."""
+    own = manifest_path(path)
+    if os.path.abspath(own) == os.path.abspath(target) or not os.path.exists(own):
+        return None
+    return read_manifest(own)
+
+
 def relative(path: str, target: str) -> str:
     """How the manifest names its data: relative where it lies in, above or beside the manifest's folder."""
     if path == "digits":
@@ -179,7 +201,8 @@ def carried(before: Manifest, now: Manifest) -> tuple[str, ...]:
     if not before.split:
         return ()
     by_path = dict(zip(zip(before.ids, before.sizes, strict=True), before.split, strict=True))
-    by_hash = dict(zip(before.sha256, before.split, strict=True)) if before.sha256 else {}
+    known = zip(before.ids, before.sha256, before.split, strict=True) if before.sha256 else ()
+    by_hash = {digest: split for name, digest, split in known if split and name not in before.excluded}
     hashes = now.sha256 or [""] * len(now.ids)
     return tuple(
         by_path.get((name, size)) or (by_hash.get(digest, "") if digest else "")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..spec.errors import UserError
 from .dataset import Dataset, Indices
 from .grouping import assign_groups, units
-from .identity import identities
+from .identity import hashes_of, identities
 from .memory import Subset
 
 Counts = NDArray[np.int64]
@@ -25,7 +25,8 @@ def choose_splits(dataset: Dataset, *, val_fraction: float = 0.1, split_seed: in
     """`train`, `val` (maybe empty) and, where the data declares one, `test`: sorted indices into `dataset`.
 
     A declared `val` wins; otherwise a stratified `val_fraction` of train is held out (0: none). `test` is
-    never touched. Raises `UserError` for a fraction outside [0, 1) or a data set without training pictures.
+    never touched; no class is held out whole. Raises `UserError` for a fraction outside [0, 1), a data set without
+    training pictures, and groups of which none can be held out without a class.
     """
     if not 0 <= val_fraction < 1:
         raise UserError(f"--val-fraction is {val_fraction:g}; it must lie in [0, 1)")
@@ -40,10 +41,34 @@ def choose_splits(dataset: Dataset, *, val_fraction: float = 0.1, split_seed: in
     elif val_fraction > 0:
         part = Subset(dataset, chosen["train"])
         where = assign(part, {"train": 1 - val_fraction, "val": val_fraction}, seed=split_seed)
+        where = _learnable(part, where, split_seed)
         chosen = {"train": train[where == 0], "val": train[where == 1]}
     if "test" in declared:
         chosen["test"] = np.sort(declared["test"])
     return chosen
+
+
+def _learnable(part: Dataset, where: Indices, seed: int) -> Indices:
+    """`where` (0 train, 1 val) with the smallest unit of each class that train would lack moved back to train."""
+    labels, where = part.labels, where.copy()
+    lacking = np.setdiff1d(labels, labels[where == 0])
+    if not len(lacking):
+        return where
+    together = units(part, hashes_of(part), None)
+    _, member = np.unique(np.arange(len(part)) if together is None else together, return_inverse=True)
+    size, tie = np.bincount(member), np.full(int(member.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(tie, member, hash_order(identities(part)[1], seed))
+    for c in lacking:
+        if (where[labels == c] == 0).any():  # came back with another class
+            continue
+        units_of_c = np.unique(member[labels == c])
+        where[member == units_of_c[np.lexsort((tie[units_of_c], size[units_of_c]))[0]]] = 0
+    if together is not None and not (where == 1).any():
+        raise UserError(
+            f"{part.path}: class '{part.classes[int(lacking[0])]}' lies in one group with all that could be held out, "
+            "and training would lack it; regroup, add pictures, or hold out none with --val-fraction 0"
+        )
+    return where
 
 
 def check_folds(dataset: Dataset, folds: int) -> None:
@@ -54,6 +79,17 @@ def check_folds(dataset: Dataset, folds: int) -> None:
     if folds > counts[counts > 0].min():
         name = dataset.classes[int(np.flatnonzero(counts == counts[counts > 0].min())[0])]
         raise UserError(f"--folds is {folds}, but class '{name}' has only {counts[counts > 0].min()} pictures")
+
+
+def check_parts(dataset: Dataset, where: Indices, folds: int) -> None:
+    """Raise `UserError` where a fold of `where` (len,) in 0 ... folds - 1 is empty or holds all there is of a class."""
+    for k in range(folds):
+        if not (where == k).any():
+            raise UserError(f"fold{k} of {folds} would be empty: there are fewer groups than folds; lower --folds")
+        missing = np.setdiff1d(dataset.labels, dataset.labels[where != k])
+        if len(missing):
+            name = dataset.classes[int(missing[0])]
+            raise UserError(f"class '{name}' lies in one group, all in fold{k}; the others could not learn it: regroup")
 
 
 def assign(
@@ -73,9 +109,9 @@ def assign(
     shares = np.array(list(fractions.values()), dtype=np.float64)
     if (shares <= 0).any() or abs(shares.sum() - 1) > 1e-6:
         raise UserError(f"split fractions are {shares.tolist()}; they must be positive and sum to 1")
-    kind, ids = identities(dataset) if hashes is None else ("content", list(hashes))
+    ids = identities(dataset)[1] if hashes is None else list(hashes)
     fixed = np.full(len(dataset), -1, np.int64) if known is None else known
-    together = units(dataset, ids if kind == "content" else None, groups)
+    together = units(dataset, hashes_of(dataset) if hashes is None else hashes, groups)
     rank = hash_order(ids, seed)
     if together is not None:
         return assign_groups(dataset.labels, together, rank, shares, fixed)

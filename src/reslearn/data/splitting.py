@@ -13,10 +13,10 @@ from ..spec.errors import UserError
 from .check import split_names
 from .dataset import Dataset, Indices
 from .identity import content_hash, encoded_bytes, groups_of, hashes_of
-from .manifest import Manifest, carried, places, relative, sizes_of, write_manifest
+from .manifest import Manifest, carried, own_manifest, places, relative, sizes_of, write_manifest
 from .memory import Subset
 from .sources import open_data
-from .splits import assign, check_folds
+from .splits import assign, check_folds, check_parts
 from .streaming import parallel_map
 
 Progress = Callable[[int, int], None]
@@ -52,14 +52,18 @@ def split_data(
 ) -> SplitResult:
     """Write a manifest that splits DATA by `ratio` (`6:2:2`, train:val:test) or into `folds`.
 
-    A manifest that is there is extended: known samples keep their split, new ones go where their class is short. A
+    A manifest that is there is extended: known samples keep their split, new ones go where their class is short. What
+    the data's own manifest leaves out is left out of one that is written elsewhere, too. A
     declared `test` stays as it is and the ratio, then of two numbers, divides the rest. `group_regex`'s first group,
     found in the identity, names the group that must not be torn apart. Raises `UserError` for anything contradictory.
     """
     path, target, before = places(path, manifest)
-    dataset = open_data(path, manifest=False, on_bad_file="skip" if before is not None else "stop")
+    own = own_manifest(path, target)
+    earlier = [manifest for manifest in (own, before) if manifest is not None]
+    excluded = {name: why for manifest in earlier for name, why in manifest.excluded.items()}
+    dataset = open_data(path, manifest=False, on_bad_file="skip" if earlier else "stop")
     fractions = _fractions(ratio, folds, dataset)
-    hashes = _hashes(dataset, before, workers, progress) if hashing else []
+    hashes = _hashes(dataset, earlier, workers, progress) if hashing else []
     groups = named_groups(dataset, group_regex)
     base = Manifest(
         data=relative(path, target),
@@ -69,7 +73,7 @@ def split_data(
         sizes=tuple(sizes_of(dataset)),
         sha256=tuple(hashes),
         groups=tuple(groups or ()),
-        excluded=before.excluded if before is not None else {},
+        excluded=excluded,
         settings={"ratio": ratio, "folds": folds, "seed": seed, "identity": "content" if hashes else "path"},
     )
     known = _known(before, base, list(fractions), dataset)
@@ -78,16 +82,19 @@ def split_data(
     stays = np.array([name == "test" and name not in fractions for name in known], dtype=bool)
     free = np.flatnonzero(~left_out & ~stays)
     fixed = np.array([list(fractions).index(n) if n in fractions else -1 for n in known], dtype=np.int64)
+    chosen = Subset(dataset, free)
     if folds is not None:
-        check_folds(Subset(dataset, free), folds)
+        check_folds(chosen, folds)
     where[free] = assign(
-        Subset(dataset, free),
+        chosen,
         fractions,
         seed=seed,
         known=fixed[free],
         groups=[groups[int(i)] for i in free] if groups is not None else None,
         hashes=[hashes[int(i)] for i in free] if hashes else None,
     )
+    if folds is not None:
+        check_parts(chosen, where[free], folds)
     names = np.array([*fractions, "test"])[where]  # -1 is a declared test
     names[left_out] = ""
     write_manifest(target, replace(base, split=tuple(str(n) for n in names)))
@@ -116,14 +123,16 @@ def _fractions(ratio: str | None, folds: int | None, dataset: Dataset) -> dict[s
     return {name: part / sum(parts) for name, part in zip(DEFAULT_NAMES[len(parts)], parts, strict=True)}
 
 
-def _hashes(dataset: Dataset, before: Manifest | None, workers: int, progress: Progress | None) -> list[str]:
-    """Content hashes: those that a pack or the manifest holds for unchanged files, the others computed."""
+def _hashes(dataset: Dataset, earlier: Sequence[Manifest], workers: int, progress: Progress | None) -> list[str]:
+    """Content hashes: those that a pack or an earlier manifest holds for unchanged files, the others computed."""
     known = hashes_of(dataset)
     if known is not None and all(known):
         return list(known)
     old: dict[tuple[str, int], str] = {}
-    if before is not None and before.sha256:
-        old = {(n, s): h for n, s, h in zip(before.ids, before.sizes, before.sha256, strict=True) if s >= 0}
+    for known_by in earlier:
+        if known_by.sha256:
+            rows = zip(known_by.ids, known_by.sizes, known_by.sha256, strict=True)
+            old |= {(name, size): digest for name, size, digest in rows if size >= 0 and digest}
     hashes = [old.get((n, s), "") for n, s in zip(dataset.ids, sizes_of(dataset), strict=True)]
     todo = np.array([i for i, h in enumerate(hashes) if not h], dtype=np.int64)
     chunks = [todo[i : i + 64] for i in range(0, len(todo), 64)]
