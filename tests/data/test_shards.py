@@ -70,6 +70,20 @@ def test_a_tar_of_class_folders(tmp_path, top):
     assert data.splits == {} and data.labels.tolist() == [0, 0, 1, 1]
 
 
+def test_dots_in_the_names_of_a_tar_of_class_folders(tmp_path):
+    members = {f"{c}/IMG.2020.{i:02d}.png": encode(picture(i), "PNG") for c in "ab" for i in range(2)}
+    data = open_data(write_tar(tmp_path / "a.tar", members))
+    assert list(data.ids) == list(members) and data.labels.tolist() == [0, 0, 1, 1]
+    assert np.array_equal(data.read(3)[0], picture(1))
+
+
+def test_a_picture_that_a_tar_holds_twice(tmp_path):
+    path = write_tar(tmp_path / "a.tar", {"a/0.jpg": b"x", "b/0.jpg": b"x"})
+    write_tar(path, {"b/0.jpg": b"y"}, "a")
+    with pytest.raises(UserError, match=r"a\.tar: b/0\.jpg: it is in the shard twice"):
+        open_data(path)
+
+
 def test_compressed_shards_are_packed_once_after_saying_size_and_time(tmp_path):
     path = write_tar(tmp_path / "a.tar.gz", shard(0, 5), "w:gz")
     plain = open_data(write_tar(tmp_path / "a.tar", shard(0, 5)))

@@ -35,21 +35,27 @@ def open_shards(files: Sequence[str], path: str) -> SliceDataset:
     names: dict[str, str] = {}
     class_list: list[str] | None = None
     for shard, file in enumerate(files):
+        found: dict[str, Member] = {}
+        beside: dict[str, Member] = {}
         for name, offset, size in tar_index.members(file):
             base = name.rsplit("/", 1)[-1]
             if base.startswith("."):
                 continue
-            dot = base.find(".")
-            key = f"{shard}:{name[: len(name) - len(base) + dot]}" if dot > 0 else f"{shard}:{name}"
             extension = os.path.splitext(base)[1].lower()
             if base == "classes.txt":
                 class_list = _read(file, offset, size).decode().split("\n")
             elif extension in EXTENSIONS:
-                if key in pictures:
-                    raise UserError(f"{file}: {name}: a second picture under the same key")
-                pictures[key], names[key] = (shard, offset, size), name
+                if name in found:
+                    raise UserError(f"{file}: {name}: it is in the shard twice; keep one of them")
+                found[name] = (shard, offset, size)
             elif extension in _LABELS:
-                labels[key] = (shard, offset, size)
+                beside[_key(name)] = (shard, offset, size)
+        labels |= {f"{shard}:{key}": member for key, member in beside.items()}
+        for name, member in found.items():
+            key = f"{shard}:{_key(name) if beside else name}"  # without labels a dot is a part of a file's name
+            if key in pictures:
+                raise UserError(f"{file}: {name}: a second picture under the same key")
+            pictures[key], names[key] = member, name
     if not pictures:
         raise UserError(f"{path}: no pictures in it; shards hold key.jpg beside key.cls, or class folders")
     keys = list(pictures)
@@ -63,6 +69,13 @@ def open_shards(files: Sequence[str], path: str) -> SliceDataset:
     return SliceDataset(
         files, table[:, 0], table[:, 1], table[:, 2], labels=y, classes=classes, ids=ids, splits=splits, path=path
     )
+
+
+def _key(name: str) -> str:
+    """WebDataset's key: the name up to the first dot of its last part."""
+    base = name.rsplit("/", 1)[-1]
+    dot = base.find(".")
+    return name[: len(name) - len(base) + dot] if dot > 0 else name
 
 
 def shard_split(file: str) -> str | None:
