@@ -145,3 +145,15 @@ def test_a_decompression_bomb_is_refused_from_its_header():
 def test_a_missing_file_is_an_error_naming_it():
     with pytest.raises(UserError, match=r"no/such\.jpg: cannot be read"):
         decode_file("no/such.jpg")
+
+
+@pytest.mark.parametrize("maxval", [256, 1023, 4095, 65535])
+def test_a_pgm_of_more_than_8_bits_is_scaled(maxval):
+    """PGM in binary (P5) and in words (P2): v of `maxval` is round(255 v / maxval), to the rounding of two steps."""
+    values = np.array([0, 1, 100, maxval // 3, maxval // 2, maxval - 1, maxval], dtype=np.uint16)
+    expected = np.rint(255 * values.astype(float) / maxval)
+    head = f"{len(values)} 1\n{maxval}\n".encode()
+    for raw in (b"P5\n" + head + values.astype(">u2").tobytes(), b"P2\n" + head + " ".join(map(str, values)).encode()):
+        image = decode_bytes(raw, "x.pgm")
+        assert image.shape == (1, len(values), 3) and np.abs(image[0] - expected[:, None]).max() <= 1
+        assert image[0, -1, 0] == 255 and image[0, 0, 0] == 0

@@ -187,7 +187,8 @@ def _to_rgb(image: Pillow.Image, raw: bytes, name: str) -> Image:
     if ImageFile.LOAD_TRUNCATED_IMAGES:  # somebody's global switch would hand us half pictures
         raise UserError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set; unset it, truncated files must be an error")
     image.load()
-    if image.mode.startswith("I;16"):
+    # Of PGM and, before Pillow 11, of PNG with 16 bits the mode is I; a maxval below 65535 is scaled up to it already.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PPM", "PNG"}):
         return _sixteen_bit_grey(image)
     if image.mode in {"I", "F"}:
         raise UserError(f"{name}: pixels of 32 bits (mode {image.mode}); convert it to 8 or 16 bits")
