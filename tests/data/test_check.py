@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+import tracemalloc
 import zlib
 
 import cv2
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reslearn.data import duplicates
 from reslearn.data.check import KINDS, check
 from reslearn.data.check_page import render_check
-from reslearn.data.duplicates import look_of, near_pairs
+from reslearn.data.duplicates import Look, clusters, look_of, near_groups
 from reslearn.data.inspect import inspect_bytes
 from reslearn.data.manifest import write_manifest
 from reslearn.data.memory import ArrayDataset
@@ -210,7 +212,7 @@ def test_real_photographs_are_clean(shared_data, tmp_path):
         files = [(m.name, tar.extractfile(m).read()) for m in tar if m.isfile()]
     facts = [inspect_bytes(raw, name) for name, raw in files]
     assert not [(f.faults, n) for f, (n, _) in zip(facts, files, strict=True) if f.faults]
-    assert near_pairs([f.look for f in facts], [f.sha256 for f in facts]) == []
+    assert near_groups([f.look for f in facts], [f.sha256 for f in facts]) == []
 
 
 def test_real_photographs_resized_recompressed_or_brightened_are_found(shared_data):
@@ -223,9 +225,8 @@ def test_real_photographs_resized_recompressed_or_brightened_are_found(shared_da
     }
     for name, change in changes.items():
         looks = [look_of(p[..., ::-1].copy()) for p in photos] + [look_of(change(p)[..., ::-1].copy()) for p in photos]
-        pairs = near_pairs(looks, [str(i) for i in range(200)])
-        assert sum((i, i + 100) in set(pairs) for i in range(100)) >= 95, name
-        assert all(j == i + 100 for i, j in pairs), name
+        groups = near_groups(looks, [str(i) for i in range(200)])
+        assert len(groups) >= 95 and all(group == [group[0], group[0] + 100] for group in groups), name
 
 
 def test_bare_pixels_are_checked_for_duplicates():
@@ -233,3 +234,65 @@ def test_bare_pixels_are_checked_for_duplicates():
     data = ArrayDataset(images, np.arange(7) % 2, classes=["a", "b"], ids=[f"i{k}" for k in range(7)], path="memory")
     report, _ = check(data, workers=0)
     assert report.exact == [["i2", "i6"]] and not report.faults and not report.excluded
+
+
+def traced(function, *arguments):
+    """(what it returns, the most bytes it held at a time)."""
+    tracemalloc.start()
+    try:
+        return function(*arguments), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["equal", "one code"])
+def test_memory_does_not_grow_with_the_pairs_of_look_alikes(kind):
+    count, rng = 3000, np.random.default_rng(0)
+    small = np.full((count, 192), 100, np.uint8)
+    if kind == "one code":
+        small += rng.integers(0, 9, small.shape, dtype=np.uint8)
+    looks = [Look(0x0F0F_1234_5678_9ABC, row.tobytes(), 64) for row in small]
+    groups, most = traced(near_groups, looks, [str(i) for i in range(count)])
+    assert groups == [list(range(count))]
+    assert most < 48e6
+
+
+@pytest.mark.parametrize("pairs", [1 << 18, 5])
+def test_blocks_of_pairs_find_what_comparing_all_finds(pairs, monkeypatch):
+    monkeypatch.setattr(duplicates, "_PAIRS", pairs)
+    monkeypatch.setattr(duplicates, "_LEVELS", max(pairs // 16, 2))
+    rng = np.random.default_rng(1)
+    bases = rng.integers(0, 1 << 63, 12)
+    looks = []
+    for _ in range(150):
+        code = int(rng.choice(bases))
+        for bit in rng.integers(0, 63, rng.integers(0, 6)):
+            code ^= 1 << int(bit)
+        level = int(rng.choice([40, 47, 54, 90, 200]))
+        looks.append(Look(code, np.full(192, level, np.uint8).tobytes(), 64))
+    linked = [
+        (i, j)
+        for i in range(150)
+        for j in range(i)
+        if (looks[i].hash ^ looks[j].hash).bit_count() <= 7 and abs(looks[i].small[0] - looks[j].small[0]) <= 8
+    ]
+    groups = near_groups(looks, [str(i) for i in range(150)])
+    assert groups == clusters(linked) and len(groups) > 5
+
+
+def test_unreadable_files_are_no_duplicates_of_one_another(folder):
+    root = folder({"a": 4, "b": 4})
+    for name in ("a/empty.jpg", "b/empty.jpg"):
+        (root / name).write_bytes(b"")
+    for name in ("a/cut.jpg", "b/cut.jpg"):
+        (root / name).write_bytes((root / "a" / "000.jpg").read_bytes()[:300])
+    data = open_data(root, on_bad_file="skip", manifest=False)
+    report, _ = check(data, workers=0, exclude=("duplicates", "conflicts"))
+    assert not report.exact and not report.near and not report.conflicts
+    assert {row["id"] for row in report.faults["empty"]} == {"a/empty.jpg", "b/empty.jpg"}
+    assert {name: why.split(":")[0] for name, why in report.excluded.items()} == {
+        "a/empty.jpg": "empty",
+        "b/empty.jpg": "empty",
+        "a/cut.jpg": "truncated",
+        "b/cut.jpg": "truncated",
+    }

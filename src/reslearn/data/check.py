@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .dataset import Dataset, Indices
-from .duplicates import clusters, exact_groups, near_pairs
+from .duplicates import clusters, exact_groups, near_groups
 from .identity import groups_of
 from .inspect import ADVICE, FATAL, Facts, Inspector
 from .manifest import Manifest, sizes_of
@@ -71,9 +71,9 @@ def check(
     tiny = _tiny(facts)
     faults["tiny"] = [{"id": dataset.ids[f.index], "detail": f"{f.width}x{f.height}"} for f in tiny]
     hashes = [fact.sha256 for fact in facts]
-    exact = exact_groups(hashes)
-    near = clusters(near_pairs([fact.look for fact in facts], hashes), [])
-    alike = clusters([], [*exact, *near])
+    exact = exact_groups([fact.sha256 if _readable(fact) else "" for fact in facts])  # two empty files are no picture
+    near = near_groups([fact.look for fact in facts], hashes)
+    alike = clusters([*exact, *near])
     split = split_names(dataset)
     labels = dataset.labels
     conflicts = [group for group in alike if len({int(labels[i]) for i in group}) > 1]
@@ -116,6 +116,10 @@ def _inspect_all(dataset: Dataset, workers: int, progress: Callable[[int, int], 
         if progress is not None:
             progress(len(facts), len(dataset))
     return facts
+
+
+def _readable(fact: Facts) -> bool:
+    return not any(kind in FATAL for kind, _ in fact.faults)
 
 
 def _tiny(facts: Sequence[Facts]) -> list[Facts]:
