@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from reslearn.data.download import ARCHIVES, Archive, download, fetch
+from reslearn.runtime.files import exclusive_lock
 from reslearn.spec.errors import UserError
 
 CONTENT = bytes(range(256)) * 3000
@@ -90,6 +91,27 @@ def test_errors_name_the_address_and_the_remedy(server, tmp_path):
     with pytest.raises(UserError, match="unknown data set 'cifar'; did you mean cifar1"):
         download("cifar", tmp_path)
     assert not any(p.name.endswith((".part", ".lock")) for p in tmp_path.iterdir())
+
+
+def test_another_processs_lock_stays(archive, tmp_path):
+    lock = tmp_path / "file.tar.gz.lock"
+    with exclusive_lock(lock):
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"file\.tar\.gz: another process is downloading it"):
+                fetch(archive, tmp_path)
+            assert lock.exists()
+    assert fetch(archive, tmp_path).exists() and not lock.exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mirror.example/x", "localhost:80/x", "https:///x", "htp://mirror.example/x", "http://[::1/x", "http://a:b/x",
+     "https://mirror.example/ü.tar.gz"],
+)  # fmt: skip
+def test_an_address_that_is_none(tmp_path, url):
+    with pytest.raises(UserError, match=r"not a whole address; write one like https://.*\.tar\.gz") as error:
+        download("cifar10", tmp_path / "new", url=url)
+    assert str(error.value).startswith(url) and not (tmp_path / "new").exists()
 
 
 def test_the_known_archives():

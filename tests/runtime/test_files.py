@@ -56,3 +56,20 @@ def test_a_name_that_is_not_utf8_is_written_and_read_back(tmp_path):
     assert "müller" in (tmp_path / "a.json").read_text(encoding="utf-8"), "the file itself is UTF-8"
     files.write_atomic(tmp_path / "a.txt", name)
     assert (tmp_path / "a.txt").read_bytes() == b"caf\xe9.png"
+
+
+def test_a_lock_that_its_holder_removed_is_not_taken_for_one(tmp_path, monkeypatch):
+    """Opened before the holder removed it, locked after: then a third process could lock a new file beside us."""
+    lock, real = tmp_path / "lock", files.fcntl.flock
+    removed = []
+
+    def flock(file, how):
+        if not removed:
+            removed.append(lock.unlink())
+        real(file, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with files.exclusive_lock(lock):
+        assert lock.exists()
+        with pytest.raises(UserError), files.exclusive_lock(lock):
+            pass

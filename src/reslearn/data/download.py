@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,24 +64,39 @@ def fetch(
 ) -> Path:
     """Fetch one archive into `folder`; see `download`."""
     address = url or archive.url
+    _check_address(address, archive.url)
     target = folder / os.path.basename(archive.url)
     folder.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
     lock = target.with_name(target.name + ".lock")
+    with exclusive_lock(lock, f"{target}: another process is downloading it"):
+        try:
+            return _fetch_whole(archive, address, target, progress)
+        finally:
+            lock.unlink(missing_ok=True)  # while it is held: later it may be another process's
+
+
+def _fetch_whole(archive: Archive, address: str, target: Path, progress: Callable[[int, int], None] | None) -> Path:
+    if target.exists():
+        if _sha256(target) != archive.sha256:
+            raise UserError(f"{target}: not the published file (sha256 differs); remove it and download again")
+        return target
+    part = target.with_name(target.name + ".part")
+    _fetch_rest(address, part, archive.size, progress)
+    if _sha256(part) != archive.sha256:
+        part.unlink()
+        raise UserError(f"{address}: what arrived is not the published file (sha256 differs); try again")
+    os.replace(part, target)
+    return target
+
+
+def _check_address(address: str, example: str) -> None:
     try:
-        with exclusive_lock(lock, f"{target}: another process is downloading it"):
-            if target.exists():
-                if _sha256(target) != archive.sha256:
-                    raise UserError(f"{target}: not the published file (sha256 differs); remove it and download again")
-                return target
-            _fetch_rest(address, part, archive.size, progress)
-            if _sha256(part) != archive.sha256:
-                part.unlink()
-                raise UserError(f"{address}: what arrived is not the published file (sha256 differs); try again")
-            os.replace(part, target)
-            return target
-    finally:
-        lock.unlink(missing_ok=True)
+        parts = urllib.parse.urlsplit(address)
+        whole = parts.scheme in {"http", "https", "ftp"} and parts.hostname and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        whole = False
+    if not (whole or address.startswith("file:///")) or not address.isascii():
+        raise UserError(f"{address}: not a whole address; write one like {example}")
 
 
 def _fetch_rest(address: str, part: Path, size: int, progress: Callable[[int, int], None] | None) -> None:

@@ -56,15 +56,29 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 @contextlib.contextmanager
 def exclusive_lock(path: str | os.PathLike[str], busy: str | None = None) -> Iterator[None]:
-    """Hold `path` as a lock for the block; a second process gets a `UserError`. The kernel drops it at any death."""
-    with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                busy or f"{Path(path).parent}: another process is training this run; wait for it or stop it"
-            ) from None
-        yield
+    """Hold `path` as a lock for the block; a second process gets a `UserError`. The kernel drops it at any death.
+
+    Only the holder may remove the file, inside the block: a remover that does not hold it takes away another's lock.
+    """
+    while True:
+        with open(path, "a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(
+                    busy or f"{Path(path).parent}: another process is training this run; wait for it or stop it"
+                ) from None
+            if not _is_at(file.fileno(), path):  # its last holder removed it between our opening and our locking
+                continue
+            yield
+            return
+
+
+def _is_at(handle: int, path: str | os.PathLike[str]) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:
