@@ -9,7 +9,7 @@ import pytest
 from reslearn.data import splitting
 from reslearn.data.checking import check_data
 from reslearn.data.identity import identities
-from reslearn.data.manifest import carried, read_manifest
+from reslearn.data.manifest import carried, read_manifest, write_manifest
 from reslearn.data.sources import open_data
 from reslearn.data.splits import choose_splits
 from reslearn.data.splitting import split_data
@@ -270,3 +270,12 @@ def test_a_manifest_of_other_classes_is_refused(folder):
     (root / "c" / "x.jpg").write_bytes(encode(picture(7)))
     with pytest.raises(UserError, match=r"made for classes a, b, but .* has a, b, c"):
         open_data(root)
+
+
+def test_what_was_left_out_is_not_hashed(folder):
+    root = folder({"a": 5, "b": 5})
+    path = root / "reslearn-manifest.json"
+    check_data(str(root))
+    write_manifest(str(path), replace(read_manifest(str(path)), sha256=(), excluded={"a/002.jpg": "no permission"}))
+    split_data(str(root), ratio="5:5")
+    assert [i for i, digest in enumerate(read_manifest(str(path)).sha256) if not digest] == [2]

@@ -81,7 +81,7 @@ def _notes(manifest: Manifest, path: str, rows: Indices, same: NDArray[np.bool_]
         fate = "belong to no split" if manifest.split else "are unchecked"
         notes.append(f"{path}: {new} new picture(s) {fate}; run `reslearn data {_command(manifest)}` again")
     changed = int((~same).sum()) - new
-    if changed:  # under a manifest with splits they are an error
+    if changed and not manifest.split:  # one with splits is refused until they are split again
         notes.append(f"{path}: {changed} changed picture(s) are unchecked; run `reslearn data check` again")
     return notes
 

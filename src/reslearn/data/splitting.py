@@ -134,7 +134,11 @@ def _hashes(dataset: Dataset, earlier: Sequence[Manifest], workers: int, progres
             rows = zip(known_by.ids, known_by.sizes, known_by.sha256, strict=True)
             old |= {(name, size): digest for name, size, digest in rows if size >= 0 and digest}
     hashes = [old.get((n, s), "") for n, s in zip(dataset.ids, sizes_of(dataset), strict=True)]
-    todo = np.array([i for i, h in enumerate(hashes) if not h], dtype=np.int64)
+    left_out = {name for known_by in earlier for name in known_by.excluded}  # maybe not even its bytes can be read
+    todo = np.array(
+        [i for i, (name, h) in enumerate(zip(dataset.ids, hashes, strict=True)) if not h and name not in left_out],
+        dtype=np.int64,
+    )
     chunks = [todo[i : i + 64] for i in range(0, len(todo), 64)]
     done = 0
     for chunk, digests in zip(chunks, parallel_map(_Hasher(dataset), chunks, workers), strict=True):
