@@ -2,16 +2,46 @@
 
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 
 from reslearn.data.sources import open_data
 from reslearn.data.splits import choose_splits
-from reslearn.jobs.training import Subset
+from reslearn.jobs.training import Plan, Subset
 from reslearn.runtime.settings import Settings
 from reslearn.spec.net import NetSpec
 from reslearn.spec.recipe import Augment, Recipe
 from reslearn.train.fit import fit
+
+
+@pytest.fixture
+def small_plan():
+    """small_plan(DATA, **options) -> a `Plan` of a network that trains in an instant."""
+    changes = {
+        "iterations": "2",
+        "batch_size": "8",
+        "spec.stage_blocks": "[1,1,1]",
+        "spec.stage_channels": "[4,4,4]",
+        "spec.stem_channels": "4",
+        "settings.loader": "resident",
+    }
+    return lambda data, **options: Plan(
+        str(data), model="resnet20_cifar", recipe="demo", image_size=8, changes=changes, **options
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twenty small pictures of noise in two class folders."""
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(10):
+            cv2.imwrite(
+                str(tmp_path / "pictures" / name / f"{i}.png"), rng.integers(0, 256, (12, 10, 3), dtype=np.uint8)
+            )
+    return tmp_path / "pictures"
 
 
 @pytest.fixture(scope="session")

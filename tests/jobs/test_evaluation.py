@@ -11,12 +11,15 @@ import sys
 import numpy as np
 import pytest
 
-from reslearn.bundle.file import load, read_bundle
+from reslearn.bundle.file import load, read_bundle, read_tensors, write_sealed
+from reslearn.data.manifest import Manifest, manifest_path, write_manifest
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.sources import open_data
 from reslearn.deploy.predictor import predict
 from reslearn.jobs.calibration import calibrate_model
+from reslearn.jobs.compare import compare_models
 from reslearn.jobs.evaluation import Request, evaluate_model, evaluate_protocols, subject_of
+from reslearn.jobs.training import train
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.metrics import loss
 from reslearn.measure.predictions import read_predictions
@@ -38,6 +41,64 @@ def test_the_runs_own_split_is_used(short_run):
     assert subject_of(record, digits, "train").pictures.ids[0] == record.split.train[0]
     test = subject_of(record, digits, None)
     assert test.split == "test" and test.unseen and len(test.pictures) == 360
+
+
+def manifest_without(folder, ids):
+    """What `data check` writes beside the pictures when it leaves these out."""
+    data = open_data(folder, manifest=False, on_bad_file="skip")
+    columns = {"ids": tuple(data.ids), "labels": tuple(map(int, data.labels)), "sizes": (-1,) * len(data)}
+    manifest = Manifest(".", data.classes, **columns, excluded=dict.fromkeys(ids, "duplicate"))
+    write_manifest(manifest_path(str(folder)), manifest)
+
+
+def test_a_manifest_made_after_training(small_plan, folder, tmp_path, capsys):
+    """What it leaves out of the run's validation is not scored, and said; kept scores are those of what is left."""
+    run = train(small_plan(folder, val_fraction=0.3), out=tmp_path / "run").path
+    held = read_record(run).split.val
+    request = Request(str(run), str(folder), split="val", cache="auto")
+    whole = evaluate_protocols(request, ["1-crop"])[0].evaluation
+    capsys.readouterr()
+    for left_out in (held[:1], held[1:2], held[:2]):
+        manifest_without(folder, left_out)
+        scores = evaluate_protocols(request, ["1-crop"])[0].evaluation
+        rows = [i for i, identity in enumerate(held) if identity not in left_out]
+        np.testing.assert_allclose(scores.logits, whole.logits[rows], atol=1e-5)
+        assert not scores.kept and np.array_equal(scores.labels, whole.labels[rows])
+        line = f"excludes {len(left_out)} of the run's 6 val pictures; scored are the {len(rows)} that are left"
+        assert capsys.readouterr().err.count(line) == 1
+    assert calibrate_model(run, folder)["images"] == 4
+    assert line in capsys.readouterr().err
+    assert compare_models(run, shaken(run, tmp_path / "other"), data=folder).to_json()["images"] == 4
+    assert line in capsys.readouterr().err
+    manifest_without(folder, held)
+    for score in (evaluate_model, calibrate_model):
+        with pytest.raises(UserError, match="excludes all 6 val pictures of the run, so none is left"):
+            score(run, folder, split="val")
+
+
+def shaken(run, to):
+    """A copy of a run with other weights."""
+    shutil.copytree(run, to)
+    bundle, tensors = read_tensors(to)
+    tensors["head.fc.bias"] += 1
+    write_sealed(to / "model.safetensors", tensors, bundle)
+    return to
+
+
+def test_a_run_that_skips_bad_files_is_scored_so(small_plan, folder, tmp_path, capsys):
+    """A stray file among the pictures: the run's own record opens its data, and lists what it leaves out."""
+    (folder / "cat" / "notes.txt").write_text("no picture")
+    run = train(small_plan(folder, on_bad_file="skip"), out=tmp_path / "run", on_bad_file="skip")
+    capsys.readouterr()
+    scores = evaluate_model(run.path, folder, split="val")
+    assert json.loads(json.dumps(scores.to_json())) == run.val
+    assert capsys.readouterr().err.count("notes.txt: not an image, left out") == 1
+    assert calibrate_model(run.path, folder)["images"] == scores.images
+    assert compare_models(run.path, shaken(run.path, tmp_path / "other")).to_json()["images"] == scores.images
+    other = shutil.copytree(folder, tmp_path / "others")
+    (other / "cat" / "0.png").unlink()
+    with pytest.raises(UserError, match=r"notes\.txt: not an image"):  # not what the run was trained on
+        evaluate_model(run.path, other)
 
 
 def test_other_data_has_its_own_split(short_run):
@@ -153,6 +214,7 @@ import json, numpy as np
 from reslearn.bundle.file import load
 from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
+from reslearn.jobs.training import train
 from reslearn.measure.evaluate import evaluate
 from reslearn.runtime.process_group import process_group
 

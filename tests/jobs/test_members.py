@@ -180,6 +180,15 @@ def test_compare_folders_of_seeds(runs, tmp_path):
         compare_models(tmp_path / "seeds", runs[0])
 
 
+def test_a_cross_validation_says_which_pictures_it_belongs_to(runs):
+    record = json.loads((runs[0] / "run.json").read_text())
+    folds = {identity: 1 + i % 2 for i, identity in enumerate(record["split"]["train"] + record["split"]["val"])}
+    (runs[0] / "run.json").unlink()
+    (runs[0] / "crossval.json").write_text(json.dumps({"data": record["data"], "folds": folds, "split_seed": 0}))
+    value = compare_models(runs[0], runs[1]).to_json()
+    assert value["data"] == "digits" and value["split"] == "test" and value["images"] == 360
+
+
 def test_a_lone_file_needs_its_data_named(runs, tmp_path):
     alone = shutil.copy(runs[1] / "model.safetensors", tmp_path / "alone.safetensors")
     with pytest.raises(UserError, match="--data"):

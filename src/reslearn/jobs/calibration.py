@@ -6,11 +6,10 @@ import os
 from typing import Any
 
 from ..bundle.file import load, reseal
-from ..data.sources import open_data
 from ..measure.calibration import brier, choose_threshold, fit_temperature, reliability
 from ..measure.metrics import loss
 from ..spec.errors import UserError
-from .evaluation import Data, evaluate_subject, subject_of, training_of
+from .evaluation import Data, evaluate_subject, open_for, subject_of, training_of
 
 
 def calibrate_model(
@@ -27,7 +26,7 @@ def calibrate_model(
     on, and for a precision that no threshold reaches.
     """
     loaded = load(model, device=device)
-    dataset = open_data(data) if isinstance(data, (str, os.PathLike)) else data
+    dataset = open_for([loaded], data)
     subject = subject_of(training_of(loaded), dataset, split)
     if subject.split == "train":
         raise UserError("a temperature fitted on the training pictures is worthless; use --split val")

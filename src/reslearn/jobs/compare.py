@@ -10,14 +10,13 @@ from typing import Any
 from ..bundle.container import FILE_NAME
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
-from ..data.sources import open_data
 from ..measure.comparison import Comparison, compare
 from ..measure.evaluate import Evaluation
 from ..measure.metrics import correct
 from ..runtime.files import read_json
 from ..spec.cost import cost
 from ..spec.errors import UserError
-from .evaluation import Data, run_folder
+from .evaluation import Data, open_for, run_folder
 from .members import Options, common_pictures, load_all, score_all
 
 
@@ -81,8 +80,7 @@ def compare_models(
     options = options or Options()
     paths = [trainings(a), trainings(b)]
     loaded = load_all([*paths[0], *paths[1]], options.device)
-    where = data if data is not None else _data_of(loaded[0], a)
-    dataset = open_data(where) if isinstance(where, (str, os.PathLike)) else where
+    dataset = open_for(loaded, data if data is not None else _data_of(loaded[0], a))
     if split is None and "test" not in dataset.splits and any(run_folder(one) is not None for one in loaded):
         split = "val"
     subject = common_pictures(loaded, dataset, split)
@@ -122,7 +120,8 @@ def _side(name: str, paths: list[Path], loaded: list[Loaded], scores: list[Evalu
 
 def _data_of(loaded: Loaded, given: str | os.PathLike[str]) -> str:
     folder = run_folder(loaded)
-    known = read_json(folder / "run.json")["data"]["path"] if folder and (folder / "run.json").exists() else None
+    records = [folder / name for name in ("run.json", "crossval.json")] if folder is not None else []
+    known = next((read_json(file)["data"]["path"] for file in records if file.exists()), None)
     if known is None:
         raise UserError(f"{given}: does not say which pictures it belongs to; name them with --data")
     return str(known)

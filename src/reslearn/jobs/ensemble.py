@@ -11,11 +11,10 @@ import numpy as np
 
 from ..bundle.ensemble import check_fit, class_order, seal_ensemble
 from ..bundle.file import Loaded
-from ..data.sources import open_data
 from ..measure.ensemble import Combine, check_weights, combine_members, gain_over, select_greedily
 from ..measure.evaluate import Evaluation, score
 from ..spec.errors import UserError, check_choice
-from .evaluation import Data
+from .evaluation import Data, open_for
 from .members import Options, common_pictures, load_all, score_all
 
 
@@ -49,7 +48,7 @@ def ensemble_models(
     loaded = load_all(models, options.device)
     for model, one in zip(models[1:], loaded[1:], strict=True):
         check_fit(str(models[0]), loaded[0].bundle, str(model), one.bundle)
-    dataset = open_data(data) if isinstance(data, (str, os.PathLike)) else data
+    dataset = open_for(loaded, data)
     subject = common_pictures(loaded, dataset, split)
     selection = score_all(loaded, subject, dataset, options)
     chosen = _weights(selection, loaded, weights, greedy, combine)

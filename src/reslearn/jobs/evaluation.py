@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..bundle.file import Build, Loaded, load
 from ..data.dataset import Dataset
@@ -32,6 +33,7 @@ class Training:
 
     fingerprint: str | None
     split: Split
+    on_bad_file: Literal["stop", "skip"] = "stop"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def evaluate_model(
     from training adds a line to the run's ledger.
     """
     loaded = load(model, build=build)
-    dataset = open_data(data) if isinstance(data, (str, os.PathLike)) else data
+    dataset = open_for([loaded], data)
     return evaluate_subject(loaded, subject_of(training_of(loaded), dataset, split), dataset, cache=cache, **options)
 
 
@@ -99,7 +101,30 @@ def training_of(loaded: Loaded) -> Training | None:
 
 def as_training(record: RunRecord) -> Training:
     """The pictures of a run."""
-    return Training(record.data.get("fingerprint"), record.split)
+    return Training(record.data.get("fingerprint"), record.split, record.on_bad_file)
+
+
+def open_for(models: Sequence[Loaded], data: Data) -> Dataset:
+    """Open DATA as the runs among `models` opened it: own data of a run that skips files that are no pictures lists
+    those on standard error and leaves them out; any other data must be sound.
+    """
+    if not isinstance(data, (str, os.PathLike)):
+        return data
+    known = [training for training in map(training_of, models) if training is not None]
+    lenient = {training.fingerprint for training in known if training.on_bad_file == "skip"}
+    if lenient:
+        dataset = open_data(data, on_bad_file="skip")
+        if dataset.fingerprint() in lenient:
+            for text in getattr(dataset, "notes", ()):
+                note(text)
+            return dataset
+    return open_data(data)
+
+
+def note(text: str) -> None:
+    """One line on standard error, from one of the processes."""
+    if processes()[0] == 0:
+        print(f"note: {text}", file=sys.stderr)
 
 
 def subject_of(seen: Training | RunRecord | None, dataset: Dataset, split: str | None) -> Subject:
@@ -127,7 +152,19 @@ def _find(split: Split, dataset: Dataset, name: str) -> list[int]:
     if not wanted:
         raise UserError(f"the model was trained without {name} pictures of its own; name another split with --split")
     place = {identity: index for index, identity in enumerate(dataset.ids)}
-    return [place[identity] for identity in wanted]
+    left = [place[identity] for identity in wanted if identity in place]
+    report_excluded(dataset, name, len(wanted) - len(left), len(wanted))
+    return left
+
+
+def report_excluded(dataset: Dataset, name: str, gone: int, count: int) -> None:
+    """Say how many of a run's `count` pictures of `name` the data's manifest now leaves out; `UserError` for all."""
+    if not gone:
+        return
+    by = f"{getattr(dataset, 'manifest', dataset.path)} excludes"
+    if gone == count:
+        raise UserError(f"{by} all {count} {name} pictures of the run, so none is left to score; make it anew")
+    note(f"{by} {gone} of the run's {count} {name} pictures; scored are the {count - gone} that are left")
 
 
 @dataclass(frozen=True)
@@ -169,7 +206,8 @@ def evaluate_protocols(
 
     `predictions` is a file for the last one's logits, `report` one for a page about all of them.
     """
-    loaded, dataset = load(request.model, device=request.device), open_data(request.data)
+    loaded = load(request.model, device=request.device)
+    dataset = open_for([loaded], request.data)
     subject = subject_of(training_of(loaded), dataset, request.split)
     for text in protocols:
         parse_protocol(text, loaded.bundle.preprocess)  # a misspelt one fails before the first is scored

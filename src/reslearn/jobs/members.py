@@ -14,7 +14,7 @@ from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
 from ..measure.evaluate import Evaluation
 from ..spec.errors import UserError
-from .evaluation import Subject, cache_folder, evaluate_subject, subject_of, training_of
+from .evaluation import Subject, cache_folder, evaluate_subject, report_excluded, subject_of, training_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def common_pictures(models: Sequence[Loaded], dataset: Dataset, split: str | Non
             "or name another --split"
         )
     indices: Indices = np.array([i for i, identity in enumerate(dataset.ids) if identity in held], dtype=np.int64)
+    report_excluded(dataset, "val", len(held) - len(indices), len(held))
     return Subject(Subset(dataset, indices), "val", own=True)
 
 
