@@ -8,7 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..data.dataset import Dataset
+import numpy as np
+
+from ..data.dataset import Dataset, Indices
+from ..data.grouping import units
+from ..data.identity import identities
 from ..data.loaders import readable
 from ..data.sources import Subset, open_data
 from ..data.splits import choose_splits
@@ -57,6 +61,7 @@ class Plan:
         self.data: Dataset = open_data(data, on_bad_file=on_bad_file)
         self.spec: Spec = set_fields(get_spec(base, num_classes=len(self.data.classes)), parts["spec"])
         splits = choose_splits(self.data, val_fraction=val_fraction, split_seed=split_seed)
+        self.split_method = method_of(self.data, splits, val_fraction)
         self.train_data = Subset(self.data, splits["train"])
         self.val_data: Dataset = Subset(self.data, splits["val"])
         self.left_out: dict[str, str] = {}  # training may replace an unreadable picture; validation never does
@@ -112,6 +117,7 @@ def train(
         settings=plan.settings,
         preprocess=plan.preprocess,
         split_seed=plan.split_seed,
+        split_method=plan.split_method,
         overwrite=overwrite,
         on_bad_file=on_bad_file,
         watch=watch,
@@ -132,6 +138,17 @@ def resume(
     if not (sealed and reported) and from_environment().first:  # a report of the unfinished run is out of date
         write_report(folder)
     return done, sealed and reported
+
+
+def method_of(data: Dataset, splits: Mapping[str, Indices], val_fraction: float) -> str:
+    """How `choose_splits` came to its validation part: declared by the data, none, grouped, or stratified."""
+    if len(data.splits.get("val", ())):
+        return "declared"
+    if val_fraction == 0:
+        return "none"
+    pool = Subset(data, np.sort(np.concatenate([splits["train"], splits["val"]])))
+    kind, ids = identities(pool)
+    return "stratified" if units(pool, ids if kind == "content" else None, None) is None else "grouped"
 
 
 def check_out(out: str | os.PathLike[str], overwrite: bool) -> None:

@@ -39,7 +39,7 @@ from . import checkpoint
 from .checkpoint import Progress
 from .journal import Journal, read_journal
 from .loop import Watch, Work, train
-from .record import RunRecord, Split, read_record, record_to_json
+from .record import RunRecord, read_record, record_to_json
 from .schedule import start
 from .setup import (
     StopSignals,
@@ -48,6 +48,7 @@ from .setup import (
     clear,
     depth_of,
     describe,
+    describe_split,
     load_mean_image,
     memory_advice,
     numerics,
@@ -102,6 +103,7 @@ def fit(
     settings: Settings | None = None,
     preprocess: Preprocess | None = None,
     split_seed: int = 0,
+    split_method: str = "given",
     overwrite: bool = False,
     on_bad_file: Literal["stop", "skip"] = "stop",
     transform: Transform | None = None,
@@ -113,6 +115,7 @@ def fit(
     `train_data` gives the classes; `val_data` may be None or empty, then the last weights are kept. The test split
     is not an argument: training cannot see it. `transform` takes each training picture, a `PIL.Image`, before the
     recipe's own augmentation, and returns another; no record can repeat what it did, and the run says so.
+    `split_seed` and `split_method` say in `run.json` how the parts were chosen; nothing is chosen here.
 
     Raises `UserError` for input that cannot be trained on, before anything is written; an interrupted run is continued
     by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
@@ -133,7 +136,7 @@ def fit(
         recipe=recipe,
         preprocess=preprocess,
         settings=settings,
-        split=Split(tuple(train_data.ids), tuple(val_data.ids) if val_data is not None else (), split_seed),
+        split=describe_split(train_data, val_data, split_seed, split_method),
         seed=seed,
         data=describe(train_data),
         environment={**environment(), "numerics": numerics(world)},

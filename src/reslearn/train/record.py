@@ -19,13 +19,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Split:
-    """Which samples are trained on and which are validated on, by identity."""
+    """Which samples are trained on and which are validated on, by the names that the data gives them (`ids`)."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
     seed: int
-    identity: str = "path"  # or "content": what the strings are
-    method: str = "stratified"
+    identity: str = "path"  # or "content": what a picture is known by when parts are drawn, name and size or hash
+    method: str = "stratified"  # or grouped, declared (by the data), none (all is trained on), given (from Python)
 
 
 @dataclass(frozen=True)

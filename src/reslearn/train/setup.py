@@ -20,6 +20,7 @@ from torch import nn
 
 from ..data.dataset import Dataset
 from ..data.foreign import Transform, Transformed
+from ..data.identity import hashes_of
 from ..data.loaders import TrainLoader, fits, prepare, readable, train_loader
 from ..data.manifest import ManifestDataset
 from ..data.sources import Subset, open_data
@@ -36,7 +37,7 @@ from ..spec.net import NetSpec, Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment, Recipe
 from .loop import Reading, Watch
-from .record import RunRecord
+from .record import RunRecord, Split
 
 
 class StopSignals:
@@ -94,6 +95,15 @@ def describe(data: Dataset) -> dict[str, Any]:
     """What `run.json` says of the data a run trains on; of a part, the whole it was taken from."""
     whole = data.source if isinstance(data, Subset) and not isinstance(data, ManifestDataset) else data
     return {"path": whole.path, "fingerprint": whole.fingerprint(), "classes": list(data.classes)}
+
+
+def describe_split(train_data: Dataset, val_data: Dataset | None, seed: int, method: str) -> Split:
+    """What `run.json` says of the split: `content` where all pictures' hashes are known, so that they decided it."""
+    parts = [part for part in (train_data, val_data) if part is not None]
+    columns = [hashes_of(part) for part in parts if len(part)]
+    hashed = bool(columns) and all(column is not None and all(column) for column in columns)
+    ids = tuple(train_data.ids), tuple(val_data.ids) if val_data is not None else ()
+    return Split(*ids, seed, "content" if hashed else "path", method)
 
 
 def open_loader(
@@ -175,6 +185,13 @@ def reopen(folder: Path, record: RunRecord) -> tuple[Dataset, Dataset]:
     parts = []
     for ids in (record.split.train, record.split.val):
         missing = [identity for identity in ids if identity not in place]
+        excluded = [identity for identity in missing if identity in getattr(data, "excluded", {})]
+        if excluded:
+            more = f" and {len(excluded) - 1} more" if len(excluded) > 1 else ""
+            raise UserError(
+                f"{getattr(data, 'manifest', path)}: it excludes {excluded[0]}{more} of the run {folder}; "
+                f"train anew with --overwrite, or mend the pictures and run `reslearn data check` again"
+            )
         if missing:
             raise UserError(
                 f"{path}: {missing[0]} (and {len(missing) - 1} more) of the run {folder} is gone; "
