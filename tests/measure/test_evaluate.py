@@ -139,7 +139,7 @@ def test_which_pictures_a_split_means():
     with pytest.raises(UserError, match="val"):
         chosen_part(pictures(splits=declared), "val")
     assert len(chosen_part(pictures(), "all")) == 37
-    with pytest.raises(UserError, match="no splits, so there is no 'val'; make some with `reslearn data split.* all$"):
+    with pytest.raises(UserError, match=r"no splits, so there is no 'val'; make some with `reslearn data split.* all$"):
         chosen_part(pictures(), "val")
     with pytest.raises(UserError, match="unknown split 'all'"):
         chosen_part(pictures(splits=declared), "all")
