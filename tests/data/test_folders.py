@@ -43,6 +43,15 @@ def test_a_folder_with_test_alone_is_legal(folder):
     assert list(data.splits) == ["test"]
 
 
+def test_a_class_may_start_with_an_underscore(folder):
+    """As torchvision's ImageFolder has it; what is hidden or clutter is still left out."""
+    root = folder({"_background": 2, "cat": 1, ".cache": 1})
+    (root / "__MACOSX" / "cat").mkdir(parents=True)
+    (root / "__MACOSX" / "cat" / "._000.jpg").write_bytes(b"x")
+    data = open_data(root)
+    assert data.classes == ("_background", "cat") and data.labels.tolist() == [0, 0, 1]
+
+
 def test_a_class_called_train_is_a_class(folder):
     data = open_data(folder({"train": 2, "car": 2}))
     assert data.classes == ("car", "train") and data.splits == {}

@@ -18,6 +18,7 @@ from .strings import StringTable
 
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 CLUTTER = frozenset({"thumbs.db", "desktop.ini"})  # what operating systems leave in folders; so is any dot file
+CLUTTER_FOLDERS = frozenset({"__macosx", "__pycache__"})  # what unpacking and Python leave
 
 
 class FileDataset:
@@ -208,10 +209,11 @@ def _files(folder: str, prefix: str = "", depth: int = 0) -> Iterator[str]:
 
 
 def _folders(path: str) -> list[str]:
-    """Lexical names of the folders in a folder, without hidden ones."""
+    """Lexical names of the folders in a folder, without hidden ones and the clutter of operating systems."""
     try:
         with os.scandir(path) as entries:
-            return sorted(e.name for e in entries if e.is_dir() and e.name[0] not in "._")
+            named = (e for e in entries if e.name[0] != "." and e.name.lower() not in CLUTTER_FOLDERS)
+            return sorted(e.name for e in named if e.is_dir())
     except OSError as error:
         raise UserError(f"{path}: cannot be listed ({error.strerror})") from None
 
