@@ -169,6 +169,10 @@ def test_folds_elsewhere_inherit_what_the_check_left_out_and_its_hashes(folder, 
     assert written.sha256 == read_manifest(str(root / "reslearn-manifest.json")).sha256
     data = open_data(folds)
     assert "a/005.jpg" not in by_id(data) and [len(part) for part in data.splits.values()] == [4] * 5
+    (root / "a" / "006x.jpg").write_bytes(encode(picture(900)))
+    monkeypatch.undo()
+    assert split_data(str(root), folds=5, manifest=str(folds)).known == 20  # and again, although some are left out
+    assert {name: fold for name, fold in by_id(open_data(folds)).items() if name != "a/006x.jpg"} == by_id(data)
 
 
 def test_a_replaced_file_loses_its_hash_and_the_others_keep_theirs(folder):

@@ -187,10 +187,10 @@ def _known(before: Manifest | None, now: Manifest, names: Sequence[str], dataset
     declared = [name if name == "test" else "" for name in split_names(dataset)]
     if before is None or not before.split:
         return declared
-    other = set(before.split) - set(names) - {"test"}
-    if other:
+    there = set(before.split) - {""}  # what is left out has none
+    if there - set(names) - {"test"}:
         raise UserError(
-            f"the manifest that is there has splits {', '.join(sorted(set(before.split)))}, not {', '.join(names)}; "
+            f"the manifest that is there has splits {', '.join(sorted(there))}, not {', '.join(names)}; "
             "remove it, or write another with -o"
         )
     return [d or c for d, c in zip(declared, carried(before, now), strict=True)]
