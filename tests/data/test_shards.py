@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from reslearn.data import tar_index
+from reslearn.data import packed_source, tar_index
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 
@@ -94,6 +94,26 @@ def test_compressed_shards_are_packed_once_after_saying_size_and_time(tmp_path):
     assert len(said) == 1 and first.fingerprint() == again.fingerprint() and first.path == str(path)
     assert all(np.array_equal(first.read(i)[0], plain.read(i)[0]) for i in range(5))
     assert first.labels.tolist() == plain.labels.tolist() and list(first.ids) == list(plain.ids)
+
+
+def test_a_compressed_shard_needs_disk_for_its_contents_twice(tmp_path, monkeypatch):
+    """Unpacked and packed at once; flat bitmaps shrink a hundredfold, so the archive's own size says little."""
+    members = {f"{c}/{i}.bmp": encode(np.full((64, 64, 3), i, np.uint8), "BMP") for c in "ab" for i in range(8)}
+    path = write_tar(tmp_path / "a.tar.gz", members, "w:gz")
+    whole, usage = sum(map(len, members.values())), packed_source.shutil.disk_usage(tmp_path)
+    assert path.stat().st_size < whole / 50
+
+    def free(count):
+        monkeypatch.setattr(packed_source.shutil, "disk_usage", lambda _: usage._replace(free=int(count)))
+
+    said = []
+    for count, told in ((1.9 * path.stat().st_size, 0), (1.9 * whole, 1)):
+        free(count)
+        with pytest.raises(UserError, match=r"packing .*a\.tar\.gz needs at least .* of disk, .* free"):
+            open_data(path, say=said.append)
+        assert len(said) == told and [p.name for p in tmp_path.iterdir()] == ["a.tar.gz"]
+    free(2.5 * whole)
+    assert len(open_data(path, say=said.append)) == 16
 
 
 @pytest.mark.parametrize(

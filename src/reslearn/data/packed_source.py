@@ -17,6 +17,7 @@ from .parquet import ParquetDataset
 from .shards import COMPRESSED, open_shards
 
 COPY_RATE = 60e6  # bytes per second of the source: decompress, hash, write; measured on a slow disk
+_SPARE = 1.2  # of the disk asked for: index, hashes, and what a file system adds
 
 
 def open_packed(path: str, files: Sequence[str], *, say: Callable[[str], None] | None = None) -> PackDataset:
@@ -26,16 +27,28 @@ def open_packed(path: str, files: Sequence[str], *, say: Callable[[str], None] |
         return _named(PackDataset(str(target)), path)
     say = say or _to_stderr
     size = sum(os.path.getsize(file) for file in files)
+    parquet = files[0].endswith(".parquet")
     free = shutil.disk_usage(target.parent).free
-    if free < 1.2 * size:
-        raise UserError(f"{target.parent}: packing {path} needs {_mega(1.2 * size)} of disk, {_mega(free)} are free")
+    # A compressed tar lies there unpacked while its pack is written, so twice what it holds, which is `size` at least.
+    _need_room(path, target.parent, size if parquet else 2 * size, free)
     seconds = size / COPY_RATE + 1
     say(f"{path}: no random access; packing it once into {target} ({_mega(size)}, about {seconds:.0f} s)")
-    if files[0].endswith(".parquet"):
+    if parquet:
         return _named(write_pack(ParquetDataset(files, path), target, threads=1), path)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as folder:
-        plain = [_decompress(file, Path(folder)) for file in files]
+        plain, unpacked = [], 0
+        for file in files:
+            tar, unpacked = _decompress(
+                file, Path(folder), unpacked, lambda whole: _need_room(path, target.parent, 2 * whole, free)
+            )
+            plain.append(tar)
         return _named(write_pack(open_shards(plain, path), target), path)
+
+
+def _need_room(path: str, folder: Path, size: int, free: int) -> None:
+    need = _SPARE * size
+    if free < need:
+        raise UserError(f"{folder}: packing {path} needs at least {_mega(need)} of disk, {_mega(free)} are free")
 
 
 def _named(pack: PackDataset, path: str) -> PackDataset:
@@ -60,8 +73,11 @@ def pack_path(path: str, files: Sequence[str]) -> Path:
     return Path(folder) / f"{name}.{tag}{SUFFIX}"
 
 
-def _decompress(file: str, folder: Path) -> str:
-    """A compressed tar as a plain one, member by member, so that its own index reads it."""
+def _decompress(file: str, folder: Path, unpacked: int, need: Callable[[int], None]) -> tuple[str, int]:
+    """A compressed tar as a plain one, member by member, so that its own index reads it; and `unpacked` bytes so far.
+
+    `need` is told that sum before each member is written: what a tar holds is known only on the way.
+    """
     name = os.path.basename(file)
     for suffix in COMPRESSED:
         name = name.removesuffix(suffix)
@@ -70,12 +86,14 @@ def _decompress(file: str, folder: Path) -> str:
         with tarfile.open(file) as source, tarfile.open(target, "w") as plain:
             for member in source:
                 if member.isfile():
+                    unpacked += member.size
+                    need(unpacked)
                     plain.addfile(member, source.extractfile(member))
     except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(f"{file}: damaged or incomplete archive ({error})") from None
-    return str(target)
+    return str(target), unpacked
 
 
 def _mega(size: float) -> str:
