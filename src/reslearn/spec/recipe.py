@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .errors import UserError, check_choice
+from .recipe_rules import validate_augment, validate_recipe
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,7 @@ class Augment:
     sampler: Literal["shuffle", "balanced"] = "shuffle"  # balanced: every class equally often
 
     def __post_init__(self) -> None:
-        check_choice("crop", self.crop, ("none", "pad", "random-resized", "scale"))
-        check_choice("flip", self.flip, ("none", "random", "alternating"))
-        for name in ("pad", "jitter", "pca", "mixup", "cutmix"):
-            if getattr(self, name) < 0:
-                raise UserError(f"augment.{name} is {getattr(self, name)}; it must not be negative")
-        if not 0 <= self.erase <= 1:
-            raise UserError(f"augment.erase is {self.erase}; it is a probability in [0, 1]")
-        if not 0 <= self.policy_magnitude <= 30:
-            raise UserError(f"augment.policy_magnitude is {self.policy_magnitude}; it lies in 0..30")
-        if self.repeats < 1 or self.policy_ops < 1:
-            raise UserError("augment.repeats and augment.policy_ops must be at least 1")
-        for name in ("area", "ratio", "scale"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise UserError(f"augment.{name} is {low}, {high}; it needs 0 < low <= high")
+        validate_augment(self)
 
 
 @dataclass(frozen=True)
@@ -114,24 +100,7 @@ class Recipe:
     log_gradients: bool = False  # the gradient norm of every layer, once an epoch
 
     def __post_init__(self) -> None:
-        if sum(b is not None for b in (self.epochs, self.iterations, self.images)) != 1:
-            raise UserError(f"recipe {self.name}: give exactly one of epochs, iterations, images")
-        check_choice("optimizer", self.optimizer, ("sgd", "caffe-sgd", "adamw", "muon"))
-        check_choice("schedule", self.schedule, ("step", "plateau", "cosine", "one-cycle", "constant"))
-        check_choice("select", self.select, ("last", "best", "ema"))
-        check_choice("bn_statistics", self.bn_statistics, ("moving", "exact"))
-        if self.batch_size < 1 or self.accumulate < 1 or self.batch_size % self.accumulate:
-            raise UserError(f"batch_size is {self.batch_size}; it must be a multiple of accumulate ({self.accumulate})")
-        for name in ("lr", "validate_every", "checkpoint_every", "gamma"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
-        for name in ("epochs", "iterations", "images"):
-            if (getattr(self, name) or 1) <= 0:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
-        if self.select == "ema" and self.ema_decay is None:
-            raise UserError("select is 'ema'; it needs ema_decay, e.g. 0.999")
-        if self.bn_batch is not None and self.bn_sync:
-            raise UserError("bn_batch and bn_sync exclude each other; set one of them")
+        validate_recipe(self)
 
     @property
     def peak_lr(self) -> float:
