@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from reslearn.spec.codec import from_json, set_fields, to_json
+from reslearn.spec.catalogue import get_spec
+from reslearn.spec.codec import field_paths, from_json, set_fields, to_json
 from reslearn.spec.errors import UserError
+from reslearn.spec.preprocess import default_preprocess
 from reslearn.spec.recipe import Recipe
 from reslearn.spec.recipes import RECIPES
 
@@ -37,3 +40,59 @@ def test_a_wrong_assignment_is_one_line(assignments, message):
     with pytest.raises(UserError, match=message) as raised:
         set_fields(RECIPES["paper-cifar"], assignments)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["4,4,4", "(4, 4, 4)", "[4,4,4]", " 4, 4,4,", "(4,4,4,)"])
+def test_a_tuple_is_read_as_docs_show_and_messages_write_it(text):
+    assert set_fields(get_spec("resnet20_cifar"), {"stage_blocks": text}).stage_blocks == (4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("milestones", "0.5", (0.5,)),
+        ("milestones", "()", ()),
+        ("augment.area", "0.3,1", (0.3, 1.0)),
+        ("departures", "one,two", ("one", "two")),
+        ("departures", '["one, two"]', ("one, two",)),
+        *(("lr_batch", none, None) for none in ("None", "none", "null")),
+        ("class_weights", "none", "none"),
+        ("augment.crop", "none", "none"),
+        ("nesterov", "True", True),
+    ],
+)
+def test_a_text_is_read_as_its_field_s_type(field, text, value):
+    recipe = set_fields(replace(RECIPES["paper-cifar"], lr_batch=256), {field: text})
+    assert field_paths(recipe)[field] == value
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "words"),
+    [
+        ("stage_blocks", "many", "whole numbers with commas between, e.g. 4,8"),
+        ("stage_blocks", "3.5,3,3", "whole numbers"),
+        ("stage_blocks", "true,1,1", "whole numbers"),
+        ("stage_blocks", "None", "whole numbers"),
+    ],
+)
+def test_what_is_no_tuple_says_the_form_wanted(field, text, words):
+    with pytest.raises(UserError, match=f"^--set spec.{field}={text}: expected .*{words}"):
+        set_fields(get_spec("resnet20_cifar"), {field: text}, prefix="spec.")
+    with pytest.raises(UserError, match="expected 2 numbers with commas between"):
+        set_fields(RECIPES["demo"], {"augment.area": "0.3,0.5,1"})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mode": "foo"}, "--set: preprocess.mode: Input should be"),
+        ({"size": "0"}, "--set: preprocess.size is 0; it must be at least 1"),
+        ({"std": "0.2,0,0.2"}, "--set: preprocess.std is 0.2,0.0,0.2; it must be positive"),
+        ({"std": "0.2,NaN,0.2"}, "--set: preprocess.std is .*; it must be positive"),
+        ({"mean": "0.2,Infinity,0.2"}, "--set: preprocess.mean is .*; it must be finite"),
+        ({"sise": "8"}, "--set: unknown field 'preprocess.sise'; did you mean preprocess.size"),
+    ],
+)
+def test_a_message_gives_the_name_as_it_was_typed(change, message):
+    with pytest.raises(UserError, match=message):
+        set_fields(default_preprocess(32), change, prefix="preprocess.")

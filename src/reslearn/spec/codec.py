@@ -6,7 +6,8 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import UserError, unknown
 
@@ -46,7 +47,7 @@ def from_json(cls: type[T], data: Any, where: str) -> T:
     return _validate(cls, data, where)
 
 
-def _validate(cls: type[T], data: Any, where: str) -> T:
+def _validate(cls: type[T], data: Any, where: str, prefix: str = "") -> T:
     from pydantic import TypeAdapter, ValidationError  # 0.1 s: only when a file is read
 
     try:
@@ -55,7 +56,10 @@ def _validate(cls: type[T], data: Any, where: str) -> T:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         message = str(first["msg"]).removeprefix("Value error, ")
-        raise UserError(f"{where}: {place + ': ' if place else ''}{message}") from None
+        starts = (f"{place}.",) if place else tuple(f"{f.name} is " for f in dataclasses.fields(cls))  # type: ignore[arg-type]
+        if first["type"] == "value_error" and message.startswith(starts):  # our own sentence names its field already
+            raise UserError(f"{where}: {prefix}{message}") from None
+        raise UserError(f"{where}: {prefix + place + ': ' if place else ''}{message}") from None
 
 
 def parse_assignments(texts: list[str]) -> dict[str, str]:
@@ -66,24 +70,56 @@ def parse_assignments(texts: list[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
 
 
-def set_fields(value: T, assignments: Mapping[str, str], where: str = "--set") -> T:
+def set_fields(value: T, assignments: Mapping[str, str], where: str = "--set", prefix: str = "") -> T:
     """A copy of a dataclass with `field=text` assignments applied; `a.b` reaches into a nested one.
 
-    Texts are read as JSON where they parse (numbers, true, null, lists) and as plain strings otherwise.
+    A text is read as its field's type: `3,3,3`, `(3, 3, 3)` or `[3,3,3]` where that is a tuple, `none` or `null` where
+    the field may be None, else as JSON where it parses (numbers, true) and as a plain string otherwise. `prefix` is
+    what the user typed before the field, e.g. `spec.`; errors, all `UserError`, name the field with it.
     """
     valid, data = field_paths(value), to_json(value)
     for path, text in assignments.items():
         if path not in valid:
-            raise UserError(f"{where}: {unknown('field', path, valid)}")
+            raise UserError(f"{where}: {unknown('field', prefix + path, [prefix + name for name in valid])}")
         *outer, last = path.split(".")
-        place = data
+        place, owner = data, value
         for name in outer:
-            place = place[name]
-        place[last] = _parse(text)
-    return _validate(type(value), data, where)
+            place, owner = place[name], getattr(owner, name)
+        place[last] = _parse(text, get_type_hints(type(owner))[last], f"{where} {prefix}{path}={text}")
+    return _validate(type(value), data, where, prefix)
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str, hint: Any, where: str) -> Any:
+    """The value that `text` gives a field of type `hint`; `where` is the assignment as it was typed."""
+    if NoneType in get_args(hint) and text.lower() in ("none", "null"):
+        return None
+    if get_origin(hint) is not tuple:
+        return _read(text)
+    items, kinds = _items(text), get_args(hint)
+    types = {int: int, float: (int, float), str: str}[kinds[0]]
+    right = all(isinstance(item, types) and not isinstance(item, bool) for item in items)
+    if not right or (Ellipsis not in kinds and len(items) != len(kinds)):
+        words, example = _FORMS[kinds[0]]
+        count = "" if Ellipsis in kinds else f"{len(kinds)} "
+        raise UserError(f"{where}: expected {count}{words} with commas between, e.g. {example}")
+    return items
+
+
+_FORMS = {int: ("whole numbers", "4,8"), float: ("numbers", "0.5,0.75"), str: ("texts", "first,second")}
+
+
+def _items(text: str) -> list[Any]:
+    """What stands between the commas of `a,b`, `(a, b)` or `[a,b]`; a JSON list may hold commas in its texts."""
+    whole = _read(text)
+    if isinstance(whole, list):
+        return whole
+    inner = text.strip()
+    if inner[:1] + inner[-1:] in ("()", "[]"):
+        inner = inner[1:-1].strip()
+    return [_read(item.strip()) for item in inner.removesuffix(",").split(",")] if inner else []
+
+
+def _read(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:

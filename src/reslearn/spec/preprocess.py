@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -36,13 +37,21 @@ class Preprocess:
             raise UserError(f"size is {self.size}; it must be at least 1 pixel")
         if self.mode == "crop" and self.resize < self.size:
             raise UserError(f"resize is {self.resize}; a centre crop of {self.size} needs at least {self.size}")
-        if len(self.mean) != len(self.std) or not self.mean or min(self.std) <= 0:
-            raise UserError("mean and std need one number per channel each, and std must be positive")
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise UserError("mean and std need one number per channel each")
+        if not all(math.isfinite(value) for value in self.mean):
+            raise UserError(f"mean is {_plain(self.mean)}; it must be finite, pixels in 0..1")
+        if not all(0 < value < math.inf for value in self.std):
+            raise UserError(f"std is {_plain(self.std)}; it must be positive")
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that change when any pixel would."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(values: tuple[float, ...]) -> str:
+    return ",".join(map(str, values))
 
 
 def default_preprocess(
