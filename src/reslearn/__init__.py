@@ -23,7 +23,7 @@ _WHERE = {
     "fit": "train.fit",
     "resume": "train.fit",
     "load": "bundle.file",
-    "evaluate": "measure.evaluate",
+    "evaluate": "jobs.evaluation:evaluate_model",
     "predict": "deploy.predictor",
 }
 __all__ = sorted(_WHERE)
@@ -32,7 +32,8 @@ __all__ = sorted(_WHERE)
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'reslearn' has no attribute '{name}'")
-    return getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+    module, _, attribute = _WHERE[name].partition(":")
+    return getattr(importlib.import_module(f".{module}", __name__), attribute or name)
 
 
 def __dir__() -> list[str]:

@@ -165,3 +165,22 @@ def test_a_full_disk_while_sealing(finished, capsys, tmp_path, monkeypatch):
     assert not list(out.glob(".*tmp"))
     room["left"] = False
     assert run(capsys, "resume", out)[0] == 0
+
+
+def test_weights_that_cannot_be_loaded_leave_a_run_as_it_is(capsys, tmp_path, pictures):
+    out = tmp_path / "run"
+    missing = ["--weights", tmp_path / "typo.pth"]
+    refused(capsys, ["typo.pth"], "train", pictures, *TRAIN, "--out", out, *missing)
+    assert not out.exists()
+    assert run(capsys, "train", pictures, *TRAIN, "--out", out)[0] == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    refused(capsys, ["typo.pth"], "train", pictures, *TRAIN, "--out", out, "--overwrite", *missing)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_fold_that_there_is_not_begins_nothing(capsys, tmp_path):
+    out = tmp_path / "cv"
+    command = ["crossval", "digits", "--folds", "5", "--model", "resnet20_cifar", "--recipe", "demo", "--out", out]
+    for extra in ([], ["--dry-run"]):
+        refused(capsys, ["--fold is 9", "1..5"], *command, "--fold", "9", *extra)
+    assert not out.exists()

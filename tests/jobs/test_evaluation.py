@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+import reslearn
 from reslearn.bundle.file import load, read_bundle, read_tensors, write_sealed
 from reslearn.data.manifest import Manifest, manifest_path, write_manifest
 from reslearn.data.memory import ArrayDataset, Subset
@@ -117,6 +118,16 @@ def test_test_pictures_that_were_trained_on_are_refused(short_run):
     )
     with pytest.raises(UserError, match="pictures of test were trained or selected on"):
         subject_of(read_record(short_run), moved, "test")
+
+
+def test_from_python_the_split_is_the_runs_own_and_the_look_is_a_line(short_run):
+    digits = open_data("digits")
+    result = reslearn.evaluate(reslearn.load(short_run), digits)
+    assert result.images == len(digits.splits["test"])
+    assert [line["split"] for line in read_ledger(short_run)] == ["test"]
+    unsplit = ArrayDataset(digits.images, digits.labels, classes=digits.classes, ids=digits.ids)
+    with pytest.raises(UserError, match="own data has no test split"):  # all of it would hold what it was trained on
+        reslearn.evaluate(short_run, unsplit)
 
 
 def test_every_look_at_test_is_a_line(short_run):

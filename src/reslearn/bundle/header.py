@@ -73,7 +73,8 @@ def header_to_json(bundle: Bundle) -> str:
     """The header's JSON text."""
     value = {f.name: to_json(getattr(bundle, f.name)) for f in fields(bundle)}
     value["members"] = [{"spec": spec_to_json(m.spec), "prefix": m.prefix, "weight": m.weight} for m in bundle.members]
-    return json.dumps(finite(value), allow_nan=False, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(finite(value), allow_nan=False, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()  # names that are not UTF-8, as JSON escapes
 
 
 def header_from_json(text: str, where: str) -> Bundle:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..runtime.files import writable_target
 from ..spec.codec import parse_assignments
 from ..spec.errors import check_choice
 from .output import Json, emit, say
@@ -48,6 +49,7 @@ def crossval(
     copied into the folder and merged. The K networks end as one sealed ensemble.
     """
     say(f"reslearn crossval: {folds} folds of {data}, {model} with {recipe}")
+    writable_target(out, "folder", "--out")
     check_choice("--precision", precision, (None, "fp32", "bf16", "fp16"))
     from ..runtime.allocator import tune
 
@@ -67,6 +69,7 @@ def crossval(
         split_seed=split_seed,
         precision=precision,  # type: ignore[arg-type]
         tuned_allocator=tuned,
+        only=fold,
     )
     value = describe_plan(record, dataset)
     if dry_run:

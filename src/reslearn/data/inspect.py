@@ -120,7 +120,8 @@ def _header_faults(raw: bytes, name: str) -> tuple[int, int, list[tuple[str, str
             faults.append(("wrong-extension", f"{image.format} named .{extension}"))
         if image.mode == "CMYK":
             faults.append(("cmyk", "converted to RGB"))
-        if image.mode.startswith("I;16") or _bits(image, header) == 16:
+        deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+        if deep or _bits(image, header) == 16:
             faults.append(("16-bit", "scaled to 8 bits"))
         with contextlib.suppress(Exception):
             if getattr(image, "is_animated", False) and image.format != "MPO":

@@ -14,12 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..runtime.files import exclusive_lock
+from ..runtime.files import exclusive_lock, writable_target
 from ..spec.errors import UserError
 from .dataset import Dataset
 from .identity import content_hash, encoded_bytes, groups_of
 from .memory import identity_digest
-from .pack import HEAD, PackDataset, PackOptions, head_bytes, index_bytes
+from .pack import HEAD, PackDataset, PackOptions, head_bytes, index_bytes, is_pack
 from .preprocess import resize
 from .strings import StringTable
 
@@ -37,13 +37,13 @@ def write_pack(
 ) -> PackDataset:
     """Pack `dataset` into `target`, which appears when it is whole. Stopped and called again, it goes on.
 
+    A pack that is there is replaced, any other file is a `UserError`.
     `original` copies bytes and decodes nothing; with `raw` and `jpeg` a picture that cannot be read is a `UserError`
     with its name (`data check` finds them all). A full disk leaves
     `target` absent and the part file ready to be gone on with.
     """
     target, options = Path(target), options or PackOptions()
-    if target.is_dir():
-        raise UserError(f"{target}: a folder; name the pack file")
+    check_target(target)
     if options.encoding == "original" and options.shorter_side is not None:
         raise UserError("original bytes cannot be resized; choose encoding raw or jpeg")
     job = json.dumps([dataset.fingerprint(), _members(dataset), asdict(options)])
@@ -66,8 +66,14 @@ def write_pack(
             _finish(file, dataset, options, done)
         os.replace(part, target)
         journal.unlink()
-    target.with_name(target.name + ".lock").unlink(missing_ok=True)
+        target.with_name(target.name + ".lock").unlink(missing_ok=True)  # while it is still ours
     return PackDataset(str(target))
+
+
+def check_target(target: str | os.PathLike[str]) -> None:
+    """Raise `UserError` unless a pack can be written to `target`: nothing is there, or a pack to replace."""
+    if writable_target(target).exists() and not is_pack(str(target)):
+        raise UserError(f"{target}: a file that is no pack is there, and is not replaced; name another, or remove it")
 
 
 def _members(dataset: Dataset) -> str:

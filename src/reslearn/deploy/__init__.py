@@ -1,1 +1,1 @@
-"""Predictor and export."""
+"""Using a trained network: the predictor."""

@@ -1,1 +1,1 @@
-"""Features, Grad-CAM, layer responses, lesions."""
+"""Looking into a trained network: layer responses, gradient norms, lesions."""

@@ -21,7 +21,7 @@ from ..spec.errors import UserError
 from ..spec.net import spec_to_json
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
-from ..train.crossval import MODEL, Crossval, CrossvalRecord, choose_folds, new_record, proceed, start
+from ..train.crossval import MODEL, Crossval, CrossvalRecord, check_fold, choose_folds, new_record, proceed, start
 from ..train.loop import Watch
 from ..train.setup import planned_macs
 from .crossval_report import write_crossval_report
@@ -43,12 +43,14 @@ def plan_crossval(
     split_seed: int = 0,
     precision: Precision | None = None,
     tuned_allocator: bool = False,
+    only: int | None = None,
 ) -> tuple[CrossvalRecord, Dataset]:
     """What a cross-validation resolves to, before anything is trained; `changes` are `--set` assignments.
 
     `group` is a pattern whose first group, in a picture's name, names what must stay in one fold; without it the
-    groups that the data declares are kept.
+    groups that the data declares are kept. `only` is the one fold that will be trained, checked here.
     """
+    check_fold(only, folds)
     if from_environment().size > 1:
         raise UserError("crossval runs in one process; spread folds over machines with --fold i and merge them after")
     parts = by_target({**({} if epochs is None else {"epochs": str(epochs)}), **(changes or {})})

@@ -51,7 +51,7 @@ class Subject:
 
 
 def evaluate_model(
-    model: str | os.PathLike[str],
+    model: Loaded | str | os.PathLike[str],
     data: Data,
     *,
     split: str | None = None,
@@ -59,12 +59,14 @@ def evaluate_model(
     cache: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Evaluation:
-    """Score a run folder or sealed file on `data`; `options` are those of `measure.evaluate.evaluate`.
+    """Score a run folder or sealed file, opened or named, on `data`: `reslearn.evaluate`.
+
+    `options` are those of `measure.evaluate.evaluate`: protocol, precision, cache (a folder), batch_size, ...
 
     A run's own data is split as the run split it; other data as it declares itself. Scoring pictures that were kept
     from training adds a line to the run's ledger.
     """
-    loaded = load(model, build=build)
+    loaded = model if isinstance(model, Loaded) else load(model, build=build)
     dataset = open_for([loaded], data)
     return evaluate_subject(loaded, subject_of(training_of(loaded), dataset, split), dataset, cache=cache, **options)
 

@@ -201,8 +201,7 @@ def proceed(
     """Train what is left of every fold, or of fold `only`; merge once all are there (None before that)."""
     folder = Path(out)
     record = read_record(folder)
-    if only is not None and not 1 <= only <= record.count:
-        raise UserError(f"--fold is {only}; it must lie in 1..{record.count}")
+    check_fold(only, record.count)
     dataset = dataset if dataset is not None else open_data(record.data["path"])
     if dataset.fingerprint() != record.data["fingerprint"]:
         raise UserError(f"{dataset.path}: these are not the pictures that {folder} was begun with")
@@ -211,6 +210,12 @@ def proceed(
     if any(not (fold_folder(folder, k) / PREDICTIONS).exists() for k in range(1, record.count + 1)):
         return None
     return merge(folder, record, build=build)
+
+
+def check_fold(only: int | None, count: int) -> None:
+    """Raise `UserError` for a fold that there is not."""
+    if only is not None and not 1 <= only <= count:
+        raise UserError(f"--fold is {only}; it must lie in 1..{count}")
 
 
 def fold_folder(folder: Path, k: int) -> Path:
@@ -241,6 +246,7 @@ def train_fold(
             settings=record.settings,
             preprocess=record.preprocess,
             split_seed=record.split_seed,
+            split_method=record.method,
             build=build,
             watch=watch,
         )

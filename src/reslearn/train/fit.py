@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -146,18 +146,22 @@ def fit(
         on_bad_file=on_bad_file,
         notes=() if transform is None else (NOT_REPRODUCIBLE,),
     )
-    loader = open_loader(
-        record, train_data, mean_image, world, watch, transform
-    )  # reads a resident set: a bad file stops us
-    if not world.first:
-        return execute(folder, record, loader, train_data, val_data, mean_image, build=build, watch=None)
+    loader = open_loader(record, train_data, mean_image, world, watch, transform)  # a resident set's bad file stops us
+    opened = new_folder(folder, record, mean_image) if world.first else contextlib.nullcontext()
+    watch = watch if world.first else None
+    return execute(folder, record, loader, train_data, val_data, mean_image, opened=opened, build=build, watch=watch)
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path, record: RunRecord, mean_image: torch.Tensor | None) -> Iterator[None]:
+    """The run folder made or emptied, `run.json` in it, locked while the block lasts."""
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder / "lock"):
         clear(folder)
         if mean_image is not None:
             save_mean_image(folder, mean_image)
         write_json(folder / "run.json", record_to_json(record))
-        return execute(folder, record, loader, train_data, val_data, mean_image, build=build, watch=watch)
+        yield
 
 
 def resume(
@@ -192,9 +196,8 @@ def resume(
             train_data, val_data = reopen(folder, record)
         mean_image = load_mean_image(folder, record)
         loader = open_loader(record, train_data, mean_image, world, watch, transform)
-        return execute(
-            folder, record, loader, train_data, val_data, mean_image, build=build, watch=watch if world.first else None
-        )
+        watch = watch if world.first else None
+        return execute(folder, record, loader, train_data, val_data, mean_image, build=build, watch=watch)
 
 
 def execute(
@@ -205,10 +208,14 @@ def execute(
     val_data: Dataset | None,
     mean_image: torch.Tensor | None,
     *,
+    opened: contextlib.AbstractContextManager[None] | None = None,
     build: Build | None,
     watch: Watch | None,
 ) -> Run:
-    """From `run.json` and whatever checkpoint there is to the sealed file."""
+    """From `run.json` and whatever checkpoint there is to the sealed file.
+
+    `opened` makes a new run's folder, once the network and its optimiser stand: what cannot be built writes nothing.
+    """
     recipe, settings = record.recipe, record.settings
     with contextlib.ExitStack() as stack:
         stack.enter_context(device.threads(settings.threads))
@@ -221,6 +228,8 @@ def execute(
         weights = class_weights(train_data.labels, len(train_data.classes), recipe.class_weights)
         balance = None if weights is None else torch.from_numpy(weights).to(settings.device)
         update = Update(net, recipe, settings, world=world, class_weights=balance)
+        stack.enter_context(opened or contextlib.nullcontext())
+        world.barrier()  # no process reads checkpoints before the first one has cleared the folder
         progress = checkpoint.load_newest(folder / "checkpoints", update)
         held_out = val_data if val_data is not None and len(val_data) > 0 else None
         work = Work(
