@@ -73,3 +73,28 @@ def test_a_lock_that_its_holder_removed_is_not_taken_for_one(tmp_path, monkeypat
         assert lock.exists()
         with pytest.raises(UserError), files.exclusive_lock(lock):
             pass
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for path, words in (
+        (tmp_path / "nosuch" / "x.json", "nosuch: no such folder"),
+        (tmp_path, "a folder is there"),
+        (tmp_path / "file" / "x.json", "file is a file, not a folder"),
+    ):
+        with pytest.raises(UserError, match=words):
+            files.write_json(path, 1)
+    with pytest.raises(UserError, match=r"--out .*file is a file"):
+        files.writable_target(tmp_path / "file" / "a" / "b", "folder", "--out")
+    assert files.writable_target(tmp_path / "a" / "b", "folder") == tmp_path / "a" / "b"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_full_disk_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(files.Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left.*/a\.json'") as caught:
+        files.write_json(tmp_path / "a.json", 1)
+    assert caught.value.filename == str(tmp_path / "a.json") and os.listdir(tmp_path) == []

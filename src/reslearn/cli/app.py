@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -11,6 +12,21 @@ from ..spec.errors import UserError
 from . import bench, comparison, crossval, data, evaluation, models, papers, reports, training
 
 GROUPS = (models, training, evaluation, comparison, crossval, reports, papers, data, bench)
+
+# What the system says of a path that the user named wrongly; a full or failing disk is not among them.
+BAD_PATH = frozenset(
+    (
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+    )
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -36,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _fail(_os_error(error), 1)
+        return _fail(_os_error(error), 2 if error.errno in BAD_PATH and error.filename else 1)
     except Exception as error:
         if hasattr(error, "signum"):  # train.loop.Interrupted, whose class would import torch
             return _fail(str(error), 128 + error.signum)
@@ -47,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _os_error(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
+    if where and error.errno in BAD_PATH:
+        return f"{where}{error.strerror}; name a path that is there and that you may use"
     return f"{where}{error.strerror or error}; nothing was half-written, mend the cause and run the command again"
 
 

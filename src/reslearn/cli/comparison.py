@@ -9,7 +9,7 @@ import typer
 
 from ..spec.errors import UserError
 from .evaluation import Cache, Device, PrecisionOption, Workers, plain_warnings
-from .output import Json, emit, say
+from .output import Json, check_targets, emit, say
 
 Protocol = Annotated[str, typer.Option(help="How each picture is looked at; see `evaluate`.")]
 
@@ -38,7 +38,8 @@ def ensemble(
 ) -> None:
     """Average several models, measure the gain over the best of them, and seal them as one file."""
     say(f"reslearn ensemble: {len(models)} models on {data}")
-    numbers = None if weights is None else _numbers(weights)
+    numbers = None if weights is None else _numbers(weights, len(models))
+    check_targets({"--out": out})
     _tune()
     from ..jobs.ensemble import ensemble_models
     from ..jobs.members import Options
@@ -74,6 +75,7 @@ def compare(
 ) -> None:
     """Say in plain words whether one model is better than another, by paired tests on the same pictures."""
     say(f"reslearn compare: {a} and {b}")
+    check_targets({"--report": report})
     _tune()
     from ..jobs.compare import compare_models
     from ..jobs.members import Options
@@ -100,11 +102,14 @@ def _tune() -> None:
     tune()
 
 
-def _numbers(text: str) -> list[float]:
+def _numbers(text: str, models: int) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        numbers = [float(part) for part in text.split(",")]
     except ValueError:
         raise UserError(f"--weights {text}: write one number per model, as in 1,2,1") from None
+    if len(numbers) != models:
+        raise UserError(f"--weights {text}: {len(numbers)} weights for {models} models; write one number per model")
+    return numbers
 
 
 def _print_ensemble(value: dict[str, Any]) -> None:

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ..runtime.files import write_atomic
 from ..spec.errors import UserError, check_choice
 from .data_view import print_check, print_split, print_stats
-from .output import Json, emit, say
+from .output import Json, check_targets, emit, say
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of class folders, an archive, a table, ...")]
 Manifest = Annotated[Path | None, typer.Option("-o", "--manifest", help="Where the manifest goes; else with the data.")]
@@ -40,6 +41,7 @@ def check(
 ) -> None:
     """Decode every picture in full; find faults, duplicates and leaks; write the manifest that training obeys."""
     say(f"reslearn data check: {data}")
+    check_targets({"--manifest": manifest if write else None, "--html": html})
     from ..data.checking import check_data
 
     report, written = check_data(
@@ -92,6 +94,7 @@ def split(
 ) -> None:
     """Write a manifest that says which split each picture belongs to; known ones keep theirs when files are added."""
     say(f"reslearn data split: {data}")
+    check_targets({"--manifest": manifest})
     from ..data.splitting import split_data
 
     result = split_data(
@@ -110,7 +113,9 @@ def split(
 
 def preview(
     data: Data,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG file to write.")] = Path("preview.png"),
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The PNG file to write; one that is there is replaced.")
+    ] = Path("preview.png"),
     recipe: Annotated[str | None, typer.Option(help="Its augmentation and image size.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="augment.field=value, any number of times.")
@@ -124,9 +129,11 @@ def preview(
 ) -> None:
     """Write a contact sheet of what the network will see."""
     say(f"reslearn data preview: {data}")
+    check_targets({"--out": out})
+    if out.suffix.lower() != ".png":
+        raise UserError(f"--out {out}: the sheet is a PNG file; name it {out.with_suffix('.png').name}")
     from ..data.preview import contact_sheet
     from ..data.sources import open_data
-    from ..runtime.files import write_atomic
     from ..spec.codec import parse_assignments, set_fields
     from ..spec.preprocess import default_preprocess
     from ..spec.recipes import get_recipe
@@ -141,6 +148,8 @@ def preview(
         dataset = part(dataset, split_name)
     side = size or chosen.image_size or (32 if max(dataset.read(0)[0].shape[:2]) <= 64 else 224)
     sheet = contact_sheet(dataset, default_preprocess(side), chosen.augment, seed=seed, rows=rows, columns=columns)
+    if out.exists():
+        say(f"replaces {out}")
     write_atomic(out, sheet)
     value = {"path": str(out), "recipe": chosen.name, "image_size": side, "split": split_name}
     emit(value, as_json, lambda: print(f"{out}: one picture per row; first the evaluation view, then training's"))
@@ -158,16 +167,20 @@ def pack(
     """Write one memory-mapped file with random access; stopped and run again, it goes on where it was."""
     say(f"reslearn data pack: {data}")
     from ..data.pack import PackOptions
-    from ..data.packing import write_pack
+    from ..data.packing import check_target, write_pack
     from ..data.sources import open_data
 
     encoding = encoding or ("raw" if resize else "original")
     check_choice("--encoding", encoding, ("original", "raw", "jpeg"))
     if resize is not None and resize < 1:
         raise UserError(f"--resize is {resize}; it must be at least 1 pixel")
+    check_target(out)  # before DATA, whose opening may take long
     started = time.monotonic()
     options = PackOptions(encoding, resize)  # type: ignore[arg-type]
-    packed = write_pack(open_data(data), out, options, progress=_progress("pictures"))
+    dataset = open_data(data)
+    for note in getattr(dataset, "notes", ()):  # such as what its manifest leaves out
+        say(f"note      {note}")
+    packed = write_pack(dataset, out, options, progress=_progress("pictures"))
     value: dict[str, Any] = {
         "path": str(out),
         "pictures": len(packed),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import Json, emit, say
+from .output import Json, check_targets, emit, say
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, an archive, ...")]
@@ -57,6 +57,7 @@ def evaluate(
     Under torchrun the pictures are shared out among the processes.
     """
     say(f"reslearn evaluate: {model} on {data}")
+    check_targets({"--predictions": predictions, "--report": report})
     _tune()
     from ..jobs.evaluation import Request, evaluate_protocols
     from ..runtime.device import present

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ..runtime.files import writable_target
 from ..runtime.process_group import from_environment
 from ..spec.codec import finite
 
@@ -20,6 +22,13 @@ def say(line: str) -> None:
     """One line of progress or warning, on standard error at once; the first of several processes speaks."""
     if from_environment().first:
         print(line, file=sys.stderr, flush=True)
+
+
+def check_targets(files: Mapping[str, Path | None]) -> None:
+    """Before any work: raise `UserError` for an option whose file cannot be written where it is named."""
+    for option, path in files.items():
+        if path is not None:
+            writable_target(path, where=option)
 
 
 def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..runtime.files import writable_target
 from ..spec.errors import UserError
 from .output import Json, emit, say
 from .progress import watching
@@ -67,6 +68,7 @@ def run(
     from ..runtime.allocator import tune
 
     tuned = False if dry_run else tune()
+    writable_target(store, "folder", "--store")
     from ..paper import session
     from . import papers_view
 
@@ -104,7 +106,9 @@ def report(
 
     found_stores = stores or [DEFAULT_STORE]
     only = [name.strip() for name in names.split(";")] if names else None
+    writable_target(out, "folder", "--out")
     if keep is not None:
+        writable_target(keep, "folder", "--keep")
         say(f"{Store(*found_stores).copy_results(keep)} results copied to {keep}")
     if page is not None:
         found = renew_page(found_stores, page)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..runtime.files import writable_target
 from .output import Json, emit, say
 from .progress import watching
 
@@ -25,6 +26,7 @@ def demo(
 ) -> None:
     """Train a small residual network on real handwritten digits, score it, show it, in about a minute."""
     say("reslearn demo: a residual network learns 1,797 handwritten digits; loading torch")
+    writable_target(out, "folder", "--out")
     from ..runtime.allocator import tune
 
     tuned = tune()
@@ -54,6 +56,8 @@ def report(
 ) -> None:
     """Write a run's report anew, with whatever has been evaluated since."""
     say(f"reslearn report: {run}")
+    if figures is not None:
+        writable_target(figures, "folder", "--figures")
     if tensorboard:
         from ..train.tensorboard import write_events
 

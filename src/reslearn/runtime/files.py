@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..spec.errors import UserError
 
@@ -18,8 +18,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is synced and renamed over `path`.
 
     Whatever happens (an exception, a full disk, a kill), `path` holds the old contents or the new, never a part.
+    Raises `UserError` for a folder that is missing or one in the file's place, else `OSError` naming `path`.
     """
-    target = Path(path)
+    target = writable_target(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -27,8 +28,31 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(temporary, target)
         _sync_folder(target.parent)
+    except OSError as error:
+        if error.filename != str(temporary):
+            raise
+        raise type(error)(error.errno, error.strerror, str(target)) from error  # nobody knows the temporary name
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def writable_target(path: str | os.PathLike[str], kind: Literal["file", "folder"] = "file", where: str = "") -> Path:
+    """`path`, if a file (or, with its parents, a folder) can come to be there; for before the work that fills it.
+
+    `where`, such as `--report`, opens the message of the `UserError` that says what stands in the way.
+    """
+    target, start = Path(path), f"{where} " if where else ""
+    if kind == "file" and target.is_dir():
+        raise UserError(f"{start}{target}: a folder is there; name the file to write")
+    wanted = target if kind == "folder" else target.parent
+    holder = next(place for place in (wanted, *wanted.absolute().parents) if os.path.lexists(place))
+    if not holder.is_dir():
+        raise UserError(f"{start}{target}: {holder} is a file, not a folder; name another place")
+    if kind == "file" and holder != wanted:
+        raise UserError(f"{start}{wanted}: no such folder to write into; make it first")
+    if not os.access(holder, os.W_OK | os.X_OK):
+        raise UserError(f"{start}{holder}: no right to write into this folder; name another place")
+    return target
 
 
 def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
