@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reslearn.runtime import device
+from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 
 
@@ -32,6 +33,40 @@ def test_only_long_runs_are_compiled_and_only_with_a_compiler(monkeypatch):
     assert (short.compile, long.compile) == (False, True)
     monkeypatch.setattr(device, "has_compiler", lambda: False)
     assert not device.decide(training_macs=1e16, device="cpu").compile
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"threads": 0}, "threads is 0; it must be at least 1"),
+        ({"workers": -1}, "workers is -1; it must be at least 0"),
+        ({"device": "tpu"}, "device is 'tpu'; valid: cpu, cuda"),
+        ({"device": "cuda:x"}, "device is 'cuda:x'; valid: cpu, cuda"),
+        ({"precision": "fp8"}, "precision is 'fp8'; valid: 'fp32', 'bf16', 'fp16'"),
+        ({"loader": "slow"}, "loader is 'slow'; valid: 'auto', 'resident', 'streaming'"),
+    ],
+    ids=str,
+)
+def test_settings_that_no_machine_has(wrong, words):
+    with pytest.raises(UserError, match=words):
+        Settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (Settings(device="cuda"), "torch sees 0 GPUs; use cpu"),
+        (Settings(device="cuda:7"), "torch sees 0 GPUs; use cpu"),
+        (Settings(precision="fp16"), "on a CPU use bf16 or fp32"),
+    ],
+)
+def test_settings_that_this_machine_has_not(settings, words, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(UserError, match=words):
+        device.check_settings(settings)
+    assert device.check_settings(Settings()) == Settings()
 
 
 def test_fp16_asks_for_a_gpu():

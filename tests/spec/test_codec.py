@@ -87,8 +87,8 @@ def test_what_is_no_tuple_says_the_form_wanted(field, text, words):
     [
         ({"mode": "foo"}, "--set: preprocess.mode: Input should be"),
         ({"size": "0"}, "--set: preprocess.size is 0; it must be at least 1"),
-        ({"std": "0.2,0,0.2"}, "--set: preprocess.std is 0.2,0.0,0.2; it must be positive"),
-        ({"std": "0.2,NaN,0.2"}, "--set: preprocess.std is .*; it must be positive"),
+        ({"std": "0.2,0,0.2"}, "--set: preprocess.std is 0.2,0.0,0.2; every std must be positive"),
+        ({"std": "0.2,NaN,0.2"}, "--set: preprocess.std is .*; every std must be positive"),
         ({"mean": "0.2,Infinity,0.2"}, "--set: preprocess.mean is .*; it must be finite"),
         ({"sise": "8"}, "--set: unknown field 'preprocess.sise'; did you mean preprocess.size"),
     ],

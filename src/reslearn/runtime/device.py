@@ -69,6 +69,14 @@ def present(name: str | None) -> str:
     return name
 
 
+def check_settings(settings: Settings) -> Settings:
+    """`settings`. Raises `UserError` where they ask for a device that is not here, or fp16 without a GPU."""
+    present(settings.device)
+    if settings.precision == "fp16" and not settings.device.startswith("cuda"):
+        raise UserError("precision is fp16; that needs a GPU, on a CPU use bf16 or fp32")
+    return settings
+
+
 def decide(
     *,
     training_macs: float,

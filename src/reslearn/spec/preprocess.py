@@ -42,7 +42,7 @@ class Preprocess:
         if not all(math.isfinite(value) for value in self.mean):
             raise UserError(f"mean is {_plain(self.mean)}; it must be finite, pixels in 0..1")
         if not all(0 < value < math.inf for value in self.std):
-            raise UserError(f"std is {_plain(self.std)}; it must be positive")
+            raise UserError(f"std is {_plain(self.std)}; every std must be positive")
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that change when any pixel would."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .errors import UserError, check_choice
@@ -122,7 +123,7 @@ def _check(value: object, rules: Mapping[str, Rule], choices: Mapping[str, tuple
 
 
 def _rising(values: tuple[float, ...]) -> bool:
-    return all(a < b for a, b in zip(values, values[1:], strict=False))
+    return all(a < b for a, b in pairwise(values))
 
 
 def _plain(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from .errors import UserError, check_choice
@@ -22,6 +23,12 @@ _CHOICES: dict[str, tuple[object, ...]] = {
 }
 
 
+def check_at_least(name: str, value: float | None, least: float) -> None:
+    """Raise `UserError` unless `value` is absent or a finite number of at least `least`."""
+    if value is not None and not least <= value < math.inf:
+        raise UserError(f"{name} is {value}; it must be at least {least}")
+
+
 def validate(spec: NetSpec) -> None:
     """Raise `UserError` naming the field and its valid values when no such network can exist."""
     for field, choices in _CHOICES.items():
@@ -35,9 +42,7 @@ def validate(spec: NetSpec) -> None:
         "se_reduction",
         "se_min_channels",
     ):
-        value = getattr(spec, field)
-        if value is not None and value < 1:
-            raise UserError(f"{field} is {value}; it must be at least 1")
+        check_at_least(field, getattr(spec, field), 1)
     for field in ("dropout", "drop_path"):
         if not 0 <= getattr(spec, field) < 1:
             raise UserError(f"{field} is {getattr(spec, field)}; it must be at least 0 and below 1")
