@@ -12,6 +12,7 @@ import typer
 
 from ..runtime.files import write_atomic
 from ..spec.errors import UserError, check_choice
+from ..spec.rules import check_at_least
 from .data_view import print_check, print_split, print_stats
 from .output import Json, check_targets, emit, say
 
@@ -69,10 +70,11 @@ def stats(
     from ..data.statistics import statistics
     from ..spec.preprocess import default_preprocess
 
+    check_at_least("--image-size", size, 1)
     dataset = open_data(data)
     found = statistics(
         dataset,
-        preprocess=default_preprocess(size) if size else None,
+        preprocess=None if size is None else default_preprocess(size),
         workers=_workers(workers, len(dataset)),
         progress=_progress("pictures"),
     )
@@ -138,6 +140,7 @@ def preview(
     from ..spec.preprocess import default_preprocess
     from ..spec.recipes import get_recipe
 
+    check_at_least("--image-size", size, 1)
     chosen = set_fields(get_recipe(recipe or "paper-cifar"), parse_assignments(assignments or []))
     dataset = open_data(data)
     if split_name is None and "train" in dataset.splits:
