@@ -21,12 +21,14 @@ from ..runtime import device
 from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Precision, Settings
 from ..spec.catalogue import get_spec
-from ..spec.codec import set_fields, to_json
+from ..spec.codec import to_json
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
+from ..spec.rules import check_at_least
 from ..train.checkpoint import Progress
 from ..train.loop import Reading, Tick, Work, train
 from ..train.update import Update
+from .training import machine_settings
 
 LONG = 1e20  # multiply-adds of a run so long that compilation pays
 
@@ -47,14 +49,16 @@ def bench_train(
 
     The median over `steps` steps after `warmup` that do not count; compilation is told apart. `changes` sets fields
     of the settings, e.g. {"compile": "false"}. `batch` is global: under `torchrun` the processes share it.
+    Raises `UserError` for sizes below 1, fewer than two steps, and settings that this machine has not.
     """
+    check_sizes(batch, image_size, steps)
     spec = get_spec(model)
-    size = image_size or spec.image_size
+    size = spec.image_size if image_size is None else image_size
     values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + warmup, batch_size=batch)
     values = replace(values, image_size=size, checkpoint_every=1e9)
     world = from_environment()
     settings = device.decide(training_macs=LONG, precision=precision, tuned_allocator=tuned_allocator, world=world.size)
-    settings = set_fields(settings, changes or {})
+    settings = machine_settings(settings, changes or {})
     loader = train_loader(
         random_pictures(max(1024, 2 * batch), size, spec.num_classes),
         preprocess=default_preprocess(size),
@@ -97,11 +101,12 @@ def bench_infer(
     changes: dict[str, str] | None = None,
     tuned_allocator: bool = False,
 ) -> dict[str, Any]:
-    """Images/s of the forward pass in evaluation mode, as a long job would run it."""
+    """Images/s of the forward pass in evaluation mode, as a long job would run it. Raises as `bench_train` does."""
+    check_sizes(batch, image_size, steps)
     spec = get_spec(model)
-    size = image_size or spec.image_size
+    size = spec.image_size if image_size is None else image_size
     settings = device.decide(training_macs=LONG, precision=precision, tuned_allocator=tuned_allocator)
-    settings = set_fields(settings, changes or {})
+    settings = machine_settings(settings, changes or {})
     layout = device.memory_format(settings)
     with device.threads(settings.threads), torch.inference_mode():
         net = create_model(spec).eval().to(settings.device).to(memory_format=layout)  # type: ignore[call-overload]
@@ -126,7 +131,9 @@ def bench_data(
     steps: int = 50,
     workers: int = 0,
 ) -> dict[str, Any]:
-    """Images/s of the training loader alone: reading, decoding and augmenting."""
+    """Images/s of the training loader alone: reading, decoding and augmenting. Raises as `bench_train` does."""
+    check_sizes(batch, image_size, steps)
+    check_at_least("--workers", workers, 0)
     loader = train_loader(
         open_data(path),
         preprocess=default_preprocess(image_size),
@@ -139,6 +146,13 @@ def bench_data(
     for _ in loader.batches(0, steps + 2):
         clock.lap()
     return clock.result(batch, 2, Settings(workers=workers)) | {"data": path, "loader": loader.kind, "batch": batch}
+
+
+def check_sizes(batch: int, image_size: int | None, steps: int) -> None:
+    """Raise `UserError` naming the option that leaves nothing to measure; a spread needs two steps."""
+    check_at_least("--batch", batch, 1)
+    check_at_least("--image-size", image_size, 1)
+    check_at_least("--steps", steps, 2)
 
 
 def random_pictures(count: int, size: int, classes: int) -> ArrayDataset:
