@@ -95,15 +95,76 @@ def test_a_class_in_test_that_train_lacks(capsys, pictures, tmp_path):
         (["--set", "spec.shortcutt=A"], ["shortcutt", "shortcut"]),
         (["--set", "lr"], ["field=value"]),
         (["--precision", "fp8"], ["fp8", "bf16"]),
-        (["--epochs", "-1"], ["epochs", "positive"]),
+        *((["--epochs", value], ["--epochs is", "positive"]) for value in ("-1", "0", "nan", "inf")),
+        (["--set", "batch_size=0"], ["batch_size is 0; it must be at least 1"]),
+        (["--set", "preprocess.mode=foo"], ["preprocess.mode", "'squash'"]),
+        (["--set", "settings.device=tpu"], ["settings.device", "cpu"]),
+        (["--set", "settings.device=cuda:99"], ["settings.device is cuda:99", "use cpu"]),
+        (["--set", "settings.device=cpu", "--set", "settings.precision=fp16"], ["settings.precision is fp16", "bf16"]),
+        (["--set", "settings.workers=-1"], ["settings.workers is -1", "at least 0"]),
+        (["--set", "settings.threads=0"], ["settings.threads is 0", "at least 1"]),
+        (["--set", "spec.in_channels=1"], ["spec.in_channels=1", "RGB"]),
+        (["--set", "spec.num_classes=10"], ["spec.num_classes", "data"]),
+        (["--set", "spec.stage_blocks=many"], ["spec.stage_blocks=many", "whole numbers", "4,8"]),
+        (["--image-size", "0"], ["--image-size is 0", "at least 1"]),
+        (["--weights", "nowhere.pth"], ["nowhere.pth", "no such file"]),
         (["--frobnicate"], ["frobnicate"]),
     ],
     ids=lambda value: str(value[-1]),
 )
 def test_names_that_do_not_exist(arguments, words, capsys, tmp_path):
     given = [*TRAIN, *arguments]
-    refused(capsys, words, "train", "digits", *given, "--out", tmp_path / "run")
+    for extra in ([], ["--dry-run"], ["--dry-run", "--json"]):
+        refused(capsys, words, "train", "digits", *given, "--out", tmp_path / "run", *extra)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan", "digits", *TRAIN, "--seconds", "-1"], ["--seconds is -1", "positive"]),
+        (["plan", "digits", *TRAIN, "--seconds", "nan"], ["--seconds is nan", "positive"]),
+        (["plan", "digits", *TRAIN, "--image-size", "0"], ["--image-size is 0"]),
+        (["data", "stats", "digits", "--image-size", "0"], ["--image-size is 0"]),
+        (["data", "preview", "digits", "--image-size", "0"], ["--image-size is 0"]),
+        (["bench", "train", "--steps", "1"], ["--steps is 1", "at least 2"]),
+        (["bench", "train", "--batch", "0"], ["--batch is 0", "at least 1"]),
+        (["bench", "train", "--image-size", "0"], ["--image-size is 0", "at least 1"]),
+        (["bench", "train", "--set", "device=cuda:99"], ["device is cuda:99", "use cpu"]),
+        (["bench", "infer", "--steps", "0"], ["--steps is 0", "at least 2"]),
+        (["bench", "infer", "--batch", "-1"], ["--batch is -1", "at least 1"]),
+        (["bench", "infer", "--image-size", "-8"], ["--image-size is -8", "at least 1"]),
+        (["bench", "data", "digits", "--steps", "1"], ["--steps is 1", "at least 2"]),
+        (["bench", "data", "digits", "--batch", "0"], ["--batch is 0", "at least 1"]),
+        (["bench", "data", "digits", "--image-size", "0"], ["--image-size is 0", "at least 1"]),
+        (["bench", "data", "digits", "--workers", "-1"], ["--workers is -1", "at least 0"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)),
+)
+def test_numbers_with_which_nothing_can_be_done(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(capsys, words, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_looks_at_the_weights_and_the_place(capsys, tmp_path):
+    """All that would stop the run stops its rehearsal; nothing is written by either."""
+    notes = tmp_path / "weights.pth"
+    notes.write_text("no tensors here")
+    for extra in ([], ["--dry-run"]):
+        given = ["train", "digits", *TRAIN, "--weights", notes, "--out", tmp_path / "run", *extra]
+        refused(capsys, ["weights.pth", "not a PyTorch or safetensors file"], *given)
+        refused(capsys, [str(tmp_path), "not empty"], "train", "digits", *TRAIN, "--out", tmp_path, *extra)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.pth"]
+
+
+@pytest.mark.parametrize(("fraction", "told"), [("0.001", True), ("0", False), ("0.25", False)])
+def test_a_fraction_that_holds_out_nothing_is_told(fraction, told, capsys, pictures, tmp_path):
+    given = ["train", pictures, *TRAIN, "--val-fraction", fraction, "--dry-run", "--json", "--out", tmp_path / "run"]
+    assert main([str(argument) for argument in given]) == 0
+    printed, errors = capsys.readouterr()
+    assert (json.loads(printed)["data"]["val"] == 0) == (fraction != "0.25")
+    assert (f"note      --val-fraction {fraction} of 16 pictures holds out none" in errors) == told
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +191,8 @@ def test_an_untrained_name_cannot_be_scored(capsys):
 
 def test_a_run_folder_in_use(finished, capsys):
     before = (finished / "model.safetensors").read_bytes()
-    refused(capsys, ["--overwrite", "resume"], "train", "digits", *TRAIN, "--out", finished)
+    for extra in ([], ["--dry-run"]):
+        refused(capsys, ["--overwrite", "resume"], "train", "digits", *TRAIN, "--out", finished, *extra)
     assert (finished / "model.safetensors").read_bytes() == before
 
 

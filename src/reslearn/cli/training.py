@@ -50,7 +50,7 @@ def train(
         resume(out, as_json=as_json)
         return
     jobs, tuned = _prepare()
-    if not dry_run and from_environment().first:
+    if from_environment().first:
         jobs.check_out(out, overwrite)
     if precision not in (None, "fp32", "bf16", "fp16"):
         raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")
@@ -70,10 +70,11 @@ def train(
         tuned_allocator=tuned,
         on_bad_file=on_bad_file,
     )
-    if dry_run:
-        emit(plan.to_json(), as_json, lambda: _print_plan(plan))
-        return
+    jobs.check_weights(plan.spec, str(weights) if weights else None)
     _print_plan(plan)
+    if dry_run:
+        emit(plan.to_json(), as_json, lambda: None)
+        return
     with watching() as watch:
         run = jobs.train(
             plan,
@@ -123,12 +124,13 @@ def plan(
     say(f"reslearn plan: {model} on {data} with {recipe}")
     jobs, tuned = _prepare()
     changes = parse_assignments(assignments or [])
+    from ..jobs.plan import check_seconds, forecast
+
+    check_seconds(seconds)
     resolved = jobs.Plan(
         data, model=model, recipe=recipe, epochs=epochs, changes=changes, image_size=image_size, tuned_allocator=tuned
     )
     _print_plan(resolved)
-    from ..jobs.plan import forecast
-
     result = forecast(resolved, seconds=seconds)
     emit(result.to_json(), as_json, lambda: _print_forecast(result))
 
@@ -150,7 +152,7 @@ def _print_plan(plan: Any) -> None:
         f"data      {len(plan.train_data):,} to train on, {len(plan.val_data):,} to validate on, "
         f"{len(plan.data.classes)} classes"
     )
-    for note in getattr(plan.data, "notes", ()):
+    for note in plan.notes:
         say(f"note      {note}")
     for reason in plan.left_out.values():
         say(f"left out  of validation: {reason}")

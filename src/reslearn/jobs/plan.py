@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import shutil
@@ -20,6 +21,7 @@ from ..nets.build import create_model
 from ..runtime import device
 from ..runtime.settings import Settings
 from ..spec.codec import to_json
+from ..spec.errors import UserError
 from ..train.checkpoint import KEEP
 from ..train.update import Update
 from .training import Plan
@@ -53,7 +55,8 @@ class Forecast:
 
 
 def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -> Forecast:
-    """Load and train for a few seconds as the run would, and extrapolate."""
+    """Load and train for `seconds` as the run would, and extrapolate. Raises `UserError` unless they are positive."""
+    check_seconds(seconds)
     recipe, settings = plan.recipe, plan.settings
     loader = train_loader(
         plan.train_data,
@@ -90,6 +93,12 @@ def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -
         suggestion=suggest(plan, loader, bound=bound, memory=memory / available, total=total),
         settings=settings,
     )
+
+
+def check_seconds(seconds: float) -> None:
+    """Raise `UserError` unless there is time to probe."""
+    if not 0 < seconds < math.inf:
+        raise UserError(f"--seconds is {seconds:g}; it must be a positive number")
 
 
 def suggest(plan: Plan, loader: TrainLoader, *, bound: str, memory: float, total: float) -> str:

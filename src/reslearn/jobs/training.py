@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,15 +17,18 @@ from ..data.identity import identities
 from ..data.loaders import readable
 from ..data.sources import Subset, open_data
 from ..data.splits import choose_splits
+from ..nets.build import create_model
 from ..runtime import device
 from ..runtime.process_group import from_environment
 from ..runtime.settings import Precision, Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import set_fields, to_json
+from ..spec.errors import UserError
 from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import Preprocess, default_preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
+from ..spec.rules import check_at_least
 from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
 from ..train.loop import Watch
@@ -52,30 +56,41 @@ class Plan:
         tuned_allocator: bool = False,
         on_bad_file: Literal["stop", "skip"] = "stop",
     ) -> None:
-        """`changes` are `--set` assignments: recipe fields bare, `spec.`, `settings.`, `preprocess.` ones so named."""
+        """`changes` are `--set` assignments: recipe fields bare, `spec.`, `settings.`, `preprocess.` ones so named.
+
+        Raises `UserError` for what cannot be trained, and for settings that this machine has not.
+        """
+        check_options(epochs, image_size)
         parts = by_target({**({} if epochs is None else {"epochs": str(epochs)}), **(changes or {})})
         self.recipe: Recipe = set_fields(get_recipe(recipe), parts["recipe"])
+        check_spec_changes(parts["spec"])
         if image_size is not None:
             self.recipe = replace(self.recipe, image_size=image_size)
         base = get_spec(model)
         self.data: Dataset = open_data(data, on_bad_file=on_bad_file)
-        self.spec: Spec = set_fields(get_spec(base, num_classes=len(self.data.classes)), parts["spec"])
+        self.spec: Spec = set_fields(get_spec(base, num_classes=len(self.data.classes)), parts["spec"], prefix="spec.")
         splits = choose_splits(self.data, val_fraction=val_fraction, split_seed=split_seed)
         self.split_method = method_of(self.data, splits, val_fraction)
         self.train_data = Subset(self.data, splits["train"])
         self.val_data: Dataset = Subset(self.data, splits["val"])
+        self.notes = list(getattr(self.data, "notes", ()))
+        if val_fraction > 0 and not len(self.val_data):
+            self.notes.append(
+                f"--val-fraction {val_fraction:g} of {len(self.train_data)} pictures holds out none: nothing is "
+                "validated and the last weights are kept; give a larger fraction, or 0 to mean it"
+            )
         self.left_out: dict[str, str] = {}  # training may replace an unreadable picture; validation never does
         if on_bad_file == "skip":
             self.val_data, self.left_out = readable(self.val_data)
         self.split_seed = split_seed
         size = self.recipe.image_size or self.spec.image_size
-        self.preprocess: Preprocess = set_fields(default_preprocess(size), parts["preprocess"])
+        self.preprocess: Preprocess = set_fields(default_preprocess(size), parts["preprocess"], prefix="preprocess.")
         self.steps = self.recipe.total_steps(len(self.train_data))
         macs = planned_macs(self.spec, self.recipe, len(self.train_data), size)
         decided = device.decide(
             training_macs=macs, precision=precision, tuned_allocator=tuned_allocator, world=from_environment().size
         )
-        self.settings: Settings = set_fields(decided, parts["settings"])
+        self.settings: Settings = machine_settings(decided, parts["settings"], "settings.")
 
     def to_json(self) -> dict[str, Any]:
         """Everything that was resolved, as `--dry-run` prints it."""
@@ -138,6 +153,38 @@ def resume(
     if not (sealed and reported) and from_environment().first:  # a report of the unfinished run is out of date
         write_report(folder)
     return done, sealed and reported
+
+
+def check_options(epochs: float | None, image_size: int | None) -> None:
+    """Raise `UserError` naming the option whose value no recipe can take."""
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise UserError(f"--epochs is {epochs:g}; it must be a positive number")
+    check_at_least("--image-size", image_size, 1)
+
+
+def check_spec_changes(changes: Mapping[str, str]) -> None:
+    """Raise `UserError` for `spec.` assignments that the data decides about."""
+    if "num_classes" in changes:
+        raise UserError("--set spec.num_classes: the data gives the number of classes; leave it out")
+    if changes.get("in_channels", "3") != "3":
+        raise UserError(
+            f"--set spec.in_channels={changes['in_channels']}: pictures are read as RGB, grey ones too; leave it at 3"
+        )
+
+
+def machine_settings(decided: Settings, changes: Mapping[str, str], prefix: str = "") -> Settings:
+    """`decided` with `--set` assignments, as far as this machine can do them; else `UserError`."""
+    settings = set_fields(decided, changes, prefix=prefix)
+    try:
+        return device.check_settings(settings)
+    except UserError as error:
+        raise UserError(f"--set {prefix}{error}") from None
+
+
+def check_weights(spec: Spec, weights: str | None) -> None:
+    """Raise `UserError` unless the file `weights`, where one is named, can be read and fits `spec`."""
+    if weights is not None:
+        create_model(spec, weights=weights)
 
 
 def method_of(data: Dataset, splits: Mapping[str, Indices], val_fraction: float) -> str:
