@@ -85,16 +85,25 @@ def predict(
     device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Name the most probable classes of pictures; `unknown` where the sealed file's threshold is not reached."""
+    """Name the most probable classes of pictures; `unknown` where the sealed file's threshold is not reached.
+
+    Files that cannot be read are listed on standard error, the others answered; the exit status is then 2.
+    """
     say(f"reslearn predict: {model}")
     from ..bundle.file import load
-    from ..deploy.predictor import find_pictures
-    from ..deploy.predictor import predict as predict_pictures
+    from ..deploy.predictor import Unread, find_pictures, predict_files
     from ..runtime.device import present
 
     loaded = load(model, device=present(device))
-    answers = predict_pictures(loaded, find_pictures(images), top, precision=precision)  # type: ignore[arg-type]
-    emit([answer.to_json() for answer in answers], as_json, lambda: _print_answers(answers))
+    answers = predict_files(loaded, find_pictures(images), top, precision=precision)  # type: ignore[arg-type]
+    bad = [answer for answer in answers if isinstance(answer, Unread)]
+    sound = [answer for answer in answers if not isinstance(answer, Unread)]
+    if sound:
+        emit([answer.to_json() for answer in answers], as_json, lambda: _print_answers(sound))
+    for one in bad:
+        say(f"reslearn: {' '.join(one.error.split())}")
+    if bad:
+        raise typer.Exit(2)
 
 
 def calibrate(

@@ -52,6 +52,10 @@ EXTENSIONS = frozenset(
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
+class NotAPicture(UserError):
+    """A file that is in no format of a picture that is read; damage and emptiness are other matters."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What the first bytes say, before any pixel is decoded."""
@@ -165,7 +169,7 @@ def _decode_with_pillow(raw: bytes, name: str) -> Image:
         except UserError:
             raise
         except UnidentifiedImageError:
-            raise UserError(f"{name}: not an image in a format we read; remove it or replace it") from None
+            raise NotAPicture(f"{name}: not an image in a format we read; remove it or replace it") from None
         except Pillow.DecompressionBombError:
             raise UserError(f"{name}: over {MAX_PIXELS:,} pixels (a decompression bomb?); resize it") from None
         except MemoryError:

@@ -17,7 +17,7 @@ from ..bundle.file import Loaded
 from ..bundle.header import Bundle
 from ..data import preprocess
 from ..data.dataset import Image
-from ..data.decode import EXTENSIONS, decode_file
+from ..data.decode import EXTENSIONS, NotAPicture, decode_bytes, formats, read_bytes
 from ..measure.evaluate import device_of, evaluating
 from ..measure.metrics import softmax
 from ..runtime.settings import Precision
@@ -57,6 +57,18 @@ class Prediction:
         return {"path": self.path, "predictions": [asdict(answer) for answer in self.predictions]}
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A file that has no answer, and why not in one line that begins with its path."""
+
+    path: str
+    error: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of a `Prediction`, without a class, and `error`."""
+        return {"path": self.path, "predictions": [], "error": self.error}
+
+
 def predict(
     loaded: Loaded,
     images: Picture | Iterable[Picture],
@@ -71,18 +83,54 @@ def predict(
     A picture is a file's path or an RGB uint8 array (H, W, 3). Raises `UserError` naming a file that cannot be read
     whole, and for an array of any other kind: without a declared range, floats cannot be told from 0..255.
     """
-    if top < 1:
-        raise UserError(f"top is {top}; it must be at least 1")
+    _check_top(top)
     pictures = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
     answers: list[Prediction] = []
     for batch in _batched(pictures, batch_size):
-        logits = predict_batch(loaded, [read_picture(picture) for picture in batch], precision=precision, device=device)
-        probabilities = softmax(logits, loaded.bundle.temperature or 1.0)
-        answers += [
-            Prediction(None if isinstance(picture, np.ndarray) else str(picture), answer(row, loaded.bundle, top))
-            for picture, row in zip(batch, probabilities, strict=True)
-        ]
+        read = [read_picture(picture) for picture in batch]
+        answers += _answer_all(loaded, batch, read, top, precision=precision, device=device)
     return answers
+
+
+def predict_files(
+    loaded: Loaded,
+    paths: Iterable[str | os.PathLike[str]],
+    top: int = 5,
+    *,
+    precision: Precision = "fp32",
+    batch_size: int = 64,
+) -> list[Prediction | Unread]:
+    """`predict` for files of which some may be bad: these are `Unread` in their place, the others are answered."""
+    _check_top(top)
+    answers: list[Prediction | Unread] = []
+    for batch in _batched(list(paths), batch_size):
+        found: list[Image | Unread] = []
+        for path in batch:
+            try:
+                found.append(read_picture(path))
+            except UserError as error:
+                found.append(Unread(str(path), str(error)))
+        sound = [path for path, image in zip(batch, found, strict=True) if not isinstance(image, Unread)]
+        read = [image for image in found if not isinstance(image, Unread)]
+        done = iter(_answer_all(loaded, sound, read, top, precision=precision) if sound else ())
+        answers += [one if isinstance(one, Unread) else next(done) for one in found]
+    return answers
+
+
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise UserError(f"top is {top}; it must be at least 1")
+
+
+def _answer_all(
+    loaded: Loaded, pictures: Sequence[Picture], read: Sequence[Image], top: int, **options: Any
+) -> list[Prediction]:
+    """One batch: what was asked for, read, and so its answers."""
+    probabilities = softmax(predict_batch(loaded, read, **options), loaded.bundle.temperature or 1.0)
+    return [
+        Prediction(None if isinstance(picture, np.ndarray) else str(picture), answer(row, loaded.bundle, top))
+        for picture, row in zip(pictures, probabilities, strict=True)
+    ]
 
 
 def predict_batch(
@@ -110,7 +158,13 @@ def answer(probabilities: NDArray[np.float64], bundle: Bundle, top: int) -> tupl
 def read_picture(picture: Picture) -> Image:
     """An RGB uint8 picture from a file's path or an array."""
     if isinstance(picture, (str, os.PathLike)):
-        return decode_file(str(picture))
+        raw = read_bytes(str(picture))
+        if not raw:
+            raise UserError(f"{picture}: the file is empty (0 bytes), no picture")
+        try:
+            return decode_bytes(raw, str(picture))
+        except NotAPicture:  # its owner may well want to keep it
+            raise UserError(f"{picture}: not a picture in a format that is read: {', '.join(formats())}") from None
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         found = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
         raise UserError(f"a picture is a path or an RGB uint8 array (height, width, 3); found {found}")
