@@ -87,6 +87,28 @@ def test_predict(capsys, model, pictures):
     assert "0.png: " in capsys.readouterr().out
 
 
+def test_predict_answers_the_sound_ones_and_lists_the_bad(capsys, model, pictures):
+    folder = pictures / "test" / "cat"
+    whole = (folder / "0.png").read_bytes()
+    (folder / "0.jpg").write_text("notes")
+    (folder / "1.jpg").write_bytes(b"")
+    (folder / "half.png").write_bytes(whole[: len(whole) // 2])
+    names = ["0.jpg", "0.png", "1.jpg", "1.png", "half.png"]
+    assert main(["predict", str(model), str(folder), "nowhere.png", "--json"]) == 2
+    out, err = capsys.readouterr()
+    values = json.loads(out)
+    assert [value["path"] for value in values] == [*(str(folder / name) for name in names), "nowhere.png"]
+    assert [bool(value["predictions"]) for value in values] == [False, True, False, True, False, False]
+    lines = [line.removeprefix("reslearn: ") for line in err.splitlines()[1:]]
+    assert lines == [value["error"] for value in values if "error" in value]
+    for line, words in zip(lines, ("JPEG, PNG", "0 bytes", "damaged", "No such file"), strict=True):
+        assert words in line and "remove" not in line
+    assert main(["predict", str(model), str(folder)]) == 2
+    assert capsys.readouterr().out.count("\n") == 2
+    for extra in ([], ["--json"]):
+        refuse(capsys, ["0.jpg: not a picture", "JPEG, PNG"], "predict", model, folder / "0.jpg", *extra)
+
+
 def test_calibrate(capsys, model, pictures):
     value, _ = call(capsys, "calibrate", model, pictures, "--target-precision", 0.01)
     assert value["temperature"] > 0 and value["threshold"] is not None and value["split"] == "val"
@@ -127,6 +149,9 @@ def test_crossval(capsys, tmp_path):
     assert test["images"] == 360 and len((out / "ledger.jsonl").read_text().splitlines()) == 1
     refuse(capsys, ["without val pictures"], "evaluate", out, "digits", "--split", "val")
     refuse(capsys, ["another cross-validation", "folds"], *command[:3], 3, *command[4:])
+    for verb in ("evaluate", "calibrate"):
+        refuse(capsys, ["no tset split", "train, test", "did you mean test?"], verb, out, "digits", "--split", "tset")
+    refuse(capsys, ["no fold7 split", "train, test", "name one"], "evaluate", out, "digits", "--split", "fold7")
 
 
 def test_wrong_input(capsys, model, pictures, tmp_path):
@@ -138,16 +163,24 @@ def test_wrong_input(capsys, model, pictures, tmp_path):
     refuse(capsys, ["untrained"], "predict", "resnet20_cifar", pictures / "test/cat/0.png")
     refuse(capsys, ["no class named", "dog"], "evaluate", sealed(tmp_path / "m", classes=("cat", *"vwxyz")), pictures)
     refuse(capsys, ["train", "val"], "evaluate", model, pictures, "--split", "train")
+    refuse(capsys, ["tset", "did you mean test?"], "evaluate", model, pictures, "--split", "tset")
     refuse(capsys, ["--weights"], "ensemble", model, model, "--data", pictures, "--weights", "a,b")
+    refuse(capsys, ["--weights 1,2,3", "2 models"], "ensemble", model, model, "--data", pictures, "--weights", "1,2,3")
     other = sealed(tmp_path / "other.safetensors", 1)
     refuse(capsys, ["nan,1", "finite"], "ensemble", model, other, "--data", pictures, "--weights", "nan,1")
     refuse(capsys, ["--batch-size", "at least 1"], "evaluate", model, pictures, "--batch-size", 0)
     refuse(capsys, ["32:0.0", "share"], "evaluate", model, pictures, "--protocol", "1-crop@32:0.0")
+    for text in ("1-crop@0/0", "1-crop@32/8"):
+        refuse(capsys, [f"--protocol {text}: "], "evaluate", model, pictures, "--protocol", text)
+        refuse(capsys, [f"--protocol {text}: "], "ensemble", model, other, "--data", pictures, "--protocol", text)
     plain = pictures / "test"  # class folders alone: no splits
     refuse(capsys, ["no 'val'", "reslearn data split", "--split all"], "calibrate", model, plain)
     refuse(capsys, ["no 'val'", "reslearn data split", "--split all"], "ensemble", model, other, "--data", plain)
     assert call(capsys, "ensemble", model, other, "--data", plain, "--split", "all")[0]["images"] == 12
     refuse(capsys, ["softmax", "logits"], "ensemble", model, model, "--data", pictures, "--combine", "median")
+    for pattern in ("(", "cat", "(dodo)"):
+        refuse(capsys, [f"--group '{pattern}'"], "crossval", pictures, "--folds", 2, "--group", pattern,
+               "--model", "resnet20_cifar", "--recipe", "demo", "--out", tmp_path / "x")  # fmt: skip
     refuse(capsys, ["--folds is 500", "pictures"], "crossval", "digits", "--folds", 500,
            "--model", "resnet20_cifar", "--recipe", "demo", "--out", tmp_path / "x")  # fmt: skip
     refuse(capsys, ["top"], "predict", model, pictures / "test/cat/0.png", "--top", 0)

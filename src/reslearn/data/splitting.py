@@ -162,22 +162,25 @@ class _Hasher:
         return out
 
 
-def named_groups(dataset: Dataset, regex: str | None) -> list[str] | None:
-    """One group name per picture: what `regex`'s first group finds in its name, else what the data declares."""
+def named_groups(dataset: Dataset, regex: str | None, option: str = "--group-regex") -> list[str] | None:
+    """One group name per picture: what `regex`'s first group finds in its name, else what the data declares.
+
+    Raises `UserError`, which calls the pattern as the command's `option` does, where it cannot name every group.
+    """
     if regex is None:
         declared = groups_of(dataset)
         return list(declared) if declared is not None else None
     try:
         pattern = re.compile(regex)
     except re.error as error:
-        raise UserError(f"--group-regex '{regex}': {error}") from None
+        raise UserError(f"{option} '{regex}': {error}") from None
     if pattern.groups < 1:
-        raise UserError(f"--group-regex '{regex}': put parentheses around the part that names the group")
+        raise UserError(f"{option} '{regex}': put parentheses around the part that names the group")
     found = []
     for name in dataset.ids:
         match = pattern.search(name)
         if match is None:
-            raise UserError(f"--group-regex '{regex}' does not match {name}; every picture needs a group")
+            raise UserError(f"{option} '{regex}' does not match {name}; every picture needs a group")
         found.append(match.group(1) or "")
     return found
 

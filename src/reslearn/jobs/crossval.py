@@ -59,7 +59,7 @@ def plan_crossval(
         chosen = replace(chosen, image_size=image_size)
     dataset = open_data(data) if isinstance(data, str) else data
     spec = set_fields(get_spec(model, num_classes=len(dataset.classes)), parts["spec"])
-    where = choose_folds(dataset, folds, split_seed=split_seed, groups=named_groups(dataset, group))
+    where = choose_folds(dataset, folds, split_seed=split_seed, groups=named_groups(dataset, group, "--group"))
     size = chosen.image_size or spec.image_size
     images = len(where[0]) * (folds - 1) // folds
     settings = device.decide(

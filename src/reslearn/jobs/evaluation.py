@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -138,10 +139,11 @@ def subject_of(seen: Training | RunRecord | None, dataset: Dataset, split: str |
     if name in ("train", "val"):
         return Subject(Subset(dataset, _find(training.split, dataset, name)), name, own=True)
     if name not in dataset.splits:
-        raise UserError(
-            f"{dataset.path}: the model's own data has no {name} split; name one of train, val with --split, "
-            "or give data it was not trained on"
-        )
+        own = [part for part in ("train", "val") if getattr(training.split, part)]
+        have = list(dict.fromkeys([*own, *dataset.splits]))
+        near = get_close_matches(name, have, n=1) if split else []
+        hint = f"did you mean {near[0]}?" if near else "name one with --split, or give data it was not trained on"
+        raise UserError(f"{dataset.path}: the model's own data has no {name} split, but {', '.join(have)}; {hint}")
     pictures = Subset(dataset, dataset.splits[name])
     used = {*training.split.train, *training.split.val}.intersection(pictures.ids)
     if used:
@@ -212,7 +214,7 @@ def evaluate_protocols(
     dataset = open_for([loaded], request.data)
     subject = subject_of(training_of(loaded), dataset, request.split)
     for text in protocols:
-        parse_protocol(text, loaded.bundle.preprocess)  # a misspelt one fails before the first is scored
+        check_protocol(text, loaded)  # a misspelt one fails before the first is scored
     names = loaded.bundle.classes or tuple(map(str, range(loaded.bundle.num_classes)))
     temperature = loaded.bundle.temperature or 1.0
     results = []
@@ -241,6 +243,14 @@ def evaluate_protocols(
 
         write_evaluation_report(report, [result.evaluation for result in results], subject, dataset, loaded)
     return results
+
+
+def check_protocol(text: str, loaded: Loaded) -> None:
+    """Raise `UserError`, which names the option, for a protocol that cannot be used with this network."""
+    try:
+        parse_protocol(text, loaded.bundle.preprocess)
+    except UserError as error:
+        raise UserError(f"--protocol {text}: {error}") from None
 
 
 def cache_folder(loaded: Loaded, wanted: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:

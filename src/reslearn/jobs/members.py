@@ -14,7 +14,15 @@ from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
 from ..measure.evaluate import Evaluation
 from ..spec.errors import UserError
-from .evaluation import Subject, cache_folder, evaluate_subject, report_excluded, subject_of, training_of
+from .evaluation import (
+    Subject,
+    cache_folder,
+    check_protocol,
+    evaluate_subject,
+    report_excluded,
+    subject_of,
+    training_of,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,8 @@ def common_pictures(models: Sequence[Loaded], dataset: Dataset, split: str | Non
 def score_all(models: Sequence[Loaded], subject: Subject, dataset: Dataset, options: Options) -> list[Evaluation]:
     """Each model's scores on the same pictures, from its run's kept scores where they are there."""
     settings: dict[str, Any] = vars(options)
+    for one in models:
+        check_protocol(options.protocol, one)
     return [
         evaluate_subject(one, subject, dataset, **settings | {"cache": cache_folder(one, options.cache)})
         for one in models
