@@ -65,6 +65,7 @@ def test_a_dry_run_resolves_and_trains_nothing(capsys, tmp_path):
         (["run", "p1-fig6", "--seeds", "0"], "at least 1"),
         (["run", "p1-fig6", "--precision", "fp8"], "bf16"),
         (["run", "p1-table2", "--tier", "full"], "needs ImageNet at --data"),
+        (["run", "static"], "use `reslearn paper show static`"),
         (["report", "--store", "nowhere"], "paper run p1-fig6"),
         (["report", "--page", "nowhere.md"], "nowhere.md"),
     ],
@@ -72,6 +73,14 @@ def test_a_dry_run_resolves_and_trains_nothing(capsys, tmp_path):
 def test_wrong_input_is_one_line_and_status_2(capsys, arguments, message):
     status, out, err = call(capsys, *arguments, "--json")
     assert (status, out) == (2, "") and message in err.splitlines()[-1] and "Traceback" not in err
+
+
+def test_a_page_that_is_no_text_is_one_line_and_stays(capsys, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_bytes(b"\xff\xfe\x00binary")
+    status, out, err = call(capsys, "report", "--page", str(page), "--store", str(tmp_path))
+    assert (status, out) == (2, "") and "page.md: not UTF-8 text" in err and "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"] and page.read_bytes().startswith(b"\xff\xfe")
 
 
 def test_a_run_and_its_report(capsys, tmp_path, monkeypatch):

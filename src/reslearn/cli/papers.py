@@ -61,6 +61,8 @@ def run(
 ) -> None:  # fmt: skip
     """Train what a table, figure or study needs. What is in the store is not run again; what was begun goes on."""
     say(f"reslearn paper run: {name}, {tier} tier")
+    if name == "static":
+        raise UserError("static is arithmetic on sizes and costs, nothing to train; use `reslearn paper show static`")
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds is {seeds}; it must be at least 1")
     if precision not in (None, "fp32", "bf16", "fp16"):

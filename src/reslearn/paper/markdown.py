@@ -74,7 +74,8 @@ def refresh(path: Path, sections: Sequence[Section], figures: str) -> str:
     """The text of a page with its marked blocks made anew.
 
     `<!-- paper p1-fig6 -->` ... `<!-- /paper -->` holds an experiment, `static` the sizes and costs that are not as
-    printed, `published-NAME` a table as printed. Raises `UserError` for a mark that names nothing.
+    printed, `published-NAME` a table as printed. Raises `UserError` for a mark that names nothing and for a page that
+    is no text.
     """
     by_name = {section.name: section for section in sections}
 
@@ -90,7 +91,11 @@ def refresh(path: Path, sections: Sequence[Section], figures: str) -> str:
             raise UserError(f"{path}: the mark 'paper {what}' names no experiment")
         return f"<!-- paper {what} -->\n\n{body}\n\n<!-- /paper -->"
 
-    return MARK.sub(block, path.read_text())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not UTF-8 text; name a Markdown page") from None
+    return MARK.sub(block, text)
 
 
 def _verdict(verdict: str, why: str) -> str:
