@@ -14,6 +14,7 @@ from ..nets.build import model_from_weights
 from ..nets.layouts import LAYOUTS
 from ..nets.state_files import write_state
 from ..nets.weights import export_state
+from ..runtime.files import writable_target
 from ..spec.errors import UserError, check_choice
 from ..spec.net import Spec
 from ..spec.preprocess import IMAGENET_MEAN, IMAGENET_STD, default_preprocess
@@ -36,9 +37,7 @@ def convert_weights(
     0..1). Class count and input channels are the file's. Raises `UserError` where weights and spec disagree.
     """
     check_choice("--to", to, LAYOUTS)
-    target = Path(out)
-    if not target.parent.is_dir():
-        raise UserError(f"{target.parent}: no such folder to write into; make it first")
+    target = writable_target(out)
     net, fitted = model_from_weights(spec, weights)
     found = cast(Spec, net.spec)
     value: dict[str, Any] = {"model": str(target), "name": found.name, "from": fitted.layout, "to": to}
