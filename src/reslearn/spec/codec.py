@@ -96,8 +96,8 @@ def _parse(text: str, hint: Any, where: str) -> Any:
     if get_origin(hint) is not tuple:
         return _read(text)
     items, kinds = _items(text), get_args(hint)
-    types = {int: int, float: (int, float), str: str}[kinds[0]]
-    right = all(isinstance(item, types) and not isinstance(item, bool) for item in items)
+    types = (int, float) if kinds[0] is float else (kinds[0],)
+    right = all(type(item) in types for item in items)  # a bool is an int, and no number here
     if not right or (Ellipsis not in kinds and len(items) != len(kinds)):
         words, example = _FORMS[kinds[0]]
         count = "" if Ellipsis in kinds else f"{len(kinds)} "
