@@ -246,3 +246,19 @@ def test_a_fold_that_there_is_not_begins_nothing(capsys, tmp_path):
     for extra in ([], ["--dry-run"]):
         refused(capsys, ["--fold is 9", "1..5"], *command, "--fold", "9", *extra)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (["--set", "settings.device=tpu"], ["settings.device", "tpu"]),
+        (["--set", "spec.num_classes=3"], ["spec.num_classes"]),
+        (["--set", "preprocess.mode=foo"], ["preprocess.mode"]),
+        (["--epochs", "0"], ["--epochs is 0"]),
+    ],
+)
+def test_a_cross_validation_refuses_what_a_training_refuses(extra, words, capsys, tmp_path):
+    out = tmp_path / "cv"
+    command = ["crossval", "digits", "--folds", "3", "--model", "resnet20_cifar", "--recipe", "demo", "--out", out]
+    refused(capsys, words, *command, *extra)
+    assert not out.exists()

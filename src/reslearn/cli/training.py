@@ -70,9 +70,9 @@ def train(
         tuned_allocator=tuned,
         on_bad_file=on_bad_file,
     )
-    jobs.check_weights(plan.spec, str(weights) if weights else None)
     _print_plan(plan)
     if dry_run:
+        jobs.check_weights(plan.spec, str(weights) if weights else None)
         emit(plan.to_json(), as_json, lambda: None)
         return
     with watching() as watch:

@@ -26,7 +26,7 @@ from ..train.loop import Watch
 from ..train.setup import planned_macs
 from .crossval_report import write_crossval_report
 from .run_report import FILE_NAME
-from .training import by_target
+from .training import by_target, check_options, check_spec_changes, machine_settings
 
 
 def plan_crossval(
@@ -51,18 +51,20 @@ def plan_crossval(
     groups that the data declares are kept. `only` is the one fold that will be trained, checked here.
     """
     check_fold(only, folds)
+    check_options(epochs, image_size)
     if from_environment().size > 1:
         raise UserError("crossval runs in one process; spread folds over machines with --fold i and merge them after")
     parts = by_target({**({} if epochs is None else {"epochs": str(epochs)}), **(changes or {})})
     chosen = set_fields(get_recipe(recipe), parts["recipe"])
+    check_spec_changes(parts["spec"])
     if image_size is not None:
         chosen = replace(chosen, image_size=image_size)
     dataset = open_data(data) if isinstance(data, str) else data
-    spec = set_fields(get_spec(model, num_classes=len(dataset.classes)), parts["spec"])
+    spec = set_fields(get_spec(model, num_classes=len(dataset.classes)), parts["spec"], prefix="spec.")
     where = choose_folds(dataset, folds, split_seed=split_seed, groups=named_groups(dataset, group, "--group"))
     size = chosen.image_size or spec.image_size
     images = len(where[0]) * (folds - 1) // folds
-    settings = device.decide(
+    decided = device.decide(
         training_macs=planned_macs(spec, chosen, images, size), precision=precision, tuned_allocator=tuned_allocator
     )
     record = new_record(
@@ -70,8 +72,8 @@ def plan_crossval(
         spec,
         chosen,
         folds=where,
-        preprocess=set_fields(default_preprocess(size), parts["preprocess"]),
-        settings=set_fields(settings, parts["settings"]),
+        preprocess=set_fields(default_preprocess(size), parts["preprocess"], prefix="preprocess."),
+        settings=machine_settings(decided, parts["settings"], "settings."),
         seed=seed,
         split_seed=split_seed,
         command=command_line(),
