@@ -81,15 +81,15 @@ def check_folds(dataset: Dataset, folds: int) -> None:
         raise UserError(f"--folds is {folds}, but class '{name}' has only {counts[counts > 0].min()} pictures")
 
 
-def check_parts(dataset: Dataset, where: Indices, folds: int) -> None:
-    """Raise `UserError` where a fold of `where` (len,) in 0 ... folds - 1 is empty or holds all there is of a class."""
-    for k in range(folds):
+def check_parts(dataset: Dataset, where: Indices, names: Sequence[str]) -> None:
+    """Raise `UserError` where a fold is empty or holds all there is of a class; `where` (len,) points into `names`."""
+    for k, fold in enumerate(names):
         if not (where == k).any():
-            raise UserError(f"fold{k} of {folds} would be empty: there are fewer groups than folds; lower --folds")
+            raise UserError(f"{fold} of {len(names)} would be empty: there are fewer groups than folds; lower --folds")
         missing = np.setdiff1d(dataset.labels, dataset.labels[where != k])
         if len(missing):
             name = dataset.classes[int(missing[0])]
-            raise UserError(f"class '{name}' lies in one group, all in fold{k}; the others could not learn it: regroup")
+            raise UserError(f"class '{name}' lies in one group, all in {fold}; the others could not learn it: regroup")
 
 
 def assign(

@@ -94,7 +94,7 @@ def split_data(
         hashes=[hashes[int(i)] for i in free] if hashes else None,
     )
     if folds is not None:
-        check_parts(chosen, where[free], folds)
+        check_parts(chosen, where[free], list(fractions))
     names = np.array([*fractions, "test"])[where]  # -1 is a declared test
     names[left_out] = ""
     write_manifest(target, replace(base, split=tuple(str(n) for n in names)))

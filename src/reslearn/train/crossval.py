@@ -21,7 +21,7 @@ from ..bundle.file import load
 from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
 from ..data.sources import open_data
-from ..data.splits import assign, check_folds
+from ..data.splits import assign, check_folds, check_parts
 from ..measure.evaluate import Evaluation, evaluate, score
 from ..measure.predictions import Predictions, merge_predictions, read_predictions, write_predictions
 from ..runtime.environment import environment
@@ -110,7 +110,7 @@ def choose_folds(
         chosen = None if groups is None else [groups[int(i)] for i in pool]
         where = assign(whole, {f"fold{k}": 1 / count for k in range(count)}, seed=split_seed, groups=chosen) + 1
         method = "stratified" if groups is None else "grouped"
-    _check_parts(dataset, pool, where, count)
+    check_parts(Subset(dataset, pool), where - 1, [f"fold {k + 1}" for k in range(count)])
     return {dataset.ids[int(i)]: int(k) for i, k in zip(pool, where, strict=True)}, method
 
 
@@ -282,16 +282,3 @@ def merge(folder: Path, record: CrossvalRecord, *, build: Build | None = None) -
             )
     finished = [finished_run(run, build) for run in runs]
     return Crossval(folder, folder / MODEL, folder / PREDICTIONS, tuple(run for run in finished if run), whole)
-
-
-def _check_parts(dataset: Dataset, pool: Indices, where: Indices, count: int) -> None:
-    labels = dataset.labels[pool]
-    for k in range(1, count + 1):
-        if not (where == k).any():
-            raise UserError(f"fold {k} of {count} would be empty: there are fewer groups than folds; lower --folds")
-        missing = np.setdiff1d(labels, labels[where != k])
-        if len(missing):
-            name = dataset.classes[int(missing[0])]
-            raise UserError(
-                f"class '{name}' lies in one group, all in fold {k}; the others could not learn it: regroup"
-            )
