@@ -86,8 +86,6 @@ def evaluate(
     for data that declares other splits only, is empty, or has a class that the model does not know, and for a
     `batch_size` below 1.
     """
-    if isinstance(loaded, (str, os.PathLike)):
-        raise UserError(f"evaluate takes an opened model: reslearn.evaluate(reslearn.load({str(loaded)!r}), ...)")
     if batch_size < 1:
         raise UserError(f"the batch size is {batch_size}; give --batch-size a number of at least 1")
     pictures = chosen_part(open_data(data) if isinstance(data, (str, os.PathLike)) else data, split)
