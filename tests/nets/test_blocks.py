@@ -37,6 +37,8 @@ KINDS = {
     "se": {"se_reduction": 2},
     "pre": {"activation": "pre", "projection_norm": False},
     "pre A": {"activation": "pre", "shortcut": "A"},
+    "pool": {"downsample": "pool"},
+    "pre pool": {"downsample": "pool", "activation": "pre", "projection_norm": False},
     "pre bottleneck se": {"activation": "pre", "projection_norm": False, "block": "bottleneck", "se_reduction": 2},
 }
 
@@ -66,6 +68,17 @@ def test_option_a_subsamples_and_pads_with_zero_channels():
 def test_option_a_does_not_spread_a_bad_value_into_the_padding():
     padded = PadShortcut(1, 1, 1)(torch.full((1, 1, 1, 1), float("nan")))
     assert padded.flatten().isnan().tolist() == [False, True, False]
+
+
+def test_a_block_that_pools_is_its_formula():
+    block = block_of(1, downsample="pool").eval()
+    x = torch.randn(2, 4, 6, 6, dtype=torch.float64)
+    y = F.relu(block.norm1(F.max_pool2d(block.conv1(x), 2)))
+    mean = block.shortcut.norm(block.shortcut.conv(F.avg_pool2d(x, 2)))
+    assert block.conv1.stride == block.shortcut.conv.stride == (1, 1)
+    assert torch.equal(block(x), F.relu(mean + block.norm2(block.conv2(y))))
+    odd = torch.randn(2, 4, 5, 5, dtype=torch.float64)
+    assert block(odd).shape == block_of(1)(odd).shape == (2, 6, 3, 3)  # rounded up, as a stride does
 
 
 @pytest.mark.parametrize("activation", ["post", "pre"])

@@ -91,6 +91,7 @@ def test_the_whole_depth_trains_one_step(name):
         {"shortcut": "C", "se_reduction": 4, "drop_path": 0.5},
         {"activation": "pre", "projection_norm": False, "dropout": 0.3},
         {"block": "bottleneck", "group_width": 4, "groups": 4, "stem": "deep"},
+        {"stem": "cifar-pool", "first_stride": 2, "downsample": "pool"},
     ],
     ids=str,
 )
@@ -102,7 +103,7 @@ def test_a_training_graph_has_no_break(changes):
     assert compiled(torch.empty(2, 3, 32, 32, device="meta")).shape == (2, 10)
 
 
-@pytest.mark.parametrize("stem", ["imagenet", "deep", "cifar"])
+@pytest.mark.parametrize("stem", ["imagenet", "deep", "cifar", "cifar-pool"])
 @pytest.mark.parametrize("activation", ["post", "pre"])
 def test_stems(stem, activation):
     net = create_model("resnet18", stem=stem, activation=activation, in_channels=5, num_classes=2)

@@ -37,7 +37,7 @@ se_resnet20_cifar se_resnet56_cifar se_resnet110_cifar se_preact_resnet110_cifar
 resnext29_1x64d_cifar resnext29_2x64d_cifar resnext29_4x64d_cifar resnext29_8x64d_cifar resnext29_16x64d_cifar
 resnext29_32x4d_cifar wrn16_4_cifar wrn16_8_cifar wrn22_8_cifar wrn28_10_cifar wrn40_1_cifar wrn40_2_cifar
 wrn40_4_cifar wrn40_8_cifar se_wrn16_8_cifar resnet18_w64_cifar resnet34_w64_cifar resnet50_w64_cifar
-resnet101_w64_cifar resnet152_w64_cifar vgg16_cifar
+resnet101_w64_cifar resnet152_w64_cifar resnet_speed_cifar vgg16_cifar
 """
 PROMISED = NAMES.split()
 
@@ -62,7 +62,8 @@ def test_a_spec_goes_through_json_unchanged(name):
 @pytest.mark.parametrize("name", PROMISED)
 def test_depth_is_the_one_in_the_name(name):
     digits = "".join(c if c.isdigit() else " " for c in name).split()
-    expected = 14 if name == "vgg16_cifar" else int(digits[0])  # that VGG has one FC layer, not three
+    named = {"vgg16_cifar": 14, "resnet_speed_cifar": 6}  # that VGG has one FC layer, not three; the other no number
+    expected = named.get(name) or int(digits[0])
     assert get_spec(name).depth == expected
 
 
@@ -71,9 +72,8 @@ def test_defaults_follow_the_stem(name):
     spec = get_spec(name)
     assert (spec.image_size, spec.num_classes) == ((32, 10) if name.endswith("_cifar") else (224, 1000))
     if isinstance(spec, NetSpec):
-        assert spec.stage_strides == (
-            (4, 8, 16, 32) if spec.stem == "imagenet" else (1, 2, 4, 8)[: len(spec.stage_blocks)]
-        )
+        strides = {"imagenet": (4, 8, 16, 32), "cifar": (1, 2, 4, 8), "cifar-pool": (4, 8)}[spec.stem]
+        assert spec.stage_strides == strides[: len(spec.stage_blocks)]
 
 
 def test_specs_and_the_catalogue_cannot_be_changed():
@@ -103,6 +103,12 @@ def test_an_unknown_name_or_field_names_the_nearest():
         ("resnet50", {"group_width": None}, "group_width is None; it must be at least 1 for a bottleneck block"),
         ("resnet50", {"groups": 0}, "groups is 0; it must be at least 1"),
         ("resnet50", {"stride_on": "5x5"}, "stride_on is '5x5'; valid: '1x1', '3x3'"),
+        (
+            "resnet50",
+            {"downsample": "pool"},
+            "downsample is 'pool'; it follows the first 3x3 of a basic block: use 'stride'",
+        ),
+        ("resnet18", {"first_stride": 3}, "first_stride is 3; valid: 1, 2"),
         ("resnet50", {"output_stride": 4}, "output_stride is 4; valid: 8, 16, 32"),
         ("resnet20_cifar", {"output_stride": 8}, "output_stride is 8; a cifar stem"),
         ("resnet50", {"stage_blocks": (3, 4)}, "stage_blocks and stage_channels must have one entry per stage"),

@@ -89,7 +89,8 @@ def test_every_budget_is_positive(budget):
 
 def test_every_number_and_every_choice_has_a_rule():
     """A field added later is either text, a switch, or in one of the tables."""
-    free = {"name", "source", "departures", "augment", "nesterov", "freeze_bn", "bn_sync", "log_gradients"}
+    free = {"name", "source", "departures", "augment"}
+    free |= {"nesterov", "fixed_norm", "freeze_bn", "bn_sync", "log_gradients"}
     assert {f.name for f in fields(Recipe)} == RECIPE.keys() | RECIPE_CHOICES.keys() | free
     assert {f.name for f in fields(Augment)} == AUGMENT.keys() | AUGMENT_CHOICES.keys()
 
@@ -101,6 +102,11 @@ def test_every_number_and_every_choice_has_a_rule():
 )
 def test_the_ends_of_a_range_that_belong_to_it(changes):
     assert replace(BASE, **changes)
+
+
+def test_a_fixed_norm_needs_muon():
+    with pytest.raises(UserError, match="fixed_norm is true; sgd does not have it: use false, or optimizer=muon"):
+        replace(BASE, fixed_norm=True)
 
 
 def test_every_published_recipe_stands_at_every_tier():

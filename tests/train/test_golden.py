@@ -31,6 +31,8 @@ def first_losses(name, folder):
     small = {"batch_size": 64, "iterations": 20, "epochs": None, "images": None, "image_size": 8, "validate_every": 2}
     if recipe.bn_batch is not None:
         small["bn_batch"] = 32
+    if recipe.small_size is not None:
+        small["small_size"] = 6
     data = open_data("digits")
     spec = NetSpec(
         "golden",

@@ -61,6 +61,24 @@ def test_muons_update_is_orthogonal_and_scaled():
         assert values.max() < 1.3
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_kernel_of_fixed_norm_is_replaced_by_the_share_that_the_rate_says(precision):
+    torch.manual_seed(0)
+    kernel = nn.Conv2d(24, 8, 3, bias=False)
+    with torch.no_grad():
+        kernel.weight.mul_(7.0)  # the scale that it starts from is forgotten
+    before, gradient = kernel.weight.detach().clone(), torch.randn_like(kernel.weight)
+    kernel.weight.grad = gradient.clone()
+    recipe = Recipe("x", "test", iterations=1, optimizer="muon", fixed_norm=True, lr=0.25, weight_decay=0.0)
+    build_optimiser(kernel, recipe, precision=precision).step()
+
+    rescaled = before * 8**0.5 / before.norm()
+    u, _, v = torch.linalg.svd(gradient.flatten(1), full_matrices=False)  # what Newton-Schulz comes near to
+    moved = ((rescaled - kernel.weight.detach()) / 0.25).flatten(1)
+    assert torch.nn.functional.cosine_similarity(moved.flatten(), (u @ v).flatten(), dim=0) > 0.95
+    assert moved.norm() == pytest.approx(8**0.5, rel=0.3)
+
+
 def batch_of(count, generator):
     images = torch.randn(count, 3, 8, 8, generator=generator)
     labels = torch.randint(0, 10, (count,), generator=generator)
@@ -182,7 +200,7 @@ def test_a_loss_that_explodes_stops_at_once_and_keeps_the_last_checkpoint(tiny_s
         {"input_mean": "pixel"},
         {"bn_batch": 16},
         {"small_size": 6, "small_part": 0.5},
-        {"optimizer": "muon", "lr": 0.02},
+        {"optimizer": "muon", "lr": 0.02, "fixed_norm": True},
         {"optimizer": "adamw", "lr": 0.002},
         {"early_stop": 4.0},
         {"log_gradients": True},

@@ -44,8 +44,9 @@ def _residual_rows(spec: NetSpec, counted: Cost, size: int) -> Iterator[Row]:
     sizes = {layer.name: layer.output_size for layer in counted.layers}
     stem = spec.stem_convs()
     yield "conv1", _square(sizes["stem.conv"]), "\n".join(_conv(conv) for conv in stem)
-    if spec.stem_stride == 4:
-        yield "", _square(-(-sizes["stem.conv"] // 2)), "3x3 max-pool, stride 2"
+    if spec.stem_stride > 1:
+        kernel = "2x2" if spec.stem == "cifar-pool" else "3x3"
+        yield "", _square(-(-sizes["stem.conv"] // 2)), f"{kernel} max-pool, stride 2"
     for stage, blocks in groupby(spec.blocks(), key=lambda block: block.stage):
         members = list(blocks)
         last = members[-1]
@@ -65,7 +66,7 @@ def _stage(blocks: list[BlockSpec]) -> str:
     rows[len(rows) // 2] += f" x {len(blocks)}"
     notes = []
     if first.stride > 1:
-        notes.append(f"stride {first.stride}")
+        notes.append(f"{first.pool}x{first.pool} max-pool" if first.pool > 1 else f"stride {first.stride}")
     if first.shortcut != usual.shortcut:
         notes.append(f"first shortcut: {first.shortcut}")
     if notes:

@@ -28,6 +28,8 @@ def why_not(spec: Spec, layout: str) -> str | None:
 
 def _why_not_residual(spec: NetSpec, layout: str) -> str | None:
     cifar = layout in ("akamaster", "kuangliu")
+    if spec.stem == "cifar-pool" or spec.downsample == "pool" or spec.first_stride != 1:
+        return "its blocks halve the map by strides, from the second stage on"
     if cifar != (spec.stem == "cifar"):
         return f"its networks have {'the 3x3 CIFAR stem' if cifar else 'an ImageNet stem'}"
     if layout == "akamaster" and spec.block != "basic":

@@ -69,7 +69,7 @@ class ResNet(nn.Module):
 
 
 class Stem(nn.Module):
-    """From pixels to the first stage: stride 4 in all, or 1 with a CIFAR stem."""
+    """From pixels to the first stage: stride 4 in all, or 1 or 2 with a CIFAR stem."""
 
     def __init__(self, spec: NetSpec):
         super().__init__()
@@ -81,13 +81,17 @@ class Stem(nn.Module):
             self.lead.add_module(f"relu{number}", nn.ReLU())
         self.conv = conv(last)
         self.norm = norm(last.out_channels) if spec.stem_norms[-1] else None
-        self.pool = spec.stem_stride == 4
+        self.kind = spec.stem
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(self.lead(x))
+        if self.kind == "cifar-pool":  # before BN, as in blocks that pool: a quarter of the work
+            x = F.max_pool2d(x, kernel_size=2, ceil_mode=True)
         if self.norm is not None:
             x = F.relu(self.norm(x))
-        return F.max_pool2d(x, kernel_size=3, stride=2, padding=1) if self.pool else x
+        if self.kind in ("imagenet", "deep"):
+            x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+        return x
 
 
 class Head(nn.Module):

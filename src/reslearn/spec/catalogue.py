@@ -111,6 +111,17 @@ def _cifar() -> Iterator[NetSpec]:
     yield cifar_wide("se_wrn16_8_cifar", 16, 8, **_SE)
     for d in (18, 34, 50, 101, 152):  # ImageNet's stages behind a 3x3 stem: 64 wide, no max-pool
         yield imagenet_resnet(f"resnet{d}_w64_cifar", d, stem="cifar", num_classes=10)
+    yield NetSpec(  # for the `speed-cifar` recipe: few layers, little work at full size
+        "resnet_speed_cifar",
+        stem="cifar-pool",
+        stem_channels=64,
+        block="basic",
+        stage_blocks=(1, 1),
+        stage_channels=(128, 256),
+        first_stride=2,
+        downsample="pool",
+        num_classes=10,
+    )
 
 
 def _vgg() -> Iterator[VggSpec]:

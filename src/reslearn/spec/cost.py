@@ -71,10 +71,10 @@ def _residual(spec: NetSpec, size: int) -> Iterator[LayerCost]:
         size = layer.output_size
         yield _norm(f"stem.lead.norm{number}", conv.out_channels, size)
     yield (layer := _conv("stem.conv", last, size))
-    size = layer.output_size
+    size = _strided(layer.output_size, 2) if spec.stem == "cifar-pool" else layer.output_size  # max-pool
     if spec.stem_norms[-1]:
         yield _norm("stem.norm", last.out_channels, size)
-    size = _strided(size, 2) if spec.stem_stride == 4 else size  # max-pool
+    size = _strided(size, 2) if spec.stem in ("imagenet", "deep") else size  # max-pool
     for block in spec.blocks():
         yield from _block(block, size)
         size = _strided(size, block.stride)
@@ -91,14 +91,14 @@ def _block(block: BlockSpec, size: int) -> Iterator[LayerCost]:
         if block.activation == "pre" and norm:
             yield _norm(f"{block.name}.norm{number}", norm, inner)
         yield layer
-        inner = layer.output_size
+        inner = _strided(layer.output_size, block.pool) if number == 1 else layer.output_size
         if block.activation == "post" and norm:
             yield _norm(f"{block.name}.norm{number}", norm, inner)
     if block.gate_channels:
         yield _fc(f"{block.name}.gate.fc1", block.out_channels, block.gate_channels, bias=block.gate_bias)
         yield _fc(f"{block.name}.gate.fc2", block.gate_channels, block.out_channels, bias=block.gate_bias)
     if block.shortcut == "projection":
-        yield _conv(f"{block.name}.shortcut.conv", block.projection, size)
+        yield _conv(f"{block.name}.shortcut.conv", block.projection, _strided(size, block.pool))
         if block.projection_norm:
             yield _norm(f"{block.name}.shortcut.norm", block.out_channels, inner)
 

@@ -16,7 +16,7 @@ from .errors import UserError, check_choice
 from .rules import validate
 from .vgg import VggSpec as VggSpec
 
-Stem = Literal["imagenet", "cifar", "deep"]
+Stem = Literal["imagenet", "cifar", "cifar-pool", "deep"]
 Shortcut = Literal["A", "B", "C", "none"]
 ShortcutKind = Literal["identity", "pad", "projection", "none"]
 
@@ -27,7 +27,7 @@ class NetSpec:
     1709.01507 (P4), 1605.07146 (P5). Defaults are P1's, with the stride on the 3x3."""
 
     name: str
-    stem: Stem  # imagenet: 7x7/2 + max-pool; deep: three 3x3 + max-pool; cifar: one 3x3
+    stem: Stem  # imagenet: 7x7/2 + max-pool; deep: three 3x3 + max-pool; cifar: one 3x3; cifar-pool: 3x3 + 2x2 max-pool
     stem_channels: int
     block: Literal["basic", "bottleneck"]  # two 3x3, or 1x1-3x3-1x1
     stage_blocks: tuple[int, ...]  # blocks in each stage
@@ -40,6 +40,10 @@ class NetSpec:
     pad_channels: Literal["both", "end"] = "both"  # option A: where the zero channels go
     projection_norm: bool = True  # BN after a projection; pre-activation nets have none
     stride_on: Literal["1x1", "3x3"] = "3x3"  # which convolution of a bottleneck carries the stride; P1's is the 1x1
+    first_stride: Literal[1, 2] = 1  # of the first stage; every later one halves the map
+    downsample: Literal["stride", "pool"] = (
+        "stride"  # pool: 2x2 max after a basic block's first conv, mean in a projection
+    )
     se_reduction: int | None = None  # P4's r; None means no gate
     se_bias: bool = True  # of the gate's two FC layers
     se_min_channels: int = 1  # least hidden width of the gate; timm's is 8
@@ -59,7 +63,7 @@ class NetSpec:
     @property
     def image_size(self) -> int:
         """Side of the picture this net is meant for: 32 for a CIFAR stem, else 224."""
-        return 32 if self.stem == "cifar" else 224
+        return 32 if self.stem in ("cifar", "cifar-pool") else 224
 
     @property
     def depth(self) -> int:
@@ -80,7 +84,7 @@ class NetSpec:
     @property
     def stem_stride(self) -> int:
         """Input pixels per pixel of the stem's output, its max-pool included."""
-        return 1 if self.stem == "cifar" else 4
+        return {"cifar": 1, "cifar-pool": 2}.get(self.stem, 4)
 
     @property
     def stem_norms(self) -> tuple[int | None, ...]:
@@ -90,9 +94,9 @@ class NetSpec:
         return (*norms[:-1], None if moved else norms[-1])
 
     def stem_convs(self) -> tuple[ConvSpec, ...]:
-        """The stem's convolutions in order; BN-ReLU follows each, and in ImageNet stems a 3x3/2 max-pool ends it."""
+        """The stem's convolutions in order; BN-ReLU follows each, and a max-pool ends it in ImageNet stems."""
         channels, half = self.stem_channels, self.stem_channels // 2
-        if self.stem == "cifar":
+        if self.stem in ("cifar", "cifar-pool"):
             return (ConvSpec(self.in_channels, channels, 3),)
         if self.stem == "imagenet":
             return (ConvSpec(self.in_channels, channels, 7, stride=2),)
@@ -124,6 +128,7 @@ class BlockSpec:
     in_channels: int
     out_channels: int
     stride: int
+    pool: int  # 2 where pooling halves the map instead of a strided convolution, else 1
     convs: tuple[ConvSpec, ...]  # the transform's two or three convolutions
     norms: tuple[int | None, ...]  # channels of the BN after (pre-activation: before) each of them; None: no BN there
     activation: Literal["post", "pre"]
@@ -144,7 +149,7 @@ class BlockSpec:
     @property
     def projection(self) -> ConvSpec:
         """The 1x1 convolution of a projection shortcut."""
-        return ConvSpec(self.in_channels, self.out_channels, 1, stride=self.stride)
+        return ConvSpec(self.in_channels, self.out_channels, 1, stride=self.stride // self.pool)
 
 
 def expand(spec: NetSpec) -> Iterator[BlockSpec]:
@@ -152,7 +157,7 @@ def expand(spec: NetSpec) -> Iterator[BlockSpec]:
     channels, total_stride, dilation, number = spec.stem_channels, spec.stem_stride, 1, 0
     for stage, count in enumerate(spec.stage_blocks):
         for index in range(count):
-            stride = 2 if stage > 0 and index == 0 else 1
+            stride = 1 if index > 0 else 2 if stage > 0 else spec.first_stride
             dilates = stride == 2 and total_stride >= spec.output_stride
             stride = 1 if dilates else stride
             number += 1
@@ -166,7 +171,8 @@ def _block(
 ) -> BlockSpec:
     out_channels = spec.stage_channels[stage]
     changes = stride != 1 or in_channels != out_channels
-    convs = _convs(spec, stage, in_channels, stride, dilation)
+    pool = stride if spec.downsample == "pool" else 1
+    convs = _convs(spec, stage, in_channels, stride // pool, dilation)
     if spec.activation == "post":
         norms: tuple[int | None, ...] = tuple(conv.out_channels for conv in convs)
     else:  # P2: BN-ReLU comes before each convolution; the stem's own serves the very first unit
@@ -179,6 +185,7 @@ def _block(
         in_channels=in_channels,
         out_channels=out_channels,
         stride=stride,
+        pool=pool,
         convs=convs,
         norms=norms,
         activation=spec.activation,

@@ -60,6 +60,7 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.999)  # adamw
     weight_decay: float = 1e-4
     decay: Literal["all", "weights"] = "all"  # weights: convolution and FC kernels alone
+    fixed_norm: bool = False  # muon: each kernel is rescaled to norm sqrt(out) before its step; needs BN behind it
     clip_norm: float | None = None  # of the whole gradient, L2
     ema_decay: float | None = None  # per step, of an exponential moving average of the weights
     unfreeze: tuple[float, ...] = ()  # fractions of the budget: the head trains from 0, one more stage from each

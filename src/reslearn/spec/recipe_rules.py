@@ -104,6 +104,8 @@ def validate_recipe(recipe: Recipe) -> None:
         raise UserError(f"batch_size is {recipe.batch_size}; it must be a multiple of accumulate ({recipe.accumulate})")
     if recipe.select == "ema" and recipe.ema_decay is None:
         raise UserError("select is 'ema'; it needs ema_decay, e.g. 0.999")
+    if recipe.fixed_norm and recipe.optimizer != "muon":
+        raise UserError(f"fixed_norm is true; {recipe.optimizer} does not have it: use false, or optimizer=muon")
     if recipe.bn_batch is not None and recipe.bn_sync:
         raise UserError("bn_batch and bn_sync exclude each other; set one of them")
 

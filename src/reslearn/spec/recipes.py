@@ -159,6 +159,27 @@ FAST_CIFAR = Recipe(
     validate_every=4,
 )
 
+SPEED_CIFAR = Recipe(
+    name="speed-cifar",
+    source="tuned here for `resnet_speed_cifar` on a CPU; ideas of cifar10-airbench (2404.00498)",
+    departures=("Muon with kernels of fixed norm, one rate for all", "two thirds of the budget at 24 pixels"),
+    epochs=8,
+    batch_size=256,
+    optimizer="muon",
+    lr=0.1,
+    momentum=0.6,
+    fixed_norm=True,
+    weight_decay=5e-4,
+    decay="weights",
+    schedule="one-cycle",
+    warmup=0.1,
+    label_smoothing=0.2,
+    augment=Augment(crop="pad", pad=2, border="reflect", flip="alternating"),
+    small_size=24,
+    small_part=0.65,
+    validate_every=5,
+)
+
 DEMO = Recipe(
     name="demo",
     source="tuned here for scikit-learn's digits",
@@ -181,6 +202,7 @@ RECIPES = MappingProxyType(
         for recipe in (
             DEMO,
             FAST_CIFAR,
+            SPEED_CIFAR,
             PAPER_CIFAR,
             PREACT_CIFAR,
             RESNEXT_CIFAR,

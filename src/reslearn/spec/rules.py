@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from .net import NetSpec
 
 _CHOICES: dict[str, tuple[object, ...]] = {
-    "stem": ("imagenet", "cifar", "deep"),
+    "stem": ("imagenet", "cifar", "cifar-pool", "deep"),
     "block": ("basic", "bottleneck"),
     "activation": ("post", "pre"),
     "first_norm": ("before_pool", "after_pool"),
     "shortcut": ("A", "B", "C", "none"),
     "pad_channels": ("both", "end"),
     "stride_on": ("1x1", "3x3"),
+    "first_stride": (1, 2),
+    "downsample": ("stride", "pool"),
     "init": ("fan_in", "fan_out"),
     "output_stride": (8, 16, 32),
 }
@@ -67,7 +69,9 @@ def _validate_together(spec: NetSpec) -> None:
         raise UserError(f"dropout is {spec.dropout}; it stands between the two convolutions of a basic block: use 0")
     if spec.stem == "deep" and spec.stem_channels % 2:
         raise UserError(f"stem_channels is {spec.stem_channels}; a deep stem needs an even number")
-    if spec.stem == "cifar" and spec.output_stride != 32:
+    if spec.block == "bottleneck" and spec.downsample == "pool":
+        raise UserError("downsample is 'pool'; it follows the first 3x3 of a basic block: use 'stride'")
+    if spec.stem.startswith("cifar") and spec.output_stride != 32:
         raise UserError(f"output_stride is {spec.output_stride}; a cifar stem never reaches it: leave it at 32")
     if spec.activation == "post" and spec.first_norm == "after_pool":
         raise UserError("first_norm is 'after_pool'; only activation='pre' allows it, use 'before_pool'")

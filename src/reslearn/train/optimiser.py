@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from ..spec.recipe import Recipe
 
 
-def build_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over the parameters of `net`.
+def build_optimiser(net: nn.Module, recipe: Recipe, *, precision: str = "fp32") -> torch.optim.Optimizer:
+    """The recipe's optimiser over the parameters of `net`, which trains in `precision`.
 
     `sgd` is PyTorch's: v = m v + g, w -= lr v. `caffe-sgd` is the papers': v = m v + lr g, w -= v; the two are the
     same while the rate is constant and differ for a few steps after each change (see `set_learning_rate`). Decay
     reaches every parameter, or convolution and FC kernels alone (`decay`). `muon` moves convolution kernels by
-    orthogonalised momentum and leaves the rest to SGD.
+    orthogonalised momentum, computed in bf16 where the net is, and leaves the rest to SGD.
     """
     decayed: list[nn.Parameter] = []
     spared: list[nn.Parameter] = []
@@ -32,7 +32,8 @@ def build_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         return torch.optim.AdamW(groups, lr=recipe.peak_lr, betas=recipe.betas)
     if recipe.optimizer == "muon":
         groups.append({"params": filters, "weight_decay": recipe.weight_decay, "muon": True})
-        return Muon(groups, lr=recipe.peak_lr, momentum=recipe.momentum)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        return Muon(groups, lr=recipe.peak_lr, momentum=recipe.momentum, fixed_norm=recipe.fixed_norm, dtype=dtype)
     return torch.optim.SGD(groups, lr=recipe.peak_lr, momentum=recipe.momentum, nesterov=recipe.nesterov)
 
 
@@ -55,11 +56,21 @@ class Muon(torch.optim.Optimizer):
 
     A kernel (out, in, k, k) is seen as a matrix (out, in k k). Its update has spectral norm near 1 and is scaled by
     the square root of max(1, rows / columns), so that one learning rate serves kernels of every shape. The SGD part
-    uses the same rate.
+    uses the same rate. With `fixed_norm` a kernel is first rescaled to Frobenius norm sqrt(out), that of its update:
+    the BN behind it does not notice, and the rate is the share of the kernel that a step replaces.
     """
 
-    def __init__(self, groups: Iterable[dict[str, object]], *, lr: float, momentum: float) -> None:
+    def __init__(
+        self,
+        groups: Iterable[dict[str, object]],
+        *,
+        lr: float,
+        momentum: float,
+        fixed_norm: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "muon": False})
+        self.fixed_norm, self.dtype = fixed_norm, dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -80,21 +91,26 @@ class Muon(torch.optim.Optimizer):
                 buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
                 update = gradient.add(buffer, alpha=group["momentum"])
                 if group["muon"]:
-                    update = _orthogonal(update.reshape(len(update), -1)).view_as(update)
+                    update = _orthogonal(update.reshape(len(update), -1), dtype=self.dtype).view_as(update)
+                    if self.fixed_norm:
+                        parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
                 parameter.add_(update, alpha=-group["lr"])
 
 
-def _orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrix by a quintic Newton-Schulz iteration, times sqrt(max(1, rows / columns))."""
+def _orthogonal(matrix: Tensor, steps: int = 5, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The nearest semi-orthogonal matrix by a quintic Newton-Schulz iteration, times sqrt(max(1, rows / columns)).
+
+    Near enough for the purpose, also in bf16: singular values end up between 0.5 and 1.2 or so.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    x = (x / (x.norm() + 1e-7)).to(dtype)
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
     scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-    return torch.mul(x.T if tall else x, scale)
+    return torch.mul((x.T if tall else x).to(matrix.dtype), scale)
 
 
 def frozen_parameters(net: nn.Module, recipe: Recipe, done: float) -> list[nn.Parameter]:

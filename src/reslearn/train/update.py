@@ -36,7 +36,7 @@ class Update:
             group = dist.group.WORLD if recipe.bn_sync else None
             replace_batchnorm(net, bn_batch=recipe.bn_batch, process_group=group)
         self.net, self.recipe, self.settings = net, recipe, settings
-        self.optimiser = build_optimiser(net, recipe)
+        self.optimiser = build_optimiser(net, recipe, precision=settings.precision)
         self.average = copy.deepcopy(net) if recipe.ema_decay is not None else None
         self.scaler = torch.amp.GradScaler(settings.device, enabled=settings.precision == "fp16")
         self.class_weights = class_weights

@@ -1,0 +1,73 @@
+"""Time to accuracy of `speed-cifar`: whole trainings from an empty compiler cache, counted in epochs of the eager loop.
+
+    python benchmarks/speed_cifar.py cifar10-jpeg --seeds 3
+
+Before each training the eager fp32 NCHW loop over a hand-written ResNet-20 is timed. A training's time is that of
+the whole command, imports, decoding, compilation and sealing included. Test pictures are read once per seed, with
+`1-crop` and `1-crop+flip+shift` (six views), and nothing is chosen by them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from reslearn.runtime.environment import environment
+
+PROTOCOLS = ("1-crop", "1-crop+flip+shift")
+EPOCH = 50_000  # pictures
+
+
+def run(command, **environ):
+    """The JSON on the last line that a command prints, and its seconds."""
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environ)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - began
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], help="a change of the recipe, as `reslearn train` has it")
+    options = parser.parse_args()
+    facts = environment()
+    print(f"{facts['cpu']}, {facts['cores']} cores, {' '.join(facts['cpu_flags'])}, torch {facts['packages']['torch']}")
+    eager = [sys.executable, str(Path(__file__).parent / "baseline_resnet.py"), "resnet20", "--steps", "40"]
+    reslearn = [sys.executable, "-m", "reslearn"]
+    changes = [word for change in options.set for word in ("--set", change)]
+    rows = []
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        rate = run(eager)[0]["images_per_second"]
+        with tempfile.TemporaryDirectory() as folder:
+            out = str(Path(folder) / "run")
+            train = ["train", options.data, "--model", "resnet_speed_cifar", "--recipe", "speed-cifar", "--json"]
+            train += ["--val-fraction", "0", "--seed", str(seed), "--out", out, *changes]
+            _, seconds = run([*reslearn, *train], TORCHINDUCTOR_CACHE_DIR=str(Path(folder) / "cache"))
+            wanted = [word for name in PROTOCOLS for word in ("--protocol", name)]
+            scored, reading = run([*reslearn, "evaluate", out, options.data, "--split", "test", *wanted, "--json"])
+        right = [100 * score["top1"] for score in scored]
+        rows.append((seconds, rate, seconds * rate / EPOCH, *right))
+        print(
+            f"seed {seed}: {seconds:.0f} s and {reading:.0f} s to evaluate; eager loop {rate:.0f} images/s; "
+            f"{rows[-1][2]:.2f} of its epochs; " + "  ".join(map("{} {:.2f} %".format, PROTOCOLS, right)),
+            flush=True,
+        )
+    names = ("seconds", "eager images/s", "eager epochs", *PROTOCOLS)
+    for name, values in zip(names, zip(*rows, strict=True), strict=True):
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        print(f"{name:18s} mean {statistics.mean(values):.2f}, std {spread:.2f}, n {len(values)}")
+
+
+if __name__ == "__main__":
+    main()
