@@ -41,3 +41,13 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_its_end():
 @pytest.mark.parametrize(("budget", "steps"), [({"epochs": 3}, 12), ({"images": 1}, 1), ({"iterations": 7}, 7)])
 def test_a_budget_is_rounded_up_to_whole_steps(budget, steps):
     assert Recipe("x", "test", batch_size=30, **budget).total_steps(120) == steps
+
+
+def test_a_linear_rate_is_pytorchs_linear_lr():
+    recipe = Recipe("x", "test", iterations=40, lr=0.4, schedule="linear", final_lr=0.1)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.4)
+    theirs = torch.optim.lr_scheduler.LinearLR(optimiser, start_factor=1.0, end_factor=0.25, total_iters=40)
+    for step in range(40):
+        assert learning_rate(recipe, step, 40) == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        theirs.step()

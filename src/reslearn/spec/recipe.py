@@ -67,12 +67,12 @@ class Recipe:
     freeze_bn: bool = False  # batch norm keeps its statistics and its gamma and beta
 
     # learning rate
-    schedule: Literal["step", "plateau", "cosine", "one-cycle", "constant"] = "step"
+    schedule: Literal["step", "plateau", "cosine", "one-cycle", "linear", "constant"] = "step"
     milestones: tuple[float, ...] = ()  # step: fractions of the budget
     gamma: float = 0.1  # step, plateau: factor at each drop
     patience: float = 5.0  # plateau: epochs without a better validation error before a drop
     warmup: float = 0.0  # fraction of the budget during which the rate rises linearly to `lr`
-    final_lr: float = 0.0  # one-cycle, cosine: at the end
+    final_lr: float = 0.0  # one-cycle, cosine, linear: at the end
     hold_lr: float | None = None  # the papers' warm-up: this rate instead, for `hold_steps` or until `hold_error`
     hold_steps: int = 0
     hold_error: float | None = None  # percent, training error of the running epoch

@@ -79,7 +79,7 @@ AUGMENT: dict[str, Rule] = {
 RECIPE_CHOICES = {
     "optimizer": ("sgd", "caffe-sgd", "adamw", "muon"),
     "decay": ("all", "weights"),
-    "schedule": ("step", "plateau", "cosine", "one-cycle", "constant"),
+    "schedule": ("step", "plateau", "cosine", "one-cycle", "linear", "constant"),
     "class_weights": ("none", "balanced"),
     "input_mean": ("channel", "pixel"),
     "bn_statistics": ("moving", "exact"),

@@ -97,10 +97,10 @@ class Muon(torch.optim.Optimizer):
                 parameter.add_(update, alpha=-group["lr"])
 
 
-def _orthogonal(matrix: Tensor, steps: int = 5, dtype: torch.dtype = torch.float32) -> Tensor:
+def _orthogonal(matrix: Tensor, steps: int = 3, dtype: torch.dtype = torch.float32) -> Tensor:
     """The nearest semi-orthogonal matrix by a quintic Newton-Schulz iteration, times sqrt(max(1, rows / columns)).
 
-    Near enough for the purpose, also in bf16: singular values end up between 0.5 and 1.2 or so.
+    Near enough, also in bf16. Three steps, as in cifar10-airbench: small singular values stay small, and it costs less.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrix.shape[0] > matrix.shape[1]

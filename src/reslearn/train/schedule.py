@@ -31,8 +31,10 @@ def learning_rate(recipe: Recipe, step: int, total: int, seen: Seen | None = Non
         return peak * recipe.gamma ** sum(step >= round(milestone * total) for milestone in recipe.milestones)
     if recipe.schedule == "plateau":
         return peak * recipe.gamma**seen.drops
+    done = (step - rising) / max(total - rising, 1)
+    if recipe.schedule == "linear":
+        return peak + (recipe.final_lr - peak) * done
     if recipe.schedule in ("cosine", "one-cycle"):  # with a warm-up, a cosine is 1708.07120's one cycle
-        done = (step - rising) / max(total - rising, 1)
         return recipe.final_lr + (peak - recipe.final_lr) * 0.5 * (1 + math.cos(math.pi * done))
     return peak
 
