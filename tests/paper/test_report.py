@@ -131,6 +131,13 @@ def test_conclusions_follow_the_numbers(add_result, tmp_path):
     assert "Gates lower the error of all 5 nets" in told("study-operations")
 
 
+def test_a_study_of_one_row_compares_nothing(add_result, tmp_path):
+    add_result("study-shortcuts", "none (plain)", 9.0)
+    assert not sections_of([tmp_path / "store"], ["study-shortcuts"])[0].has_results
+    add_result("study-shortcuts", "A: zero padding", 8.0)
+    assert sections_of([tmp_path / "store"], ["study-shortcuts"])[0].draw is not None
+
+
 def test_the_curve_shown_is_the_median_run(add_result, tmp_path):
     for seed, error in enumerate((9.0, 8.0, 8.5)):
         add_result("p1-fig1", "plain-20", error, seed=seed)

@@ -72,7 +72,7 @@ class Section:
 
 def make_section(experiment: Experiment, results: Sequence[Result], store: Store) -> Section:
     """Everything the report says of one experiment, from these results alone."""
-    groups = groups_of(experiment, results)
+    groups = [group for group in groups_of(experiment, results) if _compares(experiment, group)]
     best = groups[0] if groups else None
     after = [v for v in store.after(experiment.name) if best and (v["tier"], v["fraction"]) == _tier(best)]
     checked = checked_orders(experiment, best)
@@ -94,6 +94,11 @@ def make_section(experiment: Experiment, results: Sequence[Result], store: Store
         draw=_drawing(experiment, best, after),
         caption=_caption(experiment),
     )
+
+
+def _compares(experiment: Experiment, group: Group) -> bool:
+    """A study compares: a row that it shares with another study says nothing on its own."""
+    return kind(experiment.name) != "study" or len(group.results) > 1 or len(experiment.entries) == 1
 
 
 def _tier(group: Group) -> tuple[str, float]:

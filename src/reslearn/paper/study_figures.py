@@ -53,7 +53,7 @@ def dots(axes: Axes, group: Group) -> None:
                   label="training error (last epoch)" if first else None, **style)  # fmt: skip
     horizontal(axes, labels)
     axes.set_xlabel("error (%)")
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.03 * axes.get_xlim()[1])
 
 
 def _known(error: float | None) -> float:
