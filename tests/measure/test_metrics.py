@@ -137,6 +137,14 @@ def test_the_threshold_keeps_its_promise(case, precision):
     )
 
 
+@pytest.mark.parametrize("total", range(1, 60))
+def test_a_precision_that_is_reached_exactly_is_reached(total):
+    for right in range(1, total + 1):
+        logits = np.tile([[1.0, 0.0]], (total, 1))  # one confidence for all: answer all or none
+        labels = np.repeat([0, 1], [right, total - right])
+        assert calibration.choose_threshold(logits, labels, precision=right / total)[1:] == (1.0, right / total)
+
+
 @pytest.mark.parametrize(
     ("successes", "total", "expected"),
     [(0, 10, (0.0, 0.2775)), (10, 10, (0.7225, 1.0)), (81, 263, (0.2553, 0.3662)), (15, 148, (0.0624, 0.1605))],

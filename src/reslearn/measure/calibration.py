@@ -98,12 +98,14 @@ def choose_threshold(
         raise UserError(f"the target precision is {precision}; it must lie in (0, 1]")
     coverage, risk, confidence, _ = risk_coverage(logits, labels, temperature)
     whole = np.append(confidence[:-1] > confidence[1:], True)  # equal confidences are answered together
-    good = np.flatnonzero((1 - risk >= precision) & whole)
+    answered = np.arange(1, len(risk) + 1)
+    right = np.rint((1 - risk) * answered) / answered  # 1 - 4/5 is a little less than 1/5
+    good = np.flatnonzero((right >= precision) & whole)
     if len(good) == 0:
-        best = float((1 - risk)[whole].max())
+        best = float(right[whole].max())
         raise UserError(f"no threshold reaches a precision of {precision}; the best on these pictures is {best:.4f}")
     k = int(good[-1])
-    return float(confidence[k]), float(coverage[k]), float(1 - risk[k])
+    return float(confidence[k]), float(coverage[k]), float(right[k])
 
 
 def _answers(logits: ArrayLike, labels: ArrayLike, temperature: float) -> tuple[Floats, NDArray[np.bool_]]:
