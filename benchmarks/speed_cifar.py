@@ -10,28 +10,22 @@ the whole command, imports, decoding, compilation and sealing included. Test pic
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from reslearn.runtime.environment import environment
+from train_throughput import eager_loop, print_machine, run
 
 PROTOCOLS = ("1-crop", "1-crop+flip+shift")
 EPOCH = 50_000  # pictures
 
 
-def run(command, **environ):
-    """The JSON on the last line that a command prints, and its seconds."""
+def timed(command, **environ):
+    """What a command prints, and its seconds."""
     began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environ)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - began
+    return run(command, **environ), time.perf_counter() - began
 
 
 def main():
@@ -41,21 +35,20 @@ def main():
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], help="a change of the recipe, as `reslearn train` has it")
     options = parser.parse_args()
-    facts = environment()
-    print(f"{facts['cpu']}, {facts['cores']} cores, {' '.join(facts['cpu_flags'])}, torch {facts['packages']['torch']}")
-    eager = [sys.executable, str(Path(__file__).parent / "baseline_resnet.py"), "resnet20", "--steps", "40"]
+    print_machine()
+    eager = eager_loop("resnet20", "--steps", "40")
     reslearn = [sys.executable, "-m", "reslearn"]
     changes = [word for change in options.set for word in ("--set", change)]
     rows = []
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        rate = run(eager)[0]["images_per_second"]
+        rate = run(eager)["images_per_second"]
         with tempfile.TemporaryDirectory() as folder:
             out = str(Path(folder) / "run")
             train = ["train", options.data, "--model", "resnet_speed_cifar", "--recipe", "speed-cifar", "--json"]
             train += ["--val-fraction", "0", "--seed", str(seed), "--out", out, *changes]
-            _, seconds = run([*reslearn, *train], TORCHINDUCTOR_CACHE_DIR=str(Path(folder) / "cache"))
+            _, seconds = timed([*reslearn, *train], TORCHINDUCTOR_CACHE_DIR=str(Path(folder) / "cache"))
             wanted = [word for name in PROTOCOLS for word in ("--protocol", name)]
-            scored, reading = run([*reslearn, "evaluate", out, options.data, "--split", "test", *wanted, "--json"])
+            scored, reading = timed([*reslearn, "evaluate", out, options.data, "--split", "test", *wanted, "--json"])
         right = [100 * score["top1"] for score in scored]
         rows.append((seconds, rate, seconds * rate / EPOCH, *right))
         print(

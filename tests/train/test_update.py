@@ -61,6 +61,14 @@ def test_muons_update_is_orthogonal_and_scaled():
         assert values.max() < 1.3
 
 
+def test_muons_three_steps_stretch_no_direction_beyond_the_others():
+    for rows, columns in ((16, 256), (128, 16), (32, 32)):
+        update = _orthogonal(torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)))
+        values = torch.linalg.svdvals(update) / max(1.0, rows / columns) ** 0.5
+        assert values.max() < 1.3
+        assert rows == columns or values.min() > 0.6  # a square matrix keeps its near-null directions
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_kernel_of_fixed_norm_is_replaced_by_the_share_that_the_rate_says(precision):
     torch.manual_seed(0)
