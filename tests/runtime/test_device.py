@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 
 from reslearn.runtime import device
+from reslearn.runtime.device import Workload
 from reslearn.runtime.settings import Settings
+from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
+from reslearn.spec.recipes import get_recipe
+from reslearn.train.setup import planned_workload
+
+
+def narrow(macs):
+    return Workload(macs, macs / 100)
 
 
 @pytest.mark.parametrize(
@@ -17,22 +25,40 @@ def test_threads_are_the_cores_shared_out_unless_asked_for(asked, world, threads
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if asked is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    assert device.decide(training_macs=1e9, device="cpu", world=world).threads == threads
+    assert device.decide(narrow(1e9), device="cpu", world=world).threads == threads
 
 
 @pytest.mark.parametrize(("flags", "precision"), [("avx2 avx512_bf16", "bf16"), ("amx_bf16", "bf16"), ("avx2", "fp32")])
 def test_bf16_where_the_processor_has_it(flags, precision, monkeypatch):
     monkeypatch.setattr(device, "cpu_flags", lambda: flags.split())
-    assert device.decide(training_macs=1e9, device="cpu").precision == precision
-    assert device.decide(training_macs=1e9, device="cpu", precision="fp32").precision == "fp32"
+    assert device.decide(narrow(1e9), device="cpu").precision == precision
+    assert device.decide(narrow(1e9), device="cpu", precision="fp32").precision == "fp32"
 
 
 def test_only_long_runs_are_compiled_and_only_with_a_compiler(monkeypatch):
     monkeypatch.setattr(device, "has_compiler", lambda: True)
-    short, long = (device.decide(training_macs=macs, device="cpu") for macs in (1e9, 1e16))
+    short, long = (device.decide(narrow(macs), device="cpu") for macs in (1e9, 1e16))
     assert (short.compile, long.compile) == (False, True)
     monkeypatch.setattr(device, "has_compiler", lambda: False)
-    assert not device.decide(training_macs=1e16, device="cpu").compile
+    assert not device.decide(narrow(1e16), device="cpu").compile
+
+
+@pytest.mark.parametrize(
+    ("flags", "tuned", "compiled"),
+    [
+        ("avx512_bf16", True, {"resnet20_cifar"}),
+        ("avx2", True, {"resnet20_cifar"}),
+        ("avx512_bf16", False, {"resnet20_cifar", "resnet18_w64_cifar", "resnet_speed_cifar"}),
+        ("amx_bf16", True, {"resnet20_cifar", "resnet18_w64_cifar", "resnet_speed_cifar"}),
+    ],
+)
+def test_compilation_where_it_was_measured_to_save_time(flags, tuned, compiled, monkeypatch):
+    monkeypatch.setattr(device, "has_compiler", lambda: True)
+    monkeypatch.setattr(device, "cpu_flags", lambda: flags.split())
+    for name in ("resnet20_cifar", "resnet18_w64_cifar", "resnet_speed_cifar"):
+        workload = planned_workload(get_spec(name), get_recipe("paper-cifar"), 50_000, 32)
+        settings = device.decide(workload, device="cpu", tuned_allocator=tuned)
+        assert settings.compile is (name in compiled), name
 
 
 @pytest.mark.parametrize(
@@ -71,4 +97,4 @@ def test_settings_that_this_machine_has_not(settings, words, monkeypatch):
 
 def test_fp16_asks_for_a_gpu():
     with pytest.raises(UserError, match="use bf16 or fp32"):
-        device.decide(training_macs=1e9, device="cpu", precision="fp16")
+        device.decide(narrow(1e9), device="cpu", precision="fp16")

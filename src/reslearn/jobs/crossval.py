@@ -23,7 +23,7 @@ from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
 from ..train.crossval import MODEL, Crossval, CrossvalRecord, check_fold, choose_folds, new_record, proceed, start
 from ..train.loop import Watch
-from ..train.setup import planned_macs
+from ..train.setup import planned_workload
 from .crossval_report import write_crossval_report
 from .run_report import FILE_NAME
 from .training import by_target, check_options, check_spec_changes, machine_settings
@@ -65,7 +65,7 @@ def plan_crossval(
     size = chosen.image_size or spec.image_size
     images = len(where[0]) * (folds - 1) // folds
     decided = device.decide(
-        training_macs=planned_macs(spec, chosen, images, size), precision=precision, tuned_allocator=tuned_allocator
+        planned_workload(spec, chosen, images, size), precision=precision, tuned_allocator=tuned_allocator
     )
     record = new_record(
         dataset,

@@ -32,7 +32,7 @@ from ..spec.rules import check_at_least
 from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
 from ..train.loop import Watch
-from ..train.setup import planned_macs, refuse_existing
+from ..train.setup import planned_workload, refuse_existing
 from .run_report import write_report
 
 BUDGETS = ("epochs", "iterations", "images")
@@ -86,9 +86,9 @@ class Plan:
         size = self.recipe.image_size or self.spec.image_size
         self.preprocess: Preprocess = set_fields(default_preprocess(size), parts["preprocess"], prefix="preprocess.")
         self.steps = self.recipe.total_steps(len(self.train_data))
-        macs = planned_macs(self.spec, self.recipe, len(self.train_data), size)
+        self.workload = planned_workload(self.spec, self.recipe, len(self.train_data), size)
         decided = device.decide(
-            training_macs=macs, precision=precision, tuned_allocator=tuned_allocator, world=from_environment().size
+            self.workload, precision=precision, tuned_allocator=tuned_allocator, world=from_environment().size
         )
         self.settings: Settings = machine_settings(decided, parts["settings"], "settings.")
 

@@ -28,7 +28,7 @@ from ..spec.preprocess import Preprocess
 from ..train.fit import fit, resume
 from ..train.journal import read_journal
 from ..train.loop import Watch
-from ..train.setup import planned_macs
+from ..train.setup import planned_workload
 from .construct import from_shallow
 from .entry import Experiment
 from .pictures import Pictures
@@ -98,8 +98,8 @@ class Runner:
         """
         if cell.tier == "smoke":
             return Settings(tuned_allocator=self.tuned_allocator)
-        macs = planned_macs(self.spec(cell), cell.recipe, len(self.pictures.train), cell.image_size)
-        return device.decide(training_macs=macs, precision=self.precision, tuned_allocator=self.tuned_allocator)
+        workload = planned_workload(self.spec(cell), cell.recipe, len(self.pictures.train), cell.image_size)
+        return device.decide(workload, precision=self.precision, tuned_allocator=self.tuned_allocator)
 
     def preprocess(self, cell: Cell) -> Preprocess:
         """How its pictures reach the net."""

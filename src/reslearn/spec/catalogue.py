@@ -116,7 +116,7 @@ def _cifar() -> Iterator[NetSpec]:
         stem="cifar-pool",
         stem_channels=64,
         block="basic",
-        stage_blocks=(1, 1),
+        stage_blocks=(2, 2),
         stage_channels=(128, 256),
         first_stride=2,
         downsample="pool",

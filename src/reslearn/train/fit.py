@@ -53,7 +53,7 @@ from .setup import (
     memory_advice,
     numerics,
     open_loader,
-    planned_macs,
+    planned_workload,
     provisional,
     refuse_existing,
     reopen,
@@ -127,8 +127,8 @@ def fit(
     size = recipe.image_size or spec.image_size
     preprocess = preprocess or default_preprocess(size)
     if settings is None:
-        macs = planned_macs(spec, recipe, len(train_data), size)
-        settings = device.decide(training_macs=macs, world=world.size)
+        workload = planned_workload(spec, recipe, len(train_data), size)
+        settings = device.decide(workload, world=world.size)
     check_world(recipe, settings, world)
     preprocess, mean_image = with_mean_image(recipe, preprocess, train_data, on_bad_file)
     record = RunRecord(

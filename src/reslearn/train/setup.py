@@ -27,7 +27,7 @@ from ..data.sources import Subset, open_data
 from ..data.statistics import mean_image
 from ..measure import metrics
 from ..measure.evaluate import predict_logits
-from ..runtime.device import bf16_kind
+from ..runtime.device import Workload, bf16_kind
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
 from ..runtime.settings import Settings
@@ -86,9 +86,10 @@ def clear(folder: Path) -> None:
         file.unlink()
 
 
-def planned_macs(spec: Spec, recipe: Recipe, images: int, size: int) -> float:
-    """Multiply-adds of all forward passes a run will make while training."""
-    return float(cost(spec, size).macs) * recipe.total_steps(images) * recipe.batch_size
+def planned_workload(spec: Spec, recipe: Recipe, images: int, size: int) -> Workload:
+    """What all forward passes of a run's training will compute, at full size."""
+    price, pictures = cost(spec, size), recipe.total_steps(images) * recipe.batch_size
+    return Workload(float(price.macs) * pictures, float(price.activations) * pictures)
 
 
 def describe(data: Dataset) -> dict[str, Any]:
