@@ -41,9 +41,7 @@ class NetSpec:
     projection_norm: bool = True  # BN after a projection; pre-activation nets have none
     stride_on: Literal["1x1", "3x3"] = "3x3"  # which convolution of a bottleneck carries the stride; P1's is the 1x1
     first_stride: Literal[1, 2] = 1  # of the first stage; every later one halves the map
-    downsample: Literal["stride", "pool"] = (
-        "stride"  # pool: 2x2 max after a basic block's first conv, mean in a projection
-    )
+    downsample: Literal["stride", "pool"] = "stride"  # pool: a basic block's conv1 is max-pooled, its shortcut averaged
     se_reduction: int | None = None  # P4's r; None means no gate
     se_bias: bool = True  # of the gate's two FC layers
     se_min_channels: int = 1  # least hidden width of the gate; timm's is 8
