@@ -22,12 +22,12 @@ from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Precision, Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import to_json
-from ..spec.cost import cost
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
 from ..spec.rules import check_at_least
 from ..train.checkpoint import Progress
 from ..train.loop import Reading, Tick, Work, train
+from ..train.setup import workload
 from ..train.update import Update
 from .training import machine_settings
 
@@ -58,9 +58,9 @@ def bench_train(
     values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + warmup, batch_size=batch)
     values = replace(values, image_size=size, checkpoint_every=1e9)
     world = from_environment()
-    price = cost(spec, size)
-    workload = device.Workload(price.macs * LONG, price.activations * LONG)
-    settings = device.decide(workload, precision=precision, tuned_allocator=tuned_allocator, world=world.size)
+    settings = device.decide(
+        workload(spec, size, LONG), precision=precision, tuned_allocator=tuned_allocator, world=world.size
+    )
     settings = machine_settings(settings, changes or {})
     loader = train_loader(
         random_pictures(max(1024, 2 * batch), size, spec.num_classes),
@@ -108,9 +108,9 @@ def bench_infer(
     check_sizes(batch, image_size, steps)
     spec = get_spec(model)
     size = spec.image_size if image_size is None else image_size
-    workload = device.Workload(cost(spec, size).macs * LONG, activations=0)
-    settings = device.decide(workload, precision=precision, tuned_allocator=tuned_allocator)
-    settings = machine_settings(replace(settings, compile=device.has_compiler()), changes or {})
+    settings = device.decide(workload(spec, size, LONG), precision=precision, tuned_allocator=tuned_allocator)
+    settings = replace(settings, compile=device.has_compiler())  # what training gains by it says nothing of inference
+    settings = machine_settings(settings, changes or {})
     layout = device.memory_format(settings)
     with device.threads(settings.threads), torch.inference_mode():
         net = create_model(spec).eval().to(settings.device).to(memory_format=layout)  # type: ignore[call-overload]

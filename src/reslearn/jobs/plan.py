@@ -107,8 +107,7 @@ def suggest(plan: Plan, loader: TrainLoader, *, bound: str, memory: float, total
     changes = []
     if bound == "loader" and loader.kind == "streaming" and settings.workers < device.cores():
         changes.append(f"settings.workers={device.cores()}")
-    gain = device.compile_gain(settings, plan.workload)
-    if not settings.compile and device.has_compiler() and total * gain > device.COMPILE_SECONDS:
+    if not settings.compile and device.compilation_pays(settings, plan.workload, total):
         changes.append("settings.compile=true")
     if memory > MEMORY_SHARE:
         changes.append(f"accumulate={2 * recipe.accumulate}")  # batch norm then sees half as many pictures at once

@@ -16,7 +16,7 @@ from .settings import Precision, Settings
 if TYPE_CHECKING:
     import torch
 
-COMPILE_SECONDS = 32  # what compilation costs once, measured on two cores: 25 to 49 for six networks
+COMPILE_SECONDS = 32  # what compilation costs once, measured on two cores: 25 to 49 in six trials
 NARROW = 300  # multiply-adds for each activation, below which a network counts as narrow
 EAGER_FLOPS = {"amx_bf16": 3e11, "avx512_bf16": 1.5e11, "": 7e10}  # per core in training, measured on 32x32 nets
 
@@ -59,6 +59,11 @@ class Workload:
 
     macs: float  # multiply-adds
     activations: float  # elements that convolutions put out
+
+
+def compilation_pays(settings: Settings, workload: Workload, seconds: float) -> bool:
+    """Whether compilation can be had here and saves more than it costs, of `seconds` that the run takes without it."""
+    return has_compiler() and seconds * compile_gain(settings, workload) > COMPILE_SECONDS
 
 
 def compile_gain(settings: Settings, workload: Workload) -> float:
@@ -129,7 +134,7 @@ def decide(
         raise UserError("precision fp16 needs a GPU; on a CPU use bf16 or fp32")
     seconds = 6 * workload.macs / rate  # forward, and twice that for backward; two operations each
     eager = Settings(device=device, precision=chosen, threads=threads, tuned_allocator=tuned_allocator)
-    return replace(eager, compile=has_compiler() and seconds * compile_gain(eager, workload) > COMPILE_SECONDS)
+    return replace(eager, compile=compilation_pays(eager, workload, seconds))
 
 
 def autocast(settings: Settings) -> contextlib.AbstractContextManager[object]:

@@ -92,7 +92,7 @@ class NetSpec:
         return (*norms[:-1], None if moved else norms[-1])
 
     def stem_convs(self) -> tuple[ConvSpec, ...]:
-        """The stem's convolutions in order; BN-ReLU follows each, and a max-pool ends it in ImageNet stems."""
+        """The stem's convolutions in order; BN-ReLU follows each; all stems but `cifar` have a max-pool too."""
         channels, half = self.stem_channels, self.stem_channels // 2
         if self.stem in ("cifar", "cifar-pool"):
             return (ConvSpec(self.in_channels, channels, 3),)

@@ -88,8 +88,13 @@ def clear(folder: Path) -> None:
 
 def planned_workload(spec: Spec, recipe: Recipe, images: int, size: int) -> Workload:
     """What all forward passes of a run's training will compute, at full size."""
-    price, pictures = cost(spec, size), recipe.total_steps(images) * recipe.batch_size
-    return Workload(float(price.macs) * pictures, float(price.activations) * pictures)
+    return workload(spec, size, recipe.total_steps(images) * recipe.batch_size)
+
+
+def workload(spec: Spec, size: int, pictures: float) -> Workload:
+    """What the forward passes of this many pictures compute."""
+    price = cost(spec, size)
+    return Workload(price.macs * pictures, price.activations * pictures)
 
 
 def describe(data: Dataset) -> dict[str, Any]:
