@@ -94,7 +94,6 @@ def test_an_unknown_name_or_field_names_the_nearest():
     ("name", "changes", "message"),
     [
         ("resnet18", {"shortcut": "D"}, "shortcut is 'D'; valid: 'A', 'B', 'C', 'none'"),
-        ("plain18", {"shortcut": "C"}, "shortcut is 'C'; the plain net plain18 has only 'none'"),
         ("resnet18", {"num_classes": 0}, "num_classes is 0; it must be at least 1"),
         ("vgg16", {"num_classes": 0}, "num_classes is 0; it must be at least 1"),
         ("resnet18", {"in_channels": -3}, "in_channels is -3; it must be at least 1"),
@@ -182,3 +181,9 @@ def test_damaged_spec_json_is_a_user_error():
     ):
         with pytest.raises(UserError, match="file.json: .*" + message):
             spec_from_json(bad, "file.json")
+
+
+def test_a_name_is_a_label_that_no_rule_reads():
+    flowers = replace(get_spec("resnet20_cifar"), name="plain_flowers")
+    assert flowers.blocks() == get_spec("resnet20_cifar").blocks()
+    assert get_spec("plain20_cifar", shortcut="A").blocks() == get_spec("resnet20_cifar").blocks()

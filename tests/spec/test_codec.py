@@ -89,7 +89,11 @@ def test_what_is_no_tuple_says_the_form_wanted(field, text, words):
         ({"size": "0"}, "--set: preprocess.size is 0; it must be at least 1"),
         ({"std": "0.2,0,0.2"}, "--set: preprocess.std is 0.2,0.0,0.2; every std must be positive"),
         ({"std": "0.2,NaN,0.2"}, "--set: preprocess.std is .*; every std must be positive"),
-        ({"mean": "0.2,Infinity,0.2"}, "--set: preprocess.mean is .*; it must be finite"),
+        ({"mean": "0.2,Infinity,0.2"}, "--set: preprocess.mean is .*; .* each lies in 0..1"),
+        ({"mean": "123.675,116.28,103.53"}, "each lies in 0..1; divided by 255: 0.485,0.456,0.406"),
+        ({"std": "58.395,57.12,57.375"}, "at most 0.5 .*; divided by 255: 0.229,0.224,0.225"),
+        ({"mean": "-0.1,0.5,0.5"}, "mean is -0.1,0.5,0.5; .* each lies in 0..1$"),
+        ({"std": "0.7,0.7,0.7"}, "std is 0.7,0.7,0.7; .* at most 0.5"),
         ({"sise": "8"}, "--set: unknown field 'preprocess.sise'; did you mean preprocess.size"),
     ],
 )

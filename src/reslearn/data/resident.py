@@ -122,7 +122,8 @@ class ResidentLoader:
     ) -> None:
         if finish.augment.crop in {"random-resized", "scale"}:
             raise UserError(
-                f"crop '{finish.augment.crop}' needs whole pictures; use the streaming loader (--set loader=streaming)"
+                f"crop '{finish.augment.crop}' needs whole pictures; "
+                "use the streaming loader (--set settings.loader=streaming)"
             )
         prepared = prepare(dataset, finish.preprocess, on_bad_file=on_bad_file, progress=progress)
         planar = np.ascontiguousarray(prepared.images.transpose(0, 3, 1, 2))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -20,7 +19,8 @@ class Preprocess:
 
     `crop` resizes the shorter side to `resize` and cuts the centre `size` x `size`; `squash` resizes both sides to
     `size`; `pad` resizes the longer side to `size` and pads with the mean. `mean` and `std` are per channel, pixels
-    in 0..1. `mean_image` is the sha256 of a per-pixel mean (a tensor of the sealed file) that replaces `mean`.
+    in 0..1; a std of 1 divides by nothing. `mean_image` is the sha256 of a per-pixel mean (a tensor of the sealed file)
+    that replaces `mean`.
     """
 
     size: int
@@ -39,15 +39,25 @@ class Preprocess:
             raise UserError(f"resize is {self.resize}; a centre crop of {self.size} needs at least {self.size}")
         if len(self.mean) != len(self.std) or not self.mean:
             raise UserError("mean and std need one number per channel each")
-        if not all(math.isfinite(value) for value in self.mean):
-            raise UserError(f"mean is {_plain(self.mean)}; it must be finite, pixels in 0..1")
-        if not all(0 < value < math.inf for value in self.std):
+        _check_pixels("mean", self.mean, all(0 <= value <= 1 for value in self.mean), "lies in 0..1")
+        if not all(value > 0 for value in self.std):
             raise UserError(f"std is {_plain(self.std)}; every std must be positive")
+        possible = all(0 < value <= 0.5 or value == 1 for value in self.std)
+        _check_pixels("std", self.std, possible, "is at most 0.5 (or 1: no division)")
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that change when any pixel would."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _check_pixels(name: str, values: tuple[float, ...], possible: bool, words: str) -> None:
+    """Raise `UserError` for what pixels in 0..1 cannot have, with what was meant where the numbers are in 0..255."""
+    if possible:
+        return
+    in_bytes = all(0 <= value <= 255 for value in values) and max(values) > 1
+    meant = f"; divided by 255: {_plain(tuple(round(value / 255, 4) for value in values))}" if in_bytes else ""
+    raise UserError(f"{name} is {_plain(values)}; with pixels in 0..1 each {words}{meant}")
 
 
 def _plain(values: tuple[float, ...]) -> str:

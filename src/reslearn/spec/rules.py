@@ -75,11 +75,6 @@ def _validate_together(spec: NetSpec) -> None:
         raise UserError(f"output_stride is {spec.output_stride}; a cifar stem never reaches it: leave it at 32")
     if spec.activation == "post" and spec.first_norm == "after_pool":
         raise UserError("first_norm is 'after_pool'; only activation='pre' allows it, use 'before_pool'")
-    if spec.name.startswith("plain") and spec.shortcut != "none":
-        residual = spec.name.replace("plain", "resnet", 1)
-        raise UserError(
-            f"shortcut is {spec.shortcut!r}; the plain net {spec.name} has only 'none', {residual} has A, B, C"
-        )
     if spec.shortcut == "none" and spec.drop_path:
         raise UserError(
             f"drop_path is {spec.drop_path}; without a shortcut nothing would be left of a dropped block: use 0"

@@ -33,7 +33,7 @@ from ..runtime.process_group import World
 from ..runtime.settings import Settings
 from ..spec.cost import cost
 from ..spec.errors import UserError
-from ..spec.net import NetSpec, Spec
+from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment, Recipe
 from .loop import Reading, Watch
@@ -146,11 +146,6 @@ def check_world(recipe: Recipe, settings: Settings, world: World) -> None:
             f"batch_size is {recipe.batch_size}; it must be a multiple of {world.size} processes times "
             f"{recipe.accumulate} accumulation steps, e.g. --set batch_size={-(-recipe.batch_size // parts) * parts}"
         )
-
-
-def depth_of(spec: Spec) -> int:
-    """Layers with weights, where the spec counts them (P1's warm-up depends on it)."""
-    return spec.depth if isinstance(spec, NetSpec) else sum(spec.stage_convs)
 
 
 def with_mean_image(
