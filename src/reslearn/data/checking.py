@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -33,10 +34,12 @@ def check_data(
     dataset = open_data(path, on_bad_file="skip", manifest=False)
     if before is not None and before.split:
         dataset = ManifestDataset(dataset, replace(before, excluded={}), target)  # duplicates may cross its splits
+    now = time.time_ns()
     report, found = check(dataset, workers=workers, exclude=exclude, progress=progress)
     if write:
+        found = replace(found, settings={"hashed_at": now})
         if before is not None:
-            found = replace(found, split=carried(before, found), settings=before.settings)
+            found = replace(found, split=carried(before, found), settings=before.settings | found.settings)
         write_manifest(target, replace(found, data=relative(path, target)))
     if html is not None:
         from .check_page import render_check

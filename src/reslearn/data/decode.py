@@ -20,6 +20,7 @@ from PIL import ImageFile, ImageOps, UnidentifiedImageError
 from ..spec.errors import UserError
 from .dataset import Image
 
+DECODER = 1  # one more whenever any file comes to be read as other pixels: pixel keys depend on it
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a third of a gigabyte as RGB; more is a mistake or an attack
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "ICO", "PCX", "AVIF")
 EXTENSIONS = frozenset(

@@ -66,8 +66,16 @@ class SliceDataset:
 
     def read(self, i: int) -> tuple[Image, int]:
         """Decode picture `i`; an unreadable one is a `UserError` naming the archive and the member."""
-        name = f"{self.files[int(self._which[i])]}: {self.ids[i]}"
-        return decode_bytes(self.raw(i), name), int(self.labels[i])
+        return self.decode(i, self.raw(i)), int(self.labels[i])
+
+    def decode(self, i: int, raw: bytes) -> Image:
+        """The pixels of picture `i`, given its bytes."""
+        return decode_bytes(raw, f"{self.files[int(self._which[i])]}: {self.ids[i]}")
+
+    def locate(self, indices: Indices) -> tuple[list[str], list[str]]:
+        """For each picture of `indices` a name of its place in this source, and the file it lies in."""
+        names = [f"{self.ids[int(i)]}:{self._offsets[i]}:{self.sizes[i]}" for i in indices]
+        return names, [self.files[int(self._which[i])] for i in indices]
 
     def fingerprint(self) -> str:
         """Digest of member names, labels, class names and sizes."""

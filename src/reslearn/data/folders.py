@@ -58,8 +58,16 @@ class FileDataset:
 
     def read(self, i: int) -> tuple[Image, int]:
         """Decode picture `i`; an unreadable one is a `UserError` naming its file."""
-        path = self.file(i)
-        return decode_bytes(read_bytes(path), path), int(self.labels[i])
+        return self.decode(i, self.raw(i)), int(self.labels[i])
+
+    def decode(self, i: int, raw: bytes) -> Image:
+        """The pixels of picture `i`, given its bytes."""
+        return decode_bytes(raw, self.file(i))
+
+    def locate(self, indices: Indices) -> tuple[list[str], list[str]]:
+        """For each picture of `indices` a name of its place in this source, and the file it lies in."""
+        names = [self.ids[int(i)] for i in indices]
+        return names, [os.path.join(self.root, name) for name in names]
 
     @property
     def sizes(self) -> Indices:

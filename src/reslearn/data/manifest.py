@@ -56,12 +56,27 @@ class ManifestDataset(Subset):
         same = _unchanged(source, manifest, kept, rows)
         self.notes = [*getattr(source, "notes", ()), *_notes(manifest, path, rows, same)]
         self.hashes = _picked(manifest.sha256, np.where(same, rows, -1))
+        self.hashed_at = hashed_at(manifest, path)
         self.groups = _picked(manifest.groups, rows)
         self.splits = dict(_splits(manifest, rows)) if manifest.split else _kept_splits(source, kept)
 
     def fingerprint(self) -> str:
         """The source's: a manifest is a view of the data, not other data."""
         return self.source.fingerprint()
+
+
+def hashed_at(manifest: Manifest, path: str) -> int:
+    """When its pictures were last surely as they were hashed: ns of the clock that files' times are taken from.
+
+    A file that changed after it, even to the same size, is not the one that was hashed.
+    """
+    told = manifest.settings.get("hashed_at")
+    if isinstance(told, int):
+        return told
+    try:
+        return os.stat(path).st_mtime_ns  # one of before
+    except OSError:
+        return -1
 
 
 def _picked(column: Sequence[str], rows: Indices) -> list[str] | None:

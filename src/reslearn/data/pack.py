@@ -37,7 +37,7 @@ class PackOptions:
 
 
 class PackDataset:
-    """A pack, opened. `hashes` are the sha256 of each source's encoded bytes (of its pixels where it had none)."""
+    """A pack, opened. `hashes` are the sha256 of each original's encoded bytes (of its pixels where it had none)."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -53,6 +53,10 @@ class PackDataset:
         self.splits: Mapping[str, Indices] = {name: arrays[f"split/{name}"] for name in info["splits"]}
         self.groups = tuple(info["groups"]) if info["groups"] is not None else None
         self.hashes: list[str] = [row.tobytes().hex() for row in arrays["hashes"]]
+        self.key_rows = np.zeros((len(self.labels), 48), np.uint8)  # as in `keys`: of the originals, as far as known
+        self.key_rows[:, :16] = arrays["hashes"][:, :16]
+        if "pixel_keys" in arrays:  # packs of other encodings, since these are stored
+            self.key_rows[:, 32:] = arrays["pixel_keys"]
         self._ends, self._shapes = arrays["ends"], arrays["shapes"]
 
     def __len__(self) -> int:
@@ -83,7 +87,15 @@ class PackDataset:
         if self.options.encoding == "raw":
             height, width = self._shapes[i]
             return np.asarray(self._slice(i)).reshape(int(height), int(width), 3), int(self.labels[i])
-        return decode_bytes(self.raw(i), f"{self.path}: {self.ids[i]}"), int(self.labels[i])
+        return self.decode(i, self.raw(i)), int(self.labels[i])
+
+    def decode(self, i: int, raw: bytes) -> Image:
+        """The pixels of picture `i`, given its stored bytes; not of a `raw` pack."""
+        return decode_bytes(raw, f"{self.path}: {self.ids[i]}")
+
+    def locate(self, indices: Indices) -> tuple[list[str], list[str]]:
+        """For each picture of `indices` a name of its place in this source, and the file it lies in."""
+        return [str(int(i)) for i in indices], [self._file] * len(indices)
 
     def fingerprint(self) -> str:
         """Digest of content hashes, identities, labels and how the pictures are stored."""

@@ -17,14 +17,15 @@ import numpy as np
 from ..runtime.files import exclusive_lock, writable_target
 from ..spec.errors import UserError
 from .dataset import Dataset
-from .identity import content_hash, encoded_bytes, groups_of
+from .identity import content_hash, groups_of
+from .keys import ORIGINAL, Source, pixel_key
 from .memory import identity_digest
 from .pack import HEAD, PackDataset, PackOptions, head_bytes, index_bytes, is_pack
 from .preprocess import resize
 from .strings import StringTable
 
 _JOURNAL_EVERY = 64  # pictures between two lines of the journal
-Record = tuple[bytes, tuple[int, int], str]  # stored bytes, (height, width) or (0, 0), content hash
+Record = tuple[bytes, tuple[int, int], str, str]  # stored bytes, (height, width) or (0, 0), content hash, pixel key
 
 
 def write_pack(
@@ -113,41 +114,53 @@ def _records(
     dataset: Dataset, options: PackOptions, start: int, threads: int | None, end: int, file: Any
 ) -> Iterator[dict[str, Any]]:
     """Write pictures `start` ... in order, encoded by a pool of threads that runs a little ahead."""
+    source = Source(dataset)
     count, ahead = len(dataset), 4 * (threads or os.cpu_count() or 1)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         waiting: list[Future[Record]] = []
         try:
             for i in range(start, count + ahead):
                 if i < count:
-                    waiting.append(pool.submit(_encode, dataset, i, options))
+                    waiting.append(pool.submit(_encode, source, i, options))
                 if waiting and (len(waiting) > ahead or i >= count):
-                    data, shape, digest = waiting.pop(0).result()
+                    data, shape, digest, pixels = waiting.pop(0).result()
                     file.write(data)
                     end += len(data)
-                    yield {"end": end, "shape": shape, "sha256": digest}
+                    yield {"end": end, "shape": shape, "sha256": digest, "pixels": pixels}
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _encode(dataset: Dataset, i: int, options: PackOptions) -> Record:
-    raw = encoded_bytes(dataset, i)
+def _encode(source: Source, i: int, options: PackOptions) -> Record:
+    raw = source.raw(i)
+    digest, pixels = _of_pack(source, i)  # the pack of a pack knows the originals
     if options.encoding == "original":
         if raw is None:
-            raise UserError(f"{dataset.path}: its pictures are no encoded files; pack it with encoding raw")
-        return raw, (0, 0), content_hash(raw, None)
-    image, _ = dataset.read(i)
-    digest = content_hash(raw, image)
+            raise UserError(f"{source.root.path}: its pictures are no encoded files; pack it with encoding raw")
+        return raw, (0, 0), digest or content_hash(raw, None), pixels
+    image = source.decode(i, raw)
+    digest, pixels = digest or content_hash(raw, image), pixels or pixel_key(image).hex()
     if options.shorter_side is not None and min(image.shape[:2]) > options.shorter_side:
         factor = options.shorter_side / min(image.shape[:2])
         height, width = (max(round(side * factor), options.shorter_side) for side in image.shape[:2])
         image = resize(image, height, width)
     if options.encoding == "raw":
-        return np.ascontiguousarray(image).tobytes(), (image.shape[0], image.shape[1]), digest
+        return np.ascontiguousarray(image).tobytes(), (image.shape[0], image.shape[1]), digest, pixels
     whole, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
     if not whole:
-        raise UserError(f"{dataset.path}: {dataset.ids[i]} cannot be encoded as JPEG; use encoding raw")
-    return data.tobytes(), (image.shape[0], image.shape[1]), digest
+        name = source.dataset.ids[i]
+        raise UserError(f"{source.root.path}: {name} cannot be encoded as JPEG; use encoding raw")
+    return data.tobytes(), (image.shape[0], image.shape[1]), digest, pixels
+
+
+def _of_pack(source: Source, i: int) -> tuple[str, str]:
+    """Content hash and pixel key of the original that picture `i` of a pack was made from, as far as it knows them."""
+    if not isinstance(source.root, PackDataset):
+        return "", ""
+    at = int(source.where[i])
+    pixels = source.root.key_rows[at, ORIGINAL]
+    return source.root.hashes[at], pixels.tobytes().hex() if pixels.any() else ""
 
 
 def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[str, Any]]) -> None:
@@ -163,6 +176,7 @@ def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[s
         "groups": list(groups) if groups is not None else None,
     }
     hashes = np.frombuffer(bytes.fromhex("".join(r["sha256"] for r in done)), np.uint8).reshape(len(done), -1)
+    pixels = "".join((r.get("pixels") or "").rjust(32, "0") for r in done)  # a part file of before has none
     arrays = {
         "ends": np.array([r["end"] for r in done], dtype="<i8"),
         "shapes": np.array([r["shape"] for r in done], dtype="<i4").reshape(len(done), 2),
@@ -171,6 +185,8 @@ def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[s
         "id_ends": np.asarray(id_ends, dtype="<i8"),
         "ids": np.frombuffer(blob, np.uint8),
     } | {f"split/{name}": np.asarray(indices, dtype="<i8") for name, indices in dataset.splits.items()}
+    if pixels.strip("0"):
+        arrays["pixel_keys"] = np.frombuffer(bytes.fromhex(pixels), np.uint8).reshape(len(done), -1)
     start, index = file.tell(), index_bytes(info, arrays)
     file.write(index)
     file.seek(0)

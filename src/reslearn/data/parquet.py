@@ -80,7 +80,11 @@ class ParquetDataset:
 
     def read(self, i: int) -> tuple[Image, int]:
         """Decode row `i`; an unreadable one is a `UserError` naming the file and row."""
-        return decode_bytes(self.raw(i), f"{self.path}: {self.ids[i]}"), int(self.labels[i])
+        return self.decode(i, self.raw(i)), int(self.labels[i])
+
+    def decode(self, i: int, raw: bytes) -> Image:
+        """The pixels of row `i`, given its bytes."""
+        return decode_bytes(raw, f"{self.path}: {self.ids[i]}")
 
     def fingerprint(self) -> str:
         """Digest of rows, labels, class names and the files' sizes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,18 @@ from ..spec.errors import UserError
 from .check import split_names
 from .dataset import Dataset, Indices
 from .identity import content_hash, encoded_bytes, groups_of, hashes_of
-from .manifest import Manifest, carried, own_manifest, places, relative, sizes_of, write_manifest
+from .keys import Source
+from .manifest import (
+    Manifest,
+    carried,
+    hashed_at,
+    manifest_path,
+    own_manifest,
+    places,
+    relative,
+    sizes_of,
+    write_manifest,
+)
 from .memory import Subset
 from .sources import open_data
 from .splits import assign, check_folds, check_parts
@@ -59,8 +71,10 @@ def split_data(
     """
     path, target, before = places(path, manifest)
     own = own_manifest(path, target)
-    earlier = [manifest for manifest in (own, before) if manifest is not None]
-    excluded = {name: why for manifest in earlier for name, why in manifest.excluded.items()}
+    found = ((own, manifest_path(path)), (before, target))
+    earlier = [(manifest, hashed_at(manifest, where)) for manifest, where in found if manifest is not None]
+    excluded = {name: why for manifest, _ in earlier for name, why in manifest.excluded.items()}
+    now = time.time_ns()
     dataset = open_data(path, manifest=False, on_bad_file="skip" if earlier else "stop")
     fractions = _fractions(ratio, folds, dataset)
     hashes = _hashes(dataset, earlier, workers, progress) if hashing else []
@@ -74,7 +88,8 @@ def split_data(
         sha256=tuple(hashes),
         groups=tuple(groups or ()),
         excluded=excluded,
-        settings={"ratio": ratio, "folds": folds, "seed": seed, "identity": "content" if hashes else "path"},
+        settings={"ratio": ratio, "folds": folds, "seed": seed, "identity": "content" if hashes else "path"}
+        | ({"hashed_at": now} if hashes else {}),
     )
     known = _known(before, base, list(fractions), dataset)
     where = np.full(len(dataset), -1, np.int64)
@@ -123,18 +138,22 @@ def _fractions(ratio: str | None, folds: int | None, dataset: Dataset) -> dict[s
     return {name: part / sum(parts) for name, part in zip(DEFAULT_NAMES[len(parts)], parts, strict=True)}
 
 
-def _hashes(dataset: Dataset, earlier: Sequence[Manifest], workers: int, progress: Progress | None) -> list[str]:
+def _hashes(
+    dataset: Dataset, earlier: Sequence[tuple[Manifest, int]], workers: int, progress: Progress | None
+) -> list[str]:
     """Content hashes: those that a pack or an earlier manifest holds for unchanged files, the others computed."""
     known = hashes_of(dataset)
     if known is not None and all(known):
         return list(known)
-    old: dict[tuple[str, int], str] = {}
-    for known_by in earlier:
-        if known_by.sha256:
-            rows = zip(known_by.ids, known_by.sizes, known_by.sha256, strict=True)
-            old |= {(name, size): digest for name, size, digest in rows if size >= 0 and digest}
-    hashes = [old.get((n, s), "") for n, s in zip(dataset.ids, sizes_of(dataset), strict=True)]
-    left_out = {name for known_by in earlier for name in known_by.excluded}  # maybe not even its bytes can be read
+    changed = Source(dataset).stamps[:, 1:3].max(axis=1, initial=-1)
+    hashes = [""] * len(dataset)
+    for manifest, when in earlier:
+        rows = zip(manifest.ids, manifest.sizes, manifest.sha256, strict=True) if manifest.sha256 else ()
+        old = {(name, size): digest for name, size, digest in rows if size >= 0 and digest}
+        for i, what in enumerate(zip(dataset.ids, sizes_of(dataset), strict=True)):
+            if changed[i] <= when:
+                hashes[i] = old.get(what, hashes[i])
+    left_out = {name for manifest, _ in earlier for name in manifest.excluded}  # maybe not even its bytes can be read
     todo = np.array(
         [i for i, (name, h) in enumerate(zip(dataset.ids, hashes, strict=True)) if not h and name not in left_out],
         dtype=np.int64,
