@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
-from .file import read_tensors, write_sealed
-from .header import MEAN_IMAGE, Bundle, Member
+from .file import read_tensors, whole_since, write_sealed
+from .header import Bundle, Member
+from .rules import MEAN_IMAGE, OTHER_TENSORS
 
 HEAD = ("head.fc.weight", "head.fc.bias")  # the rows of these are classes
 
@@ -50,8 +51,13 @@ def seal_ensemble(
     if MEAN_IMAGE in opened[0][2]:
         tensors[MEAN_IMAGE] = opened[0][2][MEAN_IMAGE]
     bundle = Bundle(
-        members=tuple(members), preprocess=first.preprocess, classes=first.classes, combine=combine, **fields  # type: ignore[arg-type]
-    )  # fmt: skip
+        members=tuple(members),
+        preprocess=first.preprocess,
+        classes=first.classes,
+        combine=combine,  # type: ignore[arg-type]
+        sealed_whole_since=max((whole for _, one, _ in opened if (whole := whole_since(one))), default=None),
+        **fields,
+    )
     return write_sealed(out, tensors, bundle)
 
 
@@ -84,7 +90,7 @@ def class_order(
 def _renamed(tensors: dict[str, Tensor], old: str, new: str, order: list[int] | None) -> dict[str, Tensor]:
     renamed = {}
     for name, tensor in tensors.items():
-        if name == MEAN_IMAGE or not name.startswith(old):
+        if name.startswith(OTHER_TENSORS) or not name.startswith(old):
             continue
         bare = name[len(old) :]
         renamed[new + bare] = tensor[torch.tensor(order)] if order is not None and bare in HEAD else tensor

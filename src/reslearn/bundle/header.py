@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from ..runtime.container import FORMAT, NO_DIGEST
 from ..spec.codec import finite, from_json, to_json
-from ..spec.errors import UserError, check_choice
+from ..spec.errors import UserError
 from ..spec.net import Spec, spec_from_json, spec_to_json
 from ..spec.preprocess import Preprocess
-
-FORMAT = 1
-KEY = "reslearn.bundle"
-MEAN_IMAGE = "preprocess.mean_image"  # the tensor's name where `preprocess.mean_image` is not null
+from .rules import check_bundle
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Bundle:
     """What a sealed file says of itself. `softmax` combination: the output is the log of the mean probability.
 
     `temperature` divides the logits before the softmax and `threshold` is the least probability that `predict`
-    answers with; both are fitted on validation pictures, and null until then.
+    answers with; both are fitted on validation pictures, and null until then. What no header may say, `rules` refuses.
     """
 
     members: tuple[Member, ...]
@@ -43,25 +42,12 @@ class Bundle:
     recipe: dict[str, Any] | None = None
     data: dict[str, Any] | None = None  # path, fingerprint, split sizes of the training data
     scores: dict[str, Any] = field(default_factory=dict)  # split -> an `evaluate` object
-    sha256: str = ""  # of all tensors; filled when saved
+    sealed_whole_since: str | None = None  # the day on which what had been sealed in format 1 was sealed anew
+    sha256: str = ""  # of the whole file, these digits aside; filled when saved
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        check_choice("combine", self.combine, ("logits", "softmax"))
-        check_choice("output", self.output, ("logits",))
-        if not self.members:
-            raise UserError("a sealed file holds at least one network; members is empty")
-        if len({member.prefix for member in self.members}) < len(self.members):
-            raise UserError("two members of a sealed file share a prefix; each needs its own")
-        if any(not member.weight >= 0 for member in self.members) or not sum(m.weight for m in self.members) > 0:
-            raise UserError("member weights must be numbers of at least 0, and one of them more")
-        outputs = {member.spec.num_classes for member in self.members}
-        if len(outputs) > 1:
-            raise UserError(f"members answer with different numbers of classes: {sorted(outputs)}")
-        if self.classes is not None and outputs != {len(self.classes)}:
-            raise UserError(f"{len(self.classes)} class names for a network with {outputs.pop()} classes")
-        if self.temperature is not None and not self.temperature > 0:
-            raise UserError(f"temperature is {self.temperature}; it must be positive")
+        check_bundle(self)
 
     @property
     def num_classes(self) -> int:
@@ -70,33 +56,32 @@ class Bundle:
 
 
 def header_to_json(bundle: Bundle) -> str:
-    """The header's JSON text."""
-    value = {f.name: to_json(getattr(bundle, f.name)) for f in fields(bundle)}
+    """The header's JSON text, its first field a digest that is still to be filled in.
+
+    Raises `UserError` for a bundle that `header_from_json` would not take: what could not be opened is not sealed.
+    """
+    value = {f.name: to_json(getattr(bundle, f.name)) for f in fields(bundle) if f.name != "sha256"}
     value["members"] = [{"spec": spec_to_json(m.spec), "prefix": m.prefix, "weight": m.weight} for m in bundle.members]
-    text = json.dumps(finite(value), allow_nan=False, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode(errors="backslashreplace").decode()  # names that are not UTF-8, as JSON escapes
-
-
-def header_from_json(text: str, where: str) -> Bundle:
-    """Parse the header of the file `where`. A newer format, an unknown field or a wrong value is a `UserError`."""
     try:
-        data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        data = None
-    if not isinstance(data, dict):
-        raise UserError(f"{where}: its {KEY} header is not a JSON object; the file is damaged, copy it again")
-    written = data.get("format")
-    if not isinstance(written, int) or written < 1:
-        raise UserError(f"{where}: its header names no format; the file is damaged, copy it again")
-    if written > FORMAT:
-        raise UserError(
-            f"{where}: sealed in format {written}, this version of reslearn reads up to {FORMAT}; upgrade reslearn"
-        )
+        text = json.dumps(finite(value), allow_nan=False, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the header of a sealed file holds JSON values alone: {error}") from None
+    text = text.encode(errors="backslashreplace").decode()  # names that are not UTF-8, as JSON escapes
+    text = f'{{"sha256":"{NO_DIGEST}",{text[1:]}'
+    header_from_json(json.loads(text), "the header")
+    return text
+
+
+def header_from_json(data: Mapping[str, Any], where: str) -> Bundle:
+    """The header of the file `where` from its parsed JSON. An unknown field or a wrong value is a `UserError`."""
     members = data.get("members")
     if not isinstance(members, list):
         raise UserError(f"{where}: members: expected a list of networks")
     parsed = tuple(_member(member, f"{where}: members {i}") for i, member in enumerate(members))
-    return from_json(Bundle, {**data, "members": parsed}, where)
+    try:
+        return from_json(Bundle, {**data, "members": parsed}, where)
+    except RecursionError:
+        raise UserError(f"{where}: its header is nested too deep; the file is not ours") from None
 
 
 def _member(data: Any, where: str) -> Member:

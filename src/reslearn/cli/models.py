@@ -122,8 +122,8 @@ def _find_spec(model: str) -> Spec:
     """A catalogue name's spec, or that of a sealed file or run folder."""
     if model in CATALOGUE or not Path(model).exists():
         return get_spec(model)
-    from ..bundle.container import locate, read_container
-    from ..bundle.header import KEY, header_from_json
+    from ..bundle.header import header_from_json
+    from ..runtime.container import locate, read_container
 
     run = Path(model) / "run.json"
     if run.exists() and not (Path(model) / "model.safetensors").exists():  # a run that is not finished
@@ -131,7 +131,7 @@ def _find_spec(model: str) -> Spec:
 
         return spec_from_json(read_json(run).get("spec"), str(run))
     where = locate(model)
-    members = header_from_json(read_container(where)[1][KEY], str(where)).members
+    members = header_from_json(read_container(where).header, str(where)).members
     if len(members) > 1:
         names = ", ".join(member.spec.name for member in members)
         raise UserError(f"{where}: an ensemble of {names}; show one of them by name")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bundle.container import FILE_NAME
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
 from ..measure.comparison import Comparison, compare
 from ..measure.evaluate import Evaluation
 from ..measure.metrics import correct
+from ..runtime.container import FILE_NAME
 from ..runtime.files import read_json
 from ..spec.cost import cost
 from ..spec.errors import UserError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -37,21 +38,48 @@ def finite(value: Any) -> Any:
 
 
 def from_json(cls: type[T], data: Any, where: str) -> T:
-    """Build the dataclass `cls` from parsed JSON. `where` names the file or option in the error."""
+    """Build the dataclass `cls` from parsed JSON, whose values must be of their fields' own kinds: `true` is no number.
+
+    `where` names the file in the error.
+    """
     if not isinstance(data, Mapping):
         raise UserError(f"{where}: expected an object with the fields of {cls.__name__}, found {type(data).__name__}")
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in data:
         if key not in names:
             raise UserError(f"{where}: {unknown('field', key, names)}")
-    return _validate(cls, data, where)
+    value = _validate(cls, data, where)
+    _check_kinds(data, value, where, "")
+    return value
+
+
+@functools.cache
+def _adapter(cls: type[Any]) -> Any:
+    from pydantic import TypeAdapter  # 0.1 s: only when a file is read
+
+    return TypeAdapter(cls)
+
+
+def _check_kinds(raw: Any, value: Any, where: str, place: str) -> None:
+    """Raise `UserError` where reading turned a boolean, a number or a text into something of another kind."""
+    if isinstance(raw, Mapping):
+        get = value.get if isinstance(value, Mapping) else functools.partial(getattr, value)
+        for key, item in raw.items():
+            _check_kinds(item, get(key), where, f"{place}.{key}" if place else str(key))
+    elif isinstance(raw, (list, tuple)):
+        for i, (item, result) in enumerate(zip(raw, value, strict=True)):
+            _check_kinds(item, result, where, f"{place}.{i}")
+    elif (isinstance(raw, (bool, str)) or isinstance(value, bool)) and type(raw) is not type(value):
+        kinds = {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}
+        raise UserError(f"{where}: {place} is {json.dumps(raw)}; expected {kinds.get(type(value), 'another kind')}")
 
 
 def _validate(cls: type[T], data: Any, where: str, prefix: str = "") -> T:
-    from pydantic import TypeAdapter, ValidationError  # 0.1 s: only when a file is read
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(cls).validate_python(data)
+        valid: T = _adapter(cls).validate_python(data)  # type: ignore[arg-type]  # a type can be hashed
+        return valid
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
