@@ -1,12 +1,14 @@
 """Decoding against Pillow, on every kind of file that people have; damage is an error with a name."""
 
 import io
+import sys
 import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from reslearn.data import decode
 from reslearn.data.decode import MAX_PIXELS, decode_bytes, decode_file
 from reslearn.spec.errors import UserError
 
@@ -157,3 +159,31 @@ def test_a_pgm_of_more_than_8_bits_is_scaled(maxval):
         image = decode_bytes(raw, "x.pgm")
         assert image.shape == (1, len(values), 3) and np.abs(image[0] - expected[:, None]).max() <= 1
         assert image[0, -1, 0] == 255 and image[0, 0, 0] == 0
+
+
+def test_a_heic_picture_is_named_with_the_package_that_reads_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
+    decode._with_heif.cache_clear()
+    raw = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
+    with pytest.raises(UserError, match=r"IMG_1\.HEIC: a HEIC picture, .*pillow-heif.*reslearn\[heic\]"):
+        decode_bytes(raw, "IMG_1.HEIC")
+    decode._with_heif.cache_clear()
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_heic_is_read_where_its_package_is(orientation):
+    heif = pytest.importorskip("pillow_heif", reason="reads HEIC: pip install 'reslearn[heic]'")
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    out = io.BytesIO()
+    heif.from_pillow(Image.fromarray(picture(8, (64, 48)))).save(out, quality=95, exif=exif.tobytes())
+    ours = decode_bytes(out.getvalue(), "x.heic")
+    with heif.open_heif(io.BytesIO(out.getvalue())).to_pillow() as theirs:
+        assert np.array_equal(ours, np.asarray(ImageOps.exif_transpose(theirs).convert("RGB")))
+
+
+@pytest.mark.parametrize("broken", [b"Exif\0\0" + b"\xff" * 40, b"Exif\0\0", b"rubbish"])
+def test_a_whole_picture_is_not_refused_for_its_metadata(broken):
+    image = Image.fromarray(picture(9))
+    for raw in (encode(image, "WEBP", lossless=True, exif=broken), encode(image.quantize(), "PNG", exif=broken)):
+        assert decode_bytes(raw, "x").shape == (24, 32, 3)

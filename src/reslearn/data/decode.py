@@ -1,88 +1,62 @@
-"""Encoded bytes to RGB uint8. OpenCV for ordinary JPEG and PNG (1.2 to 1.7 times Pillow), Pillow for the rest.
+"""Encoded bytes to RGB uint8. OpenCV for ordinary JPEG and PNG (1.2 to 1.7 times Pillow), Pillow for the rest; what
+both read wrong or not at all is in `formats`.
 
-Both see the same picture: grey replicated, alpha dropped as Pillow's convert("RGB") does, palette expanded, CMYK
-converted, 16 bits scaled by 1/257 (never wrapped), EXIF orientation applied. What is damaged is an error with its name.
+All see the same picture: grey replicated, alpha dropped as Pillow's convert("RGB") does, palette expanded, CMYK
+converted, every depth scaled to 8 bits by what it declares (never wrapped), turned as EXIF or XMP say. What is damaged
+is an error with its name, and so is a kind that is not read.
 """
 
 from __future__ import annotations
 
 import functools
 import io
-import struct
 import warnings
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ImageFile, UnidentifiedImageError
 
 from ..spec.errors import UserError
 from .dataset import Image
+from .formats import jpeg2000
+from .formats.headers import Header, read_header
+from .formats.kinds import EXTENSIONS, brand, other_kind
+from .formats.levels import grey_to_rgb, to_8_bits
+from .formats.orientation import orientation, upright
+from .formats.tiff import is_tiff, read_tiff
+from .formats.tiff_pixels import tiff_pixels
+from .formats.unread import Unread
+
+__all__ = ["EXTENSIONS", "MAX_PIXELS", "NotAPicture", "decode_bytes", "decode_file", "formats", "read_bytes"]
 
 DECODER = 1  # one more whenever any file comes to be read as other pixels: pixel keys depend on it
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a third of a gigabyte as RGB; more is a mistake or an attack
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "ICO", "PCX", "AVIF")
-EXTENSIONS = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".apng",
-        ".gif",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".jp2",
-        ".j2k",
-        ".tga",
-        ".ico",
-        ".pcx",
-        ".mpo",
-        ".avif",
-    ]
-)
-_PNG = b"\x89PNG\r\n\x1a\n"
+_NEEDS = {
+    "HEIF": "a HEIC picture, read where the package pillow-heif is; `pip install 'reslearn[heic]'`",
+    "AVIF": "an AVIF picture, read by Pillow 11.3 and newer; `pip install -U pillow`",
+}
 
 
 class NotAPicture(UserError):
     """A file that is in no format of a picture that is read; damage and emptiness are other matters."""
 
 
-@dataclass(frozen=True)
-class Header:
-    """What the first bytes say, before any pixel is decoded."""
-
-    format: str  # "JPEG" or "PNG"
-    width: int
-    height: int
-    channels: int
-    bits: int
-    palette: bool = False
-    animated: bool = False
-
-
 def decode_bytes(raw: bytes, name: str) -> Image:
     """Decode one encoded picture to RGB uint8 (H, W, 3). Raises `UserError` naming `name` when it cannot be whole."""
     header = read_header(raw)
-    if header is not None and _simple(raw, header):
+    if header is not None and _simple(header):
         _check_size(header.width, header.height, name)
         flags = cv2.IMREAD_COLOR_RGB if _HAS_RGB else cv2.IMREAD_COLOR
         try:
-            image = cv2.imdecode(np.frombuffer(raw, np.uint8), flags)
+            image = cv2.imdecode(np.frombuffer(raw, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
         except cv2.error:
             image = None
         if image is not None:
+            image = upright(image, header.orientation)
             return np.asarray(image if _HAS_RGB else np.ascontiguousarray(image[..., ::-1]), dtype=np.uint8)
-    return _decode_with_pillow(raw, name)
+    return _decode_carefully(raw, name, header)
 
 
 def decode_file(path: str) -> Image:
@@ -99,58 +73,16 @@ def read_bytes(path: str) -> bytes:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def read_header(raw: bytes) -> Header | None:
-    """The header of a JPEG or PNG; None for any other format or a damaged header."""
-    if raw[:2] == b"\xff\xd8":
-        return _jpeg_header(raw)
-    if raw[:8] == _PNG and raw[12:16] == b"IHDR" and len(raw) >= 33:
-        width, height, bits, colour = struct.unpack(">IIBB", raw[16:26])
-        channels = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(colour, 0)
-        animated = b"acTL" in raw[33:2048]  # before the first IDAT by the standard
-        return Header("PNG", width, height, channels, bits, palette=colour == 3, animated=animated)
-    return None
-
-
-def _jpeg_header(raw: bytes) -> Header | None:
-    """Walk the marker segments to the frame header (SOF), which holds precision, size and component count."""
-    at, end = 2, len(raw) - 9
-    while at < end:
-        if raw[at] != 0xFF:
-            return None
-        marker = raw[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            bits, height, width, channels = struct.unpack(">BHHB", raw[at + 4 : at + 10])
-            return Header("JPEG", width, height, channels, bits)
-        elif marker in (0xD9, 0xDA):
-            return None
-        else:
-            at += 2 + (raw[at + 2] << 8 | raw[at + 3])
-    return None
-
-
 _HAS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
 
 
-def _simple(raw: bytes, header: Header) -> bool:
+def _simple(header: Header) -> bool:
     """Whether OpenCV and Pillow are known to agree on this kind, and the file ends as a whole one ends."""
-    if header.bits != 8 or header.palette or header.animated or not (header.width and header.height):
+    if header.bits != 8 or not header.whole or not (header.width and header.height):
         return False
     if header.format == "PNG":
-        return _png_chunks_whole(raw)
-    return header.channels in (1, 3) and raw.endswith(b"\xff\xd9")
-
-
-def _png_chunks_whole(raw: bytes) -> bool:
-    """Whether the chunks fill the file exactly, to IEND. OpenCV spends ten seconds on a length that points outside."""
-    at = len(_PNG)
-    while at + 12 <= len(raw):
-        length, kind = struct.unpack(">I4s", raw[at : at + 8])
-        at += 12 + length
-        if kind == b"IEND":
-            return bool(at == len(raw))
-    return False
+        return not (header.palette or header.animated)
+    return header.channels in (1, 3) and header.coding == "JPEG"
 
 
 def _check_size(width: int, height: int, name: str) -> None:
@@ -158,18 +90,23 @@ def _check_size(width: int, height: int, name: str) -> None:
         raise UserError(f"{name}: {width}x{height} is over {MAX_PIXELS:,} pixels (a decompression bomb?); resize it")
 
 
-def _decode_with_pillow(raw: bytes, name: str) -> Image:
+def _decode_carefully(raw: bytes, name: str, header: Header | None) -> Image:
     if not raw:
         raise UserError(f"{name}: the file is empty (0 bytes); remove it or replace it")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters raises; `data check` reports the rest
         try:
-            with Pillow.open(io.BytesIO(raw), formats=formats()) as image:
-                _check_size(*image.size, name)
-                return _to_rgb(image, raw, name)
+            if is_tiff(raw):
+                return _tiff(raw, name)
+            return _decode_with_pillow(raw, name, header)
         except UserError:
             raise
+        except Unread as error:
+            raise UserError(f"{name}: {error}") from None
         except UnidentifiedImageError:
+            kind = other_kind(raw)
+            if kind is not None:
+                raise NotAPicture(f"{name}: {kind[0]}, not an image in a format we read; {kind[1]}") from None
             raise NotAPicture(f"{name}: not an image in a format we read; remove it or replace it") from None
         except Pillow.DecompressionBombError:
             raise UserError(f"{name}: over {MAX_PIXELS:,} pixels (a decompression bomb?); resize it") from None
@@ -187,41 +124,78 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Pillow.OPEN)
 
 
-def _to_rgb(image: Pillow.Image, raw: bytes, name: str) -> Image:
-    """RGB uint8 of an opened picture: its first frame, whole, upright."""
-    if ImageFile.LOAD_TRUNCATED_IMAGES:  # somebody's global switch would hand us half pictures
-        raise UserError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set; unset it, truncated files must be an error")
-    image.load()
-    # Of PGM and, before Pillow 11, of PNG with 16 bits the mode is I; a maxval below 65535 is scaled up to it already.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PPM", "PNG"}):
-        return _sixteen_bit_grey(image)
-    if image.mode in {"I", "F"}:
-        raise UserError(f"{name}: pixels of 32 bits (mode {image.mode}); convert it to 8 or 16 bits")
-    if image.format in {"PNG", "TIFF"} and image.mode in {"RGB", "RGBA", "LA"}:
-        deep = _sixteen_bit_colour(raw)
+def _tiff(raw: bytes, name: str) -> Image:
+    tiff = read_tiff(raw)
+    _check_size(tiff.width, tiff.height, name)
+    return upright(tiff_pixels(raw, tiff), tiff.orientation or orientation(b"", tiff.xmp))
+
+
+def _decode_with_pillow(raw: bytes, name: str, header: Header | None) -> Image:
+    _refuse_kinds_of_jpeg(header)
+    components = jpeg2000.read_components(raw)
+    if components is not None:
+        _check_size(components.width, components.height, name)
+        deep = jpeg2000.odd_depth(raw, components)
         if deep is not None:
             return deep
-    upright = ImageOps.exif_transpose(image)
-    return np.asarray(upright.convert("RGB"), dtype=np.uint8)
+    with Pillow.open(io.BytesIO(raw), formats=_formats_for(raw, name)) as image:
+        _check_size(*image.size, name)
+        if ImageFile.LOAD_TRUNCATED_IMAGES:  # somebody's global switch would hand us half pictures
+            raise UserError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set; unset it, truncated files must be an error")
+        image.load()
+        rgb = _to_rgb(image, raw, header)
+        if components is not None:
+            rgb = jpeg2000.stretched(rgb, components)
+        return upright(rgb, header.orientation if header is not None else _told_by_pillow(image))
 
 
-def _sixteen_bit_grey(image: Pillow.Image) -> Image:
-    upright = ImageOps.exif_transpose(image)
-    grey = _scale_16(np.asarray(upright).astype(np.uint16))
-    return np.repeat(grey[..., None], 3, axis=2)
+def _refuse_kinds_of_jpeg(header: Header | None) -> None:
+    if header is None or header.format != "JPEG":
+        return
+    if header.coding != "JPEG":
+        raise Unread(f"{header.coding} of {header.bits} bits a sample", "convert it to PNG")
+    if header.bits != 8:
+        raise Unread(f"a JPEG of {header.bits} bits a sample")
+    if header.channels not in (1, 3, 4):
+        raise Unread(f"a JPEG of {header.channels} components")
 
 
-def _sixteen_bit_colour(raw: bytes) -> Image | None:
-    """A 16-bit colour file read in full depth (Pillow keeps the high byte only); None if it has 8 bits."""
-    header = read_header(raw)
-    if header is not None and (header.bits != 16 or not _png_chunks_whole(raw)):
-        return None
-    deep = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if deep is None or deep.dtype != np.uint16:
-        return None
-    return np.ascontiguousarray(_scale_16(deep.astype(np.uint16))[..., ::-1])
+def _formats_for(raw: bytes, name: str) -> tuple[str, ...]:
+    """Pillow's plugins to try. HEIC needs pillow-heif, which is loaded when the first such file comes."""
+    family = brand(raw)
+    if family is None or family in formats():
+        return formats()
+    if family == "HEIF" and _with_heif():
+        return ("HEIF",)
+    raise UserError(f"{name}: {_NEEDS[family]}, or convert it to JPEG")
 
 
-def _scale_16(values: np.ndarray[tuple[int, ...], np.dtype[np.uint16]]) -> Image:
-    """round(v / 257): 0 stays 0 and 65535 becomes 255."""
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+@functools.cache
+def _with_heif() -> bool:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return "HEIF" in Pillow.OPEN
+
+
+def _told_by_pillow(image: Pillow.Image) -> int:
+    exif, xmp = image.info.get("exif"), image.info.get("xmp")
+    return orientation(exif if isinstance(exif, bytes) else b"", xmp if isinstance(xmp, bytes) else b"")
+
+
+def _to_rgb(image: Pillow.Image, raw: bytes, header: Header | None) -> Image:
+    """RGB uint8 of a loaded picture, not turned."""
+    # Of PGM and, before Pillow 11, of PNG with 16 bits the mode is I; a maxval below 65535 is scaled up to it already.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PPM", "PNG"}):
+        return grey_to_rgb(to_8_bits(np.asarray(image).astype(np.uint16), 16))
+    if image.mode in {"I", "F"}:
+        raise Unread(f"a picture of 32 bits a sample (mode {image.mode})")
+    if header is not None and header.format == "PNG" and header.bits == 16 and header.whole:
+        deep = cv2.imdecode(
+            np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+        if deep is not None and deep.dtype == np.uint16:
+            return to_8_bits(np.ascontiguousarray(deep[..., ::-1]), 16)
+    return np.asarray(image.convert("RGB"), dtype=np.uint8)

@@ -17,8 +17,9 @@ from PIL import Image as Pillow
 
 from ..spec.errors import UserError
 from .dataset import Dataset, Image, Indices
-from .decode import MAX_PIXELS, decode_bytes, formats, read_header
+from .decode import MAX_PIXELS, decode_bytes, formats
 from .duplicates import Look, look_of
+from .formats.headers import read_header
 from .identity import content_hash, encoded_bytes
 
 FATAL = ("empty", "truncated", "undecodable", "bomb")  # training must not read these

@@ -1,0 +1,119 @@
+"""What a file is, by its first bytes: which pictures are read, which are pictures but not read, which are none.
+
+`EXTENSIONS` lists the names under which pictures go, those that are not read among them: they must not vanish.
+"""
+
+from __future__ import annotations
+
+READ = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".apng",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".pfm",
+        ".jp2",
+        ".j2k",
+        ".j2c",
+        ".jpc",
+        ".jpf",
+        ".jpx",
+        ".tga",
+        ".ico",
+        ".pcx",
+        ".avif",
+        ".avifs",
+    ]
+)
+HEIF = frozenset([".heic", ".heics", ".heif", ".heifs", ".hif"])  # read with pillow-heif
+_NOT_READ = frozenset(
+    [
+        ".jxl",
+        ".psd",
+        ".svg",
+        ".exr",
+        ".hdr",
+        ".dcm",
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+        ".orf",
+        ".rw2",
+        ".raf",
+        ".jxr",
+        ".jls",
+        ".qoi",
+    ]
+)
+EXTENSIONS = READ | HEIF | _NOT_READ
+
+AVIF_BRANDS = (b"avif", b"avis")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+
+_MAGIC = (  # at the start of the file -> what it is, and what would be right
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
+    (b"8BPS", "a Photoshop document"),
+    (b"\x76\x2f\x31\x01", "an OpenEXR picture"),
+    (b"#?RADIANCE", "a Radiance HDR picture"),
+    (b"qoif", "a QOI picture"),
+    (b"II\xbc", "a JPEG XR picture"),
+    (b"FUJIFILMCCD-RAW", "a camera's raw file"),
+    (b"IIU\0", "a camera's raw file"),
+    (b"IIRO", "a camera's raw file"),
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript document"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"version https://git-lfs", "a Git LFS pointer"),
+)
+_REMEDY = {
+    "a PDF document": "extract its pictures",
+    "a NumPy array": "write it as PNG",
+    "a Git LFS pointer": "run `git lfs pull`",
+    "a web page": "a download that failed? download it again",
+}
+_CONVERT = "convert it to PNG or JPEG"
+
+
+def other_kind(raw: bytes) -> tuple[str, str] | None:
+    """("a JPEG XL picture", remedy) for a file whose kind is known and not read; None for any other."""
+    head = raw[:512]
+    for magic, what in _MAGIC:
+        if head.startswith(magic):
+            return what, _REMEDY.get(what, _CONVERT)
+    if raw[128:132] == b"DICM":
+        return "a DICOM file", _CONVERT
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page", _REMEDY["a web page"]
+    if b"<svg" in head and text.startswith(b"<"):
+        return "an SVG drawing", _CONVERT
+    return None
+
+
+def brand(raw: bytes) -> str | None:
+    """ "AVIF" or "HEIF" for a file of the ISO family that holds a still picture or a sequence of them."""
+    if raw[4:8] != b"ftyp":
+        return None
+    size = int.from_bytes(raw[:4], "big")
+    brands = [raw[8:12], *(raw[i : i + 4] for i in range(16, min(size, 256, len(raw)), 4))]
+    if any(b in AVIF_BRANDS for b in brands):
+        return "AVIF"
+    if any(b in HEIF_BRANDS or b in (b"mif1", b"msf1", b"mif2") for b in brands):
+        return "HEIF"
+    return None

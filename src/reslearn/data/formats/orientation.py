@@ -1,0 +1,82 @@
+"""Which way up a picture is: EXIF's tag 274, else XMP's `tiff:Orientation`; and the turn itself.
+
+Metadata is often rubbish, and a whole picture is not refused for it: what cannot be understood says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Any
+
+import cv2
+import numpy as np
+
+ORIENTATION = 0x112
+EXIF_MARK = b"Exif\0\0"
+XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}  # TIFF field types; writers use all of them for this tag
+_XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([0-9]+)")
+
+
+def exif_orientation(block: bytes) -> int | None:
+    """The tag in IFD 0 of an EXIF block (with or without `Exif\\0\\0`): 1..8; 1 for a number outside; None without."""
+    if block.startswith(EXIF_MARK):
+        block = block[len(EXIF_MARK) :]
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
+        return None
+    try:
+        (at,) = struct.unpack_from(order + "I", block, 4)
+        (count,) = struct.unpack_from(order + "H", block, at)
+        for entry in range(at + 2, at + 2 + 12 * count, 12):
+            tag, kind, number = struct.unpack_from(order + "HHI", block, entry)
+            if tag == ORIENTATION:
+                if kind not in _INTEGERS or number != 1:
+                    return None
+                return _valid(struct.unpack_from(order + _INTEGERS[kind], block, entry + 8)[0])
+    except struct.error:
+        return None
+    return None
+
+
+def xmp_orientation(packet: bytes) -> int | None:
+    """`tiff:Orientation` of an XMP packet, as an attribute or an element; None without."""
+    found = _XMP.search(packet)
+    return None if found is None else _valid(int(found[1]))
+
+
+def orientation(exif: bytes, xmp: bytes) -> int:
+    """EXIF's word where it has one, else XMP's, else 1 (as Pillow's `exif_transpose`)."""
+    return exif_orientation(exif) or xmp_orientation(xmp) or 1
+
+
+def raw_profile(text: bytes) -> bytes:
+    """The bytes of ImageMagick's `Raw profile type ...` text: a blank line, a name, a length, then hexadecimal."""
+    try:
+        return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
+    except (ValueError, UnicodeDecodeError):
+        return b""
+
+
+def upright(image: np.ndarray[Any, np.dtype[Any]], turn: int) -> np.ndarray[Any, np.dtype[Any]]:
+    """(H, W[, C]) turned as orientation `turn` (1..8) asks; sides change places from 5 on."""
+    if turn == 1:
+        return image
+    if turn in (5, 7):
+        image = cv2.transpose(image)
+    if turn == 2:
+        return np.asarray(cv2.flip(image, 1))
+    if turn == 4:
+        return np.asarray(cv2.flip(image, 0))
+    if turn in (3, 7):
+        return np.asarray(cv2.rotate(image, cv2.ROTATE_180))
+    if turn == 6:
+        return np.asarray(cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE))
+    if turn == 8:
+        return np.asarray(cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE))
+    return image
+
+
+def _valid(value: int) -> int:
+    return value if 1 <= value <= 8 else 1

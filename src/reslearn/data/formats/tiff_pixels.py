@@ -1,0 +1,122 @@
+"""A TIFF file to RGB uint8: samples out of their bytes, then colours out of the samples.
+
+Pillow reads the common kinds well, and others (12 bits, planes of 16, WhiteIsZero of 16) silently wrong; so all that is
+stored, deflated or LZW is taken apart here, by one rule. JPEG, fax and YCbCr are left to libtiff, through Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from ..dataset import Image
+from .levels import grey_to_rgb, to_8_bits
+from .tiff import CMYK, OLD_JPEG, PALETTE, RGB, SIMPLE, WHITE_IS_ZERO, YCBCR, Tiff
+from .tiff_segments import MAX_BYTES, for_libtiff, grid, rows_of
+from .unread import Unread
+
+_AT_ONCE = 1 << 20  # bytes of odd depths unpacked at a time: each becomes eight
+
+
+def tiff_pixels(raw: bytes, tiff: Tiff) -> Image:
+    """(height, width, 3) as it is stored, not turned. Raises `Unread`, or nearly anything for damage."""
+    if tiff.width * tiff.height * tiff.samples * tiff.bits > 8 * MAX_BYTES:
+        raise Unread(f"a TIFF of {tiff.width}x{tiff.height} pixels of {tiff.samples} samples", "resize it")
+    if tiff.compression not in SIMPLE or tiff.photometric == YCBCR:
+        return _by_pillow(raw, tiff)
+    samples = _arranged(_samples(rows_of(raw, tiff), tiff), tiff)
+    return np.ascontiguousarray(_colours(samples, tiff))
+
+
+def _by_pillow(raw: bytes, tiff: Tiff) -> Image:
+    if tiff.bits != 8 and tiff.photometric != WHITE_IS_ZERO and tiff.bits != 1:
+        raise Unread(f"a TIFF of {tiff.bits} bits a sample in compression {tiff.compression}")
+    file = raw if tiff.compression == OLD_JPEG else for_libtiff(raw, tiff)  # old JPEG points all over its file
+    with Pillow.open(io.BytesIO(file), formats=("TIFF",)) as image:
+        image.load()
+        return np.asarray(image.convert("RGB"), dtype=np.uint8)
+
+
+def _samples(rows: NDArray[np.uint8], tiff: Tiff) -> NDArray[Any]:
+    """(rows, columns, samples of a segment), uint8 or uint16, the predictor undone."""
+    count = tiff.segment[1] * (1 if tiff.planar else tiff.samples)
+    if tiff.bits == 8:
+        values: NDArray[Any] = rows
+    elif tiff.bits == 16:
+        values = rows.view(tiff.order + "u2").astype(np.uint16)
+    else:
+        values = _unpacked(rows, tiff.bits, count)
+    values = values.reshape(len(rows), tiff.segment[1], -1)
+    if tiff.compression == 1 or tiff.predictor == 1:  # a predictor belongs to a compression
+        return values
+    if tiff.predictor != 2 or tiff.bits not in (8, 16):
+        raise Unread(f"a TIFF of {tiff.bits} bits a sample with predictor {tiff.predictor}", "write it without")
+    return np.cumsum(values, axis=1, dtype=values.dtype)  # differences modulo 2**bits
+
+
+def _unpacked(rows: NDArray[np.uint8], bits: int, count: int) -> NDArray[Any]:
+    """(rows, count) samples of 1 to 15 bits, the most significant first, in whatever byte order."""
+    wide = 8 if bits < 8 else 16
+    step, parts = max(1, _AT_ONCE // rows.shape[1]), []
+    for i in range(0, len(rows), step):
+        loose = np.unpackbits(rows[i : i + step], axis=1)[:, : count * bits].reshape(-1, bits)
+        padded = np.zeros((len(loose), wide), np.uint8)
+        padded[:, wide - bits :] = loose
+        packed = np.packbits(padded, axis=1).reshape(-1)
+        parts.append(packed if wide == 8 else packed.view(">u2").astype(np.uint16))
+    return np.concatenate(parts).reshape(len(rows), count)
+
+
+def _arranged(samples: NDArray[Any], tiff: Tiff) -> NDArray[Any]:
+    """(height, width, samples) out of the segments' rows, padding cut off."""
+    planes, down, across = grid(tiff)
+    rows, columns = tiff.segment
+    if tiff.tiled:
+        tiles = samples.reshape(planes, down, across, rows, columns, -1).transpose(0, 1, 3, 2, 4, 5)
+        samples = tiles.reshape(planes, down * rows, across * columns, -1)[:, : tiff.height, : tiff.width]
+    else:
+        samples = samples.reshape(planes, tiff.height, tiff.width, -1)
+    return np.moveaxis(samples[..., 0], 0, -1) if tiff.planar else samples[0]
+
+
+def _colours(samples: NDArray[Any], tiff: Tiff) -> Image:
+    if tiff.photometric == PALETTE:
+        return _palette(samples[..., 0], tiff)
+    if 1 in tiff.extra:
+        alpha = samples[..., tiff.colours + tiff.extra.index(1)]
+        samples = _unmultiplied(samples[..., : tiff.colours], alpha, tiff.bits)
+    if tiff.photometric == CMYK:
+        return _from_inks(samples, tiff)
+    levels = to_8_bits(samples[..., : tiff.colours], tiff.bits, inverted=tiff.photometric == WHITE_IS_ZERO)
+    return levels if tiff.photometric == RGB else grey_to_rgb(levels[..., 0])
+
+
+def _from_inks(samples: NDArray[Any], tiff: Tiff) -> Image:
+    """What cyan, magenta and yellow leave of white, darkened by black; of 8 bits by Pillow's arithmetic."""
+    if tiff.bits == 8:
+        inks = np.ascontiguousarray(samples[..., :4]).tobytes()
+        return np.asarray(Pillow.frombytes("CMYK", (tiff.width, tiff.height), inks).convert("RGB"), dtype=np.uint8)
+    left = 1 - samples[..., :4].astype(np.float32) / ((1 << tiff.bits) - 1)
+    return np.asarray(np.rint(255 * left[..., :3] * left[..., 3:]).astype(np.uint8))
+
+
+def _palette(indices: NDArray[Any], tiff: Tiff) -> Image:
+    """Three runs of 2**bits numbers of 16 bits. Some writers put numbers of 8 bits there: then none is above 255."""
+    size = 1 << tiff.bits
+    if len(tiff.colormap) < 3 * size:
+        raise ValueError(f"its palette holds {len(tiff.colormap)} numbers of {3 * size}")
+    table: NDArray[Any] = np.asarray(tiff.colormap[: 3 * size], dtype=np.uint32).reshape(3, size).T
+    if table.max() > 255:
+        table = table >> 8
+    return np.asarray(table.astype(np.uint8)[indices])
+
+
+def _unmultiplied(colour: NDArray[Any], alpha: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Colour that alpha was multiplied into, without it; where alpha is 0 nothing is left."""
+    top = (1 << bits) - 1
+    a = np.maximum(alpha, 1)[..., None].astype(np.uint64 if bits > 12 else np.uint32)
+    return np.where(alpha[..., None] > 0, np.minimum(colour * a.dtype.type(top) // a, top), 0).astype(colour.dtype)

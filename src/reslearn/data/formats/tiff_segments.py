@@ -1,0 +1,148 @@
+"""Strips and tiles of a TIFF to plain rows of bytes.
+
+Compression knows nothing of samples: it packs bytes. So LZW and its like are undone by the libtiff inside Pillow, as if
+the file were a tall grey picture of 8 bits; what the bytes mean is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from .tiff import SIMPLE, YCBCR, Tiff
+
+MAX_BYTES = 1 << 30  # of samples of one picture: 89 million pixels of 16-bit RGBA are 0.7 GB
+_AT_ONCE = 1 << 26
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_DEFLATE = (8, 32946)
+
+
+def grid(tiff: Tiff) -> tuple[int, int, int]:
+    """(planes, segments down, segments across)."""
+    rows, columns = tiff.segment
+    return tiff.samples if tiff.planar else 1, -(-tiff.height // rows), -(-tiff.width // columns)
+
+
+def row_bytes(tiff: Tiff) -> int:
+    """Bytes of one row of one segment; a row starts on a byte."""
+    return (tiff.segment[1] * (1 if tiff.planar else tiff.samples) * tiff.bits + 7) // 8
+
+
+def rows_of(raw: bytes, tiff: Tiff) -> NDArray[np.uint8]:
+    """(rows, bytes of a row) of all segments, in the order of the file. Raises ValueError for what is missing."""
+    planes, down, across = grid(tiff)
+    width, whole = row_bytes(tiff), tiff.segment[0]
+    if planes * down * across * whole * width > 2 * MAX_BYTES:
+        raise ValueError(f"its segments announce {planes * down * across * whole * width:,} bytes")
+    last = whole if tiff.tiled else tiff.height - (down - 1) * whole
+    lengths = ([whole] * (down - 1) + [last]) * planes if not tiff.tiled else [whole] * (planes * down * across)
+    if tiff.compression == 1:
+        stored = [_slice(raw, at, n * width) for at, n in zip(_offsets(tiff, len(lengths)), lengths, strict=True)]
+        return _rows(_in_order(tiff, b"".join(stored)), width)
+    packed = [_in_order(tiff, part) for part in segments(raw, tiff, len(lengths))]
+    if tiff.compression in _DEFLATE:
+        return _rows(b"".join(_inflate(part, n * width) for part, n in zip(packed, lengths, strict=True)), width)
+    step = max(1, _AT_ONCE // (whole * width))
+    parts = []
+    for first in range(0, len(packed), len(packed) // planes):  # only the last strip of a plane may be shorter
+        plane = range(first, first + len(packed) // planes)
+        for i in range(plane.start, plane.stop, step):
+            some = slice(i, min(i + step, plane.stop))
+            parts.append(_by_libtiff(packed[some], tiff.compression, width, whole, sum(lengths[some])))
+    return np.concatenate(parts)
+
+
+def segments(raw: bytes, tiff: Tiff, number: int) -> list[bytes]:
+    """The `number` segments as they are stored."""
+    offsets, counts = _offsets(tiff, number), list(tiff.counts)
+    if len(counts) < number:
+        if counts or number > 1:
+            raise ValueError(f"it has {len(counts)} byte counts for {number} segments")
+        counts = [len(raw) - offsets[0]]
+    return [_slice(raw, at, n) for at, n in zip(offsets, counts[:number], strict=True)]
+
+
+def _offsets(tiff: Tiff, number: int) -> list[int]:
+    if len(tiff.offsets) < number or (number == 1 and len(set(tiff.offsets)) > 1):
+        raise ValueError(f"it has {len(tiff.offsets)} strips or tiles where its size needs {number}")
+    return list(tiff.offsets[:number])
+
+
+def _slice(raw: bytes, at: int, size: int) -> bytes:
+    if at + size > len(raw) or size <= 0:
+        raise ValueError(f"image file is truncated: a strip or tile of {size} bytes at {at}, of {len(raw)}")
+    return raw[at : at + size]
+
+
+def _in_order(tiff: Tiff, data: bytes) -> bytes:
+    return data.translate(_REVERSED) if tiff.reversed_bits else data
+
+
+def _rows(data: bytes, width: int) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8).reshape(-1, width)
+
+
+def _inflate(data: bytes, size: int) -> bytes:
+    try:
+        out = zlib.decompressobj().decompress(data, size + 1)  # one more, so that the checksum behind is read too
+    except zlib.error as error:
+        raise ValueError(f"deflated data: {error}") from None
+    if len(out) < size:
+        raise ValueError(f"image file is truncated: {len(out)} bytes of {size} in a strip or tile")
+    return out[:size]
+
+
+def _by_libtiff(parts: Sequence[bytes], compression: int, width: int, rows: int, height: int) -> NDArray[np.uint8]:
+    numbers = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 277: 1, 278: rows}
+    file = assemble({tag: (4, struct.pack("<I", value)) for tag, value in numbers.items()}, parts, "<", tiled=False)
+    with Pillow.open(io.BytesIO(file), formats=("TIFF",)) as image:
+        return np.asarray(image, dtype=np.uint8).reshape(height, width)
+
+
+def for_libtiff(raw: bytes, tiff: Tiff) -> bytes:
+    """The picture as a small file of its own, without orientation, for Pillow and its libtiff to read in full.
+
+    Pillow takes stored YCbCr for interleaved bytes whatever its subsampling; deflated, it leaves it to libtiff.
+    """
+    planes, down, across = grid(tiff)
+    parts = segments(raw, tiff, planes * down * across)
+    compression = tiff.compression
+    if tiff.photometric == YCBCR and compression == 1:
+        parts, compression = [zlib.compress(part, 1) for part in parts], 8
+    rows, columns = tiff.segment
+    numbers = {256: tiff.width, 257: tiff.height, 259: compression, 262: tiff.photometric}
+    numbers |= {266: 2} if tiff.reversed_bits else {}
+    numbers |= {277: tiff.samples, 284: 2 if tiff.planar else 1}
+    numbers |= {322: columns, 323: rows} if tiff.tiled else {278: rows}
+    numbers |= {317: tiff.predictor} if tiff.compression in SIMPLE and tiff.predictor != 1 else {}
+    tags = {tag: (4, struct.pack(tiff.order + "I", value)) for tag, value in numbers.items()}
+    tags[258] = (3, struct.pack(f"{tiff.order}{tiff.samples}H", *[tiff.bits] * tiff.samples))
+    if tiff.extra:
+        tags[338] = (3, struct.pack(f"{tiff.order}{len(tiff.extra)}H", *tiff.extra))
+    return assemble(tags | tiff.exact, parts, tiff.order, tiled=tiff.tiled)
+
+
+def assemble(tags: Mapping[int, tuple[int, bytes]], parts: Sequence[bytes], order: str, *, tiled: bool) -> bytes:
+    """A TIFF file of one picture: `tags` (tag -> type, values in byte order) and its strips or tiles."""
+    at, offsets = 8, []
+    for part in parts:
+        offsets.append(at)
+        at += len(part)
+    places = struct.pack(f"{order}{len(parts)}I", *offsets)
+    sizes = struct.pack(f"{order}{len(parts)}I", *map(len, parts))
+    entries = dict(tags) | {324 if tiled else 273: (4, places), 325 if tiled else 279: (4, sizes)}
+    lengths = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 11: 4, 12: 8}
+    far = at + 2 + 12 * len(entries) + 4
+    directory, behind = struct.pack(order + "H", len(entries)), b""
+    for tag, (kind, body) in sorted(entries.items()):
+        value = body.ljust(4, b"\0") if len(body) <= 4 else struct.pack(order + "I", far + len(behind))
+        directory += struct.pack(order + "HHI", tag, kind, len(body) // lengths[kind]) + value
+        behind += body if len(body) > 4 else b""
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", at)
+    return b"".join([head, *parts, directory, b"\0\0\0\0", behind])
