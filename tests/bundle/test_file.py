@@ -17,40 +17,11 @@ from hypothesis import strategies as st
 from reslearn.bundle import file as bundle_file
 from reslearn.bundle import tensors as bundle_tensors
 from reslearn.bundle.file import load, read_bundle, read_tensors, reseal, save, verify
-from reslearn.bundle.header import Bundle, Member
-from reslearn.nets.build import create_model
-from reslearn.runtime.container import KEY, NO_DIGEST, read_container, stamp
+from reslearn.runtime.container import KEY
 from reslearn.spec.errors import UserError
-from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess
 
-TINY = NetSpec(
-    name="tiny", stem="cifar", stem_channels=4, block="basic", stage_blocks=(1, 1), stage_channels=(4, 8), num_classes=3
-)
-CLASSES = ("cat", "dog", "eel")
-
-
-def tiny(seed=0, spec=TINY):
-    torch.manual_seed(seed)
-    net = create_model(spec)
-    for module in net.modules():  # running statistics that are not their initial values
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.5, 2)
-    return net.eval()
-
-
-def bundle_of(*specs, prefixes=None, **fields):
-    prefixes = prefixes or ([""] if len(specs) == 1 else [f"{i}." for i in range(len(specs))])
-    members = tuple(Member(spec, prefix) for spec, prefix in zip(specs, prefixes, strict=True))
-    return Bundle(members, default_preprocess(8), **{"classes": CLASSES, **fields})
-
-
-@pytest.fixture
-def sealed(tmp_path):
-    path = tmp_path / "model.safetensors"
-    save(path, [tiny()], bundle_of(TINY, temperature=1.5, threshold=0.4, scores={"val": {"top1": 0.5}}))
-    return path
+from .sealing import CLASSES, TINY, bundle_of, forge, one_line_from, tiny, with_spec
 
 
 def test_what_is_sealed_comes_back(sealed):
@@ -234,11 +205,6 @@ def test_a_header_that_does_not_fit(sealed, change, message):
     assert message in one_line_from(sealed)
 
 
-def with_spec(header, **fields):
-    member = header["members"][0]
-    return {**header, "members": [{**member, "spec": {**member["spec"], **fields}}]}
-
-
 def test_an_infinite_loss_is_null(tmp_path):
     save(tmp_path / "m", [tiny()], bundle_of(TINY, scores={"test": {"loss": float("inf"), "top1": 0.5}}))
     with safetensors.safe_open(tmp_path / "m", "pt") as file:
@@ -290,21 +256,3 @@ def test_networks_and_members_must_agree(tmp_path):
         bundle_of(TINY, TINY, prefixes=["a.", "a."])
     with pytest.raises(UserError, match="different numbers of classes"):
         bundle_of(TINY, replace(TINY, num_classes=4))
-
-
-def forge(path, change=lambda header: header, tensors=None):
-    """Another header or other tensors under a checksum that is right: what somebody who knows the format can make."""
-    container = read_container(path)
-    header = {name: value for name, value in change(container.header).items() if name != "sha256"}
-    text = f'{{"sha256":"{NO_DIGEST}",{json.dumps(header)[1:]}'
-    tensors = tensors or safetensors.torch.load(container.content)
-    path.write_bytes(stamp(safetensors.torch.save(tensors, metadata={KEY: text}))[0])
-
-
-def one_line_from(path, read=load):
-    """The message of the UserError that opening `path` raises, after checking that it is one line naming the path."""
-    with pytest.raises(UserError) as caught:
-        read(path)
-    message = str(caught.value)
-    assert "\n" not in message and str(path) in message
-    return message

@@ -10,6 +10,7 @@ from typing import Literal
 from .errors import UserError, check_choice
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LARGEST = 4096  # pixels of a side; beyond it a header alone could ask for all the memory there is
 VERSION = 1  # raised whenever the same value would give other pixels
 
 
@@ -33,8 +34,14 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         check_choice("mode", self.mode, ("crop", "squash", "pad"))
-        if self.size < 1:
-            raise UserError(f"size is {self.size}; it must be at least 1 pixel")
+        if not 1 <= self.version <= VERSION:
+            raise UserError(
+                f"version is {self.version}; this reslearn prepares pictures up to version {VERSION}: upgrade"
+            )
+        if not 1 <= self.size <= LARGEST:
+            raise UserError(f"size is {self.size}; it must be at least 1 and at most {LARGEST} pixels")
+        if not 1 <= self.resize <= 2 * LARGEST:
+            raise UserError(f"resize is {self.resize}; it must be at least 1 and at most {2 * LARGEST}")
         if self.mode == "crop" and self.resize < self.size:
             raise UserError(f"resize is {self.resize}; a centre crop of {self.size} needs at least {self.size}")
         if len(self.mean) != len(self.std) or not self.mean:

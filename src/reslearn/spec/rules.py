@@ -43,6 +43,7 @@ def validate(spec: NetSpec) -> None:
         "group_width",
         "se_reduction",
         "se_min_channels",
+        "published_depth",
     ):
         check_at_least(field, getattr(spec, field), 1)
     for field in ("dropout", "drop_path"):
