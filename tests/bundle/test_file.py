@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from reslearn.bundle import file as bundle_file
 from reslearn.bundle import tensors as bundle_tensors
-from reslearn.bundle.file import load, read_bundle, read_tensors, reseal, save, verify
+from reslearn.bundle.file import load, read_bundle, read_tensors, reseal, save, verify, write_sealed
+from reslearn.data.known import FORGOTTEN, Known
 from reslearn.runtime.container import KEY
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import default_preprocess
+from reslearn.spec.seen import SeenHeader
 
 from .sealing import CLASSES, TINY, bundle_of, forge, one_line_from, tiny, with_spec
 
@@ -113,15 +115,37 @@ def test_resealing_changes_the_header_alone(sealed):
 
 def test_tensors_beside_the_networks_are_handed_on(sealed):
     """`seen.` tensors belong to no network; they come back from `load` and outlive resealing."""
-    seen = {"seen.trained": torch.arange(40, dtype=torch.int64), "seen.selected": torch.zeros(0, dtype=torch.uint8)}
-    save(sealed, [tiny()], bundle_of(TINY), seen=seen)
+    known = Known(np.arange(-20, 20), np.array([7, 9]))
+    save(sealed, [tiny()], bundle_of(TINY), known=known)
     reseal(sealed, temperature=2.0)
     loaded = load(sealed)
-    assert loaded.seen.keys() == seen.keys()
-    assert all(torch.equal(loaded.seen[name], tensor) for name, tensor in seen.items())
-    for wrong in (torch.zeros(3), torch.zeros(2, 2, dtype=torch.int64), torch.zeros(2, dtype=torch.bool)):
-        with pytest.raises(UserError, match="belongs to no network"):
-            save(sealed, [tiny()], bundle_of(TINY), seen={"seen.trained": wrong})
+    assert (loaded.bundle.seen.trained, loaded.bundle.seen.selected, loaded.bundle.seen.known_by) == (40, 2, "content")
+    assert loaded.bundle.seen.error == 42 / 2**64
+    assert np.array_equal(loaded.known.trained, known.trained) and np.array_equal(loaded.known.selected, known.selected)
+    reseal(sealed, known=FORGOTTEN)
+    assert load(sealed).bundle.seen.forgotten and not len(load(sealed).known.trained)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        torch.zeros(2),
+        torch.zeros(1, 2, dtype=torch.int64),
+        torch.tensor([1, 2], dtype=torch.int32),
+        torch.tensor([2, 1]),
+        torch.tensor([1, 1]),
+        torch.tensor([1, 2, 3]),
+    ],
+)
+def test_a_filter_is_what_the_header_promises(sealed, wrong):
+    bundle, tensors = read_tensors(sealed)
+    bundle = replace(bundle, seen=SeenHeader("content", trained=2))
+    write_sealed(sealed, tensors | {"seen.trained": torch.tensor([1, 2])}, bundle)
+    for name in ("seen.trained", "seen.other"):
+        with pytest.raises(UserError, match=f"{name} belongs to no network"):
+            write_sealed(sealed, tensors | {name: wrong}, bundle)
+    with pytest.raises(UserError, match=r"seen\.trained is missing"):
+        write_sealed(sealed, tensors, bundle)
 
 
 # -- what is not ours, or not whole ----------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data.known import FORGOTTEN, Known, union
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
-from .file import read_tensors, whole_since, write_sealed
+from .file import known_of, read_tensors, whole_since, write_sealed
 from .header import Bundle, Member
 from .rules import MEAN_IMAGE, OTHER_TENSORS
 
@@ -25,10 +26,13 @@ def seal_ensemble(
     *,
     weights: Sequence[float] | None = None,
     combine: str = "softmax",
+    selected: Known | None = None,
+    forget: bool = False,
     **fields: Any,
 ) -> Bundle:
     """Seal the models at `paths` as one file; members of weight 0 are left out. `fields` are further header fields.
 
+    It recognises the pictures that any member does, and those of `selected`; none with `forget`.
     Raises `UserError` for members whose preprocessing differs, whose classes are not the same set of names, or that
     are ensembles themselves of another kind of average.
     """
@@ -58,7 +62,9 @@ def seal_ensemble(
         sealed_whole_since=max((whole for _, one, _ in opened if (whole := whole_since(one))), default=None),
         **fields,
     )
-    return write_sealed(out, tensors, bundle)
+    seen = [known_of(one, its_tensors) for _, one, its_tensors in opened]
+    known = FORGOTTEN if forget else union([*seen, *([] if selected is None else [selected])])
+    return write_sealed(out, tensors, bundle, known)
 
 
 def check_fit(first_path: str, first: Bundle, path: str, bundle: Bundle) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
+from ..data.known import NOTHING, SELECTED, TRAINED, Known
 from ..nets.build import create_model
 from ..runtime.container import FORMAT, KEY, Container, locate, read_container, stamp
 from ..runtime.files import write_atomic
@@ -34,7 +35,7 @@ class Loaded:
     bundle: Bundle
     path: Path  # of the sealed file itself
     mean_image: Tensor | None = None  # (3, S, S) float32 where `preprocess.mean_image` is set
-    seen: Mapping[str, Tensor] = field(default_factory=dict)  # the `seen.` tensors, of no network
+    known: Known = NOTHING  # what recognises the pictures that it has seen
 
 
 def save(
@@ -43,30 +44,37 @@ def save(
     bundle: Bundle,
     *,
     mean_image: Tensor | None = None,
-    seen: Mapping[str, Tensor] | None = None,
+    known: Known = NOTHING,
 ) -> Bundle:
     """Seal `nets`, one per member of `bundle`, atomically; returns the bundle with `sha256` filled in.
 
-    `seen` are 1-D integer tensors under names that begin with `seen.`. Wrappers of `torch.compile` and DDP are taken
+    `known` recognises the pictures that they have seen. Wrappers of `torch.compile` and DDP are taken
     off. Raises `UserError` for what `load` would refuse, and `OSError` naming `path` when the disk is full or not
     writable; then no sealed file is left behind.
     """
     if len(nets) != len(bundle.members):
         raise UserError(f"{len(nets)} networks for a bundle of {len(bundle.members)} members")
-    tensors = dict(seen or {})
+    tensors = {}
     if mean_image is not None:
         tensors[MEAN_IMAGE] = mean_image.detach().cpu().contiguous()
     for net, member in zip(nets, bundle.members, strict=True):
         for name, tensor in unwrapped(net).state_dict().items():
             tensors[member.prefix + name] = tensor.detach().cpu().contiguous().clone()
-    return write_sealed(path, tensors, bundle)
+    return write_sealed(path, tensors, bundle, known)
 
 
-def write_sealed(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], bundle: Bundle) -> Bundle:
+def write_sealed(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], bundle: Bundle, known: Known | None = None
+) -> Bundle:
     """Write tensors that already carry their members' prefixes under `bundle`'s header, atomically.
 
     What was read from a file of format 1 becomes one of today's format, and says since when it is sealed whole.
+    `known` takes the place of what the tensors and the header say of the pictures that were seen.
     """
+    if known is not None:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(SEEN)}
+        tensors |= {name: torch.from_numpy(heads) for name, heads in known.tensors().items()}
+        bundle = replace(bundle, seen=known.header())
     if any(member.spec.variant for member in bundle.members):  # a variant needs `build`; fit built it already
         for name, tensor in tensors.items():
             check_values(name, tensor, str(path))
@@ -105,8 +113,7 @@ def load(path: str | os.PathLike[str], *, build: Build | None = None, device: st
     combined = nets[0] if len(nets) == 1 else CombinedNet(
         nets, weights=[member.weight for member in bundle.members], combine=bundle.combine
     )  # fmt: skip
-    seen = {name: tensor for name, tensor in tensors.items() if name.startswith(SEEN)}
-    return Loaded(combined.to(device).eval(), bundle, where, tensors.get(MEAN_IMAGE), seen)
+    return Loaded(combined.to(device).eval(), bundle, where, tensors.get(MEAN_IMAGE), known_of(bundle, tensors))
 
 
 def verify(path: str | os.PathLike[str], *, build: Build | None = None) -> Bundle:
@@ -125,11 +132,22 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[Bundle, dict[str, Tensor
     return _header(container), _tensors(container)
 
 
-def reseal(path: str | os.PathLike[str], **changes: Any) -> Bundle:
-    """Replace header fields (temperature, threshold, scores) of a sealed file, atomically; tensors stay as they are."""
+def known_of(bundle: Bundle, tensors: Mapping[str, Tensor]) -> Known:
+    """What recognises the pictures that the networks of a file have seen, given its header and all its tensors."""
+    if bundle.seen is None:
+        return NOTHING
+    trained, selected = (tensors[name].numpy() if name in tensors else NOTHING.trained for name in (TRAINED, SELECTED))
+    return Known(trained, selected, bundle.seen.known_by, bundle.seen.forgotten)
+
+
+def reseal(path: str | os.PathLike[str], *, known: Known | None = None, **changes: Any) -> Bundle:
+    """Replace header fields (temperature, threshold, scores) of a sealed file, atomically; its networks stay.
+
+    `known`, if given, takes the place of what the file says of the pictures that were seen.
+    """
     where = locate(path)
     bundle, tensors = read_tensors(where)
-    return write_sealed(where, tensors, replace(bundle, **changes))
+    return write_sealed(where, tensors, replace(bundle, **changes), known)
 
 
 def unwrapped(net: nn.Module) -> nn.Module:

@@ -12,6 +12,7 @@ from ..spec.codec import finite, from_json, to_json
 from ..spec.errors import UserError
 from ..spec.net import Spec, spec_from_json, spec_to_json
 from ..spec.preprocess import Preprocess
+from ..spec.seen import SeenHeader
 from .rules import check_bundle
 
 
@@ -42,6 +43,7 @@ class Bundle:
     recipe: dict[str, Any] | None = None
     data: dict[str, Any] | None = None  # path, fingerprint, split sizes of the training data
     scores: dict[str, Any] = field(default_factory=dict)  # split -> an `evaluate` object
+    seen: SeenHeader | None = None  # of the tensors that recognise pictures; None in a file of before
     sealed_whole_since: str | None = None  # the day on which what had been sealed in format 1 was sealed anew
     sha256: str = ""  # of the whole file, these digits aside; filled when saved
     format: int = FORMAT

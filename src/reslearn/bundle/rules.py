@@ -6,9 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ..spec.errors import UserError, check_choice
+from ..spec.seen import KnownBy
 
 if TYPE_CHECKING:
     from .header import Bundle
@@ -29,14 +30,25 @@ _COUNT: Rule = (lambda v: type(v) is int and v >= 0, "a whole number of at least
 _TEXT: Rule = (lambda v: isinstance(v, str), "a text")
 _FLAG: Rule = (lambda v: isinstance(v, bool), "true or false")
 _TEXTS: Rule = (lambda v: isinstance(v, (list, tuple)) and all(isinstance(x, str) for x in v), "a list of texts")
+_SEEN: Rule = (
+    lambda v: (
+        isinstance(v, Mapping)
+        and v.get("known_by") in get_args(KnownBy)
+        and all(v.get(name) is None or _COUNT[0](v[name]) for name in ("trained", "selected"))
+    ),
+    "an object with trained, selected and known_by",
+)
 SCORE: dict[str, Rule] = {
     "images": _COUNT, "top1": _SHARE, "top5": _SHARE, "top1_error": _PERCENT, "top5_error": _PERCENT, "loss": _LOSS,
     "top1_interval": _INTERVAL, "top5_interval": _INTERVAL, "protocol": _TEXT, "cost": _NOT_NEGATIVE,
-    "precision": _TEXT, "preprocess_hash": _TEXT, "selected_on_test": _FLAG,
+    "precision": _TEXT, "preprocess_hash": _TEXT, "selected_on_test": _FLAG, "seen": _SEEN,
 }  # fmt: skip
 DATA: dict[str, Rule] = {
     "path": _TEXT, "fingerprint": _TEXT, "classes": _TEXTS, "train": _COUNT, "val": _COUNT, "folds": _COUNT,
     "members": _TEXTS, "selected_on": _TEXT,
+}  # fmt: skip
+SEEN_FIELDS: dict[str, Rule] = {
+    "known_by": _TEXT, "trained": _COUNT, "selected": _COUNT, "error": _SHARE, "decoder": _COUNT, "forgotten": _FLAG,
 }  # fmt: skip
 
 
@@ -58,6 +70,8 @@ def check_bundle(bundle: Bundle) -> None:
         _check_fields(f"scores.{name}", _mapping(f"scores.{name}", score), SCORE)
     if bundle.data is not None:
         _check_fields("data", _mapping("data", bundle.data), DATA)
+    if bundle.seen is not None:
+        _check_fields("seen", vars(bundle.seen), SEEN_FIELDS)
     if bundle.recipe is not None:
         _check_fields("recipe", _mapping("recipe", bundle.recipe), {})
     if bundle.sealed_whole_since is not None and not isinstance(bundle.sealed_whole_since, str):

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from ..data.known import SELECTED, TRAINED
 from ..nets.build import create_model
 from ..spec.errors import UserError
 from ..spec.net import NetSpec, Spec
 from .header import Bundle, Member
-from .rules import MEAN_IMAGE, SEEN
+from .rules import MEAN_IMAGE
 
 Build = Callable[..., nn.Module]  # makes the blocks of a spec with a `variant`
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -46,8 +47,11 @@ def check_tensors(tensors: Mapping[str, Tensor], bundle: Bundle, where: str, *, 
         digest = hashlib.sha256(tensors[MEAN_IMAGE].float().contiguous().numpy().tobytes()).hexdigest()
         if digest != bundle.preprocess.mean_image:
             raise UserError(f"{where}: tensor {MEAN_IMAGE} is not the mean image that its preprocessing names")
-    for name in sorted(left):
-        if not (name.startswith(SEEN) and tensors[name].dim() == 1 and tensors[name].dtype in INTEGERS):
+    filters = _filters(bundle)
+    for name in sorted(left | filters.keys()):
+        if name not in tensors:
+            raise UserError(f"{where}: tensor {name} is missing; its header says that it is there")
+        if not _is_filter(tensors[name], filters.get(name)):
             raise UserError(f"{where}: tensor {name} belongs to no network of its spec")
 
 
@@ -63,6 +67,20 @@ def check_values(name: str, tensor: Tensor, where: str) -> None:
         )
     if name.endswith("running_var") and bool((tensor < 0).any()):
         raise UserError(f"{where}: tensor {name} holds a variance below zero; the weights are damaged")
+
+
+def _filters(bundle: Bundle) -> dict[str, int]:
+    """The names and lengths of the filters of seen pictures that the header promises."""
+    seen = bundle.seen
+    lengths = {} if seen is None else {TRAINED: seen.trained, SELECTED: seen.selected}
+    return {name: length for name, length in lengths.items() if length}
+
+
+def _is_filter(tensor: Tensor, length: int | None) -> bool:
+    """Whether this is a sorted filter of that length; None: no filter is promised."""
+    if tensor.dim() != 1 or tensor.dtype != torch.int64 or length != len(tensor):
+        return False
+    return bool((tensor[1:] > tensor[:-1]).all())
 
 
 def _check_count(names: list[str], member: Member, where: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, cast
 
@@ -51,6 +51,9 @@ def file_keys(dataset: Dataset, *, on_bad_file: Literal["stop", "skip"] = "stop"
 
     A file that cannot be read raises its `UserError`, or has a row of zeros with `skip`.
     """
+    noted: Keys | None = getattr(dataset, "rows", None)  # of a `Keyed`, which has asked already
+    if noted is not None and known(noted[:, FILE]).all():
+        return np.ascontiguousarray(noted[:, FILE])
     source = Source(dataset)
     rows = source.known_rows()
     todo = np.flatnonzero(~known(rows[:, FILE]))
@@ -65,7 +68,7 @@ def file_keys(dataset: Dataset, *, on_bad_file: Literal["stop", "skip"] = "stop"
                 if on_bad_file == "stop":
                     raise
 
-        _all(read, todo)
+        read_all(read, todo)
         source.remember(rows, todo)
     return np.ascontiguousarray(rows[:, FILE])
 
@@ -130,7 +133,7 @@ class Source:
 
     @property
     def stamps(self) -> Stamps:
-        """(N, 4) of the files that hold the pictures, as they were when first asked for."""
+        """(N, 4) of the files that hold the pictures, as they were when first asked for: ask before reading them."""
         self._locate()
         return self._stamps if self._stamps is not None else np.full((len(self), 4), -1, np.int64)
 
@@ -150,8 +153,8 @@ class Source:
         self._places = places_of(names)
 
     def remember(self, rows: Keys, which: Indices) -> None:
-        """Put the rows of pictures `which`, read since the source was made, into the table."""
-        if self._table is not None and self._places is not None and len(which):
+        """Put the rows of pictures `which`, read since the stamps were first asked for, into the table."""
+        if self._stamps is not None and self._table is not None and self._places is not None and len(which):
             self._table.add(self._places[which], self.stamps[which], rows[which, :32])
 
 
@@ -174,7 +177,7 @@ def _manifest_keys(dataset: Dataset, stamps: Stamps) -> Keys | None:
     return None
 
 
-def _all(read: Any, todo: Indices) -> None:
+def read_all(read: Callable[[int], None], todo: Indices) -> None:
     """`read(i)` for all of `todo`, by threads where there are many; the first error is raised."""
     chunks = [todo[i : i + _CHUNK] for i in range(0, len(todo), _CHUNK)]
 

@@ -7,6 +7,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class World:
@@ -32,6 +35,18 @@ class World:
         total = torch.tensor(values, dtype=torch.float64, device=device)
         dist.all_reduce(total)
         return [float(value) for value in total.tolist()]
+
+    def largest(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The largest of each number over all processes."""
+        if self.size == 1:
+            return values
+        import torch
+        import torch.distributed as dist
+
+        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        most = torch.from_numpy(values.copy()).to(device)
+        dist.all_reduce(most, dist.ReduceOp.MAX)
+        return most.cpu().numpy()
 
     def barrier(self) -> None:
         """Wait until every process is here."""

@@ -1,0 +1,83 @@
+"""A data set that notes the keys of its pictures when they are read, so that nothing is read or decoded for them."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spec.errors import UserError
+from .dataset import Dataset, Image
+from .keys import FILE, PIXELS, ROW, Keys, Source, known, read_all
+from .memory import Subset
+
+
+class Keyed(Subset):
+    """`dataset` itself; reading picture `i` fills row `i` of `rows` (zeros: not read yet).
+
+    Threads and forked worker processes write into the same memory. A spawned one has its own, and what it read is read
+    again by `complete`.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__(dataset, np.arange(len(dataset), dtype=np.int64))
+        self.splits = dataset.splits
+        self._reader = Source(dataset)
+        self._stamps = self._reader.stamps  # before anything is read
+        shared = mmap.mmap(-1, max(len(dataset) * ROW, 1))
+        self.rows: Keys = np.frombuffer(shared, np.uint8, len(dataset) * ROW).reshape(len(dataset), ROW)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"rows": np.array(self.rows)}
+
+    def read(self, i: int) -> tuple[Image, int]:
+        """Picture `i` and its label."""
+        image, row = self._reader.read(i)
+        self.rows[i] = np.frombuffer(row, np.uint8)
+        return image, int(self.labels[i])
+
+    def fingerprint(self) -> str:
+        """The data set's own."""
+        return self.source.fingerprint()
+
+    def recall(self) -> None:
+        """Fill in what needs no reading."""
+        rows = self._reader.known_rows()
+        for part in (FILE, PIXELS, slice(32, ROW)):
+            lacking = ~known(self.rows[:, part])
+            self.rows[lacking, part] = rows[lacking, part]
+
+    def ask_files(self, which: NDArray[np.int64] | None = None) -> None:
+        """Read the files of pictures whose file key is not known, of all or of those at `which`; decode none."""
+        self._fill(FILE, which, "stop")
+
+    def complete(self, which: NDArray[np.int64] | None = None, on_bad_file: Literal["stop", "skip"] = "stop") -> None:
+        """Decode the pictures whose pixel key is not known; with `skip` an unreadable one stays without."""
+        self._fill(PIXELS, which, on_bad_file)
+
+    def _fill(self, part: slice, which: NDArray[np.int64] | None, on_bad_file: Literal["stop", "skip"]) -> None:
+        todo = np.flatnonzero(~known(self.rows[:, part]))
+        if which is not None:
+            todo = np.intersect1d(todo, which)
+
+        def one(i: int) -> None:
+            try:
+                raw = self._reader.raw(i)
+                image = self._reader.decode(i, raw) if part == PIXELS or raw is None else None
+            except UserError:
+                if on_bad_file == "stop":
+                    raise
+                return
+            row = np.frombuffer(self._reader.row(i, raw, image), np.uint8)
+            if image is None:
+                self.rows[i, FILE] = row[FILE]
+            else:
+                self.rows[i] = row
+
+        read_all(one, todo)
+
+    def remember(self) -> None:
+        """Keep the keys for the next time these files are read."""
+        self._reader.remember(self.rows, np.flatnonzero(known(self.rows[:, FILE])))

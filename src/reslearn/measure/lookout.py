@@ -1,0 +1,100 @@
+"""Before a score is believed: which of its pictures has the model seen?
+
+before scoring    the pictures' file keys are looked up; files are read for them, nothing is decoded
+after reading     their pixel keys too, which the reading for the scores has made
+then              the rule decides, and only then is anything written
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..data.dataset import Dataset
+from ..data.keyed import Keyed
+from ..data.known import Mask, Recogniser, count
+from ..runtime.process_group import World
+from ..spec.seen import Seen
+from .sharding import processes, shard
+
+Write = Callable[[], None]
+
+
+class Writes:
+    """What a command writes of its scores (kept scores, ledgers): held back until all its pictures are looked up."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Write] | None = []
+
+    def __call__(self, write: Write) -> None:
+        """Write when the time has come."""
+        if self._waiting is None:
+            write()
+        else:
+            self._waiting.append(write)
+
+    def release(self) -> None:
+        """The time has come."""
+        waiting, self._waiting = self._waiting or [], None
+        for write in waiting:
+            write()
+
+
+class Lookout:
+    """Pictures that are scored by one or more models, and what these have seen of them.
+
+    `pictures` are to be scored, in this order, in place of those given: they note their keys when they are read. `rule`
+    is asked whenever more is known, and raises what stops the command. In a process group all processes call alike.
+    """
+
+    def __init__(
+        self,
+        pictures: Dataset,
+        recognisers: Sequence[Recogniser],
+        *,
+        rule: Callable[[Lookout], None] = lambda lookout: None,
+        writes: Writes | None = None,
+    ) -> None:
+        self.pictures = Keyed(pictures)
+        self.recognisers = tuple(recognisers)
+        self.writes = writes or Writes()
+        self._rule, self._own, self._begun, self._whole = rule, writes is None, False, False
+
+    def before(self) -> None:
+        """Look the file keys up. Raises `UserError` for a file that cannot be read, and what the rule raises."""
+        if self._begun:
+            return
+        self._begun = True
+        self.pictures.recall()
+        world = World(*processes())
+        self.pictures.ask_files(shard(len(self.pictures), world.rank, world.size))
+        self._share()
+        self._rule(self)
+
+    def after(self) -> None:
+        """Look the pixel keys up too, of what was read by now and of what kept scores have spared the reading."""
+        if not self._whole:
+            self._share()
+            world = World(*processes())
+            self.pictures.complete(shard(len(self.pictures), world.rank, world.size))
+            self._share()
+            self._whole = True
+            if world.first:
+                self.pictures.remember()
+            self._rule(self)
+        if self._own:
+            self.writes.release()
+
+    def seen(self, *recognisers: Recogniser) -> Seen:
+        """What the models have seen of these pictures; of all models where none is named."""
+        return count(recognisers or self.recognisers, self.pictures, self.pictures.rows)[0]
+
+    def trained(self) -> Mask:
+        """(N,) the pictures that any of the models was trained on, as far as keys are known by now."""
+        return count(self.recognisers, self.pictures, self.pictures.rows)[1]
+
+    def _share(self) -> None:
+        world = World(*processes())
+        if world.size > 1:
+            self.pictures.rows[:] = np.asarray(world.largest(self.pictures.rows))
