@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reslearn.spec.catalogue import get_spec
-from reslearn.spec.net import ConvSpec
+from reslearn.spec.stem import ConvSpec
 
 
 def test_the_first_bottleneck_of_resnet50_is_table_1():
@@ -36,7 +36,7 @@ def test_a_preactivation_net_shares_the_first_bn_only_where_the_shortcut_changes
     assert shared == ["stages.0.0", "stages.1.0", "stages.2.0"]
     assert [block.norms[0] for block in blocks[:2]] == [None, 64]  # the stem's BN-ReLU serves the very first unit
     moved = get_spec("preact_resnet50", first_norm="after_pool")
-    assert moved.stem_norms == (None,)
+    assert moved.resolved_stem.norms == (None,)
     assert moved.blocks()[0].norms[0] == 64
 
 

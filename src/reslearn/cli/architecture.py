@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..spec.cost import Cost, cost
-from ..spec.net import BlockSpec, ConvSpec, NetSpec, Spec, spec_to_json
+from ..spec.net import BlockSpec, NetSpec, Spec, spec_to_json
+from ..spec.stem import ConvSpec
 from ..spec.vgg import VggSpec
 
 Row = tuple[str, str, str]  # layer name, output size, what it is
@@ -42,11 +43,10 @@ def print_network(spec: Spec, counted: Cost, size: int) -> None:
 
 def _residual_rows(spec: NetSpec, counted: Cost, size: int) -> Iterator[Row]:
     sizes = {layer.name: layer.output_size for layer in counted.layers}
-    stem = spec.stem_convs()
-    yield "conv1", _square(sizes["stem.conv"]), "\n".join(_conv(conv) for conv in stem)
-    if spec.stem_stride > 1:
-        kernel = "2x2" if spec.stem == "cifar-pool" else "3x3"
-        yield "", _square(-(-sizes["stem.conv"] // 2)), f"{kernel} max-pool, stride 2"
+    stem = spec.resolved_stem
+    yield "conv1", _square(sizes["stem.conv"]), "\n".join(_conv(conv) for conv in stem.convs)
+    if stem.pool:
+        yield "", _square(-(-sizes["stem.conv"] // 2)), f"{stem.pool}x{stem.pool} max-pool, stride 2"
     for stage, blocks in groupby(spec.blocks(), key=lambda block: block.stage):
         members = list(blocks)
         last = members[-1]

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..spec.net import BlockSpec, ConvSpec
+from ..spec.net import BlockSpec
+from ..spec.stem import ConvSpec
 
 
 def conv(spec: ConvSpec) -> nn.Conv2d:

@@ -27,10 +27,10 @@ def why_not(spec: Spec, layout: str) -> str | None:
 
 
 def _why_not_residual(spec: NetSpec, layout: str) -> str | None:
-    cifar = layout in ("akamaster", "kuangliu")
-    if spec.stem == "cifar-pool" or spec.downsample == "pool" or spec.first_stride != 1:
+    cifar, stem = layout in ("akamaster", "kuangliu"), spec.resolved_stem
+    if stem.pool_before_norm or spec.downsample == "pool" or spec.first_stride != 1:
         return "its blocks halve the map by strides, from the second stage on"
-    if cifar != (spec.stem == "cifar"):
+    if cifar != (stem.stride == 1):
         return f"its networks have {'the 3x3 CIFAR stem' if cifar else 'an ImageNet stem'}"
     if layout == "akamaster" and spec.block != "basic":
         return "it has basic blocks alone"
@@ -40,7 +40,7 @@ def _why_not_residual(spec: NetSpec, layout: str) -> str | None:
         return _why_not_preactivation(spec, layout)
     if spec.se_reduction and layout != "timm":
         return "it has no squeeze-and-excitation gate after the last BN"
-    if spec.stem == "deep" and layout == "torchvision":
+    if len(stem.convs) > 1 and layout == "torchvision":
         return "its stem is one 7x7 convolution"
     options = "AB" if layout == "akamaster" else "B"
     if spec.shortcut not in options:
@@ -59,7 +59,7 @@ def _why_not_preactivation(spec: NetSpec, layout: str) -> str | None:
         return "it has no pre-activation nets"
     if spec.first_norm == "before_pool":
         return "its resnetv2 nets have their first BN after the max-pool: set first_norm=after_pool"
-    if spec.stem == "deep" or spec.se_reduction or spec.projection_norm or spec.shortcut != "B":
+    if len(spec.resolved_stem.convs) > 1 or spec.se_reduction or spec.projection_norm or spec.shortcut != "B":
         return "its resnetv2 nets have a 7x7 stem, no gate, and shortcut B without BN"
     return None
 
@@ -79,7 +79,7 @@ def layer_name(ours: str, spec: Spec, layout: str) -> str:
         inner = inner.replace("shortcut.conv", f"{shortcut}.0").replace("shortcut.norm", f"{shortcut}.1")
         return f"layer{int(stage) + 1}.{index}.{inner.replace('gate.', 'se.').replace('norm', 'bn')}"
     outside = {"stem.conv": "conv1", "stem.norm": "bn1", "head.fc": "linear" if cifar else "fc"}
-    return (outside | _DEEP if spec.stem == "deep" else outside).get(ours, ours)
+    return (outside | _DEEP if len(spec.resolved_stem.convs) > 1 else outside).get(ours, ours)
 
 
 _DEEP = {  # timm's three 3x3 stand in one nn.Sequential, with the BN and ReLU between them

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..spec.net import BlockSpec, NetSpec
+from ..spec.stem import StemSpec
 from .blocks import ResidualBlock
 from .init import init_resnet
 from .layers import conv, global_pool, norm
@@ -24,7 +25,7 @@ class ResNet(nn.Module):
     def __init__(self, spec: NetSpec, *, block: Callable[[BlockSpec], ResidualBlock] = ResidualBlock):
         super().__init__()
         self.spec = spec
-        self.stem = Stem(spec)
+        self.stem = Stem(spec.resolved_stem)
         blocks = [[block(b) for b in spec.blocks() if b.stage == s] for s in range(len(spec.stage_blocks))]
         self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in blocks))
         self.norm = norm(spec.stage_channels[-1]) if spec.activation == "pre" else None
@@ -44,54 +45,55 @@ class ResNet(nn.Module):
         """The BN-ReLU that closes a pre-activation net; a post-activation net needs none."""
         return x if self.norm is None else F.relu(self.norm(x))
 
+    def walk(self, x: Tensor) -> Iterator[tuple[int, str, Tensor]]:
+        """(stage, name, map) of the stem (stage -1), of every block, and of a pre-activation net's closing BN-ReLU."""
+        x = self.stem(x)
+        yield -1, "stem", x
+        for block in self.blocks():
+            x = block(x)
+            yield block.spec.stage, block.spec.name, x
+        if self.norm is not None:
+            yield len(self.stages) - 1, "norm", self.last_norm(x)
+
     def stage_maps(self, x: Tensor) -> list[Tensor]:
         """The map that each stage ends with; the last one as the head would read it."""
-        maps, x = [], self.stem(x)
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        maps[-1] = self.last_norm(maps[-1])
-        return maps
+        last = {stage: x for stage, _, x in self.walk(x)}
+        return [last[stage] for stage in range(len(self.stages))]
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
         """Named intermediates of one forward pass: `stem`, `stages.S.I` for every block, `norm` (pre-activation nets),
         `pool` (B, C) and `logits`. A stage's output is its last block's."""
-        out = {"stem": self.stem(x)}
-        x = out["stem"]
-        for s, stage in enumerate(self.stages):
-            for i, block in enumerate(cast(nn.Sequential, stage)):
-                x = out[f"stages.{s}.{i}"] = block(x)
-        if self.norm is not None:
-            x = out["norm"] = self.last_norm(x)
-        out["pool"] = global_pool(x)
-        out["logits"] = self.head(x)
-        return out
+        out = {name: x for _, name, x in self.walk(x)}
+        x = out[list(out)[-1]]
+        return out | {"pool": global_pool(x), "logits": self.head(x)}
 
 
 class Stem(nn.Module):
     """From pixels to the first stage: stride 4 in all, or 1 or 2 with a CIFAR stem."""
 
-    def __init__(self, spec: NetSpec):
+    def __init__(self, spec: StemSpec):
         super().__init__()
-        *early, last = spec.stem_convs()
+        self.spec = spec
+        *early, last = spec.convs
         self.lead = nn.Sequential()  # the first two convolutions of a deep stem
         for number, early_conv in enumerate(early, 1):
             self.lead.add_module(f"conv{number}", conv(early_conv))
             self.lead.add_module(f"norm{number}", norm(early_conv.out_channels))
             self.lead.add_module(f"relu{number}", nn.ReLU())
         self.conv = conv(last)
-        self.norm = norm(last.out_channels) if spec.stem_norms[-1] else None
-        self.kind = spec.stem
+        self.norm = norm(last.out_channels) if spec.norms[-1] else None
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(self.lead(x))
-        if self.kind == "cifar-pool":  # before BN, as in blocks that pool: a quarter of the work
-            x = F.max_pool2d(x, kernel_size=2, ceil_mode=True)
+        x = self.pool(x) if self.spec.pool_before_norm else x
         if self.norm is not None:
             x = F.relu(self.norm(x))
-        if self.kind in ("imagenet", "deep"):
-            x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
-        return x
+        return x if self.spec.pool_before_norm else self.pool(x)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """The max-pool, where there is one: (B, C, H, W) -> (B, C, H / 2, W / 2), rounded up."""
+        side = self.spec.pool
+        return F.max_pool2d(x, side, stride=2, padding=(side - 1) // 2, ceil_mode=side % 2 == 0) if side else x
 
 
 class Head(nn.Module):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import UserError
-from .net import BlockSpec, ConvSpec, NetSpec, Spec
+from .net import BlockSpec, NetSpec, Spec
+from .stem import ConvSpec
 from .vgg import VggSpec
 
 
@@ -65,16 +66,17 @@ def cost(spec: Spec, image_size: int | None = None) -> Cost:
 
 
 def _residual(spec: NetSpec, size: int) -> Iterator[LayerCost]:
-    *lead, last = spec.stem_convs()
+    stem = spec.resolved_stem
+    *lead, last = stem.convs
     for number, conv in enumerate(lead, 1):
         yield (layer := _conv(f"stem.lead.conv{number}", conv, size))
         size = layer.output_size
         yield _norm(f"stem.lead.norm{number}", conv.out_channels, size)
     yield (layer := _conv("stem.conv", last, size))
-    size = _strided(layer.output_size, 2) if spec.stem == "cifar-pool" else layer.output_size  # max-pool
-    if spec.stem_norms[-1]:
-        yield _norm("stem.norm", last.out_channels, size)
-    size = _strided(size, 2) if spec.stem in ("imagenet", "deep") else size  # max-pool
+    pooled = _strided(layer.output_size, 2) if stem.pool else layer.output_size
+    if stem.norms[-1]:
+        yield _norm("stem.norm", last.out_channels, pooled if stem.pool_before_norm else layer.output_size)
+    size = pooled
     for block in spec.blocks():
         yield from _block(block, size)
         size = _strided(size, block.stride)

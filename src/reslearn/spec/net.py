@@ -14,9 +14,10 @@ from typing import Any, Literal
 from . import codec
 from .errors import UserError, check_choice
 from .rules import validate
+from .stem import ConvSpec as ConvSpec
+from .stem import Stem, StemSpec, resolve_stem
 from .vgg import VggSpec as VggSpec
 
-Stem = Literal["imagenet", "cifar", "cifar-pool", "deep"]
 Shortcut = Literal["A", "B", "C", "none"]
 ShortcutKind = Literal["identity", "pad", "projection", "none"]
 
@@ -27,7 +28,7 @@ class NetSpec:
     1709.01507 (P4), 1605.07146 (P5). Defaults are P1's, with the stride on the 3x3."""
 
     name: str
-    stem: Stem  # imagenet: 7x7/2 + max-pool; deep: three 3x3 + max-pool; cifar: one 3x3; cifar-pool: 3x3 + 2x2 max-pool
+    stem: Stem  # its name; `resolved_stem` says what it is, stem.py has them all
     stem_channels: int
     block: Literal["basic", "bottleneck"]  # two 3x3, or 1x1-3x3-1x1
     stage_blocks: tuple[int, ...]  # blocks in each stage
@@ -59,9 +60,15 @@ class NetSpec:
         validate(self)
 
     @property
+    def resolved_stem(self) -> StemSpec:
+        """The stem's convolutions, norms and max-pool."""
+        last_norm = self.activation == "post" or self.first_norm == "before_pool"
+        return resolve_stem(self.stem, self.in_channels, self.stem_channels, last_norm=last_norm)
+
+    @property
     def image_size(self) -> int:
-        """Side of the picture this net is meant for: 32 for a CIFAR stem, else 224."""
-        return 32 if self.stem in ("cifar", "cifar-pool") else 224
+        """Side of the picture this net is meant for: 32 where the stem keeps most of it, else 224."""
+        return 32 if self.resolved_stem.stride < 4 else 224
 
     @property
     def depth(self) -> int:
@@ -69,52 +76,19 @@ class NetSpec:
         if self.published_depth is not None:
             return self.published_depth
         per_block = 2 if self.block == "basic" else 3
-        return len(self.stem_convs()) + per_block * sum(self.stage_blocks) + 1
+        return len(self.resolved_stem.convs) + per_block * sum(self.stage_blocks) + 1
 
     @property
     def stage_strides(self) -> tuple[int, ...]:
         """Input pixels per pixel of each stage's output."""
-        total, strides = self.stem_stride, {}
+        total, strides = self.resolved_stem.stride, {}
         for block in self.blocks():
             strides[block.stage] = total = total * block.stride
         return tuple(strides.values())
 
-    @property
-    def stem_stride(self) -> int:
-        """Input pixels per pixel of the stem's output, its max-pool included."""
-        return {"cifar": 1, "cifar-pool": 2}.get(self.stem, 4)
-
-    @property
-    def stem_norms(self) -> tuple[int | None, ...]:
-        """Channels of the BN after each stem convolution; None where the first pre-activation unit has it instead."""
-        norms = [conv.out_channels for conv in self.stem_convs()]
-        moved = self.activation == "pre" and self.first_norm == "after_pool"
-        return (*norms[:-1], None if moved else norms[-1])
-
-    def stem_convs(self) -> tuple[ConvSpec, ...]:
-        """The stem's convolutions in order; BN-ReLU follows each; all stems but `cifar` have a max-pool too."""
-        channels, half = self.stem_channels, self.stem_channels // 2
-        if self.stem in ("cifar", "cifar-pool"):
-            return (ConvSpec(self.in_channels, channels, 3),)
-        if self.stem == "imagenet":
-            return (ConvSpec(self.in_channels, channels, 7, stride=2),)
-        return ConvSpec(self.in_channels, half, 3, stride=2), ConvSpec(half, half, 3), ConvSpec(half, channels, 3)
-
     def blocks(self) -> list[BlockSpec]:
         """Every block of the net in order, resolved: the one truth that building and costing share."""
         return list(expand(self))
-
-
-@dataclass(frozen=True)
-class ConvSpec:
-    """A square convolution without bias, padded so that stride 1 keeps the size."""
-
-    in_channels: int
-    out_channels: int
-    kernel: int
-    stride: int = 1
-    groups: int = 1
-    dilation: int = 1
 
 
 @dataclass(frozen=True)
@@ -150,39 +124,49 @@ class BlockSpec:
         return ConvSpec(self.in_channels, self.out_channels, 1, stride=self.stride // self.pool)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a block stands, and what the blocks before it leave to it."""
+
+    stage: int
+    index: int  # within its stage
+    number: int  # in the whole net, from 1
+    in_channels: int
+    stride: int
+    dilation: int
+
+
 def expand(spec: NetSpec) -> Iterator[BlockSpec]:
     """Yield the blocks of `spec`. A later stage halves the map, or dilates once `output_stride` is reached."""
-    channels, total_stride, dilation, number = spec.stem_channels, spec.stem_stride, 1, 0
+    channels, total_stride, dilation, number = spec.stem_channels, spec.resolved_stem.stride, 1, 0
     for stage, count in enumerate(spec.stage_blocks):
         for index in range(count):
             stride = 1 if index > 0 else 2 if stage > 0 else spec.first_stride
             dilates = stride == 2 and total_stride >= spec.output_stride
             stride = 1 if dilates else stride
             number += 1
-            yield _block(spec, stage, index, number, channels, stride, dilation)
+            yield _block(spec, _Place(stage, index, number, channels, stride, dilation))
             channels, total_stride = spec.stage_channels[stage], total_stride * stride
             dilation *= 2 if dilates else 1  # the block in the stride's place still reads an undilated map
 
 
-def _block(
-    spec: NetSpec, stage: int, index: int, number: int, in_channels: int, stride: int, dilation: int
-) -> BlockSpec:
-    out_channels = spec.stage_channels[stage]
-    changes = stride != 1 or in_channels != out_channels
-    pool = stride if spec.downsample == "pool" else 1
-    convs = _convs(spec, stage, in_channels, stride // pool, dilation)
+def _block(spec: NetSpec, at: _Place) -> BlockSpec:
+    out_channels = spec.stage_channels[at.stage]
+    changes = at.stride != 1 or at.in_channels != out_channels
+    pool = at.stride if spec.downsample == "pool" else 1
+    convs = _convs(spec, at, at.stride // pool)
     if spec.activation == "post":
         norms: tuple[int | None, ...] = tuple(conv.out_channels for conv in convs)
     else:  # P2: BN-ReLU comes before each convolution; the stem's own serves the very first unit
-        in_stem = number == 1 and spec.first_norm == "before_pool"
-        norms = (None if in_stem else in_channels, *(conv.in_channels for conv in convs[1:]))
+        in_stem = at.number == 1 and spec.first_norm == "before_pool"
+        norms = (None if in_stem else at.in_channels, *(conv.in_channels for conv in convs[1:]))
     shortcut = _shortcut(spec.shortcut, changes)
     return BlockSpec(
-        stage=stage,
-        index=index,
-        in_channels=in_channels,
+        stage=at.stage,
+        index=at.index,
+        in_channels=at.in_channels,
         out_channels=out_channels,
-        stride=stride,
+        stride=at.stride,
         pool=pool,
         convs=convs,
         norms=norms,
@@ -194,22 +178,22 @@ def _block(
         gate_channels=spec.se_reduction and max(out_channels // spec.se_reduction, spec.se_min_channels),
         gate_bias=spec.se_bias,
         dropout=spec.dropout,
-        drop_path=spec.drop_path * number / sum(spec.stage_blocks),
+        drop_path=spec.drop_path * at.number / sum(spec.stage_blocks),
     )
 
 
-def _convs(spec: NetSpec, stage: int, in_channels: int, stride: int, dilation: int) -> tuple[ConvSpec, ...]:
-    out_channels, groups = spec.stage_channels[stage], spec.groups
+def _convs(spec: NetSpec, at: _Place, stride: int) -> tuple[ConvSpec, ...]:
+    in_channels, out_channels, groups = at.in_channels, spec.stage_channels[at.stage], spec.groups
     if spec.block == "basic":
         return (
-            ConvSpec(in_channels, out_channels, 3, stride, groups, dilation),
-            ConvSpec(out_channels, out_channels, 3, 1, groups, dilation),
+            ConvSpec(in_channels, out_channels, 3, stride, groups, at.dilation),
+            ConvSpec(out_channels, out_channels, 3, 1, groups, at.dilation),
         )
-    width = groups * (spec.group_width or 0) * 2**stage
+    width = groups * (spec.group_width or 0) * 2**at.stage  # as wide again at every halved map: equal cost (P1 3.3)
     first, second = (stride, 1) if spec.stride_on == "1x1" else (1, stride)
     return (
         ConvSpec(in_channels, width, 1, first),
-        ConvSpec(width, width, 3, second, groups, dilation),
+        ConvSpec(width, width, 3, second, groups, at.dilation),
         ConvSpec(width, out_channels, 1),
     )
 

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from .errors import UserError, check_choice
 
 if TYPE_CHECKING:
     from .net import NetSpec
-
-_CHOICES: dict[str, tuple[object, ...]] = {
-    "stem": ("imagenet", "cifar", "cifar-pool", "deep"),
-    "block": ("basic", "bottleneck"),
-    "activation": ("post", "pre"),
-    "first_norm": ("before_pool", "after_pool"),
-    "shortcut": ("A", "B", "C", "none"),
-    "pad_channels": ("both", "end"),
-    "stride_on": ("1x1", "3x3"),
-    "first_stride": (1, 2),
-    "downsample": ("stride", "pool"),
-    "init": ("fan_in", "fan_out"),
-    "output_stride": (8, 16, 32),
-}
 
 
 def check_at_least(name: str, value: float | None, least: float) -> None:
@@ -31,9 +18,16 @@ def check_at_least(name: str, value: float | None, least: float) -> None:
         raise UserError(f"{name} is {value}; it must be at least {least}")
 
 
+@functools.cache
+def _choices(cls: type[Any]) -> dict[str, tuple[Any, ...]]:
+    """The fields of a spec that take one of a few values: what their `Literal` lists."""
+    hints = get_type_hints(cls)
+    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+
+
 def validate(spec: NetSpec) -> None:
     """Raise `UserError` naming the field and its valid values when no such network can exist."""
-    for field, choices in _CHOICES.items():
+    for field, choices in _choices(type(spec)).items():  # type: ignore[arg-type]  # a type can be hashed
         check_choice(field, getattr(spec, field), choices)
     for field in (
         "in_channels",
@@ -68,11 +62,10 @@ def _validate_together(spec: NetSpec) -> None:
         )
     if spec.block == "bottleneck" and spec.dropout:
         raise UserError(f"dropout is {spec.dropout}; it stands between the two convolutions of a basic block: use 0")
-    if spec.stem == "deep" and spec.stem_channels % 2:
-        raise UserError(f"stem_channels is {spec.stem_channels}; a deep stem needs an even number")
+    stem = spec.resolved_stem
     if spec.block == "bottleneck" and spec.downsample == "pool":
         raise UserError("downsample is 'pool'; it follows the first 3x3 of a basic block: use 'stride'")
-    if spec.stem.startswith("cifar") and spec.output_stride != 32:
+    if stem.stride < 4 and spec.output_stride != 32:
         raise UserError(f"output_stride is {spec.output_stride}; a cifar stem never reaches it: leave it at 32")
     if spec.activation == "post" and spec.first_norm == "after_pool":
         raise UserError("first_norm is 'after_pool'; only activation='pre' allows it, use 'before_pool'")
