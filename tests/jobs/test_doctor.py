@@ -1,10 +1,15 @@
-"""The doctor's facts against torch's own."""
+"""The doctor's facts against torch's own, and the rates it shows with their source."""
 
 import json
 
+import pytest
 import torch
 
 from reslearn.jobs import doctor
+from reslearn.runtime import measuring
+from reslearn.runtime.choice import this_machine
+from reslearn.runtime.load import Load
+from reslearn.runtime.machine import Rates, cache_file
 
 
 def test_facts_are_torch_s_and_json():
@@ -32,3 +37,44 @@ def test_a_machine_without_a_compiler_is_told_what_that_means(monkeypatch):
     lines = dict(doctor.lines(facts))
     assert "uncompiled" in lines["compiler"]
     assert lines["not here"] == "arrow (pip install 'reslearn[arrow]')" and lines["extras"] == "dev"
+
+
+@pytest.fixture
+def measured(monkeypatch, tmp_path):
+    """measured(others) makes the next measurement find bf16 twice as fast while others use so many cores."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def prepare(others):
+        def measure(count):
+            rates = Rates(count, {"fp32": 100.0, "bf16": 200.0}, bandwidth=20.0, source="measured here on 2026-01-02")
+            return rates, Load(others, 2, count)
+
+        monkeypatch.setattr(measuring, "measure", measure)
+
+    return prepare
+
+
+def test_rates_are_measured_kept_and_shown_with_their_source(measured):
+    measured(0.0)
+    lines = dict(doctor.lines(json.loads(json.dumps(doctor.checkup(measure=True)))))
+    assert "fp32 100, bf16 200 GFLOP/s; copies 20 GB/s" in lines["rates"] and "2026-01-02" in lines["rates"]
+    assert lines["measured"].startswith("kept in") and "2.00 times the work of fp32" in lines["bf16, AMX"]
+    again = dict(doctor.lines(doctor.checkup()))
+    assert again["rates"] == lines["rates"] and "measured" not in again
+
+
+def test_a_busy_measurement_is_shown_and_decides_nothing(measured):
+    measured(1.9)
+    facts = doctor.checkup(measure=True)
+    lines = dict(doctor.lines(facts))
+    assert lines["measured"].startswith("not kept: other programs used 1.9") and facts["measured"]["busy"]
+    assert "2.00 times" not in lines["bf16, AMX"]
+
+
+def test_a_cache_file_that_is_not_believed_is_named(measured):
+    measured(0.0)
+    doctor.checkup(measure=True)
+    machine = this_machine()
+    cache_file(machine.processor, machine.threads).write_text("{}")
+    lines = dict(doctor.lines(doctor.checkup()))
+    assert "is not believed" in lines["ignored"] and "2026-01-02" not in lines["rates"]

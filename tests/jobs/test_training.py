@@ -7,9 +7,12 @@ import shutil
 
 import numpy as np
 import pytest
+import safetensors.torch
 
 from reslearn.data.checking import check_data
 from reslearn.jobs.training import resume, train
+from reslearn.runtime import choice
+from reslearn.runtime.machine import Rates
 from reslearn.spec.errors import UserError
 from reslearn.train.record import read_record
 from reslearn.train.setup import reopen
@@ -58,3 +61,52 @@ def test_resume_says_that_the_manifest_leaves_a_picture_out(small_plan, folder, 
     (folder / first).unlink()
     with pytest.raises(UserError, match=f"{first} .* is gone"):
         resume(run.path)
+
+
+def test_settings_stand_in_the_record_with_their_source_and_a_resume_keeps_them(
+    small_plan, folder, tmp_path, monkeypatch
+):
+    """By other rates the run would train otherwise; begun under the first ones, it ends with their weights."""
+
+    def rates(fp32, bf16):
+        known = Rates(1, {"fp32": fp32, "bf16": bf16}, source="measured here on 2026-01-02")
+        monkeypatch.setattr(choice, "known_rates", lambda processor, threads: known.scaled(threads))
+
+    rates(100.0, 200.0)
+    run = train(small_plan(folder), out=tmp_path / "run")
+    written = (run.path / "run.json").read_text()
+    begun = json.loads(written)
+    assert begun["settings"]["precision"] == "bf16"
+    assert "bf16 does 2.00 times the work of fp32 (measured here on 2026-01-02)" in begun["settings"]["source"]
+    assert begun["environment"]["rates"]["source"] == "measured here on 2026-01-02"
+
+    rates(100.0, 50.0)
+    other = train(small_plan(folder), out=tmp_path / "other")
+    assert read_record(other.path).settings.precision == "fp32"
+    sealed = run.model.read_bytes()
+    run.model.unlink()
+    shutil.rmtree(run.path / "checkpoints")  # from the first step on
+    resume(run.path)
+    assert (run.path / "run.json").read_text() == written
+    assert weights_of(run.path / "model.safetensors") == weights_of_bytes(sealed) != weights_of(other.model)
+
+
+def test_a_change_by_hand_is_told_in_the_source(small_plan, folder):
+    plan = small_plan(folder)
+    assert plan.settings.source.endswith("; asked for: loader=resident")
+
+
+def test_a_record_from_before_settings_had_a_source(short_run):
+    path = short_run / "run.json"
+    old = json.loads(path.read_text())
+    del old["settings"]["source"]
+    path.write_text(json.dumps(old))
+    assert read_record(short_run).settings.source == ""
+
+
+def weights_of(path):
+    return weights_of_bytes(path.read_bytes())
+
+
+def weights_of_bytes(content):
+    return {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(content).items()}

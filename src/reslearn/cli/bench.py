@@ -81,7 +81,12 @@ def _prepare(what: str, precision: str | None, changes: list[str] | None) -> tup
     from ..jobs import bench
     from ..spec.codec import parse_assignments
 
-    options = {"precision": precision, "changes": parse_assignments(changes or []), "tuned_allocator": tuned}
+    options = {
+        "precision": precision,
+        "changes": parse_assignments(changes or []),
+        "tuned_allocator": tuned,
+        "say": say,
+    }
     return bench, options
 
 
@@ -89,6 +94,11 @@ def _print(result: dict[str, Any]) -> None:
     settings = result["settings"]
     how = f"{settings['precision']}, {'compiled' if settings['compile'] else 'eager'}, {settings['threads']} threads"
     print(f"{result['images_per_second']:,.1f} images/s  (median of {result['n']}, spread {result['spread']:.1%})")
+    load = result["load"]
+    if load and load["busy"]:
+        print(f"busy      {load['busy']}: measure again when the machine is quiet")
     print(f"settings  {settings['device']}, {how}; first step {result['first_step_seconds']} s")
+    if settings["source"]:
+        print(f"because   {settings['source']}")
     differing = ["compile", "precision", "threads"]
     print("to train so: " + " ".join(f"--set settings.{name}={str(settings[name]).lower()}" for name in differing))

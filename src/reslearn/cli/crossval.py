@@ -54,7 +54,7 @@ def crossval(
     from ..runtime.allocator import tune
 
     tuned = tune()
-    from ..jobs.crossval import describe_plan, plan_crossval, run_crossval
+    from ..jobs.crossval import as_begun, describe_plan, plan_crossval, run_crossval
 
     record, dataset = plan_crossval(
         data,
@@ -71,6 +71,7 @@ def crossval(
         tuned_allocator=tuned,
         only=fold,
     )
+    record = as_begun(out, record)
     value = describe_plan(record, dataset)
     if dry_run:
         emit(value, as_json, lambda: _print_plan(value))
@@ -142,3 +143,4 @@ def _print_plan(value: dict[str, Any]) -> None:
     )
     say(f"network   {value['spec']['name']}, input {value['preprocess']['size']}, {max(value['steps']):,} steps a fold")
     say(f"settings  {settings['device']}, {settings['precision']}, {'compiled' if settings['compile'] else 'eager'}")
+    say(f"because   {settings['source']}")

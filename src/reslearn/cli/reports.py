@@ -33,16 +33,19 @@ def demo(
     from ..jobs import demo as job
 
     with watching() as watch:
-        done = job.demo(out, seed=seed, tuned_allocator=tuned, watch=watch)
+        done = job.demo(out, seed=seed, tuned_allocator=tuned, watch=watch, say=say)
     emit(done.run.to_json(), as_json, lambda: _print_demo(done))
 
 
-def doctor(as_json: Json = False) -> None:
-    """Say what this machine has: versions, device, bf16, compiler, allocator, threads, extras, disk."""
+def doctor(
+    measure: Annotated[bool, typer.Option("--measure", help="Measure what the processor does, two seconds.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what this machine has: versions, device, rates, bf16, compiler, allocator, threads, extras, disk."""
     say("reslearn doctor: loading torch")
     from ..jobs.doctor import checkup, lines
 
-    facts = checkup()
+    facts = checkup(measure=measure)
     emit(facts, as_json, lambda: print("\n".join(f"{name:<10} {text}" for name, text in lines(facts))))
 
 

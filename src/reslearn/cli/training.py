@@ -160,6 +160,7 @@ def _print_plan(plan: Any) -> None:
     how = "compiled (the first step takes half a minute)" if settings.compile else "eager"
     allocator = "tuned" if settings.tuned_allocator else "default"
     say(f"settings  {settings.device}, {settings.precision}, {how}, {settings.threads} threads, {allocator} allocator")
+    say(f"because   {settings.source}")
 
 
 def _print_run(run: Any) -> None:
@@ -175,14 +176,18 @@ def _print_run(run: Any) -> None:
 def _print_forecast(result: Any) -> None:
     gib = 2**30
     print(
-        f"speed     {result.images_per_second:,.0f} images/s; the loader alone {result.loader_images_per_second:,.0f}"
+        f"speed     {result.images_per_second:,.0f} images/s, its steps' spread {result.spread:.1%}; "
+        f"the loader alone {result.loader_images_per_second:,.0f}"
     )
     print(f"bound by  {'reading pictures' if result.bound == 'loader' else 'computing'}")
     print(f"memory    {result.memory_bytes / gib:.1f} of {result.memory_available_bytes / gib:.1f} GiB at the peak")
     epoch, total = _clock(result.seconds_per_epoch), _clock(result.seconds_total)
     print(f"time      {epoch} an epoch, {total} for {result.steps:,} steps")
     print(f"disk      {result.checkpoint_bytes / gib:.2f} GiB for the run, {result.free_disk_bytes / gib:.0f} GiB free")
-    print(f"suggested {result.suggestion or 'nothing: these settings are the best known'}")
+    if result.busy:
+        print(f"busy      {result.busy}: plan again when the machine is quiet")
+    nothing = "nothing can be told on a busy machine" if result.busy else "nothing: these settings are the best known"
+    print(f"suggested {result.suggestion or nothing}")
 
 
 def _clock(seconds: float) -> str:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..runtime.files import user_cache
 from ..spec.errors import UserError
 from .pack import SUFFIX, PackDataset
 from .packing import write_pack
@@ -67,8 +68,7 @@ def pack_path(path: str, files: Sequence[str]) -> Path:
     tag = hashlib.sha256(repr(stats).encode()).hexdigest()[:10]
     folder, name = os.path.split(os.path.abspath(path))
     if not os.access(folder, os.W_OK):
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-        folder = os.path.join(base, "reslearn")
+        folder = str(user_cache())
         os.makedirs(folder, exist_ok=True)
     return Path(folder) / f"{name}.{tag}{SUFFIX}"
 

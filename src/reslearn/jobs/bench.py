@@ -18,6 +18,9 @@ from ..data.memory import ArrayDataset
 from ..data.sources import open_data
 from ..nets.build import create_model
 from ..runtime import device
+from ..runtime.choice import decide, this_machine
+from ..runtime.load import Watcher, spread_of
+from ..runtime.machine import kept_rates
 from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Precision, Settings
 from ..spec.catalogue import get_spec
@@ -45,20 +48,24 @@ def bench_train(
     precision: Precision | None = None,
     changes: dict[str, str] | None = None,
     tuned_allocator: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Images/s of training `model` as a long run would: augmentation, forward, backward and optimiser included.
 
     The median over `steps` steps after `warmup` that do not count; compilation is told apart. `changes` sets fields
-    of the settings, e.g. {"compile": "false"}. `batch` is global: under `torchrun` the processes share it.
+    of the settings, e.g. {"compile": "false"}. `batch` is global: under `torchrun` the processes share it. Where no
+    measurement of this processor is kept, it is measured first.
     Raises `UserError` for sizes below 1, fewer than two steps, and settings that this machine has not.
     """
     check_sizes(batch, image_size, steps)
+    machine_settings(Settings(), changes or {})
     spec = get_spec(model)
     size = spec.image_size if image_size is None else image_size
     values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + warmup, batch_size=batch)
     values = replace(values, image_size=size, checkpoint_every=1e9)
     world = from_environment()
-    settings = device.decide(
+    measure_first(say)
+    settings = decide(
         workload(spec, size, LONG), precision=precision, tuned_allocator=tuned_allocator, world=world.size
     )
     settings = machine_settings(settings, changes or {})
@@ -76,7 +83,7 @@ def bench_train(
         torch.manual_seed(0)
         net = create_model(spec).to(settings.device)
         net = net.to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
-        clock = Stopwatch()
+        clock = Stopwatch(warmup, settings.threads if world.size == 1 else None)
         train(
             Work(
                 folder=Path(folder),
@@ -90,7 +97,7 @@ def bench_train(
             )
         )
     facts = {"model": spec.name, "batch": batch, "image_size": size, "processes": world.size}
-    return clock.result(batch, warmup, settings) | facts
+    return clock.result(batch, settings) | facts
 
 
 def bench_infer(
@@ -103,27 +110,30 @@ def bench_infer(
     precision: Precision | None = None,
     changes: dict[str, str] | None = None,
     tuned_allocator: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Images/s of the forward pass in evaluation mode, as a long job would run it. Raises as `bench_train` does."""
     check_sizes(batch, image_size, steps)
+    machine_settings(Settings(), changes or {})
     spec = get_spec(model)
     size = spec.image_size if image_size is None else image_size
-    settings = device.decide(workload(spec, size, LONG), precision=precision, tuned_allocator=tuned_allocator)
-    settings = replace(settings, compile=device.has_compiler())  # what training gains by it says nothing of inference
+    measure_first(say)
+    planned = workload(spec, size, LONG, training=False)
+    settings = decide(planned, precision=precision, tuned_allocator=tuned_allocator)
     settings = machine_settings(settings, changes or {})
     layout = device.memory_format(settings)
     with device.threads(settings.threads), torch.inference_mode():
         net = create_model(spec).eval().to(settings.device).to(memory_format=layout)  # type: ignore[call-overload]
         run: Callable[[torch.Tensor], torch.Tensor] = torch.compile(net, dynamic=False) if settings.compile else net
         images = torch.randn(batch, spec.in_channels, size, size, device=settings.device).to(memory_format=layout)
-        clock = Stopwatch()
+        clock = Stopwatch(warmup, settings.threads)
         for _ in range(warmup + steps):
             with device.autocast(settings):
                 run(images)
             if settings.device.startswith("cuda"):
                 torch.cuda.synchronize()
             clock.lap()
-    return clock.result(batch, warmup, settings) | {"model": spec.name, "batch": batch, "image_size": size}
+    return clock.result(batch, settings) | {"model": spec.name, "batch": batch, "image_size": size}
 
 
 def bench_data(
@@ -146,10 +156,25 @@ def bench_data(
         seed=0,
         workers=workers,
     )
-    clock = Stopwatch()
+    clock = Stopwatch(2, workers or 1)
     for _ in loader.batches(0, steps + 2):
         clock.lap()
-    return clock.result(batch, 2, Settings(workers=workers)) | {"data": path, "loader": loader.kind, "batch": batch}
+    return clock.result(batch, Settings(workers=workers)) | {"data": path, "loader": loader.kind, "batch": batch}
+
+
+def measure_first(say: Callable[[str], None]) -> None:
+    """Measure this processor where no measurement of it is kept, so that the settings follow from what it does.
+
+    Does nothing where a GPU will be used, and for one of several processes: they would measure each other.
+    """
+    world = from_environment().size
+    machine = this_machine(world=world)
+    if world > 1 or torch.cuda.is_available() or kept_rates(machine.processor, machine.threads)[0] is not None:
+        return
+    from ..runtime.measuring import measure_and_keep
+
+    say(f"measuring {machine.threads} threads of {machine.processor.kind}, two seconds")
+    say(f"rates     {measure_and_keep(machine.processor, machine.threads).outcome}")
 
 
 def check_sizes(batch: int, image_size: int | None, steps: int) -> None:
@@ -171,10 +196,12 @@ def random_pictures(count: int, size: int, classes: int) -> ArrayDataset:
 
 
 class Stopwatch:
-    """Seconds of consecutive laps."""
+    """Seconds of consecutive laps, and what else the machine did after the first `warmup` of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, warmup: int, wanted: int | None) -> None:
+        """`wanted` threads are at work; None among fellow processes, from whom others cannot be told."""
         self.laps: list[float] = []
+        self._warmup, self._wanted, self._watcher = warmup, wanted, None if wanted is None else Watcher(wanted)
         self._last = time.perf_counter()
 
     def lap(self) -> None:
@@ -182,19 +209,21 @@ class Stopwatch:
         now = time.perf_counter()
         self.laps.append(now - self._last)
         self._last = now
+        if len(self.laps) == self._warmup and self._wanted is not None:
+            self._watcher = Watcher(self._wanted)
 
     def tick(self, event: Tick | Reading) -> None:
         """A lap for each step of the loop."""
         self.lap()
 
-    def result(self, batch: int, warmup: int, settings: Settings) -> dict[str, Any]:
-        """The contract's keys; `spread` is the interquartile range over the median."""
-        laps = self.laps[warmup:]
-        low, median, high = statistics.quantiles(laps, n=4)
+    def result(self, batch: int, settings: Settings) -> dict[str, Any]:
+        """The contract's keys; `spread` is the interquartile range over the median, `load` what else went on."""
+        laps = self.laps[self._warmup :]
         return {
-            "images_per_second": round(batch / median, 1),
+            "images_per_second": round(batch / statistics.median(laps), 1),
             "n": len(laps),
-            "spread": round((high - low) / median, 3),
+            "spread": round(spread_of(laps), 3),
+            "load": None if self._watcher is None else self._watcher.load(laps).to_json(),
             "first_step_seconds": round(self.laps[0], 2),
             "settings": to_json(settings),
         }

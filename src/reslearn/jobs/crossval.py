@@ -11,7 +11,7 @@ from typing import Any
 from ..data.dataset import Dataset
 from ..data.sources import open_data
 from ..data.splitting import named_groups
-from ..runtime import device
+from ..runtime.choice import decide
 from ..runtime.environment import command_line
 from ..runtime.process_group import from_environment
 from ..runtime.settings import Precision
@@ -21,7 +21,18 @@ from ..spec.errors import UserError
 from ..spec.net import spec_to_json
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
-from ..train.crossval import MODEL, Crossval, CrossvalRecord, check_fold, choose_folds, new_record, proceed, start
+from ..train.crossval import (
+    MODEL,
+    RECORD,
+    Crossval,
+    CrossvalRecord,
+    check_fold,
+    choose_folds,
+    new_record,
+    proceed,
+    read_record,
+    start,
+)
 from ..train.loop import Watch
 from ..train.setup import planned_workload
 from .crossval_report import write_crossval_report
@@ -64,9 +75,7 @@ def plan_crossval(
     where = choose_folds(dataset, folds, split_seed=split_seed, groups=named_groups(dataset, group, "--group"))
     size = chosen.image_size or spec.image_size
     images = len(where[0]) * (folds - 1) // folds
-    decided = device.decide(
-        planned_workload(spec, chosen, images, size), precision=precision, tuned_allocator=tuned_allocator
-    )
+    decided = decide(planned_workload(spec, chosen, images, size), precision=precision, tuned_allocator=tuned_allocator)
     record = new_record(
         dataset,
         spec,
@@ -111,6 +120,12 @@ def finish(
     if done is not None and not finished:
         write_crossval_report(done)
     return done
+
+
+def as_begun(out: str | os.PathLike[str], record: CrossvalRecord) -> CrossvalRecord:
+    """`record` with the settings of the cross-validation that `out` holds already, if any: nothing is decided anew."""
+    begun = (Path(out) / RECORD).exists()
+    return replace(record, settings=read_record(Path(out)).settings) if begun else record
 
 
 def describe_plan(record: CrossvalRecord, dataset: Dataset) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,12 @@ class Demo:
 
 
 def demo(
-    out: str | os.PathLike[str] = OUT, *, seed: int = 0, tuned_allocator: bool = False, watch: Watch | None = None
+    out: str | os.PathLike[str] = OUT,
+    *,
+    seed: int = 0,
+    tuned_allocator: bool = False,
+    watch: Watch | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Demo:
     """Train, score once on the test pictures, predict a few of them, write the report.
 
@@ -48,6 +53,7 @@ def demo(
     folder = Path(out)
     check_own(folder)
     plan = Plan(DATA, model=MODEL, recipe=RECIPE, tuned_allocator=tuned_allocator)
+    say(f"settings  {plan.settings.source}")
     run = train(plan, out=folder, seed=seed, overwrite=True, watch=watch)
     test = evaluate_model(folder, DATA, split="test")
     shown = part(open_data(DATA), "test")

@@ -6,23 +6,44 @@ import os
 import shutil
 from typing import Any
 
-from ..runtime import device
+from ..runtime.choice import Workload, decide, has_compiler, this_machine
 from ..runtime.environment import environment, extras, free_disk_gib, interpreter
+from ..runtime.machine import kept_rates, shipped_rates
+from ..runtime.processor import Processor
+from ..runtime.settings import Settings
+from ..spec.codec import to_json
 
 
-def checkup(folder: str | os.PathLike[str] = ".") -> dict[str, Any]:
-    """The environment record, torch's view of the machine, the extras, and free space where `folder` lies (GiB)."""
+def checkup(folder: str | os.PathLike[str] = ".", *, measure: bool = False) -> dict[str, Any]:
+    """The environment record, torch's view of the machine, the extras, and free space where `folder` lies (GiB).
+
+    With `measure` the processor's rates are measured first, in about two seconds, and kept unless it is busy; they are
+    then what is shown, kept or not.
+    """
     import torch
 
+    machine = this_machine()
+    processor, threads = machine.processor, machine.threads
+    measured = None
+    if measure:
+        from ..runtime.measuring import measure_and_keep
+
+        measured = measure_and_keep(processor, threads)
+    kept, distrusted = kept_rates(processor, threads)
+    rates = measured.rates if measured else kept or shipped_rates(processor, threads)
+    decided = decide(Workload(1.0, 1.0), device="cpu")  # as a run would: by what is kept
     return {
         "interpreter": interpreter(),
         **environment(),
+        "rates": None if rates is None else to_json(rates),
+        "measured": measured and measured.load.to_json() | {"outcome": measured.outcome},
+        "distrusted": distrusted,
         "cuda": torch.version.cuda,
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "bf16": _bf16(),
-        "amx": "amx_bf16" in device.cpu_flags(),
-        "compile": device.has_compiler(),
-        "threads": torch.get_num_threads(),
+        "bf16": _bf16(processor, decided),
+        "amx": "amx_bf16" in processor.flags,
+        "compile": has_compiler(),
+        "threads": decided.threads,
         "browser": next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None),
         "extras": extras(),
         "free_disk_gib": free_disk_gib(folder),
@@ -41,6 +62,9 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("system", facts["system"]),
         ("processor", f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB"),
         ("device", ", ".join(facts["devices"]) or f"cpu (torch built {_built(facts['cuda'])})"),
+        ("rates", _rates(facts["rates"])),
+        *([("measured", facts["measured"]["outcome"])] if facts["measured"] else []),
+        *([("ignored", facts["distrusted"])] if facts["distrusted"] else []),
         ("bf16, AMX", facts["bf16"]),
         ("compiler", facts["cxx"] or "no g++: networks run uncompiled; install g++ to train long runs faster"),
         ("allocator", f"{facts['allocator']}; {_tuning(facts['allocator'])}"),
@@ -51,15 +75,28 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _bf16() -> str:
-    """How fast bf16 arithmetic is on this machine, in words."""
+def _bf16(processor: Processor, decided: Settings) -> str:
+    """Which bf16 instructions there are, and what a run makes of them by the rates."""
     import torch
 
     if torch.cuda.is_available():
         return "on the GPU" if torch.cuda.get_device_capability() >= (8, 0) else "not on this GPU: fp16 instead"
-    kind = device.bf16_kind()
-    names = {"amx_bf16": "AMX tiles: training uses them", "avx512_bf16": "AVX512-bf16, no AMX: training uses it"}
-    return names.get(kind, "no AMX, no AVX512-bf16: training stays in fp32")
+    names = {"amx_bf16": "AMX tiles", "avx512_bf16": "AVX512-bf16, no AMX"}
+    has = names.get(processor.bf16_kind, "no AMX, no AVX512-bf16")
+    return f"{has}; training in {decided.source.partition(';')[0]}"
+
+
+def _rates(rates: dict[str, Any] | None) -> str:
+    """A processor's rates as a sentence."""
+    if rates is None:
+        return "not known: reslearn doctor --measure"
+    words = [
+        f"{kind} " + ", ".join(f"{name} {rate:,.4g}" for name, rate in rates[kind].items())
+        for kind in ("matrix", "convolution")
+        if rates[kind]
+    ]
+    copied = f"; copies {rates['bandwidth']:.3g} GB/s" if rates["bandwidth"] else ""
+    return f"{'; '.join(words)} GFLOP/s{copied}; {rates['threads']} threads, {rates['source']}"
 
 
 def _built(cuda: str | None) -> str:

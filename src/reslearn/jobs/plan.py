@@ -19,6 +19,10 @@ from ..data.loaders import TrainLoader, train_loader
 from ..data.sampling import class_weights
 from ..nets.build import create_model
 from ..runtime import device
+from ..runtime.choice import COMPILE_SECONDS, has_compiler, saved_seconds, this_machine
+from ..runtime.load import Load, Watcher
+from ..runtime.process_group import from_environment
+from ..runtime.processor import cores
 from ..runtime.settings import Settings
 from ..spec.codec import to_json
 from ..spec.errors import UserError
@@ -46,6 +50,8 @@ class Forecast:
     checkpoint_bytes: int  # all that a run keeps, the sealed file included
     free_disk_bytes: int
     suggestion: str  # the --set line to paste; empty when nothing would be better
+    spread: float  # of the steps' times: interquartile range over median
+    busy: str  # why these times do not tell what the machine can do; empty where nothing speaks against them
     settings: Settings
 
     def to_json(self) -> dict[str, Any]:
@@ -70,7 +76,7 @@ def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -
     )
     loading = _loader_rate(loader, recipe.batch_size, seconds)
     with device.threads(settings.threads):
-        update, first, training = _training_rate(plan, loader, seconds)
+        update, first, training, load = _training_rate(plan, loader, seconds)
     rate = min(training, loading) if loader.kind == "streaming" else training
     tensors = [*update.net.state_dict().values()]
     copies = 1 + (update.average is not None) + _slots(update)
@@ -90,7 +96,9 @@ def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -
         steps=plan.steps,
         checkpoint_bytes=weights * (KEEP * copies + 2),
         free_disk_bytes=shutil.disk_usage(Path(folder).resolve()).free,
-        suggestion=suggest(plan, loader, bound=bound, memory=memory / available, total=total),
+        suggestion=suggest(plan, loader, bound=bound, memory=memory / available, total=None if load.busy else total),
+        spread=round(load.spread, 3),
+        busy=load.busy,
         settings=settings,
     )
 
@@ -101,14 +109,19 @@ def check_seconds(seconds: float) -> None:
         raise UserError(f"--seconds is {seconds:g}; it must be a positive number")
 
 
-def suggest(plan: Plan, loader: TrainLoader, *, bound: str, memory: float, total: float) -> str:
-    """The `--set` line that would make the run faster or fit, from what was measured."""
+def suggest(plan: Plan, loader: TrainLoader, *, bound: str, memory: float, total: float | None) -> str:
+    """The `--set` line that would make the run faster or fit, from what was measured.
+
+    `total` is how many seconds the run would take; None on a busy machine, whose times say nothing of its settings.
+    """
     settings, recipe = plan.settings, plan.recipe
     changes = []
-    if bound == "loader" and loader.kind == "streaming" and settings.workers < device.cores():
-        changes.append(f"settings.workers={device.cores()}")
-    if not settings.compile and device.compilation_pays(settings, plan.workload, total):
-        changes.append("settings.compile=true")
+    if total is not None and bound == "loader" and loader.kind == "streaming" and settings.workers < cores():
+        changes.append(f"settings.workers={cores()}")
+    if total is not None and not settings.compile and has_compiler():
+        rates = this_machine(world=from_environment().size).rates
+        if saved_seconds(settings, plan.workload, rates, total) > COMPILE_SECONDS:
+            changes.append("settings.compile=true")
     if memory > MEMORY_SHARE:
         changes.append(f"accumulate={2 * recipe.accumulate}")  # batch norm then sees half as many pictures at once
     return " ".join(f"--set {change}" for change in changes)
@@ -127,8 +140,8 @@ def _loader_rate(loader: TrainLoader, batch_size: int, seconds: float) -> float:
     return count / (time.perf_counter() - started)
 
 
-def _training_rate(plan: Plan, loader: TrainLoader, seconds: float) -> tuple[Update, float, float]:
-    """The trained network, seconds of the first step, and pictures per second of the steps after it."""
+def _training_rate(plan: Plan, loader: TrainLoader, seconds: float) -> tuple[Update, float, float, Load]:
+    """The trained network, seconds of the first step, pictures per second of the steps after it, the load meanwhile."""
     recipe, settings = replace(plan.recipe, bn_sync=False), plan.settings
     net = create_model(plan.spec).to(settings.device)
     net = net.to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
@@ -137,14 +150,16 @@ def _training_rate(plan: Plan, loader: TrainLoader, seconds: float) -> tuple[Upd
     update = Update(net, recipe, settings, class_weights=balance)
     update.train_mode()
     times: list[float] = []
-    started = time.perf_counter()
+    started, watcher = time.perf_counter(), Watcher(settings.threads)
     for batch in loader.batches(0, sys.maxsize):
+        if len(times) == 2:
+            watcher = Watcher(settings.threads)
         before = time.perf_counter()
         update(batch, recipe.peak_lr / 100, 1.0)
         times.append(time.perf_counter() - before)
         if len(times) > 4 and time.perf_counter() - started - times[0] > seconds:
             break
-    return update, times[0], recipe.batch_size / statistics.median(times[2:])
+    return update, times[0], recipe.batch_size / statistics.median(times[2:]), watcher.load(times[2:])
 
 
 def _slots(update: Update) -> int:

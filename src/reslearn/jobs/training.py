@@ -19,6 +19,7 @@ from ..data.sources import Subset, open_data
 from ..data.splits import choose_splits
 from ..nets.build import create_model
 from ..runtime import device
+from ..runtime.choice import decide
 from ..runtime.process_group import from_environment
 from ..runtime.settings import Precision, Settings
 from ..spec.catalogue import get_spec
@@ -87,7 +88,7 @@ class Plan:
         self.preprocess: Preprocess = set_fields(default_preprocess(size), parts["preprocess"], prefix="preprocess.")
         self.steps = self.recipe.total_steps(len(self.train_data))
         self.workload = planned_workload(self.spec, self.recipe, len(self.train_data), size)
-        decided = device.decide(
+        decided = decide(
             self.workload, precision=precision, tuned_allocator=tuned_allocator, world=from_environment().size
         )
         self.settings: Settings = machine_settings(decided, parts["settings"], "settings.")
@@ -174,9 +175,12 @@ def check_spec_changes(changes: Mapping[str, str]) -> None:
 
 def machine_settings(decided: Settings, changes: Mapping[str, str], prefix: str = "") -> Settings:
     """`decided` with `--set` assignments, as far as this machine can do them; else `UserError`."""
+    if not changes:
+        return decided
     settings = set_fields(decided, changes, prefix=prefix)
+    asked = " ".join(f"{name}={text}" for name, text in changes.items())
     try:
-        return device.check_settings(settings)
+        return replace(device.check_settings(settings), source=f"{decided.source}; asked for: {asked}")
     except UserError as error:
         raise UserError(f"--set {prefix}{error}") from None
 

@@ -18,6 +18,7 @@ from torch import nn
 from ..bundle.file import Loaded, load
 from ..measure.evaluate import evaluate
 from ..runtime import device
+from ..runtime.choice import decide
 from ..runtime.environment import environment
 from ..runtime.settings import Precision, Settings
 from ..spec.catalogue import get_spec
@@ -28,6 +29,7 @@ from ..spec.preprocess import Preprocess
 from ..train.fit import fit, resume
 from ..train.journal import read_journal
 from ..train.loop import Watch
+from ..train.record import read_record
 from ..train.setup import planned_workload
 from .construct import from_shallow
 from .entry import Experiment
@@ -99,7 +101,7 @@ class Runner:
         if cell.tier == "smoke":
             return Settings(tuned_allocator=self.tuned_allocator)
         workload = planned_workload(self.spec(cell), cell.recipe, len(self.pictures.train), cell.image_size)
-        return device.decide(workload, precision=self.precision, tuned_allocator=self.tuned_allocator)
+        return decide(workload, precision=self.precision, tuned_allocator=self.tuned_allocator)
 
     def preprocess(self, cell: Cell) -> Preprocess:
         """How its pictures reach the net."""
@@ -132,6 +134,9 @@ class Runner:
         if (run / "run.json").exists():
             resume(run, train_data=self.pictures.train, val_data=self.pictures.test, **common)
             return
+        settings = self.settings(cell)
+        if settings.source:
+            self.say(f"{cell.entry.label}: {settings.source}")
         fit(
             self.spec(cell),
             self.pictures.train,
@@ -139,7 +144,7 @@ class Runner:
             cell.recipe,
             out=run,
             seed=cell.seed,
-            settings=self.settings(cell),
+            settings=settings,
             preprocess=self.preprocess(cell),
             **common,
         )
@@ -181,7 +186,7 @@ class Runner:
     def _result(self, cell: Cell, run: Path, *, loaded: Loaded | None = None, diverged: int | None = None) -> Result:
         lines = read_journal(run / "metrics.jsonl")
         end: dict[str, Any] = next((line for line in reversed(lines) if line["kind"] == "end"), {})
-        settings = self.settings(cell)
+        settings = read_record(run).settings  # a resumed run's own, whatever would be decided now
         return Result(
             identity=cell.identity,
             net=cell.entry.net or "",

@@ -14,7 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .device import cores, cpu_flags
+from ..spec.codec import to_json
+from .choice import this_machine
+from .process_group import from_environment
+from .processor import cores, physical_cores
 
 PACKAGES = (
     "reslearn", "torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-learn", "pydantic",
@@ -41,13 +44,17 @@ def environment() -> dict[str, Any]:
 
     Reads facts only: nothing is timed, no device is initialised, and torch is not imported on its account.
     """
+    machine = this_machine(world=from_environment().size)
     return {
         "packages": package_versions(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpu": cpu_name(),
+        "cpu": machine.processor.name,
+        "processor": {name: getattr(machine.processor, name) for name in ("vendor", "family", "model")},
         "cores": cores(),
-        "cpu_flags": [flag for flag in CPU_FLAGS if flag in cpu_flags()],
+        "physical_cores": physical_cores(),
+        "cpu_flags": [flag for flag in CPU_FLAGS if flag in machine.processor.flags],
+        "rates": None if machine.rates is None else to_json(machine.rates),
         "memory_gib": memory_gib(),
         "gpus": gpu_names(),
         "cxx": compiler_version(os.environ.get("CXX", "g++")),
@@ -78,17 +85,6 @@ def extras() -> dict[str, list[str]]:
         extra: [module for module in modules if importlib.util.find_spec(module) is None]
         for extra, modules in EXTRAS.items()
     }
-
-
-@cache
-def cpu_name() -> str:
-    """What the processor calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def memory_gib() -> float | None:

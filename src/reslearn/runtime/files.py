@@ -13,6 +13,12 @@ from typing import Any, Literal
 from ..spec.errors import UserError
 
 
+def user_cache() -> Path:
+    """The folder of what this package keeps for this user and could make anew; it need not be there."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "reslearn"
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is synced and renamed over `path`.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from ..spec.errors import UserError, check_choice
 from ..spec.rules import check_at_least
 
 Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,13 @@ class Settings:
     tuned_allocator: bool = False
     workers: int = 0
     loader: Literal["auto", "resident", "streaming"] = "auto"
+    source: str = ""  # what `device.decide` chose, and by which values; empty where somebody else chose
 
     def __post_init__(self) -> None:
         """What no machine has; whether this one has it, `device.check_settings` says."""
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise UserError(f"device is {self.device!r}; valid: cpu, cuda, cuda:0, cuda:1, ...")
-        check_choice("precision", self.precision, ("fp32", "bf16", "fp16"))
+        check_choice("precision", self.precision, PRECISIONS)
         check_choice("loader", self.loader, ("auto", "resident", "streaming"))
         check_at_least("threads", self.threads, 1)
         check_at_least("workers", self.workers, 0)

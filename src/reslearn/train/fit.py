@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +25,10 @@ from ..measure.bn_statistics import exact_bn_statistics
 from ..measure.evaluate import evaluate_net
 from ..nets.build import create_model
 from ..runtime import device
+from ..runtime.choice import decide
 from ..runtime.environment import command_line, environment
 from ..runtime.files import exclusive_lock, write_json
+from ..runtime.machine import MEASURE
 from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
@@ -127,7 +130,9 @@ def fit(
     preprocess = preprocess or default_preprocess(size)
     if settings is None:
         workload = planned_workload(spec, recipe, len(train_data), size)
-        settings = device.decide(workload, world=world.size)
+        settings = decide(workload, world=world.size)
+        if MEASURE in settings.source and world.first:
+            warnings.warn(settings.source, stacklevel=2)
     check_world(recipe, settings, world)
     preprocess, mean_image = with_mean_image(recipe, preprocess, train_data, on_bad_file)
     record = RunRecord(

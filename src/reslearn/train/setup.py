@@ -27,9 +27,10 @@ from ..data.sources import Subset, open_data
 from ..data.statistics import mean_image
 from ..measure import metrics
 from ..measure.evaluate import predict_logits
-from ..runtime.device import Workload, bf16_kind
+from ..runtime.choice import Workload
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
+from ..runtime.processor import read_processor
 from ..runtime.settings import Settings
 from ..spec.cost import cost
 from ..spec.errors import UserError
@@ -91,10 +92,10 @@ def planned_workload(spec: Spec, recipe: Recipe, images: int, size: int) -> Work
     return workload(spec, size, recipe.total_steps(images) * recipe.batch_size)
 
 
-def workload(spec: Spec, size: int, pictures: float) -> Workload:
+def workload(spec: Spec, size: int, pictures: float, *, training: bool = True) -> Workload:
     """What the forward passes of this many pictures compute."""
     price = cost(spec, size)
-    return Workload(price.macs * pictures, price.activations * pictures)
+    return Workload(price.macs * pictures, price.activations * pictures, training)
 
 
 def describe(data: Dataset) -> dict[str, Any]:
@@ -242,9 +243,10 @@ def memory_advice(recipe: Recipe) -> Iterator[None]:
 def numerics(world: World) -> dict[str, str]:
     """The facts of this machine that a run's last bits depend on."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    kernels = torch.backends.cpu.get_cpu_capability()
     return {
         "torch": torch.__version__.partition("+")[0],
-        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {bf16_kind()}".strip(),
+        "processor": f"{platform.machine()} {kernels} {read_processor().bf16_kind}".strip(),
         "gpu": gpu,
         "processes": str(world.size),
     }

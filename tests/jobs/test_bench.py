@@ -1,0 +1,71 @@
+"""`bench` measures the processor first where nothing is kept, and says when the machine was busy."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reslearn.cli.app import main
+from reslearn.jobs import bench
+from reslearn.runtime import load, measuring
+from reslearn.runtime.choice import this_machine
+from reslearn.runtime.load import Load
+from reslearn.runtime.machine import Rates, kept_rates
+from reslearn.spec.errors import UserError
+
+SMALL = {"batch": 4, "image_size": 8, "steps": 4, "warmup": 2, "changes": {"compile": "false"}}
+
+
+@pytest.fixture
+def measured(monkeypatch, tmp_path):
+    """How often the processor was measured; it does bf16 twice as fast, on a quiet machine unless `others` says."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calls = []
+
+    def measure(count):
+        calls.append(count)
+        rates = Rates(count, {"fp32": 100.0, "bf16": 200.0}, source="measured here on 2026-01-02")
+        return rates, Load(measured_load["others"], 2, count)
+
+    measured_load = {"others": 0.0}
+    monkeypatch.setattr(measuring, "measure", measure)
+    return calls, measured_load
+
+
+def test_bench_measures_once_and_settings_follow_from_it(measured):
+    calls, _ = measured
+    said = []
+    first = bench.bench_train("resnet20_cifar", **SMALL, say=said.append)
+    assert len(calls) == 1 and any("kept in" in line for line in said)
+    assert first["settings"]["precision"] == "bf16" and "measured here on 2026-01-02" in first["settings"]["source"]
+    second = bench.bench_infer("resnet20_cifar", **SMALL)
+    assert len(calls) == 1 and second["settings"]["precision"] == "bf16"
+    assert {"images_per_second", "n", "spread", "load", "first_step_seconds", "settings"} <= first.keys()
+
+
+def test_on_a_busy_machine_nothing_is_kept_and_the_bench_says_so(measured):
+    calls, measured_load = measured
+    measured_load["others"] = 1.5
+    said = []
+    bench.bench_train("resnet20_cifar", **SMALL, say=said.append)
+    assert any("not kept: other programs used 1.5" in line for line in said)
+    machine = this_machine()
+    assert calls and kept_rates(machine.processor, machine.threads) == (None, "")
+
+
+def test_what_cannot_be_measured_is_refused_before_anything_is(measured):
+    with pytest.raises(UserError, match="cuda:99"):
+        bench.bench_train("resnet20_cifar", changes={"device": "cuda:99"})
+    assert measured[0] == []
+
+
+def test_a_busy_bench_prints_its_load(measured, monkeypatch, capsys):
+    monkeypatch.setattr(load.Watcher, "load", lambda self, times=(): Load(1.9, 2, 2, 0.01))
+    options = ["--model", "resnet20_cifar", "--batch", "4", "--image-size", "8", "--steps", "3"]
+    assert main(["bench", "infer", *options, "--set", "compile=false"]) == 0
+    printed = capsys.readouterr().out
+    assert "busy      other programs used 1.9 of 2 cores meanwhile: measure again when the machine is quiet" in printed
+    assert "spread" in printed and "because   bf16: bf16 does 2.00 times" in printed
+    assert main(["bench", "infer", *options, "--set", "compile=false", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["load"]["busy"].startswith("other programs")
