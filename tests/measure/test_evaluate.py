@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -167,6 +169,45 @@ def test_the_network_is_left_as_it_was():
     assert net.training and net.head.training and not net.stem.training
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
     assert net.stem.conv.weight.is_contiguous()  # training's bits depend on the layout
+
+
+def test_two_threads_both_compute_in_fp32():
+    """Whichever of them ends first, and although whoever owns the process allows less."""
+    loaded, found, ways_out = model(), [], [threading.Event(), threading.Event()]
+    loaded.net.register_forward_hook(lambda *_: found.append(torch.get_float32_matmul_precision()))
+    loaded.net.train()
+
+    def score_slowly(own, other):
+        evaluate(loaded, Slow(own, other), batch_size=1)
+        own.set()
+
+    class Slow(ArrayDataset):
+        """Its last picture waits until the other thread has ended, for the first thread."""
+
+        def __init__(self, own, other):
+            data = pictures(5)
+            super().__init__(data.images, data.labels, classes=CLASSES, ids=data.ids)
+            self.other = other
+
+        def read(self, i):
+            if i == 4 and self.other is not None:
+                assert self.other.wait(20)
+            assert not loaded.net.training
+            return super().read(i)
+
+    matmul = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        threads = [threading.Thread(target=score_slowly, args=(ways_out[0], ways_out[1]))]
+        threads += [threading.Thread(target=score_slowly, args=(ways_out[1], None))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == ["highest"] * 10
+        assert torch.get_float32_matmul_precision() == "medium" and loaded.net.training
+    finally:
+        torch.set_float32_matmul_precision(matmul)
 
 
 def test_precision_is_part_of_the_result():

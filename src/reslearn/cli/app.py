@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from ..spec.errors import UserError
+from ..spec.errors import Fault, UserError
 from . import bench, comparison, crossval, data, evaluation, models, papers, reports, training
 
 GROUPS = (models, training, evaluation, comparison, crossval, reports, papers, data, bench)
@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except UserError as error:
         return _fail(str(error), 2)
+    except Fault as error:
+        return _fail(str(error), 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

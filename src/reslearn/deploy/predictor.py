@@ -86,9 +86,10 @@ def predict(
     _check_top(top)
     pictures = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
     answers: list[Prediction] = []
-    for batch in _batched(pictures, batch_size):
-        read = [read_picture(picture) for picture in batch]
-        answers += _answer_all(loaded, batch, read, top, precision=precision, device=device)
+    with evaluating(loaded.net, precision, device or device_of(loaded.net)):  # moved once, not for every batch
+        for batch in _batched(pictures, batch_size):
+            read = [read_picture(picture) for picture in batch]
+            answers += _answer_all(loaded, batch, read, top, precision=precision, device=device)
     return answers
 
 

@@ -23,6 +23,7 @@ from ..runtime.load import Watcher, spread_of
 from ..runtime.machine import kept_rates
 from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Precision, Settings
+from ..runtime.switches import owned
 from ..spec.catalogue import get_spec
 from ..spec.codec import to_json
 from ..spec.preprocess import default_preprocess
@@ -69,17 +70,17 @@ def bench_train(
         workload(spec, size, LONG), precision=precision, tuned_allocator=tuned_allocator, world=world.size
     )
     settings = machine_settings(settings, changes or {})
-    loader = train_loader(
-        random_pictures(max(1024, 2 * batch), size, spec.num_classes),
-        preprocess=default_preprocess(size),
-        augment=values.augment,
-        batch_size=batch,
-        seed=0,
-        device=settings.device,
-        rank=world.rank,
-        world=world.size,
-    )
-    with device.threads(settings.threads), tempfile.TemporaryDirectory() as folder, process_group(settings.device):
+    with owned(settings.threads), tempfile.TemporaryDirectory() as folder, process_group(settings.device):
+        loader = train_loader(
+            random_pictures(max(1024, 2 * batch), size, spec.num_classes),
+            preprocess=default_preprocess(size),
+            augment=values.augment,
+            batch_size=batch,
+            seed=0,
+            device=settings.device,
+            rank=world.rank,
+            world=world.size,
+        )
         torch.manual_seed(0)
         net = create_model(spec).to(settings.device)
         net = net.to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
@@ -122,7 +123,7 @@ def bench_infer(
     settings = decide(planned, precision=precision, tuned_allocator=tuned_allocator)
     settings = machine_settings(settings, changes or {})
     layout = device.memory_format(settings)
-    with device.threads(settings.threads), torch.inference_mode():
+    with owned(settings.threads), torch.inference_mode():
         net = create_model(spec).eval().to(settings.device).to(memory_format=layout)  # type: ignore[call-overload]
         run: Callable[[torch.Tensor], torch.Tensor] = torch.compile(net, dynamic=False) if settings.compile else net
         images = torch.randn(batch, spec.in_channels, size, size, device=settings.device).to(memory_format=layout)

@@ -18,9 +18,9 @@ from ..data.sources import open_data
 from ..measure.evaluate import Evaluation, chosen_part, evaluate
 from ..measure.predictions import Predictions, write_predictions
 from ..measure.protocols import parse_protocol
-from ..measure.sharding import processes
 from ..measure.summary import summarise
 from ..runtime.files import read_json
+from ..runtime.process_group import joined
 from ..spec.errors import UserError
 from ..train import ledger
 from ..train.record import RunRecord, Split, read_record
@@ -76,7 +76,7 @@ def evaluate_subject(loaded: Loaded, subject: Subject, dataset: Dataset, **optio
     """Score the pictures that `subject_of` found in `dataset`, and enter it in the ledger where they were unseen."""
     evaluation = evaluate(loaded, subject.pictures, **options)
     folder = run_folder(loaded)
-    if folder is not None and subject.unseen and processes()[0] == 0:
+    if folder is not None and subject.unseen and joined().first:
         scores = evaluation.to_json()
         try:
             ledger.enter(folder, data=dataset.path, fingerprint=dataset.fingerprint(), split=subject.split, **scores)
@@ -126,7 +126,7 @@ def open_for(models: Sequence[Loaded], data: Data) -> Dataset:
 
 def note(text: str) -> None:
     """One line on standard error, from one of the processes."""
-    if processes()[0] == 0:
+    if joined().first:
         print(f"note: {text}", file=sys.stderr)
 
 
@@ -234,11 +234,11 @@ def evaluate_protocols(
         seconds = time.perf_counter() - start
         inside = summarise(scores.logits, scores.labels, names, temperature=temperature) if details else None
         results.append(Result(scores, seconds, inside))
-    if predictions is not None and processes()[0] == 0:
+    if predictions is not None and joined().first:
         write_predictions(
             predictions, Predictions(tuple(subject.pictures.ids), scores.labels, scores.logits, tuple(names))
         )
-    if report is not None and processes()[0] == 0:
+    if report is not None and joined().first:
         from .evaluation_report import write_evaluation_report  # which builds on this module
 
         write_evaluation_report(report, [result.evaluation for result in results], subject, dataset, loaded)

@@ -24,6 +24,7 @@ from ..runtime.load import Load, Watcher
 from ..runtime.process_group import from_environment
 from ..runtime.processor import cores
 from ..runtime.settings import Settings
+from ..runtime.switches import owned
 from ..spec.codec import to_json
 from ..spec.errors import UserError
 from ..train.checkpoint import KEEP
@@ -75,7 +76,7 @@ def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -
         kind=settings.loader,
     )
     loading = _loader_rate(loader, recipe.batch_size, seconds)
-    with device.threads(settings.threads):
+    with owned(settings.threads):
         update, first, training, load = _training_rate(plan, loader, seconds)
     rate = min(training, loading) if loader.kind == "streaming" else training
     tensors = [*update.net.state_dict().values()]

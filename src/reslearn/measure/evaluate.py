@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,11 @@ from torch import Tensor, nn
 
 from ..data.dataset import Dataset, Indices
 from ..data.loaders import eval_batches
-from ..data.memory import Subset, identity_digest, part
+from ..data.memory import identity_digest, part
 from ..data.sources import open_data
+from ..runtime.process_group import joined
 from ..runtime.settings import Precision
+from ..runtime.switches import exact_fp32, held
 from ..spec.errors import UserError, check_choice
 from ..spec.preprocess import Preprocess
 from . import metrics
@@ -32,7 +34,7 @@ from .cache import CacheKey, add_to_cache, read_cache
 from .classes import class_map
 from .protocols import View, parse_protocol
 from .sealed import Sealed
-from .sharding import from_first, gather, gather_processes, processes, shard
+from .sharding import Share, gather, gather_processes
 from .views import combine_views, score_views
 
 Logits = NDArray[np.float32]
@@ -116,11 +118,10 @@ def evaluate_net(
     workers: int = 0,
     mean_image: Tensor | None = None,
 ) -> Evaluation:
-    """1-crop scores of a network whose classes are the data's own, as training ends with."""
-    logits, labels = predict_logits(
-        net, dataset, preprocess, precision=precision, device=device, workers=workers, mean_image=mean_image
-    )
-    return score(logits, labels, preprocess, precision=precision)
+    """1-crop scores of a network whose classes are the data's own, as training ends with; shared out as `evaluate`."""
+    options: dict[str, Any] = {"device": device, "workers": workers, "mean_image": mean_image}
+    logits = shared_logits(net, Share.of(dataset), preprocess, precision=precision, **options)
+    return score(logits, np.asarray(dataset.labels), preprocess, precision=precision)
 
 
 def chosen_part(data: Dataset, split: str | None) -> Dataset:
@@ -153,25 +154,22 @@ def view_scores(
     Also whether all were there.
     """
     key = CacheKey(loaded.bundle.sha256, pictures_digest(pictures), preprocess.hash(), precision) if cache else None
-    scores = from_first(read_cache(cache, key) if cache and key else {})  # all must agree on what is missing
+    world = joined()
+    scores = world.tell(read_cache(cache, key) if cache and key else {})  # all must agree on what is missing
     missing = [view for view in views if view.name not in scores]
     if not missing:
         return scores, True
-    if len(pictures) == 0:
-        raise UserError(f"{pictures.path or 'the data'}: no pictures to evaluate")
-    rank, world = processes()
-    mine = shard(len(pictures), rank, world)
-    share = Subset(pictures, mine) if world > 1 else pictures
     options |= {"mean_image": loaded.mean_image}
-    if len(mine) == 0:  # more processes than pictures
-        found = {view.name: np.empty((0, loaded.bundle.num_classes), np.float32) for view in missing}
-    elif [view.name for view in missing] == ["centre"]:  # as training ends with, to the last bit
-        found = {"centre": predict_logits(loaded.net, share, preprocess, precision=precision, **options)[0]}
+    share = Share.of(pictures)
+    if [view.name for view in missing] == ["centre"]:  # as training ends with, to the last bit
+        found = {"centre": shared_logits(loaded.net, share, preprocess, precision=precision, **options)}
     else:
-        with evaluating(loaded.net, precision, options["device"]):
-            found = score_views(loaded.net, share, missing, size=loaded.bundle.preprocess.size, **options)
-    found = {name: gather_processes(mine, rows, len(pictures)) for name, rows in found.items()}
-    if cache and key and rank == 0:
+        found = {view.name: np.empty((0, loaded.bundle.num_classes), np.float32) for view in missing}
+        if len(share.places):
+            with evaluating(loaded.net, precision, options["device"]):
+                found = score_views(loaded.net, share.pictures, missing, size=loaded.bundle.preprocess.size, **options)
+        found = {name: gather_processes(share, rows) for name, rows in found.items()}
+    if cache and key and world.first:
         add_to_cache(cache, key, found)
     return scores | found, False
 
@@ -211,6 +209,14 @@ def predict_logits(
             rows.append(net(images.to(memory_format=torch.channels_last)).float().cpu().numpy())
             places.append(indices)
     return gather(rows, places, len(dataset)), np.asarray(dataset.labels)
+
+
+def shared_logits(net: nn.Module, share: Share, preprocess: Preprocess, **options: Any) -> Logits:
+    """`predict_logits` of all pictures, of which this process reads its `share`; every process returns all rows."""
+    rows = np.empty((0, 0), np.float32)
+    if len(share.places):  # fewer pictures than processes leave some without
+        rows = predict_logits(net, share.pictures, preprocess, **options)[0]
+    return gather_processes(share, rows)
 
 
 def score(
@@ -255,19 +261,25 @@ def device_of(net: nn.Module) -> str:
 
 @contextlib.contextmanager
 def evaluating(net: nn.Module, precision: Precision, device: str) -> Iterator[None]:
-    """Evaluation mode without gradients, under `precision`: fp32 means fp32, with no TF32 inside. Restored after."""
+    """Evaluation mode without gradients on `device`, under `precision`: fp32 means fp32, with no TF32 inside.
+
+    Modes, device and the process's switches are put back after; several threads may be inside at once.
+    """
     check_choice("precision", precision, ("fp32", "bf16", "fp16"))
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
-    modes = [(module, module.training) for module in net.modules()]
-    matmul, tf32 = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    try:
-        torch.set_float32_matmul_precision("highest")
-        torch.backends.cudnn.allow_tf32 = False
-        net.to(device).eval()
-        with torch.inference_mode(), torch.autocast(torch.device(device).type, dtype, enabled=precision != "fp32"):
-            yield
-    finally:
+    narrow = torch.autocast(torch.device(device).type, dtype, enabled=precision != "fp32")
+    with exact_fp32(), held((net, device), lambda: _ready(net, device)), torch.inference_mode(), narrow:
+        yield
+
+
+def _ready(net: nn.Module, device: str) -> Callable[[], None]:
+    """Put `net` on `device`, in evaluation mode; what is returned puts it back."""
+    home, modes = device_of(net), [(module, module.training) for module in net.modules()]
+    net.to(device).eval()
+
+    def put_back() -> None:
         for module, training in modes:
             module.training = training
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = tf32
+        net.to(home)
+
+    return put_back

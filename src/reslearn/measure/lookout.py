@@ -14,9 +14,9 @@ import numpy as np
 from ..data.dataset import Dataset
 from ..data.keyed import Keyed
 from ..data.known import Mask, Recogniser, count
-from ..runtime.process_group import World
+from ..runtime.process_group import joined
 from ..spec.seen import Seen
-from .sharding import processes, shard
+from .sharding import shard
 
 Write = Callable[[], None]
 
@@ -67,7 +67,7 @@ class Lookout:
             return
         self._begun = True
         self.pictures.recall()
-        world = World(*processes())
+        world = joined()
         self.pictures.ask_files(shard(len(self.pictures), world.rank, world.size))
         self._share()
         self._rule(self)
@@ -76,7 +76,7 @@ class Lookout:
         """Look the pixel keys up too, of what was read by now and of what kept scores have spared the reading."""
         if not self._whole:
             self._share()
-            world = World(*processes())
+            world = joined()
             self.pictures.complete(shard(len(self.pictures), world.rank, world.size))
             self._share()
             self._whole = True
@@ -95,6 +95,6 @@ class Lookout:
         return count(self.recognisers, self.pictures, self.pictures.rows)[1]
 
     def _share(self) -> None:
-        world = World(*processes())
+        world = joined()
         if world.size > 1:
             self.pictures.rows[:] = np.asarray(world.largest(self.pictures.rows))

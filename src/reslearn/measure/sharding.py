@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-import torch.distributed as dist
 from numpy.typing import NDArray
 
-from ..data.dataset import Indices
+from ..data.dataset import Dataset, Indices
+from ..data.memory import Subset
+from ..runtime.process_group import joined
+from ..spec.errors import UserError
 
 Rows = TypeVar("Rows", bound=np.generic)
 
 
-def processes() -> tuple[int, int]:
-    """(rank, number of processes); (0, 1) outside a process group."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+@dataclass(frozen=True)
+class Share:
+    """One process's part of `count` pictures: which ones, and they themselves."""
+
+    places: Indices  # in the whole
+    pictures: Dataset
+    count: int
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Share:
+        """What this process scores of `dataset`, all of it outside a process group; `UserError` for no pictures."""
+        if len(dataset) == 0:
+            raise UserError(f"{dataset.path or 'the data'}: no pictures to evaluate")
+        world = joined()
+        places = shard(len(dataset), world.rank, world.size)
+        return cls(places, dataset if world.size == 1 else Subset(dataset, places), len(dataset))
 
 
 def shard(count: int, rank: int, world: int) -> Indices:
@@ -24,24 +40,10 @@ def shard(count: int, rank: int, world: int) -> Indices:
     return np.arange(count * rank // world, count * (rank + 1) // world, dtype=np.int64)
 
 
-def gather_processes(places: Indices, rows: NDArray[Rows], count: int) -> NDArray[Rows]:
+def gather_processes(share: Share, rows: NDArray[Rows]) -> NDArray[Rows]:
     """The rows of all processes in the data's order, on every process."""
-    world = processes()[1]
-    if world == 1:
-        return gather([rows], [places], count)
-    parts: list[tuple[Indices, NDArray[Rows]] | None] = [None] * world
-    dist.all_gather_object(parts, (places, rows))
-    filled = [part for part in parts if part is not None and len(part[0])]
-    return gather([part[1] for part in filled], [part[0] for part in filled], count)
-
-
-def from_first(value: Any) -> Any:
-    """The first process's `value`, on every process."""
-    if processes()[1] == 1:
-        return value
-    box = [value]
-    dist.broadcast_object_list(box)
-    return box[0]
+    filled = [part for part in joined().gather((share.places, rows)) if len(part[0])]
+    return gather([part[1] for part in filled], [part[0] for part in filled], share.count)
 
 
 def gather(rows: Sequence[NDArray[Rows]], places: Sequence[Indices], count: int) -> NDArray[Rows]:

@@ -17,10 +17,10 @@ from torch import nn
 
 from ..bundle.file import Loaded, load
 from ..measure.evaluate import evaluate
-from ..runtime import device
 from ..runtime.choice import decide
 from ..runtime.environment import environment
 from ..runtime.settings import Precision, Settings
+from ..runtime.switches import owned
 from ..spec.catalogue import get_spec
 from ..spec.codec import to_json
 from ..spec.errors import UserError
@@ -169,7 +169,7 @@ class Runner:
         return Trained(loaded, fresh, self.pictures, self.settings(cell).device)
 
     def _probes(self, cell: Cell, trained: Trained, names: tuple[str, ...] | list[str]) -> dict[str, Any]:
-        with device.threads(self.settings(cell).threads):
+        with owned(self.settings(cell).threads):
             found = {name: PROBES[name](trained) for name in names}
             if cell.start is not None:
                 found["start"] = start_probe(trained, self._load(cell.start).net)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..spec.errors import UserError
@@ -46,19 +45,6 @@ def autocast(settings: Settings) -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext()
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float16
     return torch.autocast(torch.device(settings.device).type, dtype)
-
-
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Use `count` torch threads inside the block, and what there was before after it."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def memory_format(settings: Settings) -> torch.memory_format:

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 
 from ..spec.errors import UserError
 from .choice import asked_threads
-from .device import threads
 from .load import Load, Watcher, spread_of
 from .machine import Rates, keep_rates
 from .processor import Processor, physical_cores
 from .settings import Precision
+from .switches import owned
 
 SECONDS = 0.25  # for each rate
 LEAST = 5  # timings of a rate
@@ -66,7 +66,7 @@ def measure(count: int, *, seconds: float = SECONDS) -> tuple[Rates, Load]:
         return {name: value for name, value in found.items() if value is not None}
 
     used = _best_threads(count, seconds)
-    with threads(used), torch.enable_grad():
+    with owned(used), torch.enable_grad():
         matrix, convolution, bandwidth = rates(_matrix), rates(_convolution), rate(_copy)
     known = Rates(used, matrix, convolution, bandwidth, f"measured here on {time.strftime('%Y-%m-%d')}")
     return known, replace(watcher.load(), spread=statistics.median(spreads))
@@ -79,7 +79,7 @@ def _best_threads(count: int, seconds: float) -> int:
         return count
     does = {}
     for used in (count, alone):
-        with threads(used), torch.enable_grad():
+        with owned(used), torch.enable_grad():
             timed = _rate(_convolution(torch.float32, used), seconds)
         does[used] = timed[0] if timed else 0.0
     return max(does, key=lambda used: does[used])

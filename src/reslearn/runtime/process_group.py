@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..spec.errors import Fault, UserError
+
+T = TypeVar("T")
+_joined = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,26 @@ class World:
         dist.all_reduce(most, dist.ReduceOp.MAX)
         return most.cpu().numpy()
 
+    def tell(self, value: T) -> T:
+        """The first process's `value`, on every process."""
+        if self.size == 1:
+            return value
+        import torch.distributed as dist
+
+        box: list[T] = [value]
+        dist.broadcast_object_list(box)
+        return box[0]
+
+    def gather(self, value: T) -> list[T]:
+        """Every process's `value`, in the order of their ranks, on every process."""
+        if self.size == 1:
+            return [value]
+        import torch.distributed as dist
+
+        values: list[T] = [value] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
     def barrier(self) -> None:
         """Wait until every process is here."""
         if self.size > 1:
@@ -62,6 +90,15 @@ def from_environment() -> World:
     return World(int(told("RANK", "0")), int(told("WORLD_SIZE", "1")), int(told("LOCAL_RANK", "0")))
 
 
+def joined() -> World:
+    """This process among those of the group it has joined; alone outside one."""
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()):
+        return World()
+    return World(dist.get_rank(), dist.get_world_size(), from_environment().local)
+
+
 def restarted() -> bool:
     """Whether elastic `torchrun` has started this command again after a failure."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
@@ -69,7 +106,12 @@ def restarted() -> bool:
 
 @contextlib.contextmanager
 def process_group(device: str) -> Iterator[World]:
-    """Join the process group for the block: nccl between GPUs, gloo between CPUs. Does nothing for one process."""
+    """Join the process group for the block: nccl between GPUs, gloo between CPUs. Does nothing for one process.
+
+    A group that the caller has joined already is used as it is. Each process of a machine takes the GPU of its
+    number, so whatever is put on `cuda` must be put there inside. Raises `UserError` for a numbered `device`, which
+    all would share, and where there are fewer GPUs than processes, and `Fault` where another process has ended.
+    """
     world = from_environment()
     if world.size == 1:
         yield world
@@ -77,10 +119,41 @@ def process_group(device: str) -> Iterator[World]:
     import torch
     import torch.distributed as dist
 
+    if dist.is_initialized():
+        yield joined()
+        return
+
     if device.startswith("cuda"):
+        choose_gpu(device, world, torch.cuda.device_count())
         torch.cuda.set_device(world.local)
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    backend = "nccl" if device.startswith("cuda") else "gloo"
+    # a second group in one process would otherwise find the addresses of the first
+    store = dist.PrefixStore(f"group/{next(_joined)}", _meeting_place())  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=store, rank=world.rank, world_size=world.size)
     try:
         yield world
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "by peer" not in str(error):  # gloo's are plain ones
+            raise
+        raise Fault(f"another of the {world.size} processes has ended; what it said tells why") from error
     finally:
         dist.destroy_process_group()
+
+
+@functools.cache
+def _meeting_place() -> Any:
+    """Where the processes that `torchrun` started find each other."""
+    from torch.distributed.rendezvous import rendezvous
+
+    return next(rendezvous("env://"))[0]
+
+
+def choose_gpu(device: str, world: World, gpus: int) -> None:
+    """Raise `UserError` unless every process of this machine can have a GPU of its own."""
+    if device != "cuda":
+        raise UserError(f"device is {device}; {world.size} processes each take a GPU of their own: use cuda")
+    if world.local >= gpus:
+        raise UserError(
+            f"process {world.local} of this machine finds {gpus} GPUs; start as many processes as there are GPUs "
+            "(torchrun --nproc-per-node), or use cpu"
+        )

@@ -1,4 +1,4 @@
-"""The one exception that means "your input is wrong", and the sentence it carries when a name is unknown."""
+"""The exceptions that mean "your input is wrong" and "something broke", and the sentence for an unknown name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ class UserError(ValueError):
     """Input that the user can mend. The message is one line: what is wrong, where, and what would be right.
 
     The command line prints it as it is and exits with status 2; a library call raises it.
+    """
+
+
+class Fault(RuntimeError):
+    """Something broke that is not the user's input: a process that died, a folder that vanished, a mistake of ours.
+
+    The message is one line: what happened and what to do. The command line prints it and exits with status 1.
     """
 
 

@@ -32,7 +32,8 @@ from ..spec.errors import UserError
 from ..spec.net import Spec, spec_from_json, spec_to_json
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
-from .fit import Build, Run, finished_run, fit, resume
+from .execute import Build
+from .fit import Run, finished_run, fit, resume
 from .loop import Watch
 
 FORMAT = 1

@@ -13,6 +13,7 @@ Under `torchrun` every process walks through here with its part of each batch; t
 from __future__ import annotations
 
 import math
+import signal
 import statistics
 import time
 from collections import deque
@@ -30,8 +31,12 @@ from ..spec.errors import UserError
 from ..spec.recipe import Recipe
 from . import checkpoint, schedule
 from .checkpoint import Progress
+from .decision import decide, obey
 from .journal import Journal
+from .together import share_statistics
 from .update import Update
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)  # what asks a run to stop
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,9 @@ def train(work: Work) -> None:
 def account(work: Work, journal: Journal, loss: float, wrong: int, images: int) -> int:
     """Count the step that was just taken and tell of it; the signal, if any process was asked to stop."""
     progress, recipe = work.progress, work.recipe
-    loss, wrong_sum, signum = work.world.sum(loss / work.world.size, wrong, work.stop() or 0)
+    told = work.stop()
+    asked = [float(told == signum) for signum in SIGNALS]
+    loss, wrong_sum, *asked = work.world.sum(loss / work.world.size, wrong, *asked)  # one process is asked: all stop
     images *= work.world.size
     if not math.isfinite(loss):
         raise UserError(
@@ -149,7 +156,7 @@ def account(work: Work, journal: Journal, loss: float, wrong: int, images: int) 
     schedule.after_step(recipe, progress.seen, progress.step, error)
     epoch, rate = work.epochs(progress.step), progress.images_per_second
     work.watch(Tick(progress.step, work.total, epoch, loss, error, progress.lr, rate, work.val_error))
-    return int(signum)
+    return next((signum for signum, count in zip(SIGNALS, asked, strict=True) if count), 0)
 
 
 def end_of_epoch(work: Work, journal: Journal) -> bool:
@@ -174,23 +181,23 @@ def end_of_epoch(work: Work, journal: Journal) -> bool:
 
 
 def validate(work: Work) -> tuple[float, float] | None:
-    """Provisional loss and error (percent) on validation, and what follows: a drop, a new best, an early end."""
-    progress, recipe = work.progress, work.recipe
-    scores = work.validate(work.update.evaluated)
+    """Provisional loss and error (percent) on validation, and what the first process decides on them for all."""
+    progress, recipe, net = work.progress, work.recipe, work.update.evaluated
+    share_statistics(net, work.world)  # one network is validated, the one that would be sealed
+    scores = work.validate(net)
     work.update.train_mode()
     work.now = time.perf_counter()  # validation is not part of the loop's time
     if scores is None:
         return None
-    epoch, work.val_error = work.epochs(progress.step), scores[1]
-    schedule.after_validation(recipe, progress.seen, epoch, scores[1])
-    if progress.best_error is None or scores[1] < progress.best_error:
-        progress.best_error, progress.best_epoch = scores[1], epoch
-        if recipe.select == "best" and work.world.first:
-            net = work.update.evaluated
-            progress.best_file = checkpoint.save_best(work.folder / "checkpoints", net, progress.step)
-    elif recipe.early_stop is not None and epoch - (progress.best_epoch or 0) >= recipe.early_stop:
-        progress.stopped_early = True
-    return scores
+    epoch = work.epochs(progress.step)
+    decision = work.world.tell(decide(recipe, progress, epoch=epoch, loss=scores[0], error=scores[1]))
+    obey(progress, decision, epoch)
+    work.val_error = decision.error
+    if decision.improved and recipe.select == "best":
+        folder = work.folder / "checkpoints"
+        name = checkpoint.save_best(folder, net, progress.step) if work.world.first else None
+        progress.best_file = work.world.tell(name)
+    return decision.loss, decision.error
 
 
 def save(work: Work, journal: Journal) -> None:

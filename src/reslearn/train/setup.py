@@ -26,7 +26,8 @@ from ..data.manifest import ManifestDataset
 from ..data.sources import Subset, open_data
 from ..data.statistics import mean_image
 from ..measure import metrics
-from ..measure.evaluate import predict_logits
+from ..measure.evaluate import shared_logits
+from ..measure.sharding import Share
 from ..runtime.choice import Workload
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
@@ -37,7 +38,7 @@ from ..spec.errors import UserError
 from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment, Recipe
-from .loop import Reading, Watch
+from .loop import SIGNALS, Reading, Watch
 from .record import RunRecord, Split
 
 
@@ -50,7 +51,7 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 self._before[number] = signal.signal(number, self._remember)
         return self
 
@@ -206,20 +207,18 @@ def reopen(folder: Path, record: RunRecord) -> tuple[Dataset, Dataset]:
 def provisional(
     record: RunRecord, data: Dataset, mean_image: torch.Tensor | None
 ) -> Callable[[nn.Module], tuple[float, float]]:
-    """Validation as it runs during training, in the training precision: net -> (loss, top-1 error in percent)."""
+    """Validation as it runs during training, in the training precision: net -> (loss, top-1 error in percent).
 
-    if fits(data, record.preprocess, Augment(), record.settings.device):
-        data = prepare(data, record.preprocess)  # decoded once, not at every validation
+    The pictures are shared out among the processes, and every one returns the same.
+    """
+    labels = np.asarray(data.labels)
+    share = Share.of(data)
+    if fits(share.pictures, record.preprocess, Augment(), record.settings.device) and len(share.places):
+        share = replace(share, pictures=prepare(share.pictures, record.preprocess))  # decoded once for all validations
 
     def validate(net: nn.Module) -> tuple[float, float]:
-        logits, labels = predict_logits(
-            net.eval(),
-            data,
-            record.preprocess,
-            precision=record.settings.precision,
-            device=record.settings.device,
-            mean_image=mean_image,
-        )
+        options: dict[str, Any] = {"precision": record.settings.precision, "device": record.settings.device}
+        logits = shared_logits(net.eval(), share, record.preprocess, mean_image=mean_image, **options)
         return float(metrics.loss(logits, labels)), 100 * (1 - float(metrics.accuracy(logits, labels)))
 
     return validate

@@ -1,0 +1,151 @@
+"""What `fit` and `resume` have in common: the steps that are left, and the sequence that ends a run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..bundle.file import save as seal
+from ..bundle.header import Bundle, Member
+from ..data.dataset import Dataset
+from ..data.loaders import TrainLoader
+from ..data.sampling import class_weights
+from ..measure.bn_statistics import exact_bn_statistics
+from ..measure.evaluate import evaluate_net
+from ..nets.build import create_model
+from ..runtime import device
+from ..runtime.process_group import World
+from ..runtime.switches import owned
+from ..spec.codec import to_json
+from ..spec.net import Spec
+from . import checkpoint
+from .checkpoint import Progress
+from .journal import Journal
+from .loop import Watch, Work, train
+from .record import RunRecord
+from .schedule import start
+from .setup import StopSignals, memory_advice, provisional
+from .together import average_statistics, check_equal, check_same_start, share_state, share_statistics
+from .update import Update
+
+BN_BATCHES = 200  # exact statistics average over at most this many training batches
+Build = Callable[[Spec], nn.Module]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pictures of a run, as its network is shown them."""
+
+    loader: TrainLoader
+    train: Dataset
+    val: Dataset | None
+    mean_image: torch.Tensor | None
+
+    @property
+    def held_out(self) -> Dataset | None:
+        """What is validated on; None where there is nothing."""
+        return self.val if self.val is not None and len(self.val) > 0 else None
+
+
+def execute(
+    folder: Path,
+    record: RunRecord,
+    parts: Parts,
+    world: World,
+    *,
+    opened: contextlib.AbstractContextManager[None] | None = None,
+    build: Build | None,
+    watch: Watch | None,
+) -> None:
+    """From `run.json` and whatever checkpoint there is to the sealed file.
+
+    `opened` makes a new run's folder, once the network and its optimiser stand: what cannot be built writes nothing.
+    """
+    recipe, settings, held_out = record.recipe, record.settings, parts.held_out
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(owned(settings.threads))
+        stack.enter_context(torch.random.fork_rng())
+        stop = stack.enter_context(StopSignals())
+        torch.manual_seed(record.seed)
+        net = build(record.spec) if build else create_model(record.spec, weights=record.weights)
+        net = net.to(settings.device).to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
+        weights = class_weights(parts.train.labels, len(parts.train.classes), recipe.class_weights)
+        balance = None if weights is None else torch.from_numpy(weights).to(settings.device)
+        update = Update(net, recipe, settings, world=world, class_weights=balance)
+        stack.enter_context(opened or contextlib.nullcontext())
+        world.barrier()  # no process reads checkpoints before the first one has cleared the folder
+        progress = checkpoint.load_newest(folder / "checkpoints", update)
+        check_same_start(folder, progress, world)
+        validate = provisional(record, held_out, parts.mean_image) if held_out is not None else lambda _: None
+        work = Work(
+            folder=folder,
+            update=update,
+            loader=parts.loader,
+            seed=record.seed,
+            progress=progress or Progress(seen=start(recipe, record.spec.depth)),
+            validate=validate,
+            watch=watch if watch is not None and world.first else lambda event: None,
+            stop=lambda: stop.received,
+            world=world,
+        )
+        with memory_advice(recipe):
+            train(work)
+        finish(work, record, parts, build)
+        world.barrier()
+
+
+def finish(work: Work, record: RunRecord, parts: Parts, build: Build | None) -> None:
+    """The one sequence that ends a run: select weights, exact BN statistics, evaluate in fp32, seal."""
+    progress, recipe, val = work.progress, record.recipe, None
+    net = plain_copy(chosen_net(work), record.spec, build)
+    if parts.held_out is not None:
+        device_name = record.settings.device
+        val = evaluate_net(net, parts.held_out, record.preprocess, device=device_name, mean_image=parts.mean_image)
+    if not work.world.first:
+        return
+    bundle = Bundle(
+        members=(Member(record.spec),),
+        preprocess=record.preprocess,
+        classes=tuple(record.data["classes"]),
+        recipe=to_json(recipe),
+        data=record.data | {"train": len(record.split.train), "val": len(record.split.val)},
+        scores={"val": val.to_json()} if val is not None else {},
+    )
+    with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes) as journal:
+        journal.write(
+            kind="end",
+            best_epoch=progress.best_epoch,
+            seconds=round(progress.seconds, 3),
+            images_per_second=round(progress.images_per_second, 1),
+            skipped=work.loader.skipped,
+        )
+        journal.flush()
+    seal(work.folder / "model.safetensors", [net], bundle, mean_image=parts.mean_image)
+
+
+def chosen_net(work: Work) -> nn.Module:
+    """The network that is sealed, the same in every process: the last, best or mean weights, with their statistics."""
+    recipe, world, net = work.recipe, work.world, work.update.evaluated
+    share_statistics(net, world)
+    check_equal(net, world)
+    if recipe.select == "best" and work.progress.best_file is not None:
+        if world.first:
+            checkpoint.load_best(work.folder / "checkpoints", work.progress.best_file, net)
+        share_state(net, world)
+    if recipe.bn_statistics == "exact":
+        steps = min(work.loader.steps_per_epoch, BN_BATCHES)
+        exact_bn_statistics(net, (batch.images for batch in work.loader.batches(0, steps)))
+        average_statistics(net, world)
+    return net
+
+
+def plain_copy(net: nn.Module, spec: Spec, build: Build | None) -> nn.Module:
+    """The network as whoever opens the sealed file will have it: torch's own layers and layout, evaluation mode."""
+    fresh = build(spec) if build else create_model(spec)
+    fresh.load_state_dict(net.state_dict())
+    return fresh.to(next(net.parameters()).device).eval()

@@ -1,0 +1,55 @@
+"""In which order a run comes about."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reslearn.data.sources import Subset, open_data
+from reslearn.jobs import bench
+from reslearn.runtime.process_group import World
+from reslearn.runtime.settings import Settings
+from reslearn.train import fit as fitting
+
+
+class Enough(Exception):
+    """Seen what was to be seen."""
+
+
+@pytest.fixture
+def order(monkeypatch):
+    """What happened: `group` when the process has joined its fellows, and so chosen its GPU, `loader` at the loader."""
+    events = []
+
+    @contextlib.contextmanager
+    def group(device):
+        events.append("group")
+        yield World()
+
+    def loader(*arguments, **options):
+        events.append("loader")
+        raise Enough
+
+    for module in (fitting, bench):
+        monkeypatch.setattr(module, "process_group", group)
+    monkeypatch.setattr(fitting, "open_loader", loader)
+    monkeypatch.setattr(bench, "train_loader", loader)
+    return events
+
+
+def test_pictures_are_loaded_after_the_process_has_its_gpu(tiny_spec, tiny_recipe, tmp_path, request):
+    data = Subset(open_data("digits"), np.arange(64))
+    recipe, settings = replace(tiny_recipe, iterations=1), Settings(threads=1)
+    run = fitting.fit(tiny_spec, data, None, recipe, out=tmp_path / "run", settings=settings)
+    run.model.unlink()
+    events = request.getfixturevalue("order")
+    with pytest.raises(Enough):
+        fitting.fit(tiny_spec, data, None, recipe, out=tmp_path / "other", settings=settings)
+    with pytest.raises(Enough):
+        fitting.resume(tmp_path / "run", train_data=data)
+    with pytest.raises(Enough):
+        bench.bench_train("resnet20_cifar", image_size=8, batch=8, steps=2, warmup=0)
+    assert events == ["group", "loader"] * 3
