@@ -219,7 +219,7 @@ def test_what_is_not_a_sealed_file(tmp_path):
         (lambda h: with_spec(h, stage_blocks=[2, 1]), "is missing"),
         (lambda h: with_spec(h, stage_channels=[4, 16]), "has shape"),
         (lambda h: with_spec(h, stage_channels=[4, 10**30]), "cannot be built"),
-        (lambda h: with_spec(h, variant="gated"), "paper run"),
+        (lambda h: with_spec(h, variant="gated"), "unknown variant 'gated'"),
         (lambda h: with_spec(h, kind="lenet"), "kind"),
         (lambda h: {**h, "preprocess": {**h["preprocess"], "std": [0, 0, 0]}}, "std must be positive"),
     ],

@@ -141,8 +141,8 @@ def test_the_same_seed_gives_the_same_net_and_the_caller_s_fields_are_seen():
     assert first(torch.randn(2, 1, 28, 28)).shape == (2, 4)
 
 
-def test_a_variant_needs_its_builder():
-    with pytest.raises(UserError, match=r"needs the variant 'gated'.*reslearn paper run"):
+def test_an_unknown_variant_is_named():
+    with pytest.raises(UserError, match="unknown variant 'gated'"):
         create_model("resnet20_cifar", variant="gated")
-    made = create_model("resnet20_cifar", build=lambda spec: nn.Linear(1, spec.num_classes), variant="gated")
-    assert isinstance(made, nn.Linear)
+    with pytest.raises(UserError, match="a VGG has no variants"):
+        create_model("vgg16", variant="one_layer")

@@ -24,7 +24,7 @@ from .combine import CombinedNet
 from .header import Bundle, header_from_json, header_to_json
 from .rules import MEAN_IMAGE, SEEN
 from .tensors import Build as Build
-from .tensors import check_tensors, check_values
+from .tensors import check_tensors
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,7 @@ def write_sealed(
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(SEEN)}
         tensors |= {name: torch.from_numpy(heads) for name, heads in known.tensors().items()}
         bundle = replace(bundle, seen=known.header())
-    if any(member.spec.variant for member in bundle.members):  # a variant needs `build`; fit built it already
-        for name, tensor in tensors.items():
-            check_values(name, tensor, str(path))
-    else:
-        check_tensors(tensors, bundle, str(path), build=None)
+    check_tensors(tensors, bundle, str(path), build=None)
     bundle = replace(bundle, format=FORMAT, sealed_whole_since=whole_since(bundle))
     header = header_to_json(bundle)  # under the only key: the order of several is random
     content, digest = stamp(serialise(dict(tensors), metadata={KEY: header}))

@@ -14,6 +14,7 @@ from ..spec.errors import UserError
 from ..spec.net import Spec, VggSpec
 from .resnet import ResNet
 from .state_files import read_state
+from .variants import build_variant
 from .vgg import Vgg
 from .weights import Fitted, adapted_spec, fit_state, load_weights
 
@@ -57,12 +58,12 @@ def model_from_weights(
 
 
 def build_net(spec: Spec) -> nn.Module:
-    """The network of a spec that needs no variant."""
-    if spec.variant is not None:
-        raise UserError(
-            f"{spec.name} needs the variant {spec.variant!r}, an ablation of a paper: use `reslearn paper run`"
-        )
-    return Vgg(spec) if isinstance(spec, VggSpec) else ResNet(spec)
+    """The network of a spec, its `variant` honoured."""
+    if isinstance(spec, VggSpec):
+        if spec.variant is not None:
+            raise UserError(f"{spec.name}: a VGG has no variants; found {spec.variant!r}")
+        return Vgg(spec)
+    return ResNet(spec) if spec.variant is None else build_variant(spec, spec.variant)
 
 
 class Backbone(nn.Module):

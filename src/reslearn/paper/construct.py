@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from ..nets.blocks import ResidualBlock
+from ..nets.build import build_net
 from ..nets.resnet import ResNet
 from ..spec.errors import UserError
-from .variants import build_net
 
 
 def construct(deep: nn.Module, shallow: nn.Module) -> nn.Module:

@@ -21,9 +21,9 @@ from ..explain.responses import layer_responses
 from ..measure import metrics
 from ..measure.evaluate import evaluating, predict_logits
 from ..nets.resnet import ResNet
+from ..nets.variants import ExclusiveGate
 from ..runtime.random import order
 from .pictures import Pictures
-from .variants import ExclusiveGate
 
 LESION_PICTURES = 1000  # of the test set, drawn once: every lesion sees the same
 GRADIENT_PICTURES = 128

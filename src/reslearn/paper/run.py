@@ -17,6 +17,7 @@ from torch import nn
 
 from ..bundle.file import Loaded, load
 from ..measure.evaluate import evaluate
+from ..nets.build import build_net
 from ..runtime.choice import decide
 from ..runtime.environment import environment
 from ..runtime.settings import Precision, Settings
@@ -38,7 +39,6 @@ from .probes import PROBES, Trained, ensemble, start_probe
 from .recipes import preprocess_for
 from .store import Curve, Result, Store, read_result, write_result
 from .tiers import Cell
-from .variants import build_net
 
 DIVERGED = "the loss became"  # how the training loop's error begins, after the folder's name
 

@@ -54,7 +54,7 @@ class NetSpec:
     in_channels: int = 3
     num_classes: int = 1000
     published_depth: int | None = None  # where a paper counts otherwise (wide nets)
-    variant: str | None = None  # a block of paper/variants.py that only an ablation needs
+    variant: str | None = None  # a block of nets/variants.py that only an ablation needs
 
     def __post_init__(self) -> None:
         validate(self)

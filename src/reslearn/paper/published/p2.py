@@ -1,7 +1,7 @@
 """P2: He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", arXiv 1603.05027. CIFAR: median of 5 runs.
 
 Its original 110-layer net is P1's (6.61 is P1's mean). Bottleneck CIFAR nets project where the width changes.
-Variant names are explained in `paper.variants`.
+Variant names are explained in `nets.variants`.
 """
 
 from __future__ import annotations

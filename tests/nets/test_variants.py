@@ -7,10 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from reslearn.nets.build import create_model
-from reslearn.paper.variants import BLOCKS, NAMES, build_net, parse
+from reslearn.bundle.file import load, save
+from reslearn.bundle.header import Bundle, Member
+from reslearn.nets.build import build_net
+from reslearn.nets.variants import BLOCKS, NAMES, parse
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
+from reslearn.spec.preprocess import default_preprocess
 
 SMALL = {"stage_blocks": (2, 1, 1)}
 EXAMPLES = [
@@ -130,6 +133,9 @@ def test_a_plain_net_has_no_shortcut_to_change():
     assert "bn_after_addition" in BLOCKS
 
 
-def test_the_plain_commands_refuse_a_variant():
-    with pytest.raises(UserError, match="paper run"):
-        create_model("resnet20_cifar", variant="exclusive_gate:0")
+def test_a_sealed_variant_opens_like_any_other_network(tmp_path):
+    net = make("shortcut_gate:-6").eval()
+    preprocess = default_preprocess(net.spec.image_size)
+    save(tmp_path / "m.safetensors", [net], Bundle((Member(net.spec),), preprocess))
+    x = torch.randn(1, 3, 32, 32)
+    assert torch.equal(load(tmp_path / "m.safetensors").net(x), net(x))

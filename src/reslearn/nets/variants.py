@@ -1,4 +1,4 @@
-"""Blocks that only a paper's ablation needs, named by a spec's `variant`; kept out of `nets`, whose block stays one.
+"""Blocks that only a paper's ablation needs, named by a spec's `variant`; `blocks.py`, whose block stays one, has none.
 
 P2 is arXiv 1603.05027; its sections 3 (shortcuts) and 4 (activations) define most of them.
 
@@ -14,11 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..nets import build as plain_build
-from ..nets.blocks import ResidualBlock
-from ..nets.resnet import ResNet
 from ..spec.errors import UserError, unknown
-from ..spec.net import BlockSpec, NetSpec, Spec
+from ..spec.net import BlockSpec, NetSpec
+from .blocks import ResidualBlock
+from .resnet import ResNet
 
 
 class ChangedShortcut(ResidualBlock):
@@ -147,20 +146,18 @@ WHOLE_NET = {"no_norm": 0, "no_norm_init": 1, "init": 1}  # init:0.01 (std of ev
 NAMES = (*BLOCKS, *WHOLE_NET)
 
 
-def build_net(spec: Spec) -> nn.Module:
-    """The network of any spec, its `variant` honoured: what this package passes as `build=`.
+def build_variant(spec: NetSpec, variant: str) -> ResNet:
+    """The network of a spec with the block or the change that `variant` names.
 
     Raises `UserError` for an unknown variant, for a wrong count of numbers after its colon, and for a shortcut's
     variant in a net that has no shortcuts.
     """
-    if not isinstance(spec, NetSpec) or spec.variant is None:
-        return plain_build.build_net(spec)
-    name, numbers = parse(spec.variant)
+    name, numbers = parse(variant)
     if name in WHOLE_NET:
         return _whole_net(spec, name, numbers)
     make, _ = BLOCKS[name]
     if spec.shortcut == "none" and isinstance(make, type) and issubclass(make, ChangedShortcut):
-        raise UserError(f"{spec.name}: the variant {spec.variant!r} changes the shortcut, and this net has none")
+        raise UserError(f"{spec.name}: the variant {variant!r} changes the shortcut, and this net has none")
     net = ResNet(spec, block=lambda block: make(block, *numbers))
     last = net.blocks()[-1]
     if isinstance(last, ReluOnlyPreactivation):
