@@ -123,7 +123,7 @@ def test_members_that_do_not_fit(runs, tmp_path):
     write_sealed(larger, tensors, replace(bundle, preprocess=replace(bundle.preprocess, size=12, resize=12)))
     with pytest.raises(UserError, match="size 8 and 12, resize 8 and 12"):
         ensemble_models([runs[0], larger], "digits")
-    with pytest.raises(UserError, match="the same weights"):
+    with pytest.raises(UserError, match="is the same model as"):
         ensemble_models([runs[0], runs[0]], "digits")
     with pytest.raises(UserError, match="at least two"):
         ensemble_models(runs[:1], "digits")

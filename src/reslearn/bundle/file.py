@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,20 @@ class Loaded:
     path: Path  # of the sealed file itself
     mean_image: Tensor | None = None  # (3, S, S) float32 where `preprocess.mean_image` is set
     known: Known = NOTHING  # what recognises the pictures that it has seen
+
+    def identity(self) -> str:
+        """A digest of the header and of the weights as they are now, whatever file or format they came from.
+
+        Two models of one digest are the same; what is kept of one is not taken for another.
+        """
+        header = header_to_json(replace(self.bundle, format=FORMAT, sealed_whole_since=None))
+        digest = hashlib.sha256(f"{len(header)} {header}\n".encode(errors="surrogateescape"))
+        beside = {} if self.mean_image is None else {MEAN_IMAGE: self.mean_image}
+        for name, tensor in sorted((self.net.state_dict() | beside).items()):
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+            plain = tensor.detach().cpu().contiguous().flatten()
+            digest.update(plain.view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
 
 def save(

@@ -82,6 +82,10 @@ class PackDataset:
         """The stored bytes of picture `i` (encoded, unless the pack is `raw`)."""
         return self._slice(i).tobytes()
 
+    def stored(self, i: int) -> bytes:
+        """All that the pixels of picture `i` are made of: how it is stored, its shape, its bytes."""
+        return f"{self.options.encoding} {self._shapes[i].tolist()}\n".encode() + self.raw(i)
+
     def read(self, i: int) -> tuple[Image, int]:
         """Picture `i`: a view into the map for a raw pack, decoded otherwise."""
         if self.options.encoding == "raw":

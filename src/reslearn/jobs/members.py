@@ -42,9 +42,10 @@ def load_all(models: Sequence[str | os.PathLike[str]], device: str) -> list[Load
     loaded = [load(model, device=device) for model in models]
     seen: dict[str, str] = {}
     for model, one in zip(models, loaded, strict=True):
-        if one.bundle.sha256 in seen:
-            raise UserError(f"{model} holds the same weights as {seen[one.bundle.sha256]}; name it once")
-        seen[one.bundle.sha256] = str(model)
+        identity = one.identity()
+        if identity in seen:
+            raise UserError(f"{model} is the same model as {seen[identity]}; name it once")
+        seen[identity] = str(model)
     return loaded
 
 

@@ -9,7 +9,6 @@ numbers  = metrics of (logits, labels)
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 
 from ..data.dataset import Dataset, Indices
 from ..data.loaders import eval_batches
-from ..data.memory import identity_digest, part
+from ..data.memory import part
 from ..data.sources import open_data
 from ..runtime.process_group import joined
 from ..runtime.settings import Precision
@@ -30,8 +29,8 @@ from ..runtime.switches import exact_fp32, held
 from ..spec.errors import UserError, check_choice
 from ..spec.preprocess import Preprocess
 from . import metrics
-from .cache import CacheKey, add_to_cache, read_cache
 from .classes import class_map
+from .kept import Kept
 from .protocols import View, parse_protocol
 from .sealed import Sealed
 from .sharding import Share, gather, gather_processes
@@ -153,9 +152,9 @@ def view_scores(
 
     Also whether all were there.
     """
-    key = CacheKey(loaded.bundle.sha256, pictures_digest(pictures), preprocess.hash(), precision) if cache else None
     world = joined()
-    scores = world.tell(read_cache(cache, key) if cache and key else {})  # all must agree on what is missing
+    kept = Kept(cache, loaded, pictures, preprocess, precision) if cache and world.first else None
+    scores = world.tell(kept.read(views) if kept else {})  # all must agree on what is missing
     missing = [view for view in views if view.name not in scores]
     if not missing:
         return scores, True
@@ -169,19 +168,9 @@ def view_scores(
             with evaluating(loaded.net, precision, options["device"]):
                 found = score_views(loaded.net, share.pictures, missing, size=loaded.bundle.preprocess.size, **options)
         found = {name: gather_processes(share, rows) for name, rows in found.items()}
-    if cache and key and world.first:
-        add_to_cache(cache, key, found)
+    if kept:
+        kept.add(missing, found)
     return scores | found, False
-
-
-def pictures_digest(pictures: Dataset) -> str:
-    """Digest of exactly these pictures in this order: where they come from, their identities and their labels.
-
-    A fingerprint alone will not do: a manifest keeps its source's, whatever it leaves out.
-    """
-    digest = hashlib.sha256(pictures.fingerprint().encode())
-    digest.update(identity_digest(pictures.ids, pictures.labels, pictures.classes))
-    return digest.hexdigest()[:32]
 
 
 def predict_logits(

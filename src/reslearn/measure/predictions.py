@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from ..data.dataset import Indices
+from ..runtime.container import digest_tensors
 from ..runtime.files import write_atomic
 from ..spec.errors import UserError
 
 Logits = NDArray[np.float32]
 KEY = "reslearn.predictions"
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -34,29 +38,42 @@ class Predictions:
 
 def write_predictions(path: str | os.PathLike[str], predictions: Predictions) -> None:
     """Write one safetensors file, atomically: the same predictions give the same bytes."""
-    text = {"ids": predictions.ids, "classes": predictions.classes, "format": 1}
+    text = {"ids": predictions.ids, "classes": predictions.classes, "format": FORMAT}
     tensors: dict[str, NDArray[Any]] = {
         "logits": np.ascontiguousarray(predictions.logits, np.float32),
         "labels": predictions.labels,
     }
     if predictions.fold is not None:
         tensors["fold"] = predictions.fold
-    write_atomic(path, save(tensors, metadata={KEY: json.dumps(text)}))
+    checked = json.dumps(text | {"sha256": _digest(text, save(tensors))})
+    write_atomic(path, save(tensors, metadata={KEY: checked}))
 
 
 def read_predictions(path: str | os.PathLike[str]) -> Predictions:
-    """Read what `write_predictions` wrote. Raises `UserError` in one line for any other file."""
+    """Read what `write_predictions` wrote; format 1 had no checksum. Raises `UserError` in one line for any other file,
+    and for one that was altered.
+    """
     try:
-        with safe_open(path, "numpy") as file:
-            text = json.loads((file.metadata() or {})[KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = Path(path).read_bytes()
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        text = json.loads(header["__metadata__"][KEY])
+        stated = text.pop("sha256", None)
+        if text["format"] not in (1, FORMAT) or (text["format"] == FORMAT and stated != _digest(text, content)):
+            raise ValueError("altered")
+        ids, labels, logits, classes = tuple(text["ids"]), tensors["labels"], tensors["logits"], tuple(text["classes"])
+        if logits.shape != (len(ids), len(classes)) or labels.shape != (len(ids),):
+            raise ValueError("shapes")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (SafetensorError, KeyError, json.JSONDecodeError):
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path}: not a file of predictions, or damaged; predict again") from None
-    return Predictions(
-        tuple(text["ids"]), tensors["labels"], tensors["logits"], tuple(text["classes"]), tensors.get("fold")
-    )
+    return Predictions(ids, labels, logits, classes, tensors.get("fold"))
+
+
+def _digest(text: Mapping[str, Any], content: bytes) -> str:
+    """sha256 of the names and of every tensor."""
+    return hashlib.sha256(f"{json.dumps(text)}\n{digest_tensors(content)}".encode()).hexdigest()
 
 
 def merge_predictions(parts: Sequence[Predictions]) -> Predictions:

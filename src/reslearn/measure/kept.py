@@ -1,0 +1,54 @@
+"""Which kept scores belong to a model and a set of pictures: those of the same content, and no others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from ..data.contents import Contents
+from ..data.dataset import Dataset
+from ..runtime.notes import note
+from ..runtime.settings import Precision
+from ..spec.preprocess import Preprocess
+from .cache import CacheKey, Logits, add_to_cache, read_cache
+from .protocols import View
+from .sealed import Sealed
+
+
+class Kept:
+    """The kept scores of one model on one set of pictures, as both are when this is made."""
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        loaded: Sealed,
+        pictures: Dataset,
+        preprocess: Preprocess,
+        precision: Precision,
+    ) -> None:
+        self.folder, self.contents = folder, Contents(pictures)
+        self.key = CacheKey(
+            model=loaded.identity(),
+            pictures=self.contents.digest,
+            preprocess=preprocess.hash(),
+            precision=precision,
+            images=len(pictures),
+            classes=loaded.bundle.num_classes,
+        )
+
+    def read(self, views: Sequence[View]) -> dict[str, Logits]:
+        """Of these views, the scores that are kept."""
+        there = read_cache(self.folder, self.key)
+        return {view.name: there[stored_name(view)] for view in views if stored_name(view) in there}
+
+    def add(self, views: Sequence[View], found: Mapping[str, Logits]) -> None:
+        """Keep scores; not of pictures that were replaced while they were scored."""
+        if self.contents.unchanged():
+            add_to_cache(self.folder, self.key, {stored_name(view): found[view.name] for view in views})
+        else:
+            note("pictures were changed while they were scored; the scores are not kept")
+
+
+def stored_name(view: View) -> str:
+    """What a view's scores are stored under: which piece it is, and of which picture it is cut."""
+    return f"{view.name}@{view.preprocess.hash()}"
