@@ -48,13 +48,13 @@ def decode_bytes(raw: bytes, name: str) -> Image:
     header = read_header(raw)
     if header is not None and _simple(header):
         _check_size(header.width, header.height, name)
-        flags = cv2.IMREAD_COLOR_RGB if _HAS_RGB else cv2.IMREAD_COLOR
         try:
-            image = cv2.imdecode(np.frombuffer(raw, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+            image = cv2.imdecode(np.frombuffer(raw, np.uint8), _FLAGS)
         except cv2.error:
             image = None
         if image is not None:
-            image = upright(image, header.orientation)
+            if header.orientation != 1:
+                image = upright(image, header.orientation)
             return np.asarray(image if _HAS_RGB else np.ascontiguousarray(image[..., ::-1]), dtype=np.uint8)
     return _decode_carefully(raw, name, header)
 
@@ -74,6 +74,7 @@ def read_bytes(path: str) -> bytes:
 
 
 _HAS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
+_FLAGS = (cv2.IMREAD_COLOR_RGB if _HAS_RGB else cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def _simple(header: Header) -> bool:
