@@ -50,6 +50,12 @@ def photo(seed, size=(96, 128)):
     return np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC))
 
 
+def see_through(seed):
+    image = Image.fromarray(photo(seed))
+    image.putalpha(128)
+    return image
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     root = tmp_path_factory.mktemp("corpus") / "data"
@@ -87,6 +93,11 @@ def corpus(tmp_path_factory):
             "train/dog/deep.png": encode((photo(54)[..., 0].astype(np.uint16) * 257), "PNG"),
             "train/dog/deep_rgb.png": cv2.imencode(".png", photo(55).astype(np.uint16) * 257)[1].tobytes(),
         },
+        "alpha": {
+            "train/cat/sprite.png": encode(Image.fromarray(photo(63)).convert("RGBA"), "PNG"),
+            "train/dog/sprite.webp": encode(see_through(64), "WEBP"),
+        },
+        "odd-size": {"train/dog/poster.png": encode(photo(65, (500, 700)), "PNG")},
         "animated": {
             "train/cat/moving.gif": encode(frames[0], "GIF", save_all=True, append_images=frames[1:]),
             "train/cat/moving.webp": encode(frames[1], "WEBP", save_all=True, append_images=frames[1:]),

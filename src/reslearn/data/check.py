@@ -68,8 +68,8 @@ def check(
     for fact in facts:
         for kind, detail in fact.faults:
             faults[kind].append({"id": dataset.ids[fact.index], "detail": detail})
-    tiny = _tiny(facts)
-    faults["tiny"] = [{"id": dataset.ids[f.index], "detail": f"{f.width}x{f.height}"} for f in tiny]
+    for kind, found in (("tiny", _tiny(facts)), ("odd-size", _odd_sizes(facts))):
+        faults[kind] = [{"id": dataset.ids[f.index], "detail": f"{f.width}x{f.height}"} for f in found]
     hashes = [fact.sha256 for fact in facts]
     exact = exact_groups([fact.sha256 if _readable(fact) else "" for fact in facts])  # two empty files are no picture
     near = near_groups([fact.look for fact in facts], hashes)
@@ -127,6 +127,19 @@ def _tiny(facts: Sequence[Facts]) -> list[Facts]:
     sides = {fact.index: min(fact.width, fact.height) for fact in facts if fact.look is not None}
     limit = min(32.0, float(np.median(list(sides.values()))) / 2) if sides else 0.0
     return [fact for fact in facts if fact.look is not None and sides[fact.index] < limit]
+
+
+def _odd_sizes(facts: Sequence[Facts]) -> list[Facts]:
+    """Pictures four times as large or small (by the root of their area) as the median one, where that is rare: further
+    from it than four times as most are. The tiny ones have a list of their own."""
+    readable = [fact for fact in facts if fact.look is not None]
+    if len(readable) < 3:
+        return []
+    octaves = 0.5 * np.log2([max(fact.width * fact.height, 1) for fact in readable])
+    away = np.abs(octaves - np.median(octaves))
+    tiny = {fact.index for fact in _tiny(facts)}
+    limit = max(2.0, 4 * float(np.median(away)))
+    return [f for f, far in zip(readable, away, strict=True) if far >= limit and f.index not in tiny]
 
 
 def split_names(dataset: Dataset) -> list[str]:

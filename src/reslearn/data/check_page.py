@@ -23,10 +23,12 @@ TITLES = {
     "repaired": ("Repaired by the decoder", "Damaged JPEG data that decodes with a warning; look at the picture."),
     "wrong-extension": ("Wrong extension", "Read by content, so nothing is wrong for training."),
     "cmyk": ("CMYK", "Converted to RGB; colours may differ from a colour-managed viewer."),
-    "16-bit": ("16 bits per channel", "Scaled to 8 bits."),
+    "16-bit": ("More than 8 bits per channel", "Scaled to 8 bits."),
+    "alpha": ("Transparency", "Dropped: what is behind transparent places shows."),
     "animated": ("Animated", "Only the first frame is used."),
     "exif-rotated": ("Rotated by EXIF", "Turned upright when read; programs that ignore the tag see them lying."),
     "tiny": ("Tiny", "Far smaller than the other pictures."),
+    "odd-size": ("Far from the usual size", "Resized, they are sharper or blurred in a way that the others are not."),
     "extreme-aspect": ("Extreme aspect ratio", "A centre crop shows a small part of them."),
 }
 GROUPS = (

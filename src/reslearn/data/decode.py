@@ -34,8 +34,8 @@ DECODER = 1  # one more whenever any file comes to be read as other pixels: pixe
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a third of a gigabyte as RGB; more is a mistake or an attack
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "ICO", "PCX", "AVIF")
 _NEEDS = {
-    "HEIF": "a HEIC picture, read where the package pillow-heif is; `pip install 'reslearn[heic]'`",
-    "AVIF": "an AVIF picture, read by Pillow 11.3 and newer; `pip install -U pillow`",
+    "HEIF": ("a HEIC picture, without the package pillow-heif,", "pip install 'reslearn[heic]', or convert it to JPEG"),
+    "AVIF": ("an AVIF picture, by a Pillow before 11.3,", "pip install -U pillow, or convert it to JPEG"),
 }
 
 
@@ -139,7 +139,7 @@ def _decode_with_pillow(raw: bytes, name: str, header: Header | None) -> Image:
         deep = jpeg2000.odd_depth(raw, components)
         if deep is not None:
             return deep
-    with Pillow.open(io.BytesIO(raw), formats=_formats_for(raw, name)) as image:
+    with Pillow.open(io.BytesIO(raw), formats=formats_for(raw)) as image:
         _check_size(*image.size, name)
         if ImageFile.LOAD_TRUNCATED_IMAGES:  # somebody's global switch would hand us half pictures
             raise UserError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set; unset it, truncated files must be an error")
@@ -161,14 +161,17 @@ def _refuse_kinds_of_jpeg(header: Header | None) -> None:
         raise Unread(f"a JPEG of {header.channels} components")
 
 
-def _formats_for(raw: bytes, name: str) -> tuple[str, ...]:
-    """Pillow's plugins to try. HEIC needs pillow-heif, which is loaded when the first such file comes."""
+def formats_for(raw: bytes) -> tuple[str, ...]:
+    """Pillow's plugins to try on a file. HEIC needs pillow-heif, which is loaded when the first such file comes.
+
+    Raises `Unread` for a kind whose package is not there.
+    """
     family = brand(raw)
     if family is None or family in formats():
         return formats()
     if family == "HEIF" and _with_heif():
         return ("HEIF",)
-    raise UserError(f"{name}: {_NEEDS[family]}, or convert it to JPEG")
+    raise Unread(*_NEEDS[family])
 
 
 @functools.cache

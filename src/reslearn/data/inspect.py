@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,30 +15,18 @@ from PIL import Image as Pillow
 
 from ..spec.errors import UserError
 from .dataset import Dataset, Image, Indices
-from .decode import MAX_PIXELS, decode_bytes, formats
+from .decode import MAX_PIXELS, decode_bytes, formats_for
 from .duplicates import Look, look_of
+from .formats.declared import declared
 from .formats.headers import read_header
+from .formats.kinds import NAMED
+from .formats.unread import Unread
 from .identity import content_hash, encoded_bytes
 
 FATAL = ("empty", "truncated", "undecodable", "bomb")  # training must not read these
-ADVICE = ("repaired", "wrong-extension", "cmyk", "16-bit", "animated", "exif-rotated", "tiny", "extreme-aspect")
+LOSSY = ("cmyk", "16-bit", "alpha")  # what conversion to RGB of 8 bits loses
+ADVICE = ("repaired", "wrong-extension", *LOSSY, "animated", "exif-rotated", "tiny", "odd-size", "extreme-aspect")
 MAX_ASPECT = 4.0
-_OF_FORMAT = {
-    "JPEG": "jpg jpeg jpe jfif mpo",
-    "MPO": "jpg jpeg jpe jfif mpo",
-    "PNG": "png apng",
-    "GIF": "gif",
-    "BMP": "bmp dib",
-    "DIB": "bmp dib",
-    "WEBP": "webp",
-    "TIFF": "tif tiff",
-    "PPM": "ppm pgm pbm pnm",
-    "JPEG2000": "jp2 j2k",
-    "TGA": "tga",
-    "ICO": "ico",
-    "PCX": "pcx",
-    "AVIF": "avif",
-}
 
 
 @dataclass(frozen=True)
@@ -100,47 +86,35 @@ def inspect_bytes(raw: bytes, name: str, index: int = 0) -> Facts:
 
 def _header_faults(raw: bytes, name: str) -> tuple[int, int, list[tuple[str, str]]]:
     """(width, height, faults) by the header alone; zeros where it cannot be read."""
-    faults: list[tuple[str, str]] = []
     header = read_header(raw)
     if header is not None and header.width * header.height > MAX_PIXELS:
         return header.width, header.height, [("bomb", f"{header.width}x{header.height} pixels")]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Pillow.open(io.BytesIO(raw), formats=formats())
+        found = declared(raw, formats_for(raw))
     except Pillow.DecompressionBombError as error:
         return 0, 0, [("bomb", str(error).split(",")[0])]
-    except Exception:  # damaged headers raise anything; decoding will name what is wrong
-        return 0, 0, faults
-    with image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            return width, height, [("bomb", f"{width}x{height} pixels")]
-        extension = os.path.splitext(name)[1][1:].lower()
-        if image.format in _OF_FORMAT and extension and extension not in _OF_FORMAT[image.format].split():
-            faults.append(("wrong-extension", f"{image.format} named .{extension}"))
-        if image.mode == "CMYK":
-            faults.append(("cmyk", "converted to RGB"))
-        deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
-        if deep or _bits(image, header) == 16:
-            faults.append(("16-bit", "scaled to 8 bits"))
-        with contextlib.suppress(Exception):
-            if getattr(image, "is_animated", False) and image.format != "MPO":
-                faults.append(("animated", f"{getattr(image, 'n_frames', 0)} frames; the first is used"))
-        with contextlib.suppress(Exception):
-            orientation = image.getexif().get(0x112, 1)
-            if orientation in range(2, 9):
-                faults.append(("exif-rotated", f"orientation {orientation}; turned upright"))
+    except Unread:
+        found = None
+    if found is None:
+        return 0, 0, []
+    width, height = found.width, found.height
+    if width * height > MAX_PIXELS:
+        return width, height, [("bomb", f"{width}x{height} pixels")]
+    faults: list[tuple[str, str]] = []
+    extension = os.path.splitext(name)[1][1:].lower()
+    if found.format in NAMED and extension and extension not in NAMED[found.format].split():
+        faults.append(("wrong-extension", f"{found.format} named .{extension}"))
+    if found.cmyk:
+        faults.append(("cmyk", "converted to RGB"))
+    if found.bits > 8:
+        faults.append(("16-bit", f"{found.bits} bits scaled to 8 bits"))
+    if found.alpha:
+        faults.append(("alpha", "transparency dropped"))
+    if found.frames > 1:
+        faults.append(("animated", f"{found.frames} frames; the first is used"))
+    if found.orientation != 1:
+        faults.append(("exif-rotated", f"orientation {found.orientation}; turned upright"))
     return width, height, faults
-
-
-def _bits(image: Pillow.Image, header: Any) -> int:
-    if header is not None:
-        return int(header.bits)
-    if image.format == "TIFF":
-        depth = getattr(image, "tag_v2", {}).get(258, (8,))
-        return int(max(depth)) if isinstance(depth, tuple) else int(depth)
-    return 8
 
 
 def _decode(raw: bytes, name: str) -> tuple[Image | None, str, str]:

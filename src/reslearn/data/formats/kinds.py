@@ -5,62 +5,24 @@
 
 from __future__ import annotations
 
-READ = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".mpo",
-        ".png",
-        ".apng",
-        ".gif",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".pfm",
-        ".jp2",
-        ".j2k",
-        ".j2c",
-        ".jpc",
-        ".jpf",
-        ".jpx",
-        ".tga",
-        ".ico",
-        ".pcx",
-        ".avif",
-        ".avifs",
-    ]
-)
-HEIF = frozenset([".heic", ".heics", ".heif", ".heifs", ".hif"])  # read with pillow-heif
-_NOT_READ = frozenset(
-    [
-        ".jxl",
-        ".psd",
-        ".svg",
-        ".exr",
-        ".hdr",
-        ".dcm",
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".arw",
-        ".orf",
-        ".rw2",
-        ".raf",
-        ".jxr",
-        ".jls",
-        ".qoi",
-    ]
-)
-EXTENSIONS = READ | HEIF | _NOT_READ
+NAMED = {  # Pillow's name of a format -> the extensions under which it goes
+    "JPEG": "jpg jpeg jpe jfif mpo",
+    "PNG": "png apng",
+    "GIF": "gif",
+    "BMP": "bmp dib",
+    "WEBP": "webp",
+    "TIFF": "tif tiff",
+    "PPM": "ppm pgm pbm pnm pfm",
+    "JPEG2000": "jp2 j2k j2c jpc jpf jpx",
+    "TGA": "tga",
+    "ICO": "ico",
+    "PCX": "pcx",
+    "AVIF": "avif avifs",
+    "HEIF": "heic heics heif heifs hif",  # read with pillow-heif
+    "": "jxl psd svg exr hdr dcm dng cr2 cr3 nef arw orf rw2 raf jxr jls qoi",  # not read
+}
+NAMED |= {"MPO": NAMED["JPEG"], "DIB": NAMED["BMP"]}
+EXTENSIONS = frozenset(f".{extension}" for names in NAMED.values() for extension in names.split())
 
 AVIF_BRANDS = (b"avif", b"avis")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")

@@ -134,6 +134,22 @@ def read_tiff(raw: bytes) -> Tiff:
     )
 
 
+def count_pages(raw: bytes, most: int = 1000) -> int:
+    """Pictures in the file, thumbnails and smaller copies among them, by its chain of directories."""
+    order, big = _MAGIC[raw[:4]], raw[2:4] in (b"+\0", b"\0+")
+    number, entry, offset = ("Q", 20, "Q") if big else ("H", 12, "I")
+    seen: set[int] = set()
+    try:
+        (at,) = struct.unpack_from(order + offset, raw, 8 if big else 4)
+        while at and at not in seen and len(seen) < most:
+            (entries,) = struct.unpack_from(order + number, raw, at)
+            seen.add(at)
+            (at,) = struct.unpack_from(order + offset, raw, at + (8 if big else 2) + entry * entries)
+    except struct.error:
+        pass  # the rest of the chain is lost
+    return len(seen)
+
+
 _FOR_LIBTIFF = (292, 293, 347, 529, 530, 531, 532)  # fax options, JPEG tables, the YCbCr tags
 _WANTED = {256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 332, 338, 339, 700}
 _WANTED |= set(_FOR_LIBTIFF)
