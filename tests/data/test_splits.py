@@ -1,14 +1,23 @@
 """Splits: stratified to within one sample, grouped without parting, stable when the data grows."""
 
+import hashlib
+import shutil
+import tarfile
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
+from reslearn.data.folders import FileDataset
 from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.data.pack import PackOptions
+from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
 from reslearn.data.splits import assign, check_folds, choose_splits, quotas
 from reslearn.spec.errors import UserError
+from reslearn.train.crossval import choose_folds
 
 RATIOS = [
     {"train": 0.6, "val": 0.2, "test": 0.2},
@@ -35,6 +44,12 @@ def data(labels, ids=None, groups=None, hashes=None, splits=None):
     return out
 
 
+# What the release before this rule chose, on `with_copies` without copies (seeds 0 and 7) and on digits.
+RELEASED = [
+    ["a/10.bmp", "a/12.bmp", "b/11.bmp", "b/19.bmp"],
+    ["a/05.bmp", "a/16.bmp", "b/13.bmp", "b/16.bmp"],
+]
+DIGITS = "59ba7c4412086739"
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=120)
 
 
@@ -173,6 +188,68 @@ def test_a_class_in_one_group_stays_in_train_with_all_of_it_or_is_an_error():
         assert set(range(8, 12)) <= set(chosen["train"]) and len(chosen["val"])
     with pytest.raises(UserError, match=r"memory: class '0' lies in one group .* --val-fraction 0"):
         choose_splits(data([0, 0, 1, 1], groups=["g"] * 4), val_fraction=0.9)
+
+
+def with_copies(root, copies=()):
+    """Two classes of 20 pictures of noise, BMP and so all of one size, and copies (from, to) under other names."""
+    draw = np.random.default_rng(3)
+    for cls in "ab":
+        (root / cls).mkdir(parents=True)
+        for i in range(20):
+            Pillow.fromarray(draw.integers(0, 256, (4, 4, 3), dtype=np.uint8)).save(root / cls / f"{i:02d}.bmp")
+    for source, target in copies:
+        shutil.copy(root / source, root / target)
+    return open_data(root)
+
+
+def test_exact_duplicates_lie_on_one_side_whatever_they_are_called(tmp_path):
+    copies = [(f"a/{i:02d}.bmp", f"a/copy{i}.bmp") for i in range(12)] + [
+        ("b/00.bmp", "b/x.bmp"),
+        ("b/00.bmp", "b/y.bmp"),
+    ]
+    folder = with_copies(tmp_path / "d", copies)
+    with tarfile.open(tmp_path / "d.tar", "w") as tar:
+        tar.add(tmp_path / "d", "d")
+    write_pack(folder, tmp_path / "d.pack", PackOptions("raw"))
+    for source in ("d", "d.tar", "d.pack"):
+        for seed in range(6):
+            dataset = open_data(tmp_path / source)
+            chosen = choose_splits(dataset, val_fraction=0.25, split_seed=seed)
+            parts = [{dataset.read(int(i))[0].tobytes() for i in chosen[name]} for name in ("train", "val")]
+            assert parts[0] and parts[1] and not parts[0] & parts[1]
+            folds, _ = choose_folds(dataset, 4, split_seed=seed)
+            by_picture = {}
+            for i, name in enumerate(dataset.ids):
+                by_picture.setdefault(dataset.read(i)[0].tobytes(), set()).add(folds[name])
+            assert all(len(where) == 1 for where in by_picture.values())
+
+
+def test_a_set_without_duplicates_splits_as_ever(tmp_path):
+    folder = with_copies(tmp_path / "d")
+    names = [[folder.ids[i] for i in choose_splits(folder, split_seed=seed)["val"]] for seed in (0, 7)]
+    assert names == RELEASED
+    digits = open_data("digits")
+    found = hashlib.sha256(choose_splits(digits)["val"].astype("<i8").tobytes()).hexdigest()
+    assert found[:16] == DIGITS
+
+
+def test_only_files_of_equal_size_are_read(tmp_path, monkeypatch):
+    folder = with_copies(tmp_path / "d", [("a/00.bmp", "b/x.bmp")])
+    for i, name in enumerate(folder.ids):
+        if name not in {"a/00.bmp", "a/01.bmp", "b/x.bmp"}:
+            with open(tmp_path / "d" / name, "ab") as file:
+                file.write(bytes(i + 1))
+    read = []
+    real = FileDataset.raw
+    monkeypatch.setattr(FileDataset, "raw", lambda self, i: read.append(self.ids[i]) or real(self, i))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    choose_splits(open_data(tmp_path / "d"))
+    assert sorted(read) == ["a/00.bmp", "a/01.bmp", "b/x.bmp"]
+
+
+def test_where_all_pictures_are_one_they_are_divided_as_if_they_differed():
+    chosen = choose_splits(data([0, 1] * 20))
+    assert len(chosen["val"]) == 4
 
 
 def test_the_held_out_part_keeps_groups_whole():

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dataset import Dataset, Indices
-from .identity import groups_of
+from .identity import groups_of, hashes_of
+from .keys import file_keys, known
+from .memory import ArrayDataset, Subset, root_of
 
 Matrix = NDArray[np.float64]
 
@@ -36,6 +38,26 @@ def units(dataset: Dataset, hashes: Sequence[str] | None, groups: Sequence[str] 
                 parent[root(i)] = root(first[name])
     roots = np.array([root(i) for i in range(len(dataset))], dtype=np.int64)
     return None if len(np.unique(roots)) == len(dataset) else roots
+
+
+def twins(dataset: Dataset) -> list[str]:
+    """(len,) the key of every picture that may have an exact twin in `dataset`, empty for the others.
+
+    Of files only those that share their size with another are read; pictures in no file are alike in size. Where all
+    are one picture, nothing keeps them apart, and none is named.
+    """
+    root, where = root_of(dataset)
+    sizes = getattr(root, "sizes", None)
+    if sizes is None and not isinstance(root, ArrayDataset):
+        return list(hashes_of(dataset) or [""] * len(dataset))
+    size = np.zeros(len(dataset), np.int64) if sizes is None else np.asarray(sizes[where])
+    _, group, count = np.unique(size, return_inverse=True, return_counts=True)
+    several = np.flatnonzero(count[group] > 1)
+    names = [""] * len(dataset)
+    keys = file_keys(Subset(dataset, several), on_bad_file="skip")
+    for i, key, there in zip(several, keys, known(keys), strict=True):
+        names[int(i)] = key.tobytes().hex() if there else ""
+    return names if len(set(names)) > 1 else [""] * len(dataset)
 
 
 def assign_groups(labels: Indices, unit: Indices, rank: Indices, shares: Matrix, known: Indices) -> Indices:

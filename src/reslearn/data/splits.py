@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..spec.errors import UserError
 from .dataset import Dataset, Indices
-from .grouping import assign_groups, units
+from .grouping import assign_groups, twins, units
 from .identity import hashes_of, identities
 from .memory import Subset
 
@@ -25,8 +25,8 @@ def choose_splits(dataset: Dataset, *, val_fraction: float = 0.1, split_seed: in
     """`train`, `val` (maybe empty) and, where the data declares one, `test`: sorted indices into `dataset`.
 
     A declared `val` wins; otherwise a stratified `val_fraction` of train is held out (0: none). `test` is
-    never touched; no class is held out whole. Raises `UserError` for a fraction outside [0, 1), a data set without
-    training pictures, and groups of which none can be held out without a class.
+    never touched; no class is held out whole, and exact duplicates lie on one side. Raises `UserError` for a fraction
+    outside [0, 1), a data set without training pictures, and groups of which none can be held out without a class.
     """
     if not 0 <= val_fraction < 1:
         raise UserError(f"--val-fraction is {val_fraction:g}; it must lie in [0, 1)")
@@ -40,21 +40,22 @@ def choose_splits(dataset: Dataset, *, val_fraction: float = 0.1, split_seed: in
         chosen["val"] = np.sort(declared["val"])
     elif val_fraction > 0:
         part = Subset(dataset, chosen["train"])
-        where = assign(part, {"train": 1 - val_fraction, "val": val_fraction}, seed=split_seed)
-        where = _learnable(part, where, split_seed)
+        alike = twins(part)
+        where = assign(part, {"train": 1 - val_fraction, "val": val_fraction}, seed=split_seed, alike=alike)
+        where = _learnable(part, where, split_seed, alike)
         chosen = {"train": train[where == 0], "val": train[where == 1]}
     if "test" in declared:
         chosen["test"] = np.sort(declared["test"])
     return chosen
 
 
-def _learnable(part: Dataset, where: Indices, seed: int) -> Indices:
+def _learnable(part: Dataset, where: Indices, seed: int, alike: Sequence[str]) -> Indices:
     """`where` (0 train, 1 val) with the smallest unit of each class that train would lack moved back to train."""
     labels, where = part.labels, where.copy()
     lacking = np.setdiff1d(labels, labels[where == 0])
     if not len(lacking):
         return where
-    together = units(part, hashes_of(part), None)
+    together = units(part, alike, None)
     _, member = np.unique(np.arange(len(part)) if together is None else together, return_inverse=True)
     size, tie = np.bincount(member), np.full(int(member.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(tie, member, hash_order(identities(part)[1], seed))
@@ -100,18 +101,22 @@ def assign(
     known: Indices | None = None,
     groups: Sequence[str] | None = None,
     hashes: Sequence[str] | None = None,
+    alike: Sequence[str] | None = None,
 ) -> Indices:
     """(len,) the place in `fractions` (which sum to 1) of the split each sample goes to.
 
     `known` (len,) holds the split of samples that have one already, -1 elsewhere: they stay, and the others go where
     their class is short. `groups` and known duplicates stay together; both, given here, win over the data set's own.
+    `alike` are duplicates that decide about nothing but staying together.
     """
     shares = np.array(list(fractions.values()), dtype=np.float64)
     if (shares <= 0).any() or abs(shares.sum() - 1) > 1e-6:
         raise UserError(f"split fractions are {shares.tolist()}; they must be positive and sum to 1")
     ids = identities(dataset)[1] if hashes is None else list(hashes)
     fixed = np.full(len(dataset), -1, np.int64) if known is None else known
-    together = units(dataset, hashes_of(dataset) if hashes is None else hashes, groups)
+    if alike is None:
+        alike = hashes_of(dataset) if hashes is None else hashes
+    together = units(dataset, alike, groups)
     rank = hash_order(ids, seed)
     if together is not None:
         return assign_groups(dataset.labels, together, rank, shares, fixed)

@@ -12,8 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..data.dataset import Dataset, Indices
-from ..data.grouping import units
-from ..data.identity import identities
+from ..data.grouping import twins, units
 from ..data.loaders import readable
 from ..data.sources import Subset, open_data
 from ..data.splits import choose_splits
@@ -198,8 +197,7 @@ def method_of(data: Dataset, splits: Mapping[str, Indices], val_fraction: float)
     if val_fraction == 0:
         return "none"
     pool = Subset(data, np.sort(np.concatenate([splits["train"], splits["val"]])))
-    kind, ids = identities(pool)
-    return "stratified" if units(pool, ids if kind == "content" else None, None) is None else "grouped"
+    return "stratified" if units(pool, twins(pool), None) is None else "grouped"
 
 
 def check_out(out: str | os.PathLike[str], overwrite: bool) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from ..bundle.ensemble import seal_ensemble
 from ..bundle.file import load
 from ..data.dataset import Dataset, Indices
+from ..data.grouping import twins
 from ..data.memory import Subset
 from ..data.sources import open_data
 from ..data.splits import assign, check_folds, check_parts
@@ -91,8 +92,8 @@ def choose_folds(
 ) -> tuple[dict[str, int], str]:
     """Identity -> fold 1 ... `count` of every picture outside `test`, and how: declared, grouped or stratified.
 
-    Splits named fold0, fold1, ... that the data declares are taken as they are. `groups` (one name per picture) are
-    not torn apart. Raises `UserError` where a fold or a training part would lack a class.
+    Splits named fold0, fold1, ... that the data declares are taken as they are. `groups` (one name per picture) and
+    exact duplicates are not torn apart. Raises `UserError` where a fold or a training part would lack a class.
     """
     declared = [dataset.splits.get(f"fold{k}") for k in range(count)]
     pool: Indices = np.setdiff1d(np.arange(len(dataset)), dataset.splits.get("test", []))
@@ -109,7 +110,8 @@ def choose_folds(
         whole = Subset(dataset, pool)
         check_folds(whole, count)
         chosen = None if groups is None else [groups[int(i)] for i in pool]
-        where = assign(whole, {f"fold{k}": 1 / count for k in range(count)}, seed=split_seed, groups=chosen) + 1
+        shares = {f"fold{k}": 1 / count for k in range(count)}
+        where = assign(whole, shares, seed=split_seed, groups=chosen, alike=twins(whole)) + 1
         method = "stratified" if groups is None else "grouped"
     check_parts(Subset(dataset, pool), where - 1, [f"fold {k + 1}" for k in range(count)])
     return {dataset.ids[int(i)]: int(k) for i, k in zip(pool, where, strict=True)}, method
