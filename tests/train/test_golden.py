@@ -184,7 +184,7 @@ def mutants(recipe):
     ],
 )
 def test_a_changed_recipe_does_not_pass(name, changes, tmp_path):
-    kept = golden(LOSSES, name, None) if not REWRITE else pytest.skip("golden files are being rewritten")
+    kept = golden(LOSSES, name, None) if not REWRITE else pytest.skip("needs RESLEARN_REWRITE_GOLDEN unset")
     wrong = lambda step, loss: loss != pytest.approx(kept[step], rel=1e-6)  # noqa: E731
     losses = first_losses(scaled(replace(RECIPES[name], **changes)), tmp_path / "run", enough=wrong)
     assert losses != pytest.approx(kept, rel=1e-6)
