@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..data.known import FORGOTTEN, Known, union
 from ..spec.errors import UserError
+from ..spec.names import spelling
 from ..spec.preprocess import Preprocess
 from .file import known_of, read_tensors, whole_since, write_sealed
 from .header import Bundle, Member
@@ -84,13 +85,16 @@ def class_order(
     wanted: Sequence[str] | None, given: Sequence[str] | None, first_path: str = "the first", path: str = "the other"
 ) -> list[int] | None:
     """Where each wanted class stands among the given ones; None where the order is the same or has no names."""
-    if wanted is None or given is None or list(wanted) == list(given):
+    if wanted is None or given is None:
+        return None
+    wanted, given = [spelling(name) for name in wanted], [spelling(name) for name in given]
+    if wanted == given:
         return None
     more, less = sorted(set(given) - set(wanted)), sorted(set(wanted) - set(given))
     if more or less:
         parts = ([f"knows {', '.join(more[:5])}"] if more else []) + ([f"lacks {', '.join(less[:5])}"] if less else [])
         raise UserError(f"{path} has other classes than {first_path}: it {' and '.join(parts)}")
-    return [list(given).index(name) for name in wanted]
+    return [given.index(name) for name in wanted]
 
 
 def _renamed(tensors: dict[str, Tensor], old: str, new: str, order: list[int] | None) -> dict[str, Tensor]:

@@ -72,6 +72,7 @@ def stats(
 
     check_at_least("--image-size", size, 1)
     dataset = open_data(data)
+    say_notes(dataset)
     found = statistics(
         dataset,
         preprocess=None if size is None else default_preprocess(size),
@@ -110,6 +111,8 @@ def split(
         workers=workers or 0,
         progress=_progress("pictures hashed"),
     )
+    for note in result.notes:
+        say(f"note      {note}")
     emit(result.to_json(), as_json, lambda: print_split(result.to_json()))
 
 
@@ -143,6 +146,7 @@ def preview(
     check_at_least("--image-size", size, 1)
     chosen = set_fields(get_recipe(recipe or "paper-cifar"), parse_assignments(assignments or []))
     dataset = open_data(data)
+    say_notes(dataset)
     if split_name is None and "train" in dataset.splits:
         split_name = "train"
     if split_name is not None:
@@ -181,8 +185,7 @@ def pack(
     started = time.monotonic()
     options = PackOptions(encoding, resize)  # type: ignore[arg-type]
     dataset = open_data(data)
-    for note in getattr(dataset, "notes", ()):  # such as what its manifest leaves out
-        say(f"note      {note}")
+    say_notes(dataset)
     packed = write_pack(dataset, out, options, progress=_progress("pictures"))
     value: dict[str, Any] = {
         "path": str(out),
@@ -207,6 +210,12 @@ def download(
 
     path = fetch(name, to, url=url, progress=_progress("bytes"))
     emit({"path": str(path), "bytes": path.stat().st_size}, as_json, lambda: print(path))
+
+
+def say_notes(dataset: object) -> None:
+    """What the source has to remark: what its manifest leaves out, what is beside its pictures."""
+    for note in getattr(dataset, "notes", ()):
+        say(f"note      {note}")
 
 
 def _workers(asked: int | None, pictures: int) -> int:

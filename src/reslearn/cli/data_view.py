@@ -20,6 +20,12 @@ def _table(columns: list[str], rows: list[list[Any]]) -> None:
 def print_check(value: dict[str, Any]) -> None:
     """The findings of `data check`."""
     print(f"{value['pictures']:,} pictures, {value['clean']:,} without a fault")
+    for line in value["problems"]:
+        print(f"\ntraining refuses this: {line}")
+    listed = {row["id"] for row in value["faults"].get("undecodable", ())}
+    for line in value["notes"]:
+        if not any(line.endswith(f"{name}: not an image, left out") for name in listed):  # these are listed below
+            print(f"\nnote: {line}")
     for kind, rows in value["faults"].items():
         print(f"\n{kind} ({len(rows):,})")
         for row in rows[:10]:

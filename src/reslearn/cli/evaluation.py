@@ -95,7 +95,8 @@ def predict(
     from ..runtime.device import present
 
     loaded = load(model, device=present(device))
-    answers = predict_files(loaded, find_pictures(images), top, precision=precision)  # type: ignore[arg-type]
+    files = find_pictures(images, note=lambda line: say(f"note      {line}"))
+    answers = predict_files(loaded, files, top, precision=precision)  # type: ignore[arg-type]
     bad = [answer for answer in answers if isinstance(answer, Unread)]
     sound = [answer for answer in answers if not isinstance(answer, Unread)]
     if sound:

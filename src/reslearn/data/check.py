@@ -11,8 +11,10 @@ import numpy as np
 
 from .dataset import Dataset, Indices
 from .duplicates import clusters, exact_groups, near_groups
+from .found import Found
 from .identity import groups_of
 from .inspect import ADVICE, FATAL, Facts, Inspector
+from .listing import Stray
 from .manifest import Manifest, sizes_of
 from .memory import root_of
 from .streaming import parallel_map
@@ -37,6 +39,7 @@ class CheckReport:
     missing: dict[str, list[str]]  # split -> classes it has no picture of
     imbalance: float  # largest class over smallest, of the training part
     excluded: dict[str, str]  # identity -> why training leaves it out
+    problems: list[str] = field(default_factory=list)  # for which training refuses the set as it is
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -63,8 +66,9 @@ def check(
     """
     facts = _inspect_all(dataset, os.cpu_count() or 1 if workers is None else workers, progress)
     faults: dict[str, list[dict[str, str]]] = {kind: [] for kind in KINDS}
-    strays = list(getattr(root_of(dataset)[0], "strays", ()))
-    faults["undecodable"] += [{"id": stray, "detail": "not an image"} for stray in strays]
+    root = root_of(dataset)[0]
+    strays = root.strays if isinstance(root, Found) else ()
+    faults["undecodable"] += [{"id": stray.name, "detail": "not an image"} for stray in strays]
     for fact in facts:
         for kind, detail in fact.faults:
             faults[kind].append({"id": dataset.ids[fact.index], "detail": detail})
@@ -86,10 +90,11 @@ def check(
         near=_named(dataset, near),
         crossing=_named(dataset, [g for g in alike if len({split[i] for i in g} - {""}) > 1]),
         conflicts=_named(dataset, conflicts),
-        classes=class_counts(dataset),
+        classes=_with_strays(class_counts(dataset), strays),
         missing=_missing(dataset),
         imbalance=imbalance(dataset),
         excluded=excluded,
+        problems=list(root.problems) if isinstance(root, Found) else [],
         notes=list(getattr(dataset, "notes", ())),
     )
     manifest = Manifest(
@@ -175,12 +180,26 @@ def _excluded(
 
 
 def class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
-    """class -> split (or "all") -> pictures."""
-    parts: dict[str, Indices] = dict(dataset.splits) or {"all": np.arange(len(dataset), dtype=np.int64)}
+    """class -> split -> pictures; `all` where there are no splits, `no split` for what is in none of them."""
+    parts: dict[str, Indices] = dict(dataset.splits)
+    everything = np.arange(len(dataset), dtype=np.int64)
+    rest = np.setdiff1d(everything, np.concatenate([everything[:0], *parts.values()]))
+    if len(rest) or not parts:
+        parts["no split" if parts else "all"] = rest
     counts = {
         name: np.bincount(dataset.labels[indices], minlength=len(dataset.classes)) for name, indices in parts.items()
     }
     return {c: {name: int(counts[name][k]) for name in parts} for k, c in enumerate(dataset.classes)}
+
+
+def _with_strays(counts: dict[str, dict[str, int]], strays: Sequence[Stray]) -> dict[str, dict[str, int]]:
+    """`counts` with the files that are no pictures, so that they add up to all that was found in class folders."""
+    parts = list(next(iter(counts.values()), {"all": 0}))
+    for stray in strays:
+        row = counts.setdefault(stray.cls, dict.fromkeys(parts, 0))
+        part = stray.split if stray.split in row else parts[-1]
+        row[part] += 1
+    return counts
 
 
 def _missing(dataset: Dataset) -> dict[str, list[str]]:

@@ -31,7 +31,7 @@ def check_data(
     for kind in exclude:
         check_choice("--exclude", kind, ("duplicates", "conflicts", *ADVICE))
     path, target, before = places(path, manifest)
-    dataset = open_data(path, on_bad_file="skip", manifest=False)
+    dataset = open_data(path, on_bad_file="skip", manifest=False, strict=False)
     if before is not None and before.split:
         dataset = ManifestDataset(dataset, replace(before, excluded={}), target)  # duplicates may cross its splits
     now = time.time_ns()

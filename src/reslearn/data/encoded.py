@@ -12,11 +12,12 @@ import numpy as np
 from ..spec.errors import UserError
 from .dataset import Image, Indices
 from .decode import decode_bytes
+from .found import Found
 from .memory import identity_digest
 from .strings import StringTable
 
 
-class SliceDataset:
+class SliceDataset(Found):
     """Picture `i` is `lengths[i]` bytes at `offsets[i]` of `files[which[i]]`."""
 
     def __init__(
@@ -38,7 +39,6 @@ class SliceDataset:
         self.ids: Sequence[str] = StringTable(ids)
         self.splits: Mapping[str, Indices] = dict(splits or {})
         self.path = os.path.abspath(path)
-        self.notes: tuple[str, ...] = ()
         self._handles: dict[str, int] = {}
 
     def __len__(self) -> int:

@@ -1,28 +1,28 @@
-"""A folder of class folders, with or without `train`, `val` (`valid`, `validation`) and `test` above them."""
+"""Pictures in files of their own: a folder of class folders, and whatever else names files below a folder."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ..spec.errors import UserError
 from .dataset import Image, Indices
-from .decode import EXTENSIONS, decode_bytes, read_bytes
+from .decode import decode_bytes, read_bytes
+from .found import Found
+from .listing import HEAD, is_clutter
 from .memory import identity_digest
 from .strings import StringTable
-
-SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-CLUTTER = frozenset({"thumbs.db", "desktop.ini"})  # what operating systems leave in folders; so is any dot file
-CLUTTER_FOLDERS = frozenset({"__macosx", "__pycache__"})  # what unpacking and Python leave
+from .tree import join, read_tree
 
 
-class FileDataset:
+class FileDataset(Found):
     """Pictures in files below `root`; `ids` are their relative paths."""
+
+    sealed = False
 
     def __init__(
         self,
@@ -42,7 +42,6 @@ class FileDataset:
         self.splits: Mapping[str, Indices] = dict(splits or {})
         self.path = os.path.abspath(path if path is not None else root)
         self.notes = tuple(notes)
-        self.strays: tuple[str, ...] = ()  # files among the pictures that are no images
         self._sizes: Indices | None = None
 
     def __len__(self) -> int:
@@ -90,148 +89,64 @@ def _size(path: str) -> int:
         return -1
 
 
-@dataclass
-class _Listing:
-    paths: list[str] = field(default_factory=list)  # relative to the root
-    labels: list[int] = field(default_factory=list)
-    strays: list[str] = field(default_factory=list)  # no picture, going by name and first bytes
+class DiskTree:
+    """The files and folders below one on a disk; links are followed."""
+
+    sealed = False
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def folders(self, at: str) -> list[str]:
+        """Lexical names of the folders directly in `at`, without clutter."""
+        return sorted(entry.name for entry in _entries(self._place(at)) if entry.is_dir())
+
+    def loose(self, at: str) -> list[str]:
+        """Lexical paths of the files directly in `at`, without clutter."""
+        return sorted(join(at, entry.name) for entry in _entries(self._place(at)) if not entry.is_dir())
+
+    def files(self, at: str, depth: int = 0) -> Iterator[str]:
+        """Paths of the files anywhere below `at`, without clutter."""
+        for entry in _entries(self._place(at)):
+            if not entry.is_dir():
+                yield join(at, entry.name)
+            elif depth > 20:
+                raise UserError(f"{self._place(at)}: nested more than 20 deep (a link to itself?)")
+            else:
+                yield from self.files(join(at, entry.name), depth + 1)
+
+    def head(self, file: str) -> bytes:
+        """The first bytes of a file; none of one that cannot be read, or that is a pipe or device."""
+        try:
+            place = self._place(file)
+            if not stat.S_ISREG(os.stat(place).st_mode):
+                return b""
+            with open(place, "rb") as opened:
+                return opened.read(HEAD)
+        except OSError:
+            return b""
+
+    def _place(self, at: str) -> str:
+        return os.path.join(self.path, at) if at else self.path
 
 
-def open_folder(
-    path: str, *, on_bad_file: Literal["stop", "skip"] = "stop", excluded: Collection[str] = ()
-) -> FileDataset:
-    """List a folder of class folders. Classes are in lexical order of their names.
+def open_folder(path: str) -> FileDataset:
+    """List a folder of class folders. What training refuses it for is in `problems`, files that are none in `strays`.
 
-    Raises `UserError` for an empty folder, fewer than two classes, a class without pictures, a class of `val` or
-    `test` that `train` lacks, and a file among the pictures that is none: a note instead with `skip`, and
-    nothing at all if it is one of `excluded`.
+    Raises `UserError` for a folder without pictures and for one that cannot be listed.
     """
-    tops = _folders(path)
-    parts = {name: SPLIT_NAMES[name.lower()] for name in tops if name.lower() in SPLIT_NAMES}
-    parts = {name: split for name, split in parts.items() if _folders(os.path.join(path, name))}
-    if len(set(parts.values())) < len(parts):
-        raise UserError(f"{path}: {' and '.join(sorted(parts))} mean the same split; keep one of them")
-    notes = []
-    if parts:
-        others = [name for name in tops if name not in parts]
-        if others:
-            notes.append(f"{path}: beside {', '.join(sorted(parts))}, these folders are not read: {', '.join(others)}")
-    classes = _class_names(path, parts, tops)
-    listing, splits, counts = _Listing(), {}, np.zeros(len(classes), np.int64)
-    for name, split in sorted(parts.items(), key=lambda item: ("train", "val", "test").index(item[1])) or [("", "")]:
-        start = len(listing.paths)
-        for label, cls in enumerate(classes):
-            before = len(listing.paths)
-            _list_class(path, f"{name}/{cls}" if name else cls, label, listing)
-            counts[label] += len(listing.paths) - before
-        if split:
-            splits[split] = np.arange(start, len(listing.paths), dtype=np.int64)
-    _check(path, classes, counts, listing)
-    strays = tuple(listing.strays)
-    listing.strays = [stray for stray in strays if stray not in excluded]
-    notes += _strays(path, listing, on_bad_file) + _numeric_names(path, classes)
-    labels = np.array(listing.labels, dtype=np.int64)
-    data = FileDataset(path, listing.paths, labels, classes=classes, splits=splits, notes=notes)
-    data.strays = strays
+    found = read_tree(DiskTree(path))
+    labels = np.array(found.labels, dtype=np.int64)
+    splits = {name: np.arange(part.start, part.stop, dtype=np.int64) for name, part in found.splits.items()}
+    data = FileDataset(path, found.names, labels, classes=found.classes, splits=splits, notes=found.notes)
+    data.strays, data.problems = tuple(found.strays), tuple(found.problems)
     return data
 
 
-def _class_names(path: str, parts: Mapping[str, str], tops: list[str]) -> list[str]:
-    """Lexical class names: of `train` where there is one, and then no other split may bring a new one."""
-    if not parts:
-        return tops
-    found = {split: _folders(os.path.join(path, name)) for name, split in parts.items()}
-    if "train" not in found:
-        return sorted(set().union(*found.values()))
-    for name, split in parts.items():
-        for cls in found[split]:
-            if cls not in found["train"] and any(_files(os.path.join(path, name, cls))):
-                raise UserError(
-                    f"{os.path.join(path, name, cls)}: class '{cls}' is not in train/, so no network could have "
-                    f"learned it; add pictures to train/{cls}, or rename or remove the folder"
-                )
-    return found["train"]
-
-
-def _check(path: str, classes: Sequence[str], counts: Indices, listing: _Listing) -> None:
-    if not len(listing.paths):
-        if listing.strays:
-            raise UserError(f"{os.path.join(path, listing.strays[0])}: not an image, and {path} holds none")
-        raise UserError(f"{path}: no pictures found; DATA is a folder with one folder of pictures per class")
-    if len(classes) < 2:
-        raise UserError(f"{path}: only one class ('{classes[0]}'); a classifier needs at least two class folders")
-    for cls, count in zip(classes, counts, strict=True):
-        if not count:
-            raise UserError(f"{path}: the class folder '{cls}' holds no pictures; add some or remove the folder")
-
-
-def _strays(path: str, listing: _Listing, on_bad_file: str) -> list[str]:
-    if listing.strays and on_bad_file == "stop":
-        more = f" (and {len(listing.strays) - 1} more)" if len(listing.strays) > 1 else ""
-        raise UserError(
-            f"{os.path.join(path, listing.strays[0])}: not an image{more}; remove it, run `reslearn data check` "
-            "whose manifest leaves it out, or train with --on-bad-file skip"
-        )
-    return [f"{os.path.join(path, stray)}: not an image, left out" for stray in listing.strays]
-
-
-def _numeric_names(path: str, classes: Sequence[str]) -> list[str]:
-    if all(c.isdecimal() for c in classes) and list(classes) != sorted(classes, key=int):
-        shown = ", ".join(classes[:4])
-        return [f"{path}: class folders are numbers, in lexical order ({shown}, ...): label 2 is not folder '2'"]
-    return []
-
-
-def _list_class(root: str, folder: str, label: int, listing: _Listing) -> None:
-    """Append the pictures below one class folder, in lexical order of their relative paths."""
-    found = []
-    for relative in _files(os.path.join(root, folder)):
-        if os.path.splitext(relative)[1].lower() in EXTENSIONS or _looks_like_image(
-            os.path.join(root, folder, relative)
-        ):
-            found.append(f"{folder}/{relative}")
-        else:
-            listing.strays.append(f"{folder}/{relative}")
-    found.sort()
-    listing.paths += found
-    listing.labels += [label] * len(found)
-
-
-def _files(folder: str, prefix: str = "", depth: int = 0) -> Iterator[str]:
-    """Relative paths of the files below a folder, without the clutter of operating systems."""
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What lies directly in a folder, without clutter."""
     try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not is_clutter(entry.name)]
     except OSError as error:
         raise UserError(f"{folder}: cannot be listed ({error.strerror})") from None
-    for entry in entries:
-        if entry.name[0] == "." or entry.name.lower() in CLUTTER:
-            continue
-        if entry.is_dir():
-            if depth > 20:
-                raise UserError(f"{folder}: nested more than 20 deep (a link to itself?)")
-            yield from _files(entry.path, f"{prefix}{entry.name}/", depth + 1)
-        else:
-            yield prefix + entry.name
-
-
-def _folders(path: str) -> list[str]:
-    """Lexical names of the folders in a folder, without hidden ones and the clutter of operating systems."""
-    try:
-        with os.scandir(path) as entries:
-            named = (e for e in entries if e.name[0] != "." and e.name.lower() not in CLUTTER_FOLDERS)
-            return sorted(e.name for e in named if e.is_dir())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be listed ({error.strerror})") from None
-
-
-def _looks_like_image(path: str) -> bool:
-    """A file without a known extension is judged by its first bytes."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(12)
-    except OSError:
-        return False
-    magics = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-    return head.startswith(magics) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")

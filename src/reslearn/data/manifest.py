@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..runtime.files import read_json, write_json
 from ..spec.codec import from_json, to_json
 from ..spec.errors import UserError
+from ..spec.names import spelling
 from .dataset import Dataset, Indices
 from .memory import Subset, root_of
 
@@ -119,7 +120,7 @@ def _kept_splits(source: Dataset, kept: Indices) -> dict[str, Indices]:
 
 def obey(source: Dataset, manifest: Manifest, path: str) -> ManifestDataset:
     """`source` under `manifest`. Raises `UserError` if the manifest is another data set's, or splits what is gone."""
-    if tuple(source.classes) != manifest.classes:
+    if [spelling(name) for name in source.classes] != [spelling(name) for name in manifest.classes]:
         raise UserError(
             f"{path}: made for classes {_short(manifest.classes)}, but {source.path} has {_short(source.classes)}; "
             f"run `reslearn data {_command(manifest)}` again"

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from ..spec.errors import UserError
 from .dataset import Image, Indices
 from .decode import decode_bytes
+from .found import Found
+from .listing import Stray
 from .memory import identity_digest
 from .strings import StringTable
 
@@ -36,7 +38,7 @@ class PackOptions:
     shorter_side: int | None = None  # larger pictures are reduced to it, antialiased; smaller ones stay
 
 
-class PackDataset:
+class PackDataset(Found):
     """A pack, opened. `hashes` are the sha256 of each original's encoded bytes (of its pixels where it had none)."""
 
     def __init__(self, path: str) -> None:
@@ -46,7 +48,7 @@ class PackDataset:
         info, arrays = _read_index(path, self._map)
         self.classes = tuple(info["classes"])
         self.options = PackOptions(**info["options"])
-        self.notes: tuple[str, ...] = ()
+        self.beside: Mapping[str, Any] = info.get("beside", {})  # what its source held beside the pictures
         self.source: str = info["fingerprint"]
         self.ids: Sequence[str] = StringTable.of_blob(arrays["id_ends"], arrays["ids"].tobytes())
         self.labels: Indices = arrays["labels"]
@@ -61,6 +63,13 @@ class PackDataset:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def as_source(self, path: str) -> PackDataset:
+        """Itself in the place of the source `path` that it was packed from: what was noted there is noted here."""
+        self.path = os.path.abspath(path)  # what `open_data` opens again is the source, not its pack
+        self.notes, self.problems = tuple(self.beside.get("notes", ())), tuple(self.beside.get("problems", ()))
+        self.strays = tuple(Stray(*stray) for stray in self.beside.get("strays", ()))
+        return self
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_map": None}

@@ -7,35 +7,43 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..runtime.files import user_cache
 from ..spec.errors import UserError
+from .archives import Archives
 from .pack import SUFFIX, PackDataset
 from .packing import write_pack
 from .parquet import ParquetDataset
+from .parquet_columns import image_column
 from .shards import COMPRESSED, open_shards
 
 COPY_RATE = 60e6  # bytes per second of the source: decompress, hash, write; measured on a slow disk
+READING = "2"  # of compressed tars: raised when another release reads other pictures or classes from the same file
 _SPARE = 1.2  # of the disk asked for: index, hashes, and what a file system adds
 
 
-def open_packed(path: str, files: Sequence[str], *, say: Callable[[str], None] | None = None) -> PackDataset:
+def open_packed(
+    path: str, archives: Archives, asked: Mapping[str, str], *, say: Callable[[str], None] | None = None
+) -> PackDataset:
     """The pack of Parquet files or compressed tar shards, written now if this is their first use."""
-    target = pack_path(path, files)
+    files = archives.files
+    parquet = files[0].lower().endswith(".parquet")
+    source = archives.folder if os.path.isdir(path) else path
+    chosen = image_column(files, path, asked) if parquet else READING
+    target = pack_path(source, files, chosen)
     if target.exists():
-        return _named(PackDataset(str(target)), path)
+        return PackDataset(str(target)).as_source(path)
     say = say or _to_stderr
     size = sum(os.path.getsize(file) for file in files)
-    parquet = files[0].endswith(".parquet")
     free = shutil.disk_usage(target.parent).free
     # A compressed tar lies there unpacked while its pack is written, so twice what it holds, which is `size` at least.
     _need_room(path, target.parent, size if parquet else 2 * size, free)
     seconds = size / COPY_RATE + 1
     say(f"{path}: no random access; packing it once into {target} ({_mega(size)}, about {seconds:.0f} s)")
     if parquet:
-        return _named(write_pack(ParquetDataset(files, path), target, threads=1), path)
+        return write_pack(ParquetDataset(files, path, asked), target, threads=1).as_source(path)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as folder:
         plain, unpacked = [], 0
         for file in files:
@@ -43,7 +51,7 @@ def open_packed(path: str, files: Sequence[str], *, say: Callable[[str], None] |
                 file, Path(folder), unpacked, lambda whole: _need_room(path, target.parent, 2 * whole, free)
             )
             plain.append(tar)
-        return _named(write_pack(open_shards(plain, path), target), path)
+        return write_pack(open_shards(plain, path), target).as_source(path)
 
 
 def _need_room(path: str, folder: Path, size: int, free: int) -> None:
@@ -52,20 +60,15 @@ def _need_room(path: str, folder: Path, size: int, free: int) -> None:
         raise UserError(f"{folder}: packing {path} needs at least {_mega(need)} of disk, {_mega(free)} are free")
 
 
-def _named(pack: PackDataset, path: str) -> PackDataset:
-    pack.path = os.path.abspath(path)  # what `open_data` opens again is the source, not its pack
-    return pack
-
-
-def pack_path(path: str, files: Sequence[str]) -> Path:
+def pack_path(path: str, files: Sequence[str], reading: str = "") -> Path:
     """Where the pack of a source lies: beside it where that is writable, else in the user's cache.
 
-    The name holds the files' sizes and times, so a changed source is packed anew.
+    The name holds the files' sizes and times, so a changed source is packed anew, and so is one read otherwise.
     """
     import hashlib
 
     stats = [(os.path.basename(f), os.path.getsize(f), os.stat(f).st_mtime_ns) for f in sorted(files)]
-    tag = hashlib.sha256(repr(stats).encode()).hexdigest()[:10]
+    tag = hashlib.sha256((repr(stats) + reading).encode()).hexdigest()[:10]
     folder, name = os.path.split(os.path.abspath(path))
     if not os.access(folder, os.W_OK):
         folder = str(user_cache())
@@ -88,7 +91,10 @@ def _decompress(file: str, folder: Path, unpacked: int, need: Callable[[int], No
                 if member.isfile():
                     unpacked += member.size
                     need(unpacked)
+                    member.type = tarfile.REGTYPE  # a sparse one comes out whole
                     plain.addfile(member, source.extractfile(member))
+                elif member.isdir() or member.islnk() or member.issym():
+                    plain.addfile(member)
     except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

@@ -17,6 +17,7 @@ import numpy as np
 from ..runtime.files import exclusive_lock, writable_target
 from ..spec.errors import UserError
 from .dataset import Dataset
+from .found import Found
 from .identity import content_hash, groups_of
 from .keys import ORIGINAL, Source, pixel_key
 from .memory import identity_digest
@@ -175,6 +176,9 @@ def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[s
         "splits": list(dataset.splits),
         "groups": list(groups) if groups is not None else None,
     }
+    if isinstance(dataset, Found):
+        strays = [[stray.name, stray.cls, stray.split] for stray in dataset.strays]
+        info["beside"] = {"notes": list(dataset.notes), "problems": list(dataset.problems), "strays": strays}
     hashes = np.frombuffer(bytes.fromhex("".join(r["sha256"] for r in done)), np.uint8).reshape(len(done), -1)
     pixels = "".join((r.get("pixels") or "").rjust(32, "0") for r in done)  # a part file of before has none
     arrays = {

@@ -6,7 +6,6 @@ A column file has no cheap random access, so a set is packed on first use; this 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,76 +13,83 @@ from typing import Any
 import numpy as np
 
 from ..spec.errors import UserError
+from .archives import folder_split
 from .dataset import Image, Indices
 from .decode import decode_bytes
+from .found import Found
 from .memory import identity_digest
+from .named_files import is_address
+from .parquet_columns import choose_columns, kept_rows, open_parquet, row_classes
 from .shards import shard_split, splits_of
-from .tables import class_order
-
-LABELS = ("label", "labels", "fine_label", "class", "target")
 
 
-class ParquetDataset:
-    """Rows of Parquet files in order; one row group is held at a time, so read forwards."""
+class ParquetDataset(Found):
+    """Rows of Parquet files in order; one row group is held at a time, so read forwards.
 
-    def __init__(self, files: Sequence[str], path: str) -> None:
-        self._arrow = _pyarrow(path)
+    `asked` names the image and label column where the files leave a choice, as DATA `d.parquet#image=photo` does.
+    """
+
+    def __init__(self, files: Sequence[str], path: str, asked: Mapping[str, str] | None = None) -> None:
         self.path = os.path.abspath(path)
-        self.notes: tuple[str, ...] = ()
         self._files = list(files)
         self._starts: list[tuple[int, int, int]] = []  # first row, file, row group
+        self.image, label, names = choose_columns(files, path, asked or {})
         labels: list[Any] = []
-        per_sample: list[str | None] = []
-        names: list[str] | None = None
-        self._image = ""
+        called: list[str | None] = []  # what the pictures' files were called, where the set says so
+        per_row: list[str | None] = []
         for number, file in enumerate(files):
-            table = self._open(file)
-            self._image, label, names = _columns(table.schema_arrow, file)
+            table = open_parquet(file, path)
             for group in range(table.num_row_groups):
                 self._starts.append((len(labels), number, group))
                 labels += table.read_row_group(group, columns=[label]).column(0).to_pylist()
-            per_sample += [shard_split(file)] * table.metadata.num_rows
-        self.classes, self.labels = _labels(labels, names, path)
-        self.splits: Mapping[str, Indices] = splits_of(per_sample, path)
-        self.ids: Sequence[str] = [f"{self._shown(i)}:{i}" for i in range(len(labels))]
+                called += _called(
+                    table.read_row_group(group, columns=[f"{self.image}.path"]), len(labels) - len(called)
+                )
+            split = shard_split(file) or (folder_split(file, path) if os.path.isdir(path) else None)
+            per_row += [split] * table.metadata.num_rows
+        kept, notes = kept_rows(labels, called, per_row, names, path)
+        self._rows: Indices = np.array(kept, dtype=np.int64)  # of each picture, counted through all files
+        self.classes, self.labels = row_classes([labels[i] for i in kept], kept, names, path)
+        self.splits: Mapping[str, Indices] = splits_of([per_row[i] for i in kept], path)
+        self.ids: Sequence[str] = [f"{self._shown(i)}:{i}" for i in kept]
+        self.notes = tuple(notes)
+        if len(self.classes) < 2:
+            self.problems = (f"{path}: {len(self.classes)} class(es); a classifier needs at least two",)
         self._held: tuple[int, Any] = (-1, None)
 
-    def _shown(self, i: int) -> str:
-        return os.path.basename(self._files[self._starts[self._group(i)][1]])
+    def _shown(self, row: int) -> str:
+        return os.path.basename(self._files[self._starts[self._group(row)][1]])
 
-    def _group(self, i: int) -> int:
-        return int(np.searchsorted([start for start, _, _ in self._starts], i, side="right")) - 1
-
-    def _open(self, file: str) -> Any:
-        try:
-            return self._arrow.ParquetFile(file)
-        except Exception as error:  # pyarrow raises its own kinds
-            raise UserError(f"{file}: not a readable Parquet file ({error})") from None
+    def _group(self, row: int) -> int:
+        return int(np.searchsorted([start for start, _, _ in self._starts], row, side="right")) - 1
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def raw(self, i: int) -> bytes:
-        """The encoded bytes of row `i`."""
-        place = self._group(i)
+        """The encoded bytes of picture `i`."""
+        row = int(self._rows[i])
+        place = self._group(row)
         held, column = self._held
         start, file, group = self._starts[place]
         if held != place:
-            table = self._open(self._files[file]).read_row_group(group, columns=[self._image])
+            table = open_parquet(self._files[file], self.path).read_row_group(group, columns=[self.image])
             column = table.column(0).combine_chunks()
             self._held = (place, column)
-        data = column[i - start].as_py()
+        data = column[row - start].as_py()
         raw = data.get("bytes") if isinstance(data, dict) else data
         if not isinstance(raw, bytes):
-            raise UserError(f"{self._files[file]}: row {i - start} of group {group} has no image bytes")
+            name = data.get("path") if isinstance(data, dict) else None
+            instead = f", only the {'address' if is_address(name) else 'path'} {name}" if name else ""
+            raise UserError(f"{self._files[file]}: row {row - start} of group {group} has no image bytes{instead}")
         return raw
 
     def read(self, i: int) -> tuple[Image, int]:
-        """Decode row `i`; an unreadable one is a `UserError` naming the file and row."""
+        """Decode picture `i`; an unreadable one is a `UserError` naming the file and row."""
         return self.decode(i, self.raw(i)), int(self.labels[i])
 
     def decode(self, i: int, raw: bytes) -> Image:
-        """The pixels of row `i`, given its bytes."""
+        """The pixels of picture `i`, given its bytes."""
         return decode_bytes(raw, f"{self.path}: {self.ids[i]}")
 
     def fingerprint(self) -> str:
@@ -93,38 +99,8 @@ class ParquetDataset:
         return digest.hexdigest()[:32]
 
 
-def _pyarrow(path: str) -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise UserError(f"{path}: reading Parquet needs pyarrow; run: pip install 'reslearn[arrow]'") from None
-    return pyarrow.parquet
-
-
-def _columns(schema: Any, file: str) -> tuple[str, str, list[str] | None]:
-    """Names of the image and label columns, and the class names that Hugging Face's metadata lists, if any."""
-    image = [f.name for f in schema if str(f.type).startswith("struct") and f.type.get_field_index("bytes") >= 0]
-    image += [f.name for f in schema if str(f.type) in {"binary", "large_binary"}]
-    label = [name for name in LABELS if name in schema.names]
-    if not image or not label:
-        raise UserError(
-            f"{file}: needs an image column (a struct with 'bytes') and a label column ({', '.join(LABELS)}); "
-            f"it has {', '.join(schema.names)}"
-        )
-    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = metadata.get("info", {}).get("features", {}).get(label[0], {})
-    return image[0], label[0], feature.get("names")
-
-
-def _labels(labels: Sequence[Any], names: Sequence[str] | None, path: str) -> tuple[tuple[str, ...], Indices]:
-    if any(label is None for label in labels):
-        raise UserError(f"{path}: row {labels.index(None)} has no label")
-    if names is None:
-        classes, y = class_order([str(label) for label in labels])
-    else:
-        classes, y = tuple(names), np.asarray(labels, dtype=np.int64)
-        if len(y) and not 0 <= y.min() <= y.max() < len(classes):
-            raise UserError(f"{path}: label {int(y.max() if y.max() >= len(classes) else y.min())} has no class name")
-    if len(classes) < 2:
-        raise UserError(f"{path}: {len(classes)} class(es); a classifier needs at least two")
-    return classes, y
+def _called(table: Any, rows: int) -> list[str | None]:
+    """The file names in the image column of a row group, None where it has none."""
+    if not table.num_columns:
+        return [None] * rows
+    return [value.get("path") if isinstance(value, dict) else None for value in table.column(0).to_pylist()]

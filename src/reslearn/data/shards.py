@@ -5,83 +5,131 @@ Plain tars are indexed and read in place. Compressed ones have no random access:
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 
 from ..spec.errors import UserError
 from . import tar_index
+from .charset import decode_text
 from .dataset import Indices
 from .decode import EXTENSIONS
 from .encoded import SliceDataset
-from .folders import SPLIT_NAMES
-from .tables import class_order
+from .labels import class_order, listed_classes
+from .listing import HEAD, Stray, is_picture, split_of
+from .tree import Listing, join, read_tree
+from .webdataset import Member, read_samples
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_LABELS = (".cls", ".json")
-Member = tuple[int, int, int]  # shard, offset, size
+_HOLD = "shards hold key.jpg beside key.cls, or class folders"
+
+
+class Shards:
+    """Opened tar shards and what they hold, clutter aside. As a `Tree` they lie over one another."""
+
+    sealed = True
+
+    def __init__(self, files: Sequence[str], path: str, stack: ExitStack) -> None:
+        self.path, self.files_ = path, list(files)
+        self._tars = [stack.enter_context(open(file, "rb", buffering=0)) for file in files]  # noqa: SIM115
+        self.members: list[Member] = []
+        self.notes: list[str] = []
+        folders: set[str] = set()
+        for shard, file in enumerate(files):
+            index = tar_index.read_index(file)
+            found = [Member(tar_index.clean(name), name, shard, at, size) for name, at, size in index.files]
+            _refuse_twice(file, found)
+            self.members += found
+            folders |= index.folders
+            self.notes += index.notes
+        self.at = {member.place: member for member in reversed(self.members)}
+        self._names = sorted(self.at)
+        self._inside: dict[str, set[str]] = {}  # folder -> names of the folders directly in it
+        for folder in {*folders, *(name.rpartition("/")[0] for name in self._names)}:
+            while folder and folder != ".":
+                above, _, name = folder.rpartition("/")
+                self._inside.setdefault(above, set()).add(name)
+                folder = above
+
+    def folders(self, at: str) -> list[str]:
+        """Lexical names of the folders directly in `at`."""
+        return sorted(self._inside.get(at, ()))
+
+    def loose(self, at: str) -> Iterable[str]:
+        """Paths of the files directly in `at`."""
+        start = len(join(at, "x")) - 1
+        return (name for name in self.files(at) if "/" not in name[start:])
+
+    def files(self, at: str) -> Sequence[str]:
+        """Paths of all files anywhere below `at`."""
+        return tar_index.beneath(self._names, at)
+
+    def head(self, file: str) -> bytes:
+        """The first bytes of a file."""
+        return self.read(self.at[file], HEAD)
+
+    def read(self, member: Member, most: int | None = None) -> bytes:
+        """A member's bytes, or the first of them."""
+        return os.pread(self._tars[member.shard].fileno(), min(member.size, most or member.size), member.offset)
 
 
 def open_shards(files: Sequence[str], path: str) -> SliceDataset:
-    """Index plain tar shards. A shard's split is read off its name (`train-000.tar`), or the folders inside.
+    """Index plain tar shards. A shard's split is read off the folders inside, or its name (`train-000.tar`).
 
     Raises `UserError` for shards without labels, pictures without one, fewer than two classes.
     """
-    pictures: dict[str, Member] = {}
-    labels: dict[str, Member] = {}
-    names: dict[str, str] = {}
-    class_list: list[str] | None = None
-    for shard, file in enumerate(files):
-        found: dict[str, Member] = {}
-        beside: dict[str, Member] = {}
-        for name, offset, size in tar_index.members(file):
-            base = name.rsplit("/", 1)[-1]
-            if base.startswith("."):
-                continue
-            extension = os.path.splitext(base)[1].lower()
-            if base == "classes.txt":
-                class_list = _read(file, offset, size).decode().split("\n")
-            elif extension in EXTENSIONS:
-                if name in found:
-                    raise UserError(f"{file}: {name}: it is in the shard twice; keep one of them")
-                found[name] = (shard, offset, size)
-            elif extension in _LABELS:
-                beside[_key(name)] = (shard, offset, size)
-        labels |= {f"{shard}:{key}": member for key, member in beside.items()}
-        for name, member in found.items():
-            key = f"{shard}:{_key(name) if beside else name}"  # without labels a dot is a part of a file's name
-            if key in pictures:
-                raise UserError(f"{file}: {name}: a second picture under the same key")
-            pictures[key], names[key] = member, name
-    if not pictures:
-        raise UserError(f"{path}: no pictures in it; shards hold key.jpg beside key.cls, or class folders")
-    keys = list(pictures)
-    label_names, splits = (
-        _webdataset(files, path, keys, names, labels) if labels else _class_folders(path, [names[k] for k in keys])
-    )
-    classes, y = _classes(path, label_names, class_list)
-    table = np.array([pictures[k] for k in keys], dtype=np.int64)
+    with ExitStack() as stack:
+        shards = Shards(files, path, stack)
+        listed, notes = _class_list(shards)
+        samples = read_samples(shards.members, shards.read, path)
+        strays: list[Stray] = []
+        if samples.pictures:
+            pictures, names = samples.pictures, samples.labels
+            splits = splits_of([shard_split(files[member.shard]) for member in pictures], path)
+            notes += samples.notes
+            problems: list[str] = []
+        else:
+            listing = _class_folders(shards, samples.why)
+            pictures, names, splits, strays = _placed(shards, listing)
+            notes += listing.notes
+            problems = listing.problems
+    if listed is None:
+        classes, labels = class_order(names)
+        if len(classes) < 2 and not problems:
+            problems.append(f"{path}: only one class ('{classes[0]}'); a classifier needs at least two")
+    else:
+        classes, labels = listed_classes(listed, names, path, "classes.txt")
+        if not samples.pictures:
+            notes.append(f"{path}: the order of the classes is that of classes.txt in it")
+    table = np.array([member[2:] for member in pictures], dtype=np.int64)
     several = len(files) > 1
-    ids = [f"{os.path.basename(files[pictures[k][0]])}/{names[k]}" if several else names[k] for k in keys]
-    return SliceDataset(
-        files, table[:, 0], table[:, 1], table[:, 2], labels=y, classes=classes, ids=ids, splits=splits, path=path
+
+    def named(member: Member) -> str:
+        return f"{os.path.basename(files[member.shard])}/{member.name}" if several else member.name
+
+    data = SliceDataset(
+        files,
+        table[:, 0],
+        table[:, 1],
+        table[:, 2],
+        labels=labels,
+        classes=classes,
+        ids=[named(member) for member in pictures],
+        splits=splits,
+        path=path,
     )
-
-
-def _key(name: str) -> str:
-    """WebDataset's key: the name up to the first dot of its last part."""
-    base = name.rsplit("/", 1)[-1]
-    dot = base.find(".")
-    return name[: len(name) - len(base) + dot] if dot > 0 else name
+    data.notes, data.problems = (*shards.notes, *notes), tuple(problems)
+    data.strays = tuple(Stray(named(shards.at[s.name]), s.cls, s.split) for s in strays)
+    return data
 
 
 def shard_split(file: str) -> str | None:
     """The split that a shard's file name starts with: `train-00000-of-00010.tar` is `train`."""
     word = re.match(r"[A-Za-z]+", os.path.basename(file))
-    return SPLIT_NAMES.get(word.group().lower()) if word else None
+    return split_of(word.group()) if word else None
 
 
 def splits_of(per_sample: Sequence[str | None], path: str) -> dict[str, Indices]:
@@ -95,63 +143,47 @@ def splits_of(per_sample: Sequence[str | None], path: str) -> dict[str, Indices]
     return {name: np.flatnonzero(where == name).astype(np.int64) for name in sorted(named)}
 
 
-def _webdataset(
-    files: Sequence[str], path: str, keys: Sequence[str], names: Mapping[str, str], labels: Mapping[str, Member]
-) -> tuple[list[str], dict[str, Indices]]:
-    found = []
-    for key in keys:
-        if key not in labels:
-            raise UserError(f"{path}: {names[key]} has no label beside it (.cls or .json with the same key)")
-        shard, offset, size = labels[key]
-        found.append(_label(_read(files[shard], offset, size), f"{path}: label of {names[key]}"))
-    per_sample = [shard_split(files[int(key.split(":", 1)[0])]) for key in keys]
-    return found, splits_of(per_sample, path)
+def _class_list(shards: Shards) -> tuple[list[str] | None, list[str]]:
+    """The names in `classes.txt`, if a shard has one, and notes about how it was read."""
+    found: dict[tuple[str, ...], str] = {}
+    notes = []
+    for member in shards.members:
+        if member.place.rsplit("/", 1)[-1] == "classes.txt":
+            where = f"{shards.files_[member.shard]}: {member.name}"
+            text = decode_text(shards.read(member), where)
+            found.setdefault(tuple(line.strip() for line in text.text.splitlines() if line.strip()), where)
+            notes += [text.note] if text.note else []
+    if len(found) > 1:
+        raise UserError(f"{shards.path}: {' and '.join(found.values())} list different classes; make them one")
+    return (list(next(iter(found))) if found else None), notes
 
 
-def _label(raw: bytes, where: str) -> str:
-    text = raw.decode(errors="replace").strip()
-    if not text.startswith("{"):
-        return text
-    try:
-        fields = json.loads(text)
-    except json.JSONDecodeError:
-        raise UserError(f"{where}: not valid JSON") from None
-    for name in ("label", "cls", "class", "target"):
-        if name in fields:
-            return str(fields[name])
-    raise UserError(f"{where}: no field 'label' or 'cls' in it")
+def _class_folders(shards: Shards, why: str) -> Listing:
+    if any("/" in member.place for member in shards.members):
+        return read_tree(shards)
+    if any(is_picture(member.place, lambda: b"") for member in shards.members):
+        raise UserError(why or f"{shards.path}: pictures without labels; {_HOLD}")
+    raise UserError(f"{shards.path}: no pictures in it; {_HOLD}")
 
 
-def _class_folders(path: str, names: Sequence[str]) -> tuple[list[str], dict[str, Indices]]:
-    """Labels and splits of a tar of class folders: `[top/][split/]class/.../picture`."""
-    parts = [name.removeprefix("./").split("/") for name in names]
-    while all(len(p) > 2 and p[0] == parts[0][0] for p in parts) and parts[0][0].lower() not in SPLIT_NAMES:
-        parts = [p[1:] for p in parts]
-    declared = [SPLIT_NAMES.get(p[0].lower()) if len(p) > 2 else None for p in parts]
-    if None in declared:
-        declared = [None] * len(parts)
+def _placed(shards: Shards, listing: Listing) -> tuple[list[Member], list[str], dict[str, Indices], list[Stray]]:
+    """Pictures of class folders in the order of the archive, their classes and splits."""
+    cls = {place: listing.classes[label] for place, label in zip(listing.names, listing.labels, strict=True)}
+    split = {listing.names[i]: name for name, members in listing.splits.items() for i in members}
+    pictures = [member for member in shards.members if member.place in cls]
+    names = [cls[member.place] for member in pictures]
+    if listing.splits:
+        where = np.array([split[member.place] for member in pictures])
+        parts = {name: np.flatnonzero(where == name).astype(np.int64) for name in listing.splits}
     else:
-        parts = [p[1:] for p in parts]
-    if any(len(p) < 2 for p in parts):
-        raise UserError(f"{path}: pictures without labels; shards hold key.jpg beside key.cls, or class folders")
-    return [p[0] for p in parts], splits_of(declared, path)
+        named = [shard_split(shards.files_[member.shard]) for member in pictures]
+        parts = splits_of(named, shards.path) if len(shards.files_) > 1 else {}
+    return pictures, names, parts, listing.strays
 
 
-def _classes(path: str, labels: Sequence[str], names: Sequence[str] | None) -> tuple[tuple[str, ...], Indices]:
-    if names is not None:
-        names = [name.strip() for name in names if name.strip()]
-        index = {name: i for i, name in enumerate(names)} | {str(i): i for i in range(len(names))}
-        for label in labels:
-            if label not in index:
-                raise UserError(f"{path}: label '{label}' is not in classes.txt ({len(names)} names)")
-        return tuple(names), np.array([index[label] for label in labels], dtype=np.int64)
-    classes, y = class_order(labels)
-    if len(classes) < 2:
-        raise UserError(f"{path}: only one class ('{classes[0]}'); a classifier needs at least two")
-    return classes, y
-
-
-def _read(file: str, offset: int, size: int) -> bytes:
-    with open(file, "rb") as tar:
-        tar.seek(offset)
-        return tar.read(size)
+def _refuse_twice(file: str, members: Sequence[Member]) -> None:
+    seen: set[str] = set()
+    for member in members:
+        if member.place in seen and os.path.splitext(member.place)[1].lower() in {*EXTENSIONS, ".cls", ".json"}:
+            raise UserError(f"{file}: {member.name}: it is in the shard twice; keep one of them")
+        seen.add(member.place)

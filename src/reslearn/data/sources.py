@@ -5,15 +5,21 @@ from __future__ import annotations
 import difflib
 import os
 import tarfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from ..spec.errors import UserError, check_choice
+from .archives import TARS, Archives, archives_in, asked_of, refuse_pointer
 from .dataset import Dataset
+from .folders import FileDataset
+from .found import Found
+from .listing import some
 from .manifest import data_of, manifest_path, obey, read_manifest
 from .memory import ArrayDataset, Subset, part, root_of
+from .named_files import is_address
+from .pack import PackDataset, is_pack
 
 __all__ = ["Subset", "open_data"]
 
@@ -22,7 +28,6 @@ KINDS = (
     "tar shards, a pack, or a manifest"
 )
 TABLES = (".csv", ".tsv", ".txt", ".list", ".lst")
-TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 Say = Callable[[str], None]
 
 
@@ -33,49 +38,57 @@ def open_data(
     split_seed: int = 0,
     on_bad_file: Literal["stop", "skip"] = "stop",
     manifest: bool = True,
+    strict: bool = True,
     say: Say | None = None,
 ) -> Dataset:
     """Open DATA; with `split`, only that declared part of it. Pictures are decoded when they are read.
 
     A manifest in the folder (or beside the file) is obeyed unless `manifest` is false. `on_bad_file` concerns files
     in class folders that are no images; `split_seed` the test split of `digits`; `say` is told before a source without
-    random access is packed. Raises `UserError` naming the path and the remedy.
+    random access is packed. `#label=species&path=photo` after a table's name (`image` and `label` after that of a
+    Parquet file) says which columns are meant. Raises `UserError` naming the path and the remedy; without `strict`,
+    what makes a set unfit for training (a class without pictures, a missing file) is left in its `problems` instead.
     """
     check_choice("on_bad_file", on_bad_file, ("stop", "skip"))
     path = os.fspath(path)
     rules = manifest_path(path) if manifest and os.path.exists(manifest_path(path)) else None
     if path.endswith(".json") and os.path.exists(path):
         rules, path = path, data_of(path, read_manifest(path))
-        if path != "digits" and not os.path.exists(path):
+        if path != "digits" and not os.path.exists(asked_of(path)[0]):
             raise UserError(f"{rules}: its data {path} is gone; put it back or make the manifest anew")
     obeyed = read_manifest(rules) if rules else None
-    data = _open(path, on_bad_file, obeyed.excluded if obeyed else (), split_seed, say)
+    data = _open(path, split_seed, say)
+    _settle(data, path, on_bad_file, obeyed.excluded if obeyed else (), strict)
     if obeyed is not None and rules is not None:
         data = obey(data, obeyed, rules)
-    _check_classes(data, path)
+    unlearned = _unlearned(data, path)
+    if strict:
+        _refuse(unlearned)
+    elif isinstance(data, Found):
+        data.problems = (*data.problems, *unlearned)
     return part(data, split)
 
 
-def _open(
-    path: str,
-    on_bad_file: Literal["stop", "skip"],
-    excluded: Collection[str],
-    split_seed: int,
-    say: Say | None,
-) -> Dataset:
+def _open(path: str, split_seed: int, say: Say | None) -> Dataset:
     """The source itself, whatever kind it is."""
     if path == "digits" and not os.path.exists(path):
         from .digits import open_digits
 
         return open_digits(split_seed)
-    if not os.path.exists(path):
+    file, asked = asked_of(path)
+    if not os.path.exists(file):
+        if is_address(path):
+            raise UserError(f"{path}: an address; download it and name the file or folder: DATA is {KINDS}")
         raise UserError(f"{path}: no such file or folder{_nearest(path)}; DATA is {KINDS}")
-    return _open_folder(path, on_bad_file, excluded, say) if os.path.isdir(path) else _open_file(path, say)
+    data = _open_folder(file, asked, say) if os.path.isdir(file) else _open_file(file, asked, say)
+    if asked and isinstance(data, FileDataset | PackDataset):
+        data.path = os.path.abspath(path)  # what opens it again
+    elif asked:
+        raise UserError(f"{path}: no columns to choose there; give {file}")
+    return data
 
 
-def _open_folder(
-    path: str, on_bad_file: Literal["stop", "skip"], excluded: Collection[str], say: Say | None
-) -> Dataset:
+def _open_folder(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
     from .cifar import is_cifar_folder, open_cifar_folder
     from .folders import open_folder
 
@@ -83,28 +96,27 @@ def _open_folder(
         raise UserError(f"{path}: no permission to read this folder")
     if is_cifar_folder(path):
         return open_cifar_folder(path)
-    names = sorted(e.name for e in os.scandir(path) if e.is_file() and e.name[0] != ".")
-    for kind in ((".parquet",), (".tar",), TARS[1:]):
-        files = [os.path.join(path, name) for name in names if name.lower().endswith(kind)]
-        if files:
-            return _open_archives(path, files, say)
-    return open_folder(path, on_bad_file=on_bad_file, excluded=excluded)
+    archives = archives_in(path)
+    if archives is not None:
+        return _open_archives(path, archives, asked, say)
+    return open_folder(path)
 
 
-def _open_file(path: str, say: Say | None) -> Dataset:
+def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
     from .cifar import open_cifar_archive
-    from .pack import PackDataset, is_pack
     from .tables import open_table
 
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: no permission to read this file")
     if is_pack(path):
         return PackDataset(path)
+    refuse_pointer(path)
     lower = path.lower()
     if lower.endswith(TABLES):
-        return open_table(path)
+        return open_table(path, asked)
+    archive = Archives([path], os.path.dirname(path) or ".")
     if lower.endswith(".parquet"):
-        return _open_archives(path, [path], say)
+        return _open_archives(path, archive, asked, say)
     try:
         is_tar = tarfile.is_tarfile(path)
         cifar = open_cifar_archive(path) if is_tar else None
@@ -113,32 +125,68 @@ def _open_file(path: str, say: Say | None) -> Dataset:
     if cifar is not None:
         return cifar
     if is_tar or lower.endswith(TARS):
-        return _open_archives(path, [path], say)
+        return _open_archives(path, archive, asked, say)
     raise UserError(f"{path}: not a set of labelled pictures; DATA is {KINDS}")
 
 
-def _open_archives(path: str, files: list[str], say: Say | None) -> Dataset:
+def _open_archives(path: str, archives: Archives, asked: Mapping[str, str], say: Say | None) -> Dataset:
     """Plain tars are indexed and read in place; Parquet and compressed tars come from their pack."""
     from .packed_source import open_packed
     from .shards import open_shards
 
-    if all(file.lower().endswith(".tar") for file in files):
-        return open_shards(files, path)
-    return open_packed(path, files, say=say)
+    for file in archives.files:
+        refuse_pointer(file)
+    data: Found
+    if all(file.lower().endswith(".tar") for file in archives.files):
+        data = open_shards(archives.files, path)
+    else:
+        data = open_packed(path, archives, asked, say=say)
+    data.notes = (*archives.notes, *data.notes)
+    return data
 
 
-def _check_classes(data: Dataset, path: str) -> None:
-    """A class of `val` or `test` without one training picture is an error, in any kind of source."""
-    if "train" not in data.splits or isinstance(root_of(data)[0], ArrayDataset):  # a small cut of CIFAR may lack some
+def _settle(data: Dataset, path: str, on_bad_file: str, excluded: Collection[str], strict: bool) -> None:
+    """Refuse what is unfit for training, or note it. A file that is no picture is refused where it can be removed."""
+    if not isinstance(data, Found):
         return
+    if strict:
+        _refuse(data.problems)
+        _refuse([line for name, line in data.missing.items() if name not in excluded])
+    strays = [stray.name for stray in data.strays if stray.name not in excluded]
+    if not strays:
+        return
+    if data.sealed:
+        data.notes = (*data.notes, f"{path}: {len(strays)} file(s) that are no images, left out: {some(strays)}")
+    elif on_bad_file == "stop":
+        raise UserError(
+            f"{os.path.join(path, strays[0])}: not an image{_more(strays)}; remove it, run `reslearn data check` "
+            "whose manifest leaves it out, or train with --on-bad-file skip"
+        )
+    else:
+        data.notes = (*data.notes, *(f"{os.path.join(path, stray)}: not an image, left out" for stray in strays))
+
+
+def _more(lines: Collection[str]) -> str:
+    return f" (and {len(lines) - 1:,} more)" if len(lines) > 1 else ""
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        raise UserError(problems[0] + _more(problems))
+
+
+def _unlearned(data: Dataset, path: str) -> list[str]:
+    """Classes of `val` or `test` without one training picture, in any kind of source."""
+    if "train" not in data.splits or isinstance(root_of(data)[0], ArrayDataset):  # a small cut of CIFAR may lack some
+        return []
     trained = np.bincount(data.labels[data.splits["train"]], minlength=len(data.classes)) > 0
-    for name, members in data.splits.items():
-        for label in np.unique(data.labels[members]):
-            if not trained[label]:
-                raise UserError(
-                    f"{path}: class '{data.classes[label]}' is in {name} but not in train, so no network could have "
-                    f"learned it; add training pictures of it, or remove it from {name}"
-                )
+    return [
+        f"{path}: class '{data.classes[label]}' is in {name} but not in train, so no network could have "
+        f"learned it; add training pictures of it, or remove it from {name}"
+        for name, members in data.splits.items()
+        for label in np.unique(data.labels[members])
+        if not trained[label]
+    ]
 
 
 def _nearest(path: str) -> str:

@@ -44,6 +44,7 @@ class SplitResult:
     identity: str
     known: int
     groups: int | None
+    notes: tuple[str, ...] = ()  # of the source
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -119,6 +120,7 @@ def split_data(
         identity="content" if hashes else "path",
         known=int((fixed[free] >= 0).sum()),
         groups=len(set(groups)) if groups is not None else None,
+        notes=tuple(getattr(dataset, "notes", ())),
     )
 
 

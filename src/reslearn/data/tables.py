@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..spec.errors import UserError, unknown
+from .columns import Columns, read_columns
 from .dataset import Indices
-from .folders import SPLIT_NAMES, FileDataset
-
-COLUMNS = {
-    "path": ("path", "file", "filename", "filepath", "image", "image_path"),
-    "label": ("label", "class", "class_name", "target", "category"),
-    "split": ("split", "set", "subset", "partition"),
-    "group": ("group", "patient", "subject", "session"),
-}
+from .decode import EXTENSIONS
+from .folders import FileDataset
+from .labels import class_order
+from .listing import SPLIT_NAMES, in_clutter, some, split_of
+from .named_files import NamedFiles, is_address
+from .rows import read_rows
 
 
 class TableDataset(FileDataset):
@@ -26,103 +25,116 @@ class TableDataset(FileDataset):
     groups: tuple[str, ...] | None = None
 
 
-def open_table(path: str) -> TableDataset:
-    """Read a table. Paths are relative to its folder. With a header, columns go by name (`path, label, split, group`
-    and the usual synonyms), without one by position. Integer labels keep their order; names are sorted.
+def open_table(path: str, asked: Mapping[str, str] | None = None) -> TableDataset:
+    """Read a table. Paths are relative to its folder. With a header, columns go by name, without one by position;
+    `asked` names them otherwise. Integer labels keep their order; names are sorted.
 
-    Raises `UserError` naming the line for a missing file, no label, an unknown split, a path listed twice.
+    Missing files and a single class are `problems`. Raises `UserError` naming the line for no label or several, an
+    unknown split, a path listed twice.
     """
-    lines, rows = _rows(path)
-    header = _header(rows[0]) if rows else None
-    if header is not None:
-        lines, rows = lines[1:], rows[1:]
-    if not rows:
-        raise UserError(f"{path}: no rows; each line names a picture and its label")
-    where = header or {name: i for i, name in enumerate(("path", "label", "split", "group")) if i < len(rows[0])}
-    if "label" not in where or "path" not in where:
-        raise UserError(f"{path}: needs a path and a label in each line; found {len(rows[0])} column(s)")
-    for line, row in zip(lines, rows, strict=True):
-        if len(row) <= max(where.values()):
-            raise UserError(f"{path}, line {line}: {len(row)} column(s) where {max(where.values()) + 1} are needed")
-    columns = {name: [row[i].strip() for row in rows] for name, i in where.items()}
-    _check_labels(path, columns["label"], lines)
-    _check_paths(path, columns["path"], lines)
-    classes, labels = class_order(columns["label"])
-    if len(classes) < 2:
-        raise UserError(f"{path}: only one class ('{classes[0]}'); a classifier needs at least two")
+    rows = read_rows(path)
+    columns, notes = _without_clutter(path, read_columns(path, rows, asked or {}))
+    names, missing = _find_files(path, columns)
+    classes, labels = class_order(columns.label)
     data = TableDataset(
         os.path.dirname(path) or ".",
-        columns["path"],
+        names,
         labels,
         classes=classes,
-        splits=_splits(path, columns.get("split"), lines),
+        splits=_splits(path, columns.split, columns.lines),
         path=path,
+        notes=[note for note in (rows.note, *notes) if note],
     )
-    if "group" in columns:
-        data.groups = tuple(columns["group"])
+    data.missing = missing
+    if len(classes) < 2:
+        data.problems = (f"{path}: only one class ('{classes[0]}'); a classifier needs at least two",)
+    if columns.group is not None:
+        data.groups = tuple(columns.group)
     return data
 
 
-def _rows(path: str) -> tuple[list[int], list[list[str]]]:
-    """Line numbers and cells of the rows that are not empty; a row in quotes over several lines has its last number.
+def _without_clutter(path: str, columns: Columns) -> tuple[Columns, list[str]]:
+    """Without the rows that name hidden or system files below the table's folder, and a line that counts them.
 
-    `.csv` and `.tsv` go by their separator; a list file by its last tab, comma or space, without `#` lines.
+    What all paths have in common is not looked at: a set may well lie in a hidden folder.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            if path.lower().endswith((".csv", ".tsv")):
-                reader = csv.reader(file, delimiter="\t" if path.lower().endswith(".tsv") else ",")
-                table = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-                return [number for number, _ in table], [row for _, row in table]
-            # counted before anything is left out
-            numbered = [(i, line.strip()) for i, line in enumerate(file, 1) if line.strip() and line[0] != "#"]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except csv.Error as error:
-        raise UserError(f"{path}: not a readable table ({error})") from None
-    numbers, lines = [number for number, _ in numbered], [line for _, line in numbered]
-    for separator in ("\t", ","):
-        if lines and separator in lines[0]:
-            return numbers, [line.split(separator) for line in lines]
-    return numbers, [line.rsplit(maxsplit=1) for line in lines]
+    plain = [name.replace("\\", "/") for name in columns.path]
+    first, last = min(plain), max(plain)  # what these have in common all have
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    common = first[:shared].rpartition("/")[0]
+    hidden = [i for i, name in enumerate(plain) if in_clutter(name[len(common) :].lstrip("/"))]
+    if not hidden or len(hidden) == len(plain):
+        return columns, []
+    gone = set(hidden)
+
+    def kept(column: Sequence[str]) -> list[str]:
+        return [cell for i, cell in enumerate(column) if i not in gone]
+
+    line = f"{path}: {len(hidden)} row(s) name hidden or system files, left out: {some([plain[i] for i in hidden])}"
+    return replace(
+        columns,
+        lines=[number for i, number in enumerate(columns.lines) if i not in gone],
+        path=kept(columns.path),
+        label=kept(columns.label),
+        split=None if columns.split is None else kept(columns.split),
+        group=None if columns.group is None else kept(columns.group),
+    ), [line]
 
 
-def _header(row: Sequence[str]) -> dict[str, int] | None:
-    """Column name -> place, if the row is a header (it names a path and a label column)."""
-    cells = [cell.strip().lower() for cell in row]
-    found = {
-        name: next(cells.index(s) for s in synonyms if s in cells)
-        for name, synonyms in COLUMNS.items()
-        if set(synonyms) & set(cells)
-    }
-    return found if {"path", "label"} <= found.keys() else None
+def _find_files(path: str, columns: Columns) -> tuple[list[str], dict[str, str]]:
+    """The files' relative paths, and of the missing ones the line to say so.
+
+    Raises `UserError` for an address, and for a file that is listed twice: by one path, or by two under different
+    labels or in different splits.
+    """
+    folder = os.path.dirname(path) or "."
+    files, here = NamedFiles(folder), os.path.abspath(folder)
+    names: list[str] = []
+    missing: dict[str, str] = {}
+    by_path: dict[str, int] = {}
+    by_place: dict[tuple[int, int], int] = {}
+    for i, (line, name) in enumerate(zip(columns.lines, columns.path, strict=True)):
+        where = f"{path}, line {line}"
+        if is_address(name):
+            raise UserError(f"{where}: {name} is an address; download the pictures and name the files")
+        try:
+            found = files.find(name)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        if found is None:
+            missing[name] = (
+                f"{where}: no file {os.path.join(folder, name)} (relative paths start at the table's folder)"
+            )
+            if i == 0 and not columns.headed and os.path.splitext(name)[1].lower() not in EXTENSIONS:
+                raise UserError(_no_header(path, columns, missing[name]))
+        else:
+            name, place = found[0], (found[1].st_dev, found[1].st_ino)
+            twin = by_place.setdefault(place, i) if found[1].st_ino else i
+            if twin != i and _differ(columns, twin, i) and os.path.normpath(names[twin]) != os.path.normpath(name):
+                raise UserError(
+                    f"{where}: {name} is the file of line {columns.lines[twin]}, {names[twin]}, under another label or "
+                    "in another split; list it once"
+                )
+        key = os.path.normpath(os.path.join(here, name))
+        if key in by_path:
+            raise UserError(f"{where}: {name} is listed already in line {columns.lines[by_path[key]]}")
+        by_path[key] = i
+        names.append(name)
+    return names, missing
 
 
-def class_order(names: Sequence[str]) -> tuple[tuple[str, ...], Indices]:
-    """Class names and the label of each sample: integers in their numeric order, other names in lexical order."""
-    distinct = set(names)
-    numeric = all(name.isdecimal() for name in distinct)
-    classes = tuple(sorted(distinct, key=int) if numeric else sorted(distinct))
-    index = {name: i for i, name in enumerate(classes)}
-    return classes, np.array([index[name] for name in names], dtype=np.int64)
+def _no_header(path: str, columns: Columns, missing: str) -> str:
+    """Why the first line is neither a header nor a picture."""
+    cells = [columns.path[0], columns.label[0]]
+    cells += [column[0] for column in (columns.split, columns.group) if column is not None]
+    return (
+        f"{missing}; if line {columns.lines[0]} is a header, none of {', '.join(cells)} is known to name the pictures: "
+        f"call that column path and the other label, or give {path}#path=NAME&label=NAME"
+    )
 
 
-def _check_labels(path: str, labels: Sequence[str], lines: Sequence[int]) -> None:
-    for line, label in zip(lines, labels, strict=True):
-        if not label:
-            raise UserError(f"{path}, line {line}: no label; give the picture's class, or remove the line")
-
-
-def _check_paths(path: str, names: Sequence[str], lines: Sequence[int]) -> None:
-    folder = os.path.dirname(path)
-    seen: dict[str, int] = {}
-    for line, name in zip(lines, names, strict=True):
-        if name in seen:
-            raise UserError(f"{path}, line {line}: {name} is listed already in line {seen[name]}")
-        seen[name] = line
-        file = os.path.join(folder, name)
-        if not os.path.exists(file):
-            raise UserError(f"{path}, line {line}: no file {file} (relative paths start at the table's folder)")
+def _differ(columns: Columns, i: int, j: int) -> bool:
+    return columns.label[i] != columns.label[j] or (columns.split is not None and columns.split[i] != columns.split[j])
 
 
 def _splits(path: str, names: Sequence[str] | None, lines: Sequence[int]) -> dict[str, Indices]:
@@ -130,7 +142,8 @@ def _splits(path: str, names: Sequence[str] | None, lines: Sequence[int]) -> dic
         return {}
     splits: dict[str, list[int]] = {}
     for i, name in enumerate(names):
-        if name.lower() not in SPLIT_NAMES:
+        split = split_of(name)
+        if split is None:
             raise UserError(f"{path}, line {lines[i]}: {unknown('split', name, SPLIT_NAMES)}")
-        splits.setdefault(SPLIT_NAMES[name.lower()], []).append(i)
+        splits.setdefault(split, []).append(i)
     return {name: np.array(members, dtype=np.int64) for name, members in splits.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,11 @@ from ..bundle.file import Loaded
 from ..bundle.header import Bundle
 from ..data import preprocess
 from ..data.dataset import Image
-from ..data.decode import EXTENSIONS, NotAPicture, decode_bytes, formats, read_bytes
+from ..data.decode import NotAPicture, decode_bytes, formats, read_bytes
+from ..data.folders import DiskTree
+from ..data.listing import some
+from ..data.named_files import is_address
+from ..data.tree import Branch
 from ..measure.evaluate import device_of, evaluating
 from ..measure.metrics import softmax
 from ..runtime.settings import Precision
@@ -172,17 +176,25 @@ def read_picture(picture: Picture) -> Image:
     return picture
 
 
-def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Files as they are given; a folder stands for the pictures directly or anywhere inside it, sorted."""
+def find_pictures(paths: Iterable[str | os.PathLike[str]], *, note: Callable[[str], None] | None = None) -> list[Path]:
+    """Files as they are given; a folder stands for the pictures anywhere inside it, sorted, as DATA would read it.
+
+    `note` is told of the files in a folder that are no pictures. Raises `UserError` for a folder without any, and for
+    an address.
+    """
     found: list[Path] = []
     for path in map(Path, paths):
         if not path.is_dir():
+            if is_address(str(path)) or is_address(os.fspath(path).replace(":/", "://", 1)):
+                raise UserError(f"{path}: an address, not a file; download the picture and name the file")
             found.append(path)
             continue
-        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
-        if not inside:
+        branch = Branch(DiskTree(str(path)), "")
+        if not branch.pictures:
             raise UserError(f"{path}: no pictures in this folder")
-        found += inside
+        found += sorted(path / name for name in branch.pictures)
+        if branch.strays and note is not None:
+            note(f"{path}: {len(branch.strays)} file(s) that are no pictures, left out: {some(sorted(branch.strays))}")
     return found
 
 

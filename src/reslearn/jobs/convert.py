@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any, cast
 
 from ..bundle.file import save
 from ..bundle.header import Bundle, Member
+from ..data.charset import text_file
 from ..data.sources import open_data
 from ..nets.build import model_from_weights
 from ..nets.layouts import LAYOUTS
@@ -16,6 +18,7 @@ from ..nets.state_files import write_state
 from ..nets.weights import export_state
 from ..runtime.files import writable_target
 from ..spec.errors import UserError, check_choice
+from ..spec.names import spelling
 from ..spec.net import Spec
 from ..spec.preprocess import IMAGENET_MEAN, IMAGENET_STD, default_preprocess
 
@@ -52,18 +55,36 @@ def convert_weights(
 
 
 def read_class_names(text: str) -> tuple[str, ...]:
-    """Names in label order from `a,b,c`, from a text file (one a line) or JSON list, or from a DATA's classes."""
+    """Names in label order from `a,b,c`, from a text file (one a line) or JSON list, or from a DATA's classes.
+
+    A line on standard error says where the characters of a file were guessed. Raises `UserError` for a name twice.
+    """
     path = Path(text)
-    if path.is_file() and path.suffix == ".json":
-        try:
-            names = json.loads(path.read_text())
-        except ValueError as error:
-            raise UserError(f"{path}: not valid JSON ({error})") from None
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{path}: expected a list of class names")
-        return tuple(names)
-    if path.is_file() and path.suffix in (".txt", ".names", ""):
-        return tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
-    if not path.exists() and "," in text:
-        return tuple(name.strip() for name in text.split(","))
-    return tuple(open_data(text).classes)
+    if path.is_file() and path.suffix.lower() in (".json", ".txt", ".names", ""):
+        read = text_file(text)
+        if read.note:
+            print(f"note: {read.note}", file=sys.stderr)
+        names = _json_names(read.text, path) if path.suffix.lower() == ".json" else _lines(read.text)
+    elif not path.exists() and "," in text:
+        names = [name.strip() for name in text.split(",")]
+    else:
+        return tuple(open_data(text).classes)
+    seen: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if seen.setdefault(spelling(name), i) != i:
+            raise UserError(f"{text}: '{name}' is name {seen[spelling(name)] + 1} and name {i + 1}; a class has one")
+    return tuple(names)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _json_names(text: str, path: Path) -> list[str]:
+    try:
+        names = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error})") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: expected a list of class names")
+    return names

@@ -9,13 +9,15 @@ import numpy as np
 
 from ..data.dataset import Indices
 from ..spec.errors import UserError
+from ..spec.names import spelling
 
 
 def class_map(model_classes: Sequence[str] | None, data_classes: Sequence[str], num_classes: int) -> Indices:
     """(len(data_classes),) the network's index of each class of the data.
 
-    By name where the network has names; the data may hold a part of the network's classes, in any order. A class the
-    network does not know is a `UserError`. Without names the counts must agree, and a warning says so.
+    By name, however its accents are spelled, where the network has names; the data may hold a part of the network's
+    classes, in any order. A class the network does not know is a `UserError`. Without names the counts must agree,
+    and a warning says so.
     """
     if model_classes is None:
         if len(data_classes) != num_classes:
@@ -25,13 +27,13 @@ def class_map(model_classes: Sequence[str] | None, data_classes: Sequence[str], 
             )
         warnings.warn("the model has no class names: classes are matched by index", stacklevel=2)
         return np.arange(num_classes, dtype=np.int64)
-    where = {name: index for index, name in enumerate(model_classes)}
-    strangers = [name for name in data_classes if name not in where]
+    where = {spelling(name): index for index, name in enumerate(model_classes)}
+    strangers = [name for name in data_classes if spelling(name) not in where]
     if strangers:
         raise UserError(
             f"the model knows no class named {some(strangers)}; its {num_classes} classes: {some(model_classes)}"
         )
-    return np.array([where[name] for name in data_classes], dtype=np.int64)
+    return np.array([where[spelling(name)] for name in data_classes], dtype=np.int64)
 
 
 def some(names: Sequence[str], at_most: int = 8) -> str:

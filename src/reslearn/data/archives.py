@@ -1,0 +1,108 @@
+"""Which Parquet files or tar shards a path means: a folder of them, or the root of a cloned Hugging Face set."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from ..spec.errors import UserError
+from .decode import EXTENSIONS
+from .listing import is_clutter, some, split_of
+
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_KINDS = ((".parquet",), (".tar",), TARS[1:])
+_DEEPEST = 3  # folders between a set's root and its files: data/train, or CONFIG/train
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True)
+class Archives:
+    """The files of one kind that make up a set, the folder they are in, and what is said about the rest."""
+
+    files: list[str]
+    folder: str
+    notes: tuple[str, ...] = ()
+
+
+def asked_of(path: str) -> tuple[str, dict[str, str]]:
+    """`d.parquet#image=photo` as the path and what is asked for; any other path as it is."""
+    base, mark, text = path.rpartition("#")
+    if not mark or os.path.exists(path) or not os.path.exists(base):
+        return path, {}
+    asked = dict(parse_qsl(text, keep_blank_values=True))
+    if not asked:
+        raise UserError(f"{path}: after the # stand columns to read, such as {base}#label=species")
+    return base, asked
+
+
+def archives_in(folder: str) -> Archives | None:
+    """The archives directly in a folder, or, where there is no picture, below it; None if it is a tree of pictures.
+
+    Raises `UserError` where they make up several sets.
+    """
+    with os.scandir(folder) as entries:
+        here = [entry for entry in entries if not is_clutter(entry.name)]
+    files = sorted(entry.path for entry in here if entry.is_file())
+    found = _of_one_kind(files)
+    if found:
+        others = sorted(entry.name for entry in here if entry.is_dir())
+        others += [os.path.basename(file) for file in files if file.lower().endswith((".parquet", *TARS))]
+        others = [name for name in others if os.path.join(folder, name) not in found]
+        what = os.path.basename(found[0]) if len(found) == 1 else f"{len(found)} archives"
+        note = f"{folder}: the set is {what} in it; not read: {some(others)}"
+        return Archives(found, folder, (note,) if others else ())
+    below: list[str] = []
+    if not _collect(folder, below, 0):
+        return None
+    found = _of_one_kind(sorted(below))
+    sets: dict[str, list[str]] = {}
+    for file in found:
+        sets.setdefault(_set_of(os.path.relpath(file, folder)), []).append(file)
+    if len(sets) > 1:
+        raise UserError(f"{folder}: several sets in it ({some(sorted(sets), 8)}); give the folder of one of them")
+    if not found:
+        return None
+    inside = os.path.commonpath([os.path.dirname(file) for file in found])
+    return Archives(found, inside, (f"{folder}: the set is {len(found)} file(s) in {os.path.relpath(inside, folder)}",))
+
+
+def folder_split(file: str, folder: str) -> str | None:
+    """The split that a folder between `folder` and an archive below it is called by: `data/train/0000.parquet`."""
+    parts = os.path.relpath(os.path.abspath(file), os.path.abspath(folder)).split(os.sep)[:-1]
+    return next((split for split in map(split_of, reversed(parts)) if split), None)
+
+
+def refuse_pointer(file: str) -> None:
+    """Raise `UserError` for what Git left in a file's place where its large-file storage was not fetched."""
+    with open(file, "rb") as opened:
+        if opened.read(len(_POINTER)) == _POINTER:
+            raise UserError(f"{file}: a Git LFS pointer, not the file itself; run `git lfs pull` in its clone")
+
+
+def _of_one_kind(files: list[str]) -> list[str]:
+    kinds = ([file for file in files if file.lower().endswith(kind)] for kind in _KINDS)
+    return next((found for found in kinds if found), [])
+
+
+def _collect(folder: str, found: list[str], depth: int) -> bool:
+    """Add the archives below a folder to `found`; False as soon as there is a picture."""
+    try:
+        entries = [entry for entry in os.scandir(folder) if not is_clutter(entry.name)]
+    except OSError:
+        return True
+    for entry in entries:
+        if entry.is_dir():
+            if depth < _DEEPEST and not _collect(entry.path, found, depth + 1):
+                return False
+        elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+            return False
+        elif entry.name.lower().endswith((".parquet", *TARS)):
+            found.append(entry.path)
+    return True
+
+
+def _set_of(relative: str) -> str:
+    """What names a set among several in one clone: the folders above a file that are neither `data` nor a split."""
+    parts = relative.split(os.sep)[:-1]
+    return "/".join(part for part in parts if part != "data" and not split_of(part)) or "data"
