@@ -25,7 +25,7 @@ demo:
 	@$(BIN)/reslearn demo
 
 test: $(VENV)/dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -r fEs $(TESTS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check

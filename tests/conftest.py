@@ -14,6 +14,19 @@ settings.load_profile("shared machine")
 SHARED = Path(os.environ.get("RESLEARN_SHARED_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
 
 
+# What a shell, a cluster's launcher or a git hook would tell the code under test.
+FOREIGN = ("COLUMNS", "LINES", "FORCE_COLOR", "PYTHONWARNINGS", "RANK", "LOCAL_RANK", "WORLD_SIZE")
+FOREIGN += ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")
+
+
+def pytest_configure(config):
+    """Nothing of the surroundings decides about a test: not the shell's variables, and GPUs for `-m gpu` alone."""
+    for name in FOREIGN:
+        os.environ.pop(name, None)
+    if "gpu" not in config.getoption("markexpr"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
     """What is kept for this machine's user neither decides about a test nor is touched by one."""
@@ -29,7 +42,7 @@ def shared_data():
     def locate(name: str) -> Path:
         path = SHARED / name
         if not path.exists():
-            pytest.skip(f"needs {name} in {SHARED} (set RESLEARN_SHARED_DATA)")
+            pytest.skip(f"needs {name} in {SHARED}, or in a folder that RESLEARN_SHARED_DATA names")
         return path
 
     return locate

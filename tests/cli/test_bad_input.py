@@ -119,6 +119,33 @@ def test_names_that_do_not_exist(arguments, words, capsys, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("wrong", ["fp8", "fp64"])  # fp64 is for tests alone
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "digits", *TRAIN, "--out", "run", "--precision"],
+        ["train", "digits", *TRAIN, "--out", "run", "--set", "settings."],
+        ["crossval", "digits", *TRAIN, "--folds", "2", "--out", "run", "--precision"],
+        ["crossval", "digits", *TRAIN, "--folds", "2", "--out", "run", "--set", "settings."],
+        *(["bench", kind, *last] for kind in ("train", "infer") for last in (["--precision"], ["--set", ""])),
+        ["paper", "run", "p1-fig6", "--precision"],
+        ["evaluate", "FINISHED", "digits", "--precision"],
+        ["predict", "FINISHED", "x.png", "--precision"],
+    ],
+    ids=lambda command: " ".join([command[0], command[1], *command[-2:]]),
+)
+def test_a_precision_that_no_command_offers(command, wrong, finished, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture(tmp_path / "x.png")
+    given = [str(finished) if word == "FINISHED" else word for word in command]
+    given = [*given, wrong] if command[-1] == "--precision" else [*given[:-1], f"{given[-1]}precision={wrong}"]
+    status, printed, errors = run(capsys, *given)
+    assert (status, printed, len(errors)) == (2, "", 1), errors
+    offered = errors[0].replace(wrong, "", 1)
+    assert all(word in offered for word in ("precision", "fp32", "bf16", "fp16")) and "fp64" not in offered
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

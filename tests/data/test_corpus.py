@@ -10,8 +10,8 @@ import pytest
 from reslearn.data.decode import decode_bytes
 from reslearn.spec.errors import UserError
 
-pytest.importorskip("tifffile", reason="an oracle of the corpus: pip install 'reslearn[dev]'")
-pytest.importorskip("imagecodecs", reason="an oracle of the corpus: pip install 'reslearn[dev]'")
+pytest.importorskip("tifffile", reason="needs tifffile: pip install 'reslearn[dev]'")
+pytest.importorskip("imagecodecs", reason="needs imagecodecs: pip install 'reslearn[dev]'")
 
 from .corpus import metadata, others, tiffs
 

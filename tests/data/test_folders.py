@@ -153,7 +153,7 @@ def test_an_unreadable_file_names_itself(folder):
         data.read(1)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="needs a user who is not root, for whom a folder can be closed")
 def test_a_folder_that_may_not_be_read(folder):
     root = folder({"a": 1, "b": 1})
     root.chmod(0)

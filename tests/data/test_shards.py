@@ -146,7 +146,7 @@ def test_a_truncated_or_damaged_shard_names_itself(tmp_path):
 
 
 def parquet(path, pictures, labels, names=None, column="image", label="label"):
-    pa = pytest.importorskip("pyarrow")
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'reslearn[arrow]'")
     import pyarrow.parquet as pq
 
     table = pa.table({column: [{"bytes": p, "path": None} for p in pictures], label: labels})
@@ -171,7 +171,7 @@ def test_parquet_in_the_layout_of_hugging_face(tmp_path):
 
 
 def test_parquet_without_an_image_column_says_what_it_has(tmp_path):
-    pa = pytest.importorskip("pyarrow")
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'reslearn[arrow]'")
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"text": ["a"], "label": [0]}), tmp_path / "a.parquet")

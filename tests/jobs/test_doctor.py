@@ -14,7 +14,8 @@ from reslearn.runtime.machine import Rates, cache_file
 
 def test_facts_are_torch_s_and_json():
     facts = json.loads(json.dumps(doctor.checkup()))
-    assert facts["packages"]["torch"] == torch.__version__
+    base = torch.__version__.partition("+")[0]  # whose build, as +cu130, the metadata of some wheels leave out
+    assert facts["packages"]["torch"].partition("+")[0] == base
     assert len(facts["devices"]) == torch.cuda.device_count() and facts["free_disk_gib"] > 0
 
 

@@ -40,7 +40,7 @@ PEERS = [
 def peer():
     """peer(package, name, options) -> that package's network, or a skip with a message."""
     if importlib.util.find_spec("torchvision") is None:
-        pytest.skip("needs torchvision (and timm), which are no dependencies of this package")
+        pytest.skip("needs torchvision and timm beside this torch: pip install torchvision timm")
     library = torch.library.Library("torchvision", "FRAGMENT")
     with contextlib.suppress(RuntimeError):  # beside a CPU build of torch, its own operators are missing
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -50,7 +50,8 @@ def peer():
     def make(package, name, options):
         if package == "torchvision":
             return getattr(models, name)(**options)
-        return pytest.importorskip("timm").create_model(name, pretrained=False, **options)
+        timm = pytest.importorskip("timm", reason="needs timm beside this torch: pip install timm")
+        return timm.create_model(name, pretrained=False, **options)
 
     return make
 

@@ -13,7 +13,7 @@ import torch
 
 from reslearn.nets.build import create_backbone, create_model, model_from_weights
 from reslearn.nets.layouts import LAYOUTS, layer_name, why_not
-from reslearn.nets.state_files import read_state, write_state
+from reslearn.nets.state_files import read_contents, write_state
 from reslearn.nets.weights import adapt_input, export_state, fit_state, load_weights
 from reslearn.spec.catalogue import CATALOGUE, get_spec
 from reslearn.spec.cost import cost
@@ -144,7 +144,7 @@ def test_wrappers_and_prefixes_come_off(tiny, tmp_path, wrapper, prefix):
 def test_files_of_both_kinds_are_written_and_read(tiny, tmp_path, suffix):
     _, state = tiny
     write_state(tmp_path / f"w{suffix}", state)
-    back = read_state(tmp_path / f"w{suffix}")
+    back = read_contents(tmp_path / f"w{suffix}").groups[""]
     assert back.keys() == state.keys() and all(torch.equal(back[name], state[name]) for name in state)
 
 
@@ -153,7 +153,7 @@ def test_another_class_count_starts_the_head_afresh(tiny):
     other = create_model(net.spec, num_classes=4)
     fitted = fit_state(state, other, where="f")
     assert "head.fc.weight" not in fitted.state and "head.fc.bias" not in fitted.state
-    assert "linear.weight: 10 classes in the file, 4 wanted" in fitted.notes[1] + fitted.notes[0]
+    assert fitted.fresh == "head.fc" and fitted.notes == ("the head starts afresh: 10 -> 4 classes (linear)",)
 
 
 def test_the_class_count_and_channels_of_a_file_can_be_taken_over(tiny, tmp_path):
@@ -241,7 +241,7 @@ class Evil:
 def test_a_pickle_that_would_run_code_is_refused_with_the_reason(tmp_path, capfd):
     torch.save({"state_dict": {"conv1.weight": torch.zeros(1)}, "args": Evil()}, tmp_path / "w.pth")
     with pytest.raises(UserError, match=r"refused, because reading it would run code \(.*print\)"):
-        read_state(tmp_path / "w.pth")
+        read_contents(tmp_path / "w.pth")
     assert "never" not in capfd.readouterr().out
 
 
@@ -257,19 +257,19 @@ def test_a_pickle_that_would_run_code_is_refused_with_the_reason(tmp_path, capfd
 def test_a_file_that_is_no_weights_is_one_line(tmp_path, content, message):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(UserError, match=message) as caught:
-        read_state(tmp_path / "w.pth")
+        read_contents(tmp_path / "w.pth")
     assert "\n" not in str(caught.value)
 
 
 def test_other_wrong_files(tmp_path):
     with pytest.raises(UserError, match="no such file"):
-        read_state(tmp_path / "absent.pth")
+        read_contents(tmp_path / "absent.pth")
     torch.save({"epoch": 3}, tmp_path / "w.pth")
     with pytest.raises(UserError, match="holds no tensors"):
-        read_state(tmp_path / "w.pth")
+        read_contents(tmp_path / "w.pth")
     torch.save(torch.zeros(3), tmp_path / "w.pth")
     with pytest.raises(UserError, match="holds a Tensor, not a state dict"):
-        read_state(tmp_path / "w.pth")
+        read_contents(tmp_path / "w.pth")
     torch.save({"a.weight": torch.zeros(3), "b.weight": torch.zeros(3)}, tmp_path / "w.pth")
     with pytest.raises(UserError, match=r"a\.weight and the other names fit no known layout of resnet20_cifar"):
         load_weights(create_model("resnet20_cifar", stage_blocks=(1, 1, 1)), tmp_path / "w.pth")

@@ -20,7 +20,7 @@ def test_the_record_is_json_and_agrees_with_the_modules_themselves():
     assert record["cores"] >= 1 and record["memory_gib"] > 0
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc here")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_the_compiler_is_the_one_on_the_path():
     first = subprocess.run(["gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
     assert env.compiler_version("gcc") == first

@@ -23,12 +23,12 @@ class Batch:
     loss = share * CE(labels) + (1 - share) * CE(partner). Both are None otherwise.
     """
 
-    images: Tensor  # float32 (b, 3, S, S), normalised, on the device
+    images: Tensor  # float32 unless asked else, (b, 3, S, S), normalised, on the device
     labels: Tensor  # int64 (b,)
     positions: Indices  # int64 (b,), places in the endless sequence
     samples: Indices  # int64 (b,), indices into the training set
     partner: Tensor | None = None  # int64 (b,)
-    share: Tensor | None = None  # float32 (b,)
+    share: Tensor | None = None  # (b,), of the images' type
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ class Finish:
     seed: int
     device: str
     mean_image: Tensor | None = None
+    dtype: torch.dtype = torch.float32
 
     def __call__(self, images: Tensor, labels: Indices, positions: Indices, samples: Indices, epochs: Indices) -> Batch:
         """uint8 (b, 3, S, S) on the device to the batch the network sees."""
         augment = self.augment
         images = augment_batch(images, positions, augment=augment, seed=self.seed, samples=samples, epochs=epochs)
-        x = normalise(images, self.preprocess, self.mean_image)
+        x = normalise(images, self.preprocess, self.mean_image, dtype=self.dtype)
         y = torch.from_numpy(labels).to(x.device, non_blocking=True)
         partner = share = None
         if augment.mixup > 0 or augment.cutmix > 0:

@@ -37,12 +37,12 @@ def _jitter(x: Tensor, positions: Indices, strength: float, seed: int) -> Tensor
     low = max(1 - strength, 0.0)
     factors = torch.from_numpy(low + uniform(seed, "jitter", positions, 3) * (1 + strength - low)).float().to(x.device)
     turns = torch.from_numpy(np.argsort(bits(seed, "jitter/order", positions, 3), axis=1)).to(x.device)
-    weights = torch.tensor(GREY, device=x.device).view(1, 3, 1, 1)
     for turn in range(3):
         which = turns[:, turn].view(-1, 1, 1, 1)
         f = factors[:, turn].view(-1, 1, 1, 1)
-        grey = (x * weights).sum(1, keepdim=True)
-        base = torch.where(which == 2, grey, torch.where(which == 1, grey.mean((2, 3), keepdim=True), 0.0))
+        grey = x[:, :1] * GREY[0] + x[:, 1:2] * GREY[1] + x[:, 2:] * GREY[2]
+        mean = grey.mean((2, 3), keepdim=True, dtype=torch.float64).float()  # in float32 its order of adding shows
+        base = torch.where(which == 2, grey, torch.where(which == 1, mean, 0.0))
         x = (x * f + base * (1 - f)).clamp(0, 255)
     return x
 

@@ -69,8 +69,10 @@ def train_loader(
     mean_image: Tensor | None = None,
     on_bad_file: Literal["stop", "skip"] = "stop",
     progress: Callable[[int, int], None] | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> TrainLoader:
     """Training batches of `dataset` (already the training part); `batch_size` is global, over all `world` ranks.
+    Pictures are normalised, and mixed, in `dtype`.
 
     `auto` is resident where the prepared pictures fit (`resident_bytes` within a quarter of free memory) and the
     augmentation works on prepared pictures. A resident set reads every picture now: `progress(done, total)` is
@@ -83,7 +85,7 @@ def train_loader(
     if (augment.mixup or augment.cutmix) and (batch_size // world) % 2:
         raise UserError(f"MixUp and CutMix pair neighbours: {batch_size // world} pictures per process must be even")
     sequence = Sequence(np.asarray(dataset.labels), seed=seed, augment=augment, batch_size=batch_size)
-    finish = Finish(preprocess, augment, seed, device, mean_image)
+    finish = Finish(preprocess, augment, seed, device, mean_image, dtype)
     share = (batch_size, rank, world)
     if kind == "auto":
         kind = "resident" if fits(dataset, preprocess, augment, device) else "streaming"
@@ -124,8 +126,9 @@ def eval_batches(
     workers: int = 0,
     indices: Indices | None = None,
     mean_image: Tensor | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Iterator[tuple[Indices, Tensor, Tensor]]:
-    """(indices int64 (b,), float32 (b, 3, S, S) on `device`, labels int64 (b,) on `device`), each picture once.
+    """(indices int64 (b,), `dtype` (b, 3, S, S) on `device`, labels int64 (b,) on `device`), each picture once.
 
     The last batch is short; no picture is ever substituted or left out: an unreadable one is a `UserError`.
     """
@@ -134,7 +137,7 @@ def eval_batches(
     for chunk, (images, labels) in zip(chunks, _read_chunks(dataset, preprocess, chunks, workers), strict=True):
         yield (
             chunk,
-            normalise(images.to(device, non_blocking=True), preprocess, mean_image),
+            normalise(images.to(device, non_blocking=True), preprocess, mean_image, dtype=dtype),
             torch.from_numpy(labels).to(device, non_blocking=True),
         )
 

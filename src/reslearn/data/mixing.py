@@ -32,13 +32,13 @@ def mix(x: Tensor, positions: Indices, *, augment: Augment, seed: int) -> tuple[
     kept = _beta(draws[:, 1], alpha)
     other = x.view(-1, 2, *x.shape[1:]).flip(1).reshape(x.shape) if x.is_contiguous() else x[_neighbours(len(x))]
     share = kept.copy()
-    weight = torch.from_numpy(np.where(cut, 1.0, kept).astype(np.float32)).to(x.device)[:, None, None, None]
+    weight = torch.from_numpy(np.where(cut, 1.0, kept)).to(x)[:, None, None, None]
     mixed = x * weight + other * (1 - weight)
     if cut.any():
         inside = _boxes(1 - kept, draws[:, 2:4], x.shape[2], x.shape[3]) & cut[:, None, None]
         share = np.where(cut, 1 - inside.mean(axis=(1, 2)), kept)
         mixed = torch.where(torch.from_numpy(inside).to(x.device)[:, None], other, mixed)
-    return mixed, torch.from_numpy(share.astype(np.float32)).to(x.device)
+    return mixed, torch.from_numpy(share).to(x)
 
 
 def _neighbours(count: int) -> Tensor:

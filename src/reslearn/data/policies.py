@@ -64,14 +64,18 @@ def magnitude(name: str, bins: NDArray[np.int64], wide: bool, width: int) -> NDA
 
 
 def affine(images: Tensor, matrix: Tensor) -> Tensor:
-    """Nearest-neighbour resampling: output pixel centre (x, y) reads matrix (B, 2, 3) @ (x, y, 1); outside is black."""
+    """Nearest-neighbour resampling: output pixel centre (x, y) reads matrix (B, 2, 3) @ (x, y, 1); outside is black.
+
+    The product is written out, in float64: a BLAS adds in an order that depends on processor and threads, and where
+    a centre falls on the edge between two pixels the last bit decides.
+    """
     batch, channels, height, width = images.shape
     y, x = torch.meshgrid(
         torch.arange(height, device=images.device) + 0.5, torch.arange(width, device=images.device) + 0.5, indexing="ij"
     )
-    grid = torch.stack([x, y, torch.ones_like(x)]).view(3, -1)
-    source = torch.floor(matrix @ grid).long()
-    sx, sy = source[:, 0], source[:, 1]
+    a, b, c = matrix.double().unbind(2)  # (B, 2) each
+    source = a[..., None] * x.reshape(-1) + b[..., None] * y.reshape(-1) + c[..., None]
+    sx, sy = source.floor().long().unbind(1)
     inside = (sx >= 0) & (sx < width) & (sy >= 0) & (sy < height)
     index = (sy.clamp(0, height - 1) * width + sx.clamp(0, width - 1))[:, None].expand(-1, channels, -1)
     moved = images.reshape(batch, channels, -1).gather(2, index)
@@ -79,7 +83,7 @@ def affine(images: Tensor, matrix: Tensor) -> Tensor:
 
 
 def _matrix(images: Tensor, rows: list[list[Tensor | float]]) -> Tensor:
-    ones = torch.ones(len(images), device=images.device)
+    ones = torch.ones(len(images), device=images.device, dtype=torch.float64)
     return torch.stack([torch.stack([entry * ones for entry in row], 1) for row in rows], 1)
 
 
@@ -100,8 +104,9 @@ def _translate_y(images: Tensor, v: Tensor) -> Tensor:
 
 
 def _rotate(images: Tensor, v: Tensor) -> Tensor:
-    angle = -torch.deg2rad(v.view(-1))  # counter-clockwise about the centre, as Pillow's rotate
-    cos, sin = torch.cos(angle), torch.sin(angle)
+    angle = -torch.deg2rad(v.view(-1).double())  # counter-clockwise about the centre, as Pillow's rotate
+    # rounded as Pillow's: at 45 degrees centres fall on edges, and the two may not differ by a last bit
+    cos, sin = angle.cos().round(decimals=15), angle.sin().round(decimals=15)
     cx, cy = images.shape[3] / 2, images.shape[2] / 2
     rows: list[list[Tensor | float]] = [
         [cos, sin, cx - cos * cx - sin * cy],

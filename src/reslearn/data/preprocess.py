@@ -58,8 +58,10 @@ def centre_crop(image: Image, size: int) -> Image:
     return image[top : top + size, left : left + size]
 
 
-def normalise(batch: Tensor, preprocess: Preprocess, mean_image: Tensor | None = None) -> Tensor:
-    """uint8 (B, 3, S, S) to float32 (B, 3, S, S): pixels in 0..1 minus `mean`, divided by `std`.
+def normalise(
+    batch: Tensor, preprocess: Preprocess, mean_image: Tensor | None = None, *, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """uint8 (B, 3, S, S) to `dtype` (B, 3, S, S): pixels in 0..1 minus `mean`, divided by `std`.
 
     `mean_image`, float (3, S, S) in 0..1, is the paper's per-pixel mean and takes the place of the channel mean.
     The memory format (contiguous or channels_last) is kept. The only place where mean and std are applied.
@@ -67,13 +69,13 @@ def normalise(batch: Tensor, preprocess: Preprocess, mean_image: Tensor | None =
     if preprocess.mean_image is not None and mean_image is None:
         raise UserError("this preprocessing subtracts a per-pixel mean image; its tensor is missing")
     shape = batch.shape
-    x = batch.float()
+    x = batch.to(dtype)
     std = torch.tensor(preprocess.std, dtype=torch.float64).view(-1, 1, 1)
     mean = torch.tensor(preprocess.mean, dtype=torch.float64).view(-1, 1, 1)
     if mean_image is not None:
         mean = mean_image.double().cpu()
-    scale = (1 / (255 * std)).float()
-    shift = (mean / std).float()
+    scale = (1 / (255 * std)).to(dtype)
+    shift = (mean / std).to(dtype)
     if x.is_contiguous():
         return x.mul_(scale.to(x.device)).sub_(shift.to(x.device))
     # channels_last: constants tiled to one flat row, because an inner loop over 3 channels is six times slower

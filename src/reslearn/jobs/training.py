@@ -20,10 +20,10 @@ from ..nets.build import create_model
 from ..runtime import device
 from ..runtime.choice import decide
 from ..runtime.process_group import from_environment
-from ..runtime.settings import Precision, Settings
+from ..runtime.settings import PRECISIONS, Precision, Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import set_fields, to_json
-from ..spec.errors import UserError
+from ..spec.errors import UserError, check_choice
 from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import Preprocess, default_preprocess
 from ..spec.recipe import Recipe
@@ -176,6 +176,8 @@ def machine_settings(decided: Settings, changes: Mapping[str, str], prefix: str 
     """`decided` with `--set` assignments, as far as this machine can do them; else `UserError`."""
     if not changes:
         return decided
+    if "precision" in changes:
+        check_choice(f"--set {prefix}precision", changes["precision"], PRECISIONS)
     settings = set_fields(decided, changes, prefix=prefix)
     asked = " ".join(f"{name}={text}" for name, text in changes.items())
     try:

@@ -191,7 +191,13 @@ def predict_logits(
     places: list[Indices] = []
     device = device or device_of(net)
     batches = eval_batches(
-        dataset, preprocess=preprocess, batch_size=batch_size, device=device, workers=workers, mean_image=mean_image
+        dataset,
+        preprocess=preprocess,
+        batch_size=batch_size,
+        device=device,
+        workers=workers,
+        mean_image=mean_image,
+        dtype=next((p.dtype for p in net.parameters()), torch.float32),
     )
     with evaluating(net, precision, device):
         for indices, images, _ in batches:

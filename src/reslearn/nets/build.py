@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -12,11 +13,12 @@ from torch import Tensor, nn
 from ..spec.catalogue import get_spec
 from ..spec.errors import UserError
 from ..spec.net import Spec, VggSpec
+from .finding import Prefer
 from .resnet import ResNet
-from .state_files import read_state
+from .state_files import read_contents
 from .variants import build_variant
 from .vgg import Vgg
-from .weights import Fitted, adapted_spec, fit_state, load_weights
+from .weights import Fitted, adapted_spec, fit_contents, load_weights
 
 Build = Callable[[Any], nn.Module]
 
@@ -27,32 +29,35 @@ def create_model(
     weights: str | os.PathLike[str] | None = None,
     *,
     build: Build | None = None,
+    prefer: Prefer | None = None,
     **changed_fields: Any,
 ) -> nn.Module:
     """The network of that name or spec, in training mode, with `.spec`; also under `torch.device("meta")`.
 
     `changed_fields` replace fields of the spec (`shortcut="A"`). `weights` is a file of ours or of another package
-    (`nets.weights`); its head is dropped where the class count differs. `build` makes the net of a spec whose
-    `variant` is set. Raises `UserError` for unknown names and fields, for values that no network has, and for weights
-    that do not fit.
+    (`nets.weights`); its head is dropped where the class count differs. `prefer` ("plain" or "ema") chooses where it
+    holds plain and averaged weights; without it the plain ones are taken. What was chosen, changed or left out is a
+    warning. `build` makes the net of a spec whose `variant` is set. Raises `UserError` for unknown names and fields,
+    for values that no network has, and for weights that do not fit.
     """
     if num_classes is not None:
         changed_fields["num_classes"] = num_classes
     net = (build or build_net)(get_spec(name_or_spec, **changed_fields))
     if weights is not None:
-        load_weights(net, weights)
+        for note in load_weights(net, weights, prefer=prefer).notes:
+            warnings.warn(f"{weights}: {note}", stacklevel=2)
     return net
 
 
 def model_from_weights(
-    name_or_spec: str | Spec, weights: str | os.PathLike[str], **changed_fields: Any
+    name_or_spec: str | Spec, weights: str | os.PathLike[str], *, prefer: Prefer | None = None, **changed_fields: Any
 ) -> tuple[nn.Module, Fitted]:
     """The network exactly as the file holds it, its class count and input channels included, and how it was read."""
-    state, where = read_state(weights), str(weights)
+    contents = read_contents(weights)
     with torch.device("meta"):
         skeleton = create_model(name_or_spec, **changed_fields)
-    net = create_model(adapted_spec(state, skeleton, where=where))
-    fitted = fit_state(state, net, where=where)
+    net = create_model(adapted_spec(contents, skeleton, prefer))
+    fitted = fit_contents(contents, net, prefer=prefer)
     net.load_state_dict({**net.state_dict(), **fitted.state})
     return net, fitted
 

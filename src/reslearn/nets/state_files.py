@@ -2,56 +2,114 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as parse_tensors
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..runtime.container import is_sealed, read_container
 from ..runtime.files import atomic_path
 from ..spec.errors import UserError
+from ..spec.net import Spec, spec_from_json
+from .file_kinds import kind_of
 
 State = dict[str, Tensor]
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "state")  # keys under which training scripts put it
+FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")  # what a run folder and a cloned hub repository hold
+DEPTH = 6  # mappings inside mappings, beyond which no trainer puts weights
+
+_NUMPY = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.zeros(1).__reduce__()[0]}
+_PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+HARMLESS: list[Any] = [  # plain data that training scripts keep beside the weights; making it runs no code
+    argparse.Namespace,
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(code)) for code in "?bhilqBHILQefdSUO"},
+    *((made, f"numpy.{core}.multiarray.{name}") for name, made in _NUMPY.items() for core in ("core", "_core")),
+    *((pathlib.PurePosixPath, f"pathlib{part}.{name}") for name in _PATHS for part in ("", "._local")),
+]
 
 
-def read_state(path: str | os.PathLike[str]) -> State:
-    """The state dict in a .safetensors file or a PyTorch file, out of wrappers and without wrapper prefixes."""
-    file = Path(path)
-    if file.is_dir() and (file / "model.safetensors").exists():
-        file = file / "model.safetensors"
-    if not file.is_file():
-        raise UserError(f"{path}: no such file")
+@dataclass(frozen=True)
+class Contents:
+    """What a file of weights holds, as it stands there."""
+
+    where: str  # the file, for messages
+    groups: dict[str, State]  # the tensors of each mapping in it, by its dotted keys; "" is the outermost
+    keys: frozenset[str] = frozenset()  # the dotted keys of everything in the two outermost mappings
+    spec: Spec | None = None  # of the network, where the file is one of ours and says so
+    config: Mapping[str, Any] = field(default_factory=dict)  # of a `config.json` beside it
+
+
+def read_contents(path: str | os.PathLike[str]) -> Contents:
+    """The tensors of a .safetensors or PyTorch file, or of a run folder or cloned hub repository.
+
+    Names come without the marks of DataParallel, FSDP and torch.compile. Raises `UserError` that says what the file is
+    where it is no such file, and for one that would run code when read.
+    """
+    file = _file_of(Path(path))
     with open(file, "rb") as opened:
         start = opened.read(9)
-    data = _read_safetensors(file) if start[8:9] == b"{" else _read_pickle(file)
-    state = {_bare(name): tensor for name, tensor in _unwrap(data, str(path)).items()}
-    if not state:
+    spec = None
+    if start[8:9] == b"{":
+        tensors, spec = _read_safetensors(file)
+        data: Any = tensors
+    else:
+        data = _read_pickle(file)
+    if not isinstance(data, (Mapping, list, tuple)):
+        raise UserError(f"{path}: holds a {type(data).__name__}, not a state dict")
+    groups = dict(_groups(data))
+    if not groups:
         raise UserError(f"{path}: holds no tensors")
-    return state
+    return Contents(str(path), groups, frozenset(_keys(data)), spec, _config_beside(file))
 
 
-def _read_safetensors(file: Path) -> State:
+def _file_of(path: Path) -> Path:
+    if path.is_dir():
+        inside = next((path / name for name in FOLDER_FILES if (path / name).is_file()), None)
+        if inside is not None:
+            return inside
+        if (path / "run.json").exists():
+            raise UserError(f"{path}: this run is not finished; finish it: reslearn resume {path}")
+        raise UserError(f"{path}: a folder without {' or '.join(FOLDER_FILES)}; give the file of weights")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    return path
+
+
+def _read_safetensors(file: Path) -> tuple[State, Spec | None]:
+    """The tensors, and the spec of a sealed file, whose checksum is checked."""
+    if is_sealed(file):
+        sealed = read_container(file)
+        members = sealed.header.get("members")
+        if not isinstance(members, list) or len(members) != 1 or not isinstance(members[0], dict):
+            raise UserError(f"{file}: an ensemble of several networks; give the file of one")
+        return parse_tensors(sealed.content), spec_from_json(members[0].get("spec"), str(file))
     try:
         with safe_open(file, framework="pt") as opened:
-            header = (opened.metadata() or {}).get("reslearn.bundle")
-            if header and len(json.loads(header).get("members", [])) > 1:
-                raise UserError(f"{file}: an ensemble of several networks; give the file of one")
-            return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            return {name: opened.get_tensor(name) for name in opened.keys()}, None  # noqa: SIM118
     except SafetensorError as error:
         raise UserError(f"{file}: not a whole safetensors file ({error}); copy it again") from None
 
 
 def _read_pickle(file: Path) -> Any:
+    if kind := kind_of(file):
+        raise UserError(f"{file}: {kind}; expected a PyTorch or safetensors file of tensors")
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(HARMLESS):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         needs = re.search(r"(?:GLOBAL|class|function) '?([\w.]+)'?", str(error))
         if needs:
@@ -59,24 +117,48 @@ def _read_pickle(file: Path) -> Any:
                 f"{file}: refused, because reading it would run code ({needs.group(1)}); "
                 "ask its author for a plain state dict or a safetensors file"
             ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, OSError):
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, OSError):
         pass
     raise UserError(f"{file}: not a PyTorch or safetensors file, or a damaged one")
 
 
-def _unwrap(data: Any, where: str) -> State:
-    """The innermost mapping of names to tensors."""
-    while isinstance(data, Mapping):
-        inner = next((data[key] for key in WRAPPERS if isinstance(data.get(key), Mapping)), None)
-        if inner is None:
-            return {str(name): value for name, value in data.items() if isinstance(value, Tensor)}
-        data = inner
-    raise UserError(f"{where}: holds a {type(data).__name__}, not a state dict")
+def _items(data: Any) -> Iterator[tuple[str, Any]]:
+    """The entries of a mapping or sequence; none of anything else."""
+    if isinstance(data, Mapping):
+        yield from ((str(key), value) for key, value in data.items())
+    elif isinstance(data, (list, tuple)):
+        yield from ((str(index), value) for index, value in enumerate(data))
+
+
+def _groups(data: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, State]]:
+    """(dotted keys, tensors) of every mapping that holds tensors, outermost first."""
+    tensors = {_bare(name): value for name, value in _items(data) if isinstance(value, Tensor)}
+    if tensors:
+        yield path, tensors
+    for name, value in _items(data) if depth < DEPTH else ():
+        if not isinstance(value, Tensor):
+            yield from _groups(value, f"{path}.{name}" if path else name, depth + 1)
+
+
+def _keys(data: Any) -> Iterator[str]:
+    for name, value in _items(data):
+        yield name
+        yield from (f"{name}.{inner}" for inner, _ in _items(value))
 
 
 def _bare(name: str) -> str:
-    """Without the prefixes of DataParallel and torch.compile."""
-    return re.sub(r"^(module\.)+", "", name.replace("_orig_mod.", ""))
+    """Without the marks of torch.compile, FSDP, activation checkpointing, DeepSpeed and DataParallel."""
+    name = re.sub(r"(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.", "", name)
+    return re.sub(r"^(module\.)+", "", name)
+
+
+def _config_beside(file: Path) -> Mapping[str, Any]:
+    """The `config.json` of a hub repository beside its weights; empty where there is none that can be read."""
+    try:
+        value = json.loads((file.parent / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if file.name in FOLDER_FILES and isinstance(value, dict) else {}
 
 
 def write_state(path: str | os.PathLike[str], state: State) -> None:

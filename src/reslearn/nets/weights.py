@@ -1,4 +1,4 @@
-"""Weights that other people trained, in and out: recognise a state dict's layout and fit it to a network."""
+"""Weights that other people trained, in and out: fit what a file holds to a network, whole or with a fresh head."""
 
 from __future__ import annotations
 
@@ -6,61 +6,146 @@ import os
 from dataclasses import dataclass, replace
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from ..spec.errors import UserError, check_choice
-from ..spec.net import Spec
+from ..spec.net import NetSpec, Spec
+from .finding import COUNTER, FIRST, HEAD, Found, Prefer, find
 from .layouts import LAYOUTS, is_1x1_conv, layer_name, why_not
-from .state_files import State, read_state
+from .state_files import Contents, State, read_contents
 
-HEAD = "head.fc"
-# The first convolution of a deep stem, of the other stems, and of a VGG.
-FIRST = ("stem.lead.conv1.weight", "stem.conv.weight", "stages.0.0.conv.weight")
+# The fields of a spec that change what the same tensors compute.
+SAME_TENSORS = (
+    "stem",
+    "activation",
+    "first_norm",
+    "shortcut",
+    "pad_channels",
+    "stride_on",
+    "first_stride",
+    "downsample",
+)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A state dict in our names, and what was done to it."""
+    """A state dict in our names, and what was done to it.
+
+    `place` says where in the file it stands, `fresh` is the layer that keeps its initial values ("" where none does),
+    `notes` are sentences about everything that was chosen, changed or left.
+    """
 
     state: State
     layout: str
     notes: tuple[str, ...] = ()
+    place: str = ""
+    fresh: str = ""
 
 
-def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> Fitted:
+def load_weights(net: nn.Module, path: str | os.PathLike[str], *, prefer: Prefer | None = None) -> Fitted:
     """Read `path` into `net`: ours or any layout that holds its spec.
 
-    The head keeps its initial values where the class count differs, and the first convolution is adapted where the
-    input channels do. Raises `UserError` naming a tensor that is missing, left over or mis-shaped.
+    The head keeps its initial values where the class count differs or the file has none, and the first convolution is
+    adapted where the input channels do. `prefer` chooses between plain and averaged weights (`finding.find`). Raises
+    `UserError` naming a tensor that is missing, left over or mis-shaped.
     """
-    fitted = fit_state(read_state(path), net, where=str(path))
+    fitted = fit_contents(read_contents(path), net, prefer=prefer)
     net.load_state_dict({**net.state_dict(), **fitted.state})
     return fitted
 
 
 def fit_state(state: State, net: nn.Module, *, where: str) -> Fitted:
     """Translate `state` into the names and shapes of `net`; errors as `load_weights`."""
+    return fit_contents(Contents(where, {"": state}), net)
+
+
+def fit_contents(contents: Contents, net: nn.Module, *, prefer: Prefer | None = None) -> Fitted:
+    """Translate what a file holds into the names and shapes of `net`; errors as `load_weights`."""
     spec, expected = cast(Spec, net.spec), cast(State, net.state_dict())
-    layout = _recognise(state, spec, expected, where)
-    theirs = {foreign_name(name, spec, layout): name for name in expected}
-    _check_names(state, set(theirs), where, layout)
-    fitted, notes = {}, []
-    for foreign, ours in theirs.items():
-        if foreign not in state:
-            continue  # num_batches_tracked, which old files lack
-        tensor, want = state[foreign], expected[ours].shape
-        if tensor.dim() == 4 and len(want) == 2 and tensor.shape[2:] == (1, 1):
-            tensor = tensor.flatten(1)
-        if tensor.shape != want and ours.startswith(HEAD + ".") and tensor.shape[1:] == want[1:]:
-            notes.append(f"{foreign}: {tensor.shape[0]} classes in the file, {want[0]} wanted: starts afresh")
+    check_same_function(contents, spec)
+    found = find(contents, spec, expected, prefer)
+    check_config(contents, found, spec)
+    fitted: State = {}
+    notes = list(found.notes)
+    for ours, tensor in found.tensors.items():
+        if ours.startswith(HEAD + "."):
             continue
+        tensor, want = _like(tensor, expected[ours]), expected[ours].shape
         if tensor.shape != want and ours in FIRST and tensor.shape[0] == want[0] and tensor.shape[2:] == want[2:]:
-            notes.append(f"{foreign}: adapted from {tensor.shape[1]} to {want[1]} input channels")
+            notes.append(f"{found.names[ours]}: adapted from {tensor.shape[1]} to {want[1]} input channels")
             tensor = adapt_input(tensor, want[1])
-        if tensor.shape != want:
-            raise UserError(f"{where}: {foreign} has shape {tuple(tensor.shape)}, {spec.name} needs {tuple(want)}")
-        fitted[ours] = tensor
-    return Fitted(fitted, layout, tuple(notes))
+        fitted[ours] = _checked(tensor, ours, found, expected, contents.where)
+    head, words = _fit_head(found, expected, contents.where)
+    fresh = HEAD if f"{HEAD}.weight" not in head else ""
+    return Fitted(fitted | head, found.place.layout, (*notes, *words), str(found.place), fresh)
+
+
+def _fit_head(found: Found, expected: State, where: str) -> tuple[State, list[str]]:
+    """The head's tensors where the file's can be used, and what to say."""
+    weight, bias = f"{HEAD}.weight", f"{HEAD}.bias"
+    hidden = [name for name in expected if name.startswith("head.") and name not in found.tensors]
+    if weight not in found.tensors:
+        return {}, [f"the head starts afresh: {found.head.why}"]
+    if other := [name for name in hidden if name != bias]:
+        raise UserError(f"{where}: has the last layer of a head and lacks {other[0]}; is it another network's?")
+    had, want = _like(found.tensors[weight], expected[weight]), expected[weight].shape
+    if had.dim() == 2 and had.shape[1] == want[1] and had.shape[0] != want[0]:
+        layer = found.names[weight].removesuffix(".weight")
+        return {}, [f"the head starts afresh: {had.shape[0]} -> {want[0]} classes ({layer})"]
+    state = {weight: _checked(had, weight, found, expected, where)}
+    if bias not in found.tensors:
+        return state | {bias: torch.zeros_like(expected[bias])}, [f"{found.names[weight]} has no bias: zeros"]
+    return state | {bias: _checked(found.tensors[bias], bias, found, expected, where)}, []
+
+
+def _like(tensor: Tensor, want: Tensor) -> Tensor:
+    """A 1x1 convolution as the FC layer that it is, where one is wanted."""
+    return tensor.flatten(1) if tensor.dim() == 4 and want.dim() == 2 and tensor.shape[2:] == (1, 1) else tensor
+
+
+def _checked(tensor: Tensor, ours: str, found: Found, expected: State, where: str) -> Tensor:
+    theirs, want = found.names[ours], expected[ours].shape
+    if tensor.shape != want:
+        raise UserError(f"{where}: {theirs} has shape {tuple(tensor.shape)}, the network needs {tuple(want)}")
+    if not (tensor.is_floating_point() or ours.endswith(COUNTER)):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise UserError(f"{where}: {theirs} holds {kind}, not floats: quantised weights; give those before quantising")
+    return tensor
+
+
+def check_same_function(contents: Contents, spec: Spec) -> None:
+    """Raise `UserError` where a file of ours says that its network computes something else with the same tensors."""
+    theirs = contents.spec
+    if not isinstance(theirs, NetSpec) or not isinstance(spec, NetSpec):
+        return
+    unused = {"stride_on": "bottleneck" not in (theirs.block, spec.block)}
+    unused |= {"pad_channels": "A" not in (theirs.shortcut, spec.shortcut)}
+    unused |= {"first_norm": "pre" not in (theirs.activation, spec.activation)}
+    for field in SAME_TENSORS:
+        was, wanted = getattr(theirs, field), getattr(spec, field)
+        if was != wanted and not unused.get(field, False):
+            raise UserError(
+                f"{contents.where}: sealed as {theirs.name} with {field}={was}; {spec.name} has {field}={wanted}, "
+                f"which computes something else with the same tensors: take {field}={was}"
+            )
+
+
+def check_config(contents: Contents, found: Found, spec: Spec) -> None:
+    """Raise `UserError` where the `config.json` of transformers says that its network is another than `spec`."""
+    config = contents.config if found.place.layout == "transformers" else {}
+    if not isinstance(spec, NetSpec) or not config:
+        return
+    in_bottleneck = bool(config.get("downsample_in_bottleneck", False))
+    if spec.block == "bottleneck" and in_bottleneck != (spec.stride_on == "1x1"):
+        right = "1x1" if in_bottleneck else "3x3"
+        raise UserError(
+            f"{contents.where}: its config.json strides the {right} of a bottleneck; take stride_on={right}"
+        )
+    if config.get("downsample_in_first_stage", False) or config.get("hidden_act", "relu") != "relu":
+        raise UserError(
+            f"{contents.where}: its config.json tells of a first stage that strides, or of no ReLU: another net"
+        )
 
 
 def adapt_input(weight: Tensor, channels: int) -> Tensor:
@@ -77,44 +162,21 @@ def foreign_name(name: str, spec: Spec, layout: str) -> str:
     return f"{layer_name(layer, spec, layout)}.{leaf}"
 
 
-def _recognise(state: State, spec: Spec, expected: State, where: str) -> str:
-    """The layout whose names fit best; `UserError` when it is one that cannot hold the network, or none fits."""
-    found = {layout: sum(foreign_name(n, spec, layout) in state for n in expected) for layout in LAYOUTS}
-    able = [layout for layout in LAYOUTS if why_not(spec, layout) is None]
-    best = max(able, key=lambda layout: found[layout])
-    better = max(LAYOUTS, key=lambda layout: found[layout])
-    if found[better] > found[best]:
-        raise UserError(
-            f"{where}: looks like {better}'s layout, which cannot hold {spec.name}: {why_not(spec, better)}"
-        )
-    if found[best] * 2 < len(expected):
-        raise UserError(f"{where}: {next(iter(state))} and the other names fit no known layout of {spec.name}")
-    return best
+def adapted_spec(contents: Contents, net: nn.Module, prefer: Prefer | None = None) -> Spec:
+    """The spec of `net` with the class count and input channels of the file: what converting it whole needs.
 
-
-def _check_names(state: State, wanted: set[str], where: str, layout: str) -> None:
-    missing = [name for name in sorted(wanted - state.keys()) if not name.endswith("num_batches_tracked")]
-    extra = sorted(state.keys() - wanted)
-    said = [f"{what} {_some(names)}" for what, names in (("lacks", missing), ("has besides", extra)) if names]
-    if said:
-        raise UserError(f"{where} ({layout} layout): {' and '.join(said)}; is it another network's?")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
-
-
-def adapted_spec(state: State, net: nn.Module, *, where: str) -> Spec:
-    """The spec of `net` with the class count and input channels of the file: what converting it whole needs."""
+    Raises `UserError` where the file has no head that `net` can have.
+    """
     spec, expected = cast(Spec, net.spec), cast(State, net.state_dict())
-    layout = _recognise(state, spec, expected, where)
-    first = next(name for name in FIRST if name in expected)
-    head = state.get(foreign_name(f"{HEAD}.weight", spec, layout))
-    stem = state.get(foreign_name(first, spec, layout))
-    classes = spec.num_classes if head is None else head.shape[0]
+    found = find(contents, spec, expected, prefer)
+    head = found.tensors.get(f"{HEAD}.weight")
+    if head is None:
+        raise UserError(
+            f"{contents.where}: no head to convert: {found.head.why}; train one: reslearn train DATA --weights FILE ..."
+        )
+    stem = found.tensors.get(next(name for name in FIRST if name in expected))
     channels = spec.in_channels if stem is None or stem.dim() != 4 else stem.shape[1]
-    return replace(spec, num_classes=classes, in_channels=channels)
+    return replace(spec, num_classes=head.shape[0], in_channels=channels)
 
 
 def export_state(net: nn.Module, layout: str) -> State:

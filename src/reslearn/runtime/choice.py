@@ -155,7 +155,7 @@ def saved_seconds(settings: Settings, workload: Workload, rates: Rates | None, s
     if settings.device.startswith("cuda"):
         return ASSUMED_SAVED * (seconds or workload.seconds(GPU_RATE))
     rates = rates or UNKNOWN.scaled(settings.threads)
-    matrix = rates.matrix.get(settings.precision, rates.matrix["fp32"])
+    matrix = rates.matrix.get(settings.autocast, rates.matrix["fp32"])
     expected = workload.seconds(SUSTAINED * matrix)
     if not settings.tuned_allocator or not workload.training:
         return ASSUMED_SAVED * (seconds or expected)

@@ -41,10 +41,17 @@ def autocast(settings: Settings) -> contextlib.AbstractContextManager[object]:
     """The context in which the forward pass runs under `settings.precision`."""
     import torch
 
-    if settings.precision == "fp32":
+    if settings.autocast == "fp32":
         return contextlib.nullcontext()
-    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float16
+    dtype = torch.bfloat16 if settings.autocast == "bf16" else torch.float16
     return torch.autocast(torch.device(settings.device).type, dtype)
+
+
+def weight_type(settings: Settings) -> torch.dtype:
+    """The type of weights and of normalised pictures."""
+    import torch
+
+    return torch.float64 if settings.precision == "fp64" else torch.float32
 
 
 def memory_format(settings: Settings) -> torch.memory_format:

@@ -9,7 +9,8 @@ from typing import Literal, get_args
 from ..spec.errors import UserError, check_choice
 from ..spec.rules import check_at_least
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16"]  # what commands offer
+Arithmetic = Precision | Literal["fp64"]  # fp64 is for tests: no processor's rounding can change what they see
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
@@ -18,7 +19,7 @@ class Settings:
     """Numerics and speed. Everything here may change the time a run takes; `precision` and `compile` its last bits."""
 
     device: str = "cpu"
-    precision: Precision = "fp32"
+    precision: Arithmetic = "fp32"
     channels_last: bool = True
     compile: bool = False
     threads: int = 1
@@ -31,7 +32,13 @@ class Settings:
         """What no machine has; whether this one has it, `device.check_settings` says."""
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise UserError(f"device is {self.device!r}; valid: cpu, cuda, cuda:0, cuda:1, ...")
-        check_choice("precision", self.precision, PRECISIONS)
+        if self.precision != "fp64":
+            check_choice("precision", self.precision, PRECISIONS)
         check_choice("loader", self.loader, ("auto", "resident", "streaming"))
         check_at_least("threads", self.threads, 1)
         check_at_least("workers", self.workers, 0)
+
+    @property
+    def autocast(self) -> Precision:
+        """What the forward pass is lowered to. With fp64 the weights themselves are float64, and nothing is lowered."""
+        return "fp32" if self.precision == "fp64" else self.precision

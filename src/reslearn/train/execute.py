@@ -73,9 +73,10 @@ def execute(
         stop = stack.enter_context(StopSignals())
         torch.manual_seed(record.seed)
         net = build(record.spec) if build else create_model(record.spec, weights=record.weights)
-        net = net.to(settings.device).to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
+        dtype = device.weight_type(settings)
+        net = net.to(settings.device, dtype).to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
         weights = class_weights(parts.train.labels, len(parts.train.classes), recipe.class_weights)
-        balance = None if weights is None else torch.from_numpy(weights).to(settings.device)
+        balance = None if weights is None else torch.from_numpy(weights).to(settings.device, dtype)
         update = Update(net, recipe, settings, world=world, class_weights=balance)
         stack.enter_context(opened or contextlib.nullcontext())
         world.barrier()  # no process reads checkpoints before the first one has cleared the folder
@@ -148,4 +149,4 @@ def plain_copy(net: nn.Module, spec: Spec, build: Build | None) -> nn.Module:
     """The network as whoever opens the sealed file will have it: torch's own layers and layout, evaluation mode."""
     fresh = build(spec) if build else create_model(spec)
     fresh.load_state_dict(net.state_dict())
-    return fresh.to(next(net.parameters()).device).eval()
+    return fresh.to(next(net.parameters()).device, torch.float32).eval()

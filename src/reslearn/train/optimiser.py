@@ -32,7 +32,7 @@ def build_optimiser(net: nn.Module, recipe: Recipe, *, precision: str = "fp32") 
         return torch.optim.AdamW(groups, lr=recipe.peak_lr, betas=recipe.betas)
     if recipe.optimizer == "muon":
         groups.append({"params": filters, "weight_decay": recipe.weight_decay, "muon": True})
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        dtype = {"bf16": torch.bfloat16, "fp64": torch.float64}.get(precision, torch.float32)
         return Muon(groups, lr=recipe.peak_lr, momentum=recipe.momentum, fixed_norm=recipe.fixed_norm, dtype=dtype)
     return torch.optim.SGD(groups, lr=recipe.peak_lr, momentum=recipe.momentum, nesterov=recipe.nesterov)
 

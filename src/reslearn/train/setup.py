@@ -29,6 +29,7 @@ from ..measure import metrics
 from ..measure.evaluate import shared_logits
 from ..measure.sharding import Share
 from ..runtime.choice import Workload
+from ..runtime.device import weight_type
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
 from ..runtime.processor import read_processor
@@ -135,6 +136,7 @@ def open_loader(
         workers=record.settings.workers,
         kind=record.settings.loader if transform is None else "streaming",  # its draws differ at every reading
         mean_image=mean_image,
+        dtype=weight_type(record.settings),
         on_bad_file=record.on_bad_file,
         progress=(lambda done, total: watch(Reading(done, total))) if watch is not None and world.first else None,
     )
@@ -217,7 +219,7 @@ def provisional(
         share = replace(share, pictures=prepare(share.pictures, record.preprocess))  # decoded once for all validations
 
     def validate(net: nn.Module) -> tuple[float, float]:
-        options: dict[str, Any] = {"precision": record.settings.precision, "device": record.settings.device}
+        options: dict[str, Any] = {"precision": record.settings.autocast, "device": record.settings.device}
         logits = shared_logits(net.eval(), share, record.preprocess, mean_image=mean_image, **options)
         return float(metrics.loss(logits, labels)), 100 * (1 - float(metrics.accuracy(logits, labels)))
 
