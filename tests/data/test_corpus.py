@@ -13,13 +13,14 @@ from reslearn.spec.errors import UserError
 pytest.importorskip("tifffile", reason="needs tifffile: pip install 'reslearn[dev]'")
 pytest.importorskip("imagecodecs", reason="needs imagecodecs: pip install 'reslearn[dev]'")
 
-from .corpus import metadata, others, tiffs
+from .corpus import libtiff, metadata, others, tiffs
 
 FAMILIES = {  # generator -> (files at least, of them to be refused)
     tiffs.tiffs: (490, 0),
     tiffs.packed_tiffs: (390, 0),
     tiffs.tiff_refusals: (85, 85),
-    tiffs.tiffs_by_libtiff: (105, 0),
+    libtiff.tiffs_by_libtiff: (105, 0),
+    libtiff.damaged_tiffs: (78, 78),
     others.pngs: (140, 0),
     metadata.orientations: (370, 0),
     others.jpegs: (50, 5),

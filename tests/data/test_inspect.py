@@ -65,3 +65,11 @@ def test_a_set_of_many_sizes_has_none_that_is_far_from_the_rest():
     rng = np.random.default_rng(0)
     assert _odd_sizes(facts([(int(s), int(s)) for s in 2 ** rng.uniform(6, 12, 200)])) == []
     assert _odd_sizes(facts([(64, 64), (4000, 4000)])) == []
+
+
+def test_a_fax_that_the_decoder_mends_is_remarked_on():
+    """libtiff reads what is left, as Pillow does, and says so on standard error alone."""
+    raw = encode(Image.fromarray(picture(3, (96, 128))[..., 0] > 128), "TIFF", compression="group4")
+    assert kinds_of(raw, "x.tif") == {}
+    noise = np.random.default_rng(0).integers(0, 256, 60, dtype=np.uint8).tobytes()
+    assert "repaired" in kinds_of(raw[:20] + noise + raw[80:], "x.tif")

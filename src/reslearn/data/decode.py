@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import warnings
 
 import cv2
@@ -20,8 +21,8 @@ from PIL import ImageFile, UnidentifiedImageError
 from ..spec.errors import UserError
 from .dataset import Image
 from .formats import jpeg2000
-from .formats.headers import Header, read_header
-from .formats.kinds import EXTENSIONS, brand, other_kind
+from .formats.headers import PNG, Header, read_header
+from .formats.kinds import CONVERT, EXTENSIONS, MAGIC, brand, other_kind
 from .formats.levels import grey_to_rgb, to_8_bits
 from .formats.orientation import orientation, upright
 from .formats.tiff import is_tiff, read_tiff
@@ -94,6 +95,8 @@ def _check_size(width: int, height: int, name: str) -> None:
 def _decode_carefully(raw: bytes, name: str, header: Header | None) -> Image:
     if not raw:
         raise UserError(f"{name}: the file is empty (0 bytes); remove it or replace it")
+    if ImageFile.LOAD_TRUNCATED_IMAGES:  # somebody's global switch would hand us half pictures
+        raise UserError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set; unset it, truncated files must be an error")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters raises; `data check` reports the rest
         try:
@@ -105,17 +108,29 @@ def _decode_carefully(raw: bytes, name: str, header: Header | None) -> Image:
         except Unread as error:
             raise UserError(f"{name}: {error}") from None
         except UnidentifiedImageError:
-            kind = other_kind(raw)
-            if kind is not None:
-                raise NotAPicture(f"{name}: {kind[0]}, not an image in a format we read; {kind[1]}") from None
-            raise NotAPicture(f"{name}: not an image in a format we read; remove it or replace it") from None
+            raise _unidentified(raw, name) from None
         except Pillow.DecompressionBombError:
             raise UserError(f"{name}: over {MAX_PIXELS:,} pixels (a decompression bomb?); resize it") from None
         except MemoryError:
             raise
         except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError, ... on damage
             reason = str(error) or type(error).__name__
+            if _OTHER_KIND.search(reason):
+                raise UserError(f"{name}: an image of a kind that is not read ({reason}); {CONVERT}") from None
             raise UserError(f"{name}: damaged or truncated image ({reason}); replace it") from None
+
+
+_OTHER_KIND = re.compile(r"unsupported|not (yet )?supported|not implemented", re.IGNORECASE)
+
+
+def _unidentified(raw: bytes, name: str) -> UserError:
+    """What to say of a file that no plugin of Pillow opens."""
+    if raw.startswith(MAGIC):
+        return UserError(f"{name}: damaged or truncated image (its header); replace it")
+    kind = other_kind(raw)
+    if kind is not None:
+        return UserError(f"{name}: {kind[0]}, not an image in a format we read; {kind[1]}")
+    return NotAPicture(f"{name}: not an image in a format we read; remove it or replace it")
 
 
 @functools.cache
@@ -132,7 +147,7 @@ def _tiff(raw: bytes, name: str) -> Image:
 
 
 def _decode_with_pillow(raw: bytes, name: str, header: Header | None) -> Image:
-    _refuse_kinds_of_jpeg(header)
+    _refuse_by_header(raw, header)
     components = jpeg2000.read_components(raw)
     if components is not None:
         _check_size(components.width, components.height, name)
@@ -141,8 +156,6 @@ def _decode_with_pillow(raw: bytes, name: str, header: Header | None) -> Image:
             return deep
     with Pillow.open(io.BytesIO(raw), formats=formats_for(raw)) as image:
         _check_size(*image.size, name)
-        if ImageFile.LOAD_TRUNCATED_IMAGES:  # somebody's global switch would hand us half pictures
-            raise UserError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set; unset it, truncated files must be an error")
         image.load()
         rgb = _to_rgb(image, raw, header)
         if components is not None:
@@ -150,7 +163,11 @@ def _decode_with_pillow(raw: bytes, name: str, header: Header | None) -> Image:
         return upright(rgb, header.orientation if header is not None else _told_by_pillow(image))
 
 
-def _refuse_kinds_of_jpeg(header: Header | None) -> None:
+def _refuse_by_header(raw: bytes, header: Header | None) -> None:
+    if raw.startswith(PNG) and raw[12:16] == b"CgBI":
+        raise Unread(
+            "a PNG that Apple's tools rewrote (CgBI)", "convert it back with `pngcrush -revert-iphone-optimizations`"
+        )
     if header is None or header.format != "JPEG":
         return
     if header.coding != "JPEG":

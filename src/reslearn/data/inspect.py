@@ -27,6 +27,12 @@ FATAL = ("empty", "truncated", "undecodable", "bomb")  # training must not read 
 LOSSY = ("cmyk", "16-bit", "alpha")  # what conversion to RGB of 8 bits loses
 ADVICE = ("repaired", "wrong-extension", *LOSSY, "animated", "exif-rotated", "tiny", "odd-size", "extreme-aspect")
 MAX_ASPECT = 4.0
+_REPAIRS = (
+    "Corrupt JPEG",
+    "Premature end of JPEG",
+    "Fax3Dec",
+    "Fax4Dec",
+)  # libjpeg and libtiff begin so
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def inspect_bytes(raw: bytes, name: str, index: int = 0) -> Facts:
     if image is None:
         kind = "truncated" if _is_truncated(raw, error) else "undecodable"
         return Facts(index, digest, width, height, ((kind, error), *faults), None)
-    repaired = [line for line in messages.split("\n") if line.startswith(("Corrupt JPEG", "Premature end of JPEG"))]
+    repaired = [line for line in messages.split("\n") if line.startswith(_REPAIRS)]
     if repaired:
         faults.insert(0, ("repaired", repaired[0].strip()))
     height, width = image.shape[:2]

@@ -9,9 +9,8 @@ import struct
 import imagecodecs
 import numpy as np
 import tifffile
-from PIL import Image
 
-from .pictures import Case, at_depth, by_tifffile, encode, label, rgb, smooth, turned
+from .pictures import Case, at_depth, by_tifffile, label, smooth
 
 
 def tiff(samples, **options):
@@ -77,7 +76,7 @@ def tiffs():
 
 
 _CODES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "I", 7: "B", 16: "Q"}
-_PACK = {
+PACK = {
     1: lambda b: b,
     5: imagecodecs.lzw_encode,
     8: imagecodecs.zlib_encode,
@@ -105,7 +104,7 @@ def write_tiff(
                 packed = part.astype(f"{order}u{bits // 8}").tobytes()
             else:
                 packed = b"".join(imagecodecs.packints_encode(np.ascontiguousarray(row), bits) for row in part)
-            packed = _PACK[compression](packed)
+            packed = PACK[compression](packed)
             if tags.get("t266", (3, [1]))[1] == [2]:
                 packed = packed.translate(bytes(int(f"{i:08b}"[::-1], 2) for i in range(256)))
             parts.append(packed)
@@ -119,10 +118,10 @@ def write_tiff(
     entries |= {322: (4, [w]), 323: (4, [h])} if tile else {278: (4, [h])}
     entries |= {324 if tile else 273: (kind, places), 325 if tile else 279: (kind, [len(p) for p in parts])}
     entries |= {int(name[1:]): value for name, value in tags.items()}
-    return _directory(entries, parts, at, order, big)
+    return directory(entries, parts, at, order, big)
 
 
-def _directory(entries, parts, at, order, big):
+def directory(entries, parts, at, order, big):
     entries = {tag: value for tag, value in entries.items() if value is not None}
     far = at + (8 if big else 2) + (20 if big else 12) * len(entries) + (8 if big else 4)
     room, wide = (8, "Q") if big else (4, "I")
@@ -141,7 +140,7 @@ def _directory(entries, parts, at, order, big):
 def packed_tiffs():
     """What tifffile does not write: odd depths compressed, reversed bits, palettes, BigTIFF, any tag."""
     layouts = ({}, {"tile": (16, 16)}, {"rows": 5})
-    variants = list(itertools.product("<>", (1, 2), layouts, _PACK, (False, True), (1, 2)))
+    variants = list(itertools.product("<>", (1, 2), layouts, PACK, (False, True), (1, 2)))
     kinds = [(0, b, 1, ()) for b in (1, 2, 4, 8, 12, 16)] + [(1, b, 1, ()) for b in (1, 3, 5, 8, 11, 12, 16)]
     kinds += [(2, b, 3, ()) for b in (1, 4, 5, 8, 12, 14, 16)] + [(5, b, 4, ()) for b in (4, 8, 12, 16)]
     kinds += [(3, b, 1, ()) for b in (1, 2, 4, 8)] + [
@@ -220,60 +219,3 @@ def tiff_refusals():
         None,
         says="12 bits",
     )
-
-
-def tiffs_by_libtiff():
-    """JPEG, fax and YCbCr, against tifffile (JPEG), the bits themselves (fax), Pillow on the same picture (YCbCr)."""
-    size = (48, 64)
-    v = smooth(400, 4, size)
-    for k, (photometric, order, layout) in enumerate(
-        itertools.product(
-            ("minisblack", "rgb", "ycbcr", "separated"), "<>", ({}, {"tile": (16, 32)}, {"rowsperstrip": 16})
-        )
-    ):
-        channels = {"minisblack": 1, "separated": 4}.get(photometric, 3)
-        data = at_depth(v[..., :channels], 8)
-        options = {"photometric": photometric, "byteorder": order, **layout}
-        subsampling = [(1, 1), (2, 2), (2, 1)][k % 3] if photometric == "ycbcr" else (1, 1)
-        raw = tiff(
-            data if channels > 1 else data[..., 0], compression="jpeg", compressionargs={"level": 95},
-            subsampling=subsampling if photometric == "ycbcr" else None, **options,
-        )  # fmt: skip
-        yield Case(label("tiff-jpeg", photometric, *subsampling, order, *layout), raw, by_tifffile(raw), lossy=True)
-        if photometric != "ycbcr" and channels > 1:
-            raw = tiff(
-                np.ascontiguousarray(np.moveaxis(data, -1, 0)), compression="jpeg", planarconfig="separate", **options
-            )
-            yield Case(label("tiff-jpeg", photometric, "planes", order, *layout), raw, by_tifffile(raw), lossy=True)
-    bits = v[..., 0] > 0.5
-    for method, zero in itertools.product(("group3", "group4", "tiff_ccitt"), (0, 1)):
-        for turn in (1, 6):
-            raw = encode(Image.fromarray(bits), "TIFF", compression=method, tiffinfo={262: zero, 274: turn})
-            yield Case(label("fax", method, zero, turn), raw, turned(rgb(bits * 255.0), turn))
-    yield from ycbcr_tiffs(v)
-
-
-def ycbcr_tiffs(v):
-    """Subsampled YCbCr, stored and packed: data units of h x v luma samples, then Cb and Cr (TIFF 6.0, section 21)."""
-    height, width = v.shape[:2]
-    ycc = np.asarray(Image.fromarray(at_depth(v[..., :3], 8)).convert("YCbCr"))
-    for (h, w), compression, order, turn in itertools.product(
-        ((1, 1), (2, 2), (1, 2), (2, 4), (4, 4)), (1, 5, 8), "<>", (1, 5)
-    ):
-        chroma = ycc[..., 1:].reshape(height // h, h, width // w, w, 2).mean((1, 3)).round().astype(np.uint8)
-        luma = (
-            ycc[..., 0]
-            .reshape(height // h, h, width // w, w)
-            .transpose(0, 2, 1, 3)
-            .reshape(height // h, width // w, h * w)
-        )
-        units = np.concatenate([luma, chroma], axis=-1).tobytes()
-        packed = _PACK[compression](units)
-        entries = {256: (4, [width]), 257: (4, [height]), 258: (3, [8] * 3), 259: (3, [compression]), 262: (3, [6])}
-        entries |= {273: (4, [8]), 274: (3, [turn]), 277: (3, [3]), 278: (4, [height]), 279: (4, [len(packed)])}
-        entries |= {284: (3, [1]), 530: (3, [w, h]), 531: (3, [1])}
-        entries[532] = (5, [n for pair in ((0, 1), (255, 1), (128, 1), (255, 1), (128, 1), (255, 1)) for n in pair])
-        raw = _directory(entries, [packed], 8 + len(packed), order, False)
-        full = np.dstack([ycc[..., 0], np.repeat(np.repeat(chroma, h, 0), w, 1)])
-        want = np.asarray(Image.fromarray(full, "YCbCr").convert("RGB")).astype(float)
-        yield Case(label("ycbcr", h, w, compression, order, turn), raw, turned(want, turn), lossy=False)

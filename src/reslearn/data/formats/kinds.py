@@ -27,7 +27,16 @@ EXTENSIONS = frozenset(f".{extension}" for names in NAMED.values() for extension
 AVIF_BRANDS = (b"avif", b"avis")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 
-_MAGIC = (  # at the start of the file -> what it is, and what would be right
+MAGIC = (  # of formats that are read
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF8",
+    b"II*\0",
+    b"MM\0*",
+    b"\0\0\0\x0cjP  ",
+    b"\xff\x4f\xff\x51",
+)
+_OTHERS = (  # at the start of the file -> what it is, and what would be right
     (b"\xff\x0a", "a JPEG XL picture"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
     (b"8BPS", "a Photoshop document"),
@@ -49,22 +58,22 @@ _REMEDY = {
     "a Git LFS pointer": "run `git lfs pull`",
     "a web page": "a download that failed? download it again",
 }
-_CONVERT = "convert it to PNG or JPEG"
+CONVERT = "convert it to PNG or JPEG"
 
 
 def other_kind(raw: bytes) -> tuple[str, str] | None:
     """("a JPEG XL picture", remedy) for a file whose kind is known and not read; None for any other."""
     head = raw[:512]
-    for magic, what in _MAGIC:
+    for magic, what in _OTHERS:
         if head.startswith(magic):
-            return what, _REMEDY.get(what, _CONVERT)
+            return what, _REMEDY.get(what, CONVERT)
     if raw[128:132] == b"DICM":
-        return "a DICOM file", _CONVERT
+        return "a DICOM file", CONVERT
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "a web page", _REMEDY["a web page"]
     if b"<svg" in head and text.startswith(b"<"):
-        return "an SVG drawing", _CONVERT
+        return "an SVG drawing", CONVERT
     return None
 
 

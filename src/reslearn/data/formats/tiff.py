@@ -45,7 +45,8 @@ _COMPRESSION = {
     50002: "JPEG XL",
     52546: "JPEG XL",
 }
-SIMPLE = (1, 5, 8, 32946, 32773, 34925, 50000)  # none, LZW, deflate twice, PackBits, LZMA, Zstandard: bytes to bytes
+PACKBITS = 32773
+SIMPLE = (1, 5, 8, 32946, PACKBITS, 34925, 50000)  # none, LZW, deflate twice, PackBits, LZMA, Zstandard: bytes to bytes
 BY_LIBTIFF = (*FAX, OLD_JPEG, JPEG, 32771, 32809, 50001)
 
 
@@ -70,6 +71,7 @@ class Tiff:
     offsets: Sequence[int]
     counts: Sequence[int]  # bytes of each segment; empty where the file does not say
     colormap: Sequence[int]
+    subsampling: tuple[int, int]  # of YCbCr: columns and rows of luma to a chroma sample
     orientation: int | None
     xmp: bytes
     exact: dict[int, tuple[int, bytes]]  # tag -> (type, its values as they lie in the file), of tags for libtiff
@@ -81,8 +83,11 @@ def is_tiff(raw: bytes) -> bool:
 
 
 def read_tiff(raw: bytes) -> Tiff:
-    """Read the tags. Raises `Unread` for a kind that is not read, ValueError or struct.error for damage."""
-    order, tags = _directory(raw)
+    """Read the tags. Raises `Unread` for a kind that is not read, ValueError for damage."""
+    try:
+        order, tags = _directory(raw)
+    except struct.error:
+        raise ValueError("image file is truncated: its directory of tags") from None
 
     def numbers(tag: int, default: Sequence[int] = ()) -> Sequence[int]:
         if tag not in tags:
@@ -104,11 +109,19 @@ def read_tiff(raw: bytes) -> Tiff:
     samples = number(277, 3 if compression == OLD_JPEG else 1)
     extra = tuple(numbers(338))
     _check_kind(photometric, compression, numbers(339, (1,)), number(332, 1))
+    if 50706 in tags:
+        raise Unread("a camera's raw file (DNG)")
+    if number(254, 0) & 1 and (330 in tags or count_pages(raw, most=2) > 1):
+        raise Unread("a TIFF whose first picture is a smaller copy of another", "write the full one alone")
     colours, extra = _meaning(photometric, samples, extra)
     tiled = 322 in tags or 324 in tags
     rows, columns = (number(323, 0), number(322, 0)) if tiled else (min(number(278, height) or height, height), width)
     if not (rows > 0 and columns > 0):
         raise ValueError(f"its tiles are {columns}x{rows}")
+    counts = numbers(325, numbers(279)) if tiled else numbers(279)
+    subsampling = (1, 1)
+    if photometric == YCBCR and samples == 3 and compression in SIMPLE:
+        subsampling = _subsampling(numbers(530), full=compression == 1 and sum(counts) == 3 * width * height)
     turn = numbers(274) if tags.get(274, (0, b""))[0] in _INTEGER else ()
     return Tiff(
         order=order,
@@ -126,8 +139,9 @@ def read_tiff(raw: bytes) -> Tiff:
         tiled=tiled,
         segment=(rows, columns),
         offsets=numbers(324, numbers(273)) if tiled else numbers(273),
-        counts=numbers(325, numbers(279)) if tiled else numbers(279),
+        counts=counts,
         colormap=numbers(320),
+        subsampling=subsampling,
         orientation=turn[0] if turn and 1 <= turn[0] <= 8 else 1 if turn else None,
         xmp=tags.get(700, (0, b""))[1],
         exact={tag: tags[tag] for tag in _FOR_LIBTIFF if tag in tags},
@@ -151,7 +165,33 @@ def count_pages(raw: bytes, most: int = 1000) -> int:
 
 
 _FOR_LIBTIFF = (292, 293, 347, 529, 530, 531, 532)  # fax options, JPEG tables, the YCbCr tags
-_WANTED = {256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 332, 338, 339, 700}
+_WANTED = {
+    254,
+    256,
+    257,
+    258,
+    259,
+    262,
+    266,
+    273,
+    274,
+    277,
+    278,
+    279,
+    284,
+    317,
+    320,
+    322,
+    323,
+    324,
+    325,
+    330,
+    332,
+    338,
+    339,
+    700,
+    50706,
+}
 _WANTED |= set(_FOR_LIBTIFF)
 
 
@@ -217,6 +257,18 @@ def _check_kind(photometric: int, compression: int, formats: Sequence[int], inks
     if not unsigned:
         what = " and ".join(_FORMATS.get(f, f"format {f}") for f in sorted(set(formats) - {1}))
         raise Unread(f"a TIFF of {what} samples", "convert it to unsigned 8 or 16 bits; it does not say what is white")
+
+
+def _subsampling(found: Sequence[int], *, full: bool) -> tuple[int, int]:
+    """The tag's default is 2x2, yet writers leave it out for `full` chroma; the number of bytes tells."""
+    if not found and not full:
+        raise Unread("a TIFF of YCbCr that does not say its subsampling", "convert it to RGB")
+    if not found:
+        return 1, 1
+    across, down = (*found, 0, 0)[:2]
+    if across not in (1, 2, 4) or down not in (1, 2, 4):
+        raise ValueError(f"its chroma is subsampled by {across}x{down}")
+    return across, down
 
 
 def _one_depth(bits: Sequence[int], samples: int, photometric: int, colours: int) -> int:

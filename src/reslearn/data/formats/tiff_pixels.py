@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 
 from ..dataset import Image
 from .levels import grey_to_rgb, to_8_bits
-from .tiff import CMYK, OLD_JPEG, PALETTE, RGB, SIMPLE, WHITE_IS_ZERO, YCBCR, Tiff
+from .tiff import CMYK, OLD_JPEG, PACKBITS, PALETTE, RGB, SIMPLE, WHITE_IS_ZERO, YCBCR, Tiff
 from .tiff_segments import MAX_BYTES, for_libtiff, grid, rows_of
 from .unread import Unread
 
@@ -53,8 +53,9 @@ def _samples(rows: NDArray[np.uint8], tiff: Tiff) -> NDArray[Any]:
     values = values.reshape(len(rows), tiff.segment[1], -1)
     if tiff.compression == 1 or tiff.predictor == 1:  # a predictor belongs to a compression
         return values
-    if tiff.predictor != 2 or tiff.bits not in (8, 16):
-        raise Unread(f"a TIFF of {tiff.bits} bits a sample with predictor {tiff.predictor}", "write it without")
+    if tiff.predictor != 2 or tiff.bits not in (8, 16) or tiff.compression == PACKBITS:  # there readers differ
+        what = f"a TIFF of {tiff.bits} bits, compression {tiff.compression} and predictor {tiff.predictor}"
+        raise Unread(what, "write it without a predictor")
     return np.cumsum(values, axis=1, dtype=values.dtype)  # differences modulo 2**bits
 
 

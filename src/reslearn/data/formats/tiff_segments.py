@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from .tiff import SIMPLE, YCBCR, Tiff
+from .tiff import JPEG, SIMPLE, YCBCR, Tiff
+from .unread import Unread
 
 MAX_BYTES = 1 << 30  # of samples of one picture: 89 million pixels of 16-bit RGBA are 0.7 GB
 _AT_ONCE = 1 << 26
+_PILLOWS_LIMIT = 178_956_970  # pixels beyond which it opens nothing
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _DEFLATE = (8, 32946)
 
@@ -30,18 +32,30 @@ def grid(tiff: Tiff) -> tuple[int, int, int]:
 
 
 def row_bytes(tiff: Tiff) -> int:
-    """Bytes of one row of one segment; a row starts on a byte."""
-    return (tiff.segment[1] * (1 if tiff.planar else tiff.samples) * tiff.bits + 7) // 8
+    """Bytes of one row of one segment; a row starts on a byte. Of subsampled YCbCr, a row of units: their luma samples,
+    then Cb and Cr."""
+    columns = tiff.segment[1]
+    if tiff.photometric == YCBCR and tiff.samples == 3:
+        across, down = tiff.subsampling
+        return -(-columns // across) * (across * down + 2)
+    return (columns * (1 if tiff.planar else tiff.samples) * tiff.bits + 7) // 8
+
+
+def _lengths(tiff: Tiff) -> list[int]:
+    """Rows of every segment, in the order of the file: a tile is whole, the last strip of a plane may be shorter."""
+    planes, down, across = grid(tiff)
+    high = tiff.subsampling[1] if tiff.photometric == YCBCR and tiff.samples == 3 else 1
+    whole, last = (-(-rows // high) for rows in (tiff.segment[0], tiff.height - (down - 1) * tiff.segment[0]))
+    return [whole] * (planes * down * across) if tiff.tiled else ([whole] * (down - 1) + [last]) * planes
 
 
 def rows_of(raw: bytes, tiff: Tiff) -> NDArray[np.uint8]:
     """(rows, bytes of a row) of all segments, in the order of the file. Raises ValueError for what is missing."""
-    planes, down, across = grid(tiff)
-    width, whole = row_bytes(tiff), tiff.segment[0]
-    if planes * down * across * whole * width > 2 * MAX_BYTES:
-        raise ValueError(f"its segments announce {planes * down * across * whole * width:,} bytes")
-    last = whole if tiff.tiled else tiff.height - (down - 1) * whole
-    lengths = ([whole] * (down - 1) + [last]) * planes if not tiff.tiled else [whole] * (planes * down * across)
+    planes, _, _ = grid(tiff)
+    width, lengths = row_bytes(tiff), _lengths(tiff)
+    whole = lengths[0]
+    if sum(lengths) * width > 2 * MAX_BYTES:
+        raise ValueError(f"its segments announce {sum(lengths) * width:,} bytes")
     if tiff.compression == 1:
         stored = [_slice(raw, at, n * width) for at, n in zip(_offsets(tiff, len(lengths)), lengths, strict=True)]
         return _rows(_in_order(tiff, b"".join(stored)), width)
@@ -99,6 +113,8 @@ def _inflate(data: bytes, size: int) -> bytes:
 
 
 def _by_libtiff(parts: Sequence[bytes], compression: int, width: int, rows: int, height: int) -> NDArray[np.uint8]:
+    if width * height > _PILLOWS_LIMIT:
+        raise Unread(f"a TIFF of a single strip of {width * height:,} bytes", "write it in strips of a few rows")
     numbers = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 277: 1, 278: rows}
     file = assemble({tag: (4, struct.pack("<I", value)) for tag, value in numbers.items()}, parts, "<", tiled=False)
     with Pillow.open(io.BytesIO(file), formats=("TIFF",)) as image:
@@ -110,17 +126,21 @@ def for_libtiff(raw: bytes, tiff: Tiff) -> bytes:
 
     Pillow takes stored YCbCr for interleaved bytes whatever its subsampling; deflated, it leaves it to libtiff.
     """
-    planes, down, across = grid(tiff)
-    parts = segments(raw, tiff, planes * down * across)
     compression = tiff.compression
-    if tiff.photometric == YCBCR and compression == 1:
-        parts, compression = [zlib.compress(part, 1) for part in parts], 8
+    if compression in SIMPLE:  # inflated here first: for libtiff, what is missing of YCbCr is black
+        if tiff.planar or tiff.predictor != 1:
+            raise Unread("a TIFF of YCbCr in planes or with a predictor")
+        ends = np.cumsum(_lengths(tiff))[:-1]
+        parts, compression = [zlib.compress(rows.tobytes(), 1) for rows in np.split(rows_of(raw, tiff), ends)], 8
+    else:
+        parts = segments(raw, tiff, len(_lengths(tiff)))
+    if compression == JPEG and not all(b"\xff\xd9" in part[-64:] for part in parts):
+        raise ValueError("image file is truncated: a strip or tile of JPEG without an end")
     rows, columns = tiff.segment
     numbers = {256: tiff.width, 257: tiff.height, 259: compression, 262: tiff.photometric}
-    numbers |= {266: 2} if tiff.reversed_bits else {}
+    numbers |= {266: 2} if tiff.reversed_bits and tiff.compression not in SIMPLE else {}
     numbers |= {277: tiff.samples, 284: 2 if tiff.planar else 1}
     numbers |= {322: columns, 323: rows} if tiff.tiled else {278: rows}
-    numbers |= {317: tiff.predictor} if tiff.compression in SIMPLE and tiff.predictor != 1 else {}
     tags = {tag: (4, struct.pack(tiff.order + "I", value)) for tag, value in numbers.items()}
     tags[258] = (3, struct.pack(f"{tiff.order}{tiff.samples}H", *[tiff.bits] * tiff.samples))
     if tiff.extra:
