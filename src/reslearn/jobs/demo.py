@@ -18,7 +18,6 @@ from ..train.fit import Run
 from ..train.loop import Watch
 from ..train.record import read_record
 from .evaluation import evaluate_model
-from .run_report import write_report
 from .training import Plan, train
 
 DATA, MODEL, RECIPE = "digits", "resnet20_cifar", "demo"
@@ -59,6 +58,8 @@ def demo(
     shown = part(open_data(DATA), "test")
     few = spread(len(shown), 5)
     images = [shown.read(i)[0] for i in few]
+    from .run_report import write_report  # matplotlib: after the run, not before its first step
+
     return Demo(
         run=run,
         test=test,

@@ -83,20 +83,18 @@ def _bf16(processor: Processor, decided: Settings) -> str:
         return "on the GPU" if torch.cuda.get_device_capability() >= (8, 0) else "not on this GPU: fp16 instead"
     names = {"amx_bf16": "AMX tiles", "avx512_bf16": "AVX512-bf16, no AMX"}
     has = names.get(processor.bf16_kind, "no AMX, no AVX512-bf16")
-    return f"{has}; training in {decided.source.partition(';')[0]}"
+    return f"{has}; training in {decided.source.rpartition('; eager')[0]}"
 
 
 def _rates(rates: dict[str, Any] | None) -> str:
     """A processor's rates as a sentence."""
     if rates is None:
         return "not known: reslearn doctor --measure"
-    words = [
-        f"{kind} " + ", ".join(f"{name} {rate:,.4g}" for name, rate in rates[kind].items())
-        for kind in ("matrix", "convolution")
-        if rates[kind]
-    ]
+    words = ", ".join(f"{name} {rate:.4g}" for name, rate in rates["matrix"].items()) + " GFLOP/s"
+    if rates["convolution"]:
+        words += f" (convolutions {', '.join(f'{rate:.3g}' for rate in rates['convolution'].values())})"
     copied = f"; copies {rates['bandwidth']:.3g} GB/s" if rates["bandwidth"] else ""
-    return f"{'; '.join(words)} GFLOP/s{copied}; {rates['threads']} threads, {rates['source']}"
+    return f"{words}{copied}; {rates['threads']} threads, {rates['source']}"
 
 
 def _built(cuda: str | None) -> str:

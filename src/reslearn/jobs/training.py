@@ -33,7 +33,6 @@ from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
 from ..train.loop import Watch
 from ..train.setup import planned_workload, refuse_existing
-from .run_report import write_report
 
 BUDGETS = ("epochs", "iterations", "images")
 
@@ -138,7 +137,7 @@ def train(
         watch=watch,
     )
     if from_environment().first:
-        write_report(run.path)
+        _report(run.path)
     return run
 
 
@@ -151,8 +150,16 @@ def resume(
     done = resume_run(folder, allow_different_numerics=allow_different_numerics, watch=watch)
     reported = (folder / "report.html").exists()
     if not (sealed and reported) and from_environment().first:  # a report of the unfinished run is out of date
-        write_report(folder)
+        _report(folder)
     return done, sealed and reported
+
+
+def _report(folder: Path) -> None:
+    from .run_report import (
+        write_report,
+    )  # matplotlib and jinja2, half a second: after the run, not before its first step
+
+    write_report(folder)
 
 
 def check_options(epochs: float | None, image_size: int | None) -> None:

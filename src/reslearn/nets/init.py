@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def init_resnet(net: nn.Module, mode: str) -> None:
@@ -26,13 +26,20 @@ def init_vgg(net: nn.Module) -> None:
             he_normal(module, "fan_out")
             zero_bias(module)
         elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=0.01)
+            if has_memory(module.weight):
+                nn.init.normal_(module.weight, std=0.01)
             zero_bias(module)
 
 
 def he_normal(conv: nn.Conv2d, mode: str) -> None:
     """Zero mean, std sqrt(2 / n) with n = k^2 * in (`fan_in`, per group) or k^2 * out (`fan_out`, over all groups)."""
-    nn.init.kaiming_normal_(conv.weight, mode=mode, nonlinearity="relu")  # type: ignore[arg-type]
+    if has_memory(conv.weight):
+        nn.init.kaiming_normal_(conv.weight, mode=mode, nonlinearity="relu")  # type: ignore[arg-type]
+
+
+def has_memory(weight: Tensor) -> bool:
+    """Whether there is anything to draw. On `torch.device("meta")` torch would load its compiler for that, a second."""
+    return not weight.is_meta
 
 
 def zero_bias(layer: nn.Conv2d | nn.Linear) -> None:

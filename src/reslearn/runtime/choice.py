@@ -128,7 +128,8 @@ def _precision(machine: Machine, device: str) -> tuple[Precision, str]:
         return choice, f"{choice}: a GPU of capability {capable[0]}.{capable[1]}"
     rates = machine.rates
     if rates is None:
-        return "fp32", f"fp32: nobody measured {machine.threads} threads of {machine.processor.kind}; {machine.measure}"
+        what = f"{machine.threads} threads of {machine.processor.kind}"
+        return "fp32", f"fp32: nobody measured {what}; `{machine.measure}` does"
     gain = rates.gain("bf16")
     if gain is None:
         return "fp32", f"fp32: bf16 was not measured ({rates.source})"

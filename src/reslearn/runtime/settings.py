@@ -26,7 +26,7 @@ class Settings:
     tuned_allocator: bool = False
     workers: int = 0
     loader: Literal["auto", "resident", "streaming"] = "auto"
-    source: str = ""  # what `device.decide` chose, and by which values; empty where somebody else chose
+    source: str = ""  # what `choice.decide` chose, and by which values; empty where somebody else chose
 
     def __post_init__(self) -> None:
         """What no machine has; whether this one has it, `device.check_settings` says."""
