@@ -137,10 +137,10 @@ def test_what_json_cannot_hold_is_not_sealed(tmp_path):
         ("stem.conv.weight", lambda t: t * NAN, "tensor stem.conv.weight holds NaN or infinity (108 of 108 numbers)"),
         ("head.fc.bias", lambda t: t.index_fill(0, torch.tensor([1]), INF), "holds NaN or infinity (1 of 3 numbers)"),
         ("stem.norm.running_var", lambda t: -t, "stem.norm.running_var holds a variance below zero"),
-        ("stem.conv.weight", lambda t: t.to(torch.int32), "stem.conv.weight is int32, its spec needs floats"),
-        ("stem.conv.weight", lambda t: t > 0, "stem.conv.weight is bool, its spec needs floats"),
-        ("stem.conv.weight", lambda t: t.to(torch.complex64), "stem.conv.weight is complex64, its spec needs floats"),
-        ("stem.norm.num_batches_tracked", lambda t: t.float(), "is float32, its spec needs integers"),
+        ("stem.conv.weight", lambda t: t.to(torch.int32), "stem.conv.weight is int32, its network needs floats"),
+        ("stem.conv.weight", lambda t: t > 0, "stem.conv.weight is bool, its network needs floats"),
+        ("stem.conv.weight", lambda t: t.to(torch.complex64), "stem.conv.weight is complex64, its network needs floats"),
+        ("stem.norm.num_batches_tracked", lambda t: t.float(), "is float32, its network needs integers"),
     ],
 )
 def test_tensors_that_no_network_has(sealed, name, change, message):

@@ -72,6 +72,37 @@ def test_a_file_that_cannot_come_to_be(capsys, here, command, option):
 @pytest.mark.parametrize(
     ("command", "option"),
     [
+        (["evaluate", "m.safetensors", "pictures", "--no-cache"], "--predictions"),
+        (["evaluate", "m.safetensors", "pictures", "--no-cache"], "--report"),
+        (["ensemble", "m.safetensors", "m.safetensors", "--data", "pictures"], "--out"),
+        (["compare", "m.safetensors", "m.safetensors"], "--report"),
+        (["data", "split", "pictures", "--ratio", "8:2"], "--manifest"),
+        (["data", "check", "pictures"], "--manifest"),
+        (["data", "check", "pictures"], "--html"),
+        (["data", "preview", "pictures"], "--out"),
+        (["data", "pack", "pictures"], "--out"),
+        (["convert", "m.safetensors", "--model", "resnet20_cifar"], "--output"),
+        (["convert", "m.safetensors", "--model", "resnet20_cifar", "--to", "akamaster"], "--output"),
+    ],
+    ids=lambda value: " ".join([*value[:2], *value[-1:]]) if isinstance(value, list) else value,
+)
+def test_a_file_of_another_kind_is_not_replaced(capsys, here, command, option):
+    """Whatever a command writes, the file of somebody else that it would take the place of stays."""
+    cv2.imwrite("photo.png", np.zeros((8, 8, 3), np.uint8))
+    (here / "page.html").write_text("<!doctype html><p>mine</p>")
+    (here / "numbers.json").write_text('{"mine": [1, 2, 3]}')
+    for name in ("notes.txt", "photo.png", "page.html", "numbers.json"):
+        refused(capsys, here, [name], *command, option, name)
+
+
+def test_two_results_need_two_files(capsys, here):
+    command = ["evaluate", "m.safetensors", "pictures", "--predictions", "x", "--report", "./x"]
+    refused(capsys, here, ["--report x", "--predictions names the same file"], *command)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
         (["report", "nowhere"], "--figures"),
         (["crossval", *TRAINING, "--folds", "2"], "--out"),
         (["demo"], "--out"),
@@ -100,8 +131,10 @@ def test_only_a_pack_is_replaced_by_a_pack(capsys, here):
 
 def test_a_sheet_is_a_png_and_says_what_it_replaces(capsys, here):
     refused(capsys, here, ["notes.txt", "notes.png"], "data", "preview", "pictures", "-o", "notes.txt")
-    (here / "sheet.png").write_bytes(b"old")
-    assert main(["data", "preview", "pictures", "-o", "sheet.png", "--rows", "2", "--columns", "2"]) == 0
+    cv2.imwrite("photo.png", np.zeros((8, 8, 3), np.uint8))
+    refused(capsys, here, ["photo.png", "not replaced"], "data", "preview", "pictures", "-o", "photo.png")
+    for _ in range(2):
+        assert main(["data", "preview", "pictures", "-o", "sheet.png", "--rows", "2", "--columns", "2"]) == 0
     assert "replaces sheet.png" in capsys.readouterr().err
     assert cv2.imread("sheet.png") is not None
 

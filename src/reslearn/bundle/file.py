@@ -20,6 +20,7 @@ from ..data.known import NOTHING, SELECTED, TRAINED, Known
 from ..nets.build import create_model
 from ..runtime.container import FORMAT, KEY, Container, locate, read_container, stamp
 from ..runtime.files import write_atomic
+from ..runtime.replacing import SEALED, replaceable
 from ..spec.errors import UserError
 from .combine import CombinedNet
 from .header import Bundle, header_from_json, header_to_json
@@ -83,7 +84,8 @@ def write_sealed(
 ) -> Bundle:
     """Write tensors that already carry their members' prefixes under `bundle`'s header, atomically.
 
-    What was read from a file of format 1 becomes one of today's format, and says since when it is sealed whole.
+    Raises `UserError` for what `load` would refuse, and where something is there that is no sealed file. What was read
+    from a file of format 1 becomes one of today's format, and says since when it is sealed whole.
     `known` takes the place of what the tensors and the header say of the pictures that were seen.
     """
     if known is not None:
@@ -95,7 +97,7 @@ def write_sealed(
     header = header_to_json(bundle)  # under the only key: the order of several is random
     content, digest = stamp(serialise(dict(tensors), metadata={KEY: header}))
     try:
-        write_atomic(path, content)
+        write_atomic(replaceable(path, SEALED), content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     return replace(bundle, sha256=digest)

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 
 from ..data.known import SELECTED, TRAINED
 from ..nets.build import create_model
+from ..nets.values import check_kind, check_values
 from ..spec.errors import UserError
 from ..spec.net import NetSpec, Spec
 from .header import Bundle, Member
 from .rules import MEAN_IMAGE
 
 Build = Callable[..., nn.Module]  # makes the blocks of a spec with a `variant`
-FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def check_tensors(tensors: Mapping[str, Tensor], bundle: Bundle, where: str, *, build: Build | None) -> None:
@@ -53,20 +52,6 @@ def check_tensors(tensors: Mapping[str, Tensor], bundle: Bundle, where: str, *, 
             raise UserError(f"{where}: tensor {name} is missing; its header says that it is there")
         if not _is_filter(tensors[name], filters.get(name)):
             raise UserError(f"{where}: tensor {name} belongs to no network of its spec")
-
-
-def check_values(name: str, tensor: Tensor, where: str) -> None:
-    """Raise `UserError` for NaN, infinity, or a variance below zero."""
-    if tensor.dtype not in FLOATS:
-        return
-    bad = int((~torch.isfinite(tensor)).sum())
-    if bad:
-        raise UserError(
-            f"{where}: tensor {name} holds NaN or infinity ({bad:,} of {tensor.numel():,} numbers), "
-            "the weights of a training that diverged; take an earlier checkpoint"
-        )
-    if name.endswith("running_var") and bool((tensor < 0).any()):
-        raise UserError(f"{where}: tensor {name} holds a variance below zero; the weights are damaged")
 
 
 def _filters(bundle: Bundle) -> dict[str, int]:
@@ -109,6 +94,4 @@ def _check_tensor(name: str, tensors: Mapping[str, Tensor], wanted: Tensor, wher
     tensor = tensors[name]
     if tensor.shape != wanted.shape:
         raise UserError(f"{where}: tensor {name} has shape {tuple(tensor.shape)}, its spec needs {tuple(wanted.shape)}")
-    kinds, words = (FLOATS, "floats") if wanted.is_floating_point() else (INTEGERS, "integers")
-    if tensor.dtype not in kinds:
-        raise UserError(f"{where}: tensor {name} is {str(tensor.dtype)[6:]}, its spec needs {words}")
+    check_kind(name, tensor, wanted, where)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..runtime.container import sealed_in
+from ..runtime.replacing import PAGE, SEALED
 from ..spec.errors import UserError
 from .evaluation import Cache, Device, PrecisionOption, Workers, plain_warnings
 from .output import Json, check_targets, emit, say
@@ -39,7 +41,7 @@ def ensemble(
     """Average several models, measure the gain over the best of them, and seal them as one file."""
     say(f"reslearn ensemble: {len(models)} models on {data}")
     numbers = None if weights is None else _numbers(weights, len(models))
-    check_targets({"--out": out})
+    check_targets({"--out": (out, SEALED)}, inputs=map(sealed_in, models))
     _tune()
     from ..jobs.ensemble import ensemble_models
     from ..jobs.members import Options
@@ -75,7 +77,7 @@ def compare(
 ) -> None:
     """Say in plain words whether one model is better than another, by paired tests on the same pictures."""
     say(f"reslearn compare: {a} and {b}")
-    check_targets({"--report": report})
+    check_targets({"--report": (report, PAGE)})
     _tune()
     from ..jobs.compare import compare_models
     from ..jobs.members import Options

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..runtime.files import write_atomic
+from ..runtime.replacing import FIGURE, PAGE, replaceable
 from ..spec.errors import UserError, check_choice
 from ..spec.rules import check_at_least
 from .data_view import print_check, print_split, print_stats
@@ -42,7 +43,7 @@ def check(
 ) -> None:
     """Decode every picture in full; find faults, duplicates and leaks; write the manifest that training obeys."""
     say(f"reslearn data check: {data}")
-    check_targets({"--manifest": manifest if write else None, "--html": html})
+    check_targets({"--manifest": (manifest if write else None, None), "--html": (html, PAGE)})
     from ..data.checking import check_data
 
     report, written = check_data(
@@ -97,7 +98,7 @@ def split(
 ) -> None:
     """Write a manifest that says which split each picture belongs to; known ones keep theirs when files are added."""
     say(f"reslearn data split: {data}")
-    check_targets({"--manifest": manifest})
+    check_targets({"--manifest": (manifest, None)})
     from ..data.splitting import split_data
 
     result = split_data(
@@ -119,7 +120,7 @@ def split(
 def preview(
     data: Data,
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="The PNG file to write; one that is there is replaced.")
+        Path, typer.Option("-o", "--out", help="The PNG file to write; an earlier sheet there is replaced.")
     ] = Path("preview.png"),
     recipe: Annotated[str | None, typer.Option(help="Its augmentation and image size.")] = None,
     assignments: Annotated[
@@ -134,9 +135,10 @@ def preview(
 ) -> None:
     """Write a contact sheet of what the network will see."""
     say(f"reslearn data preview: {data}")
-    check_targets({"--out": out})
+    check_targets({"--out": (out, None)})
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the sheet is a PNG file; name it {out.with_suffix('.png').name}")
+    check_targets({"--out": (out, FIGURE)})
     from ..data.preview import contact_sheet
     from ..data.sources import open_data
     from ..spec.codec import parse_assignments, set_fields
@@ -157,7 +159,7 @@ def preview(
     sheet = contact_sheet(dataset, default_preprocess(side), chosen.augment, seed=seed, rows=rows, columns=columns)
     if out.exists():
         say(f"replaces {out}")
-    write_atomic(out, sheet)
+    write_atomic(replaceable(out, FIGURE, "--out"), sheet)
     value = {"path": str(out), "recipe": chosen.name, "image_size": side, "split": split_name}
     emit(value, as_json, lambda: print(f"{out}: one picture per row; first the evaluation view, then training's"))
 

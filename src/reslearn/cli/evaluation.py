@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..runtime.replacing import PAGE, PREDICTIONS
 from .output import Json, check_targets, emit, say
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
@@ -57,7 +58,7 @@ def evaluate(
     Under torchrun the pictures are shared out among the processes.
     """
     say(f"reslearn evaluate: {model} on {data}")
-    check_targets({"--predictions": predictions, "--report": report})
+    check_targets({"--predictions": (predictions, PREDICTIONS), "--report": (report, PAGE)})
     _tune()
     from ..jobs.evaluation import Request, evaluate_protocols
     from ..runtime.device import present

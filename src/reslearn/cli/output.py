@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,9 @@ import typer
 
 from ..runtime.files import writable_target
 from ..runtime.process_group import from_environment
+from ..runtime.replacing import Kind, replaceable
 from ..spec.codec import finite
+from ..spec.errors import UserError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
 
@@ -24,11 +27,24 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def check_targets(files: Mapping[str, Path | None]) -> None:
-    """Before any work: raise `UserError` for an option whose file cannot be written where it is named."""
-    for option, path in files.items():
-        if path is not None:
+def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]], inputs: Iterable[str | Path] = ()) -> None:
+    """Before any work: raise `UserError` for an option whose file cannot be written where it is named.
+
+    With a kind, what is there must be of that kind and none of `inputs`; without, whoever writes it looks. Two options
+    may not name one file.
+    """
+    named: dict[str, str] = {}
+    for option, (path, kind) in files.items():
+        if path is None:
+            continue
+        if kind is None:
             writable_target(path, where=option)
+        else:
+            replaceable(path, kind, option, inputs=inputs)
+        place = os.path.realpath(path)
+        if place in named:
+            raise UserError(f"{option} {path}: {named[place]} names the same file; give each its own")
+        named[place] = option
 
 
 def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:

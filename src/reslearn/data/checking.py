@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..runtime.files import write_atomic
+from ..runtime.replacing import write_page
 from ..spec.errors import check_choice
 from .check import CheckReport, check
 from .inspect import ADVICE
@@ -44,5 +44,5 @@ def check_data(
     if html is not None:
         from .check_page import render_check
 
-        write_atomic(html, render_check(report, dataset))
+        write_page(html, render_check(report, dataset))
     return report, target if write else None

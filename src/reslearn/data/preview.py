@@ -7,6 +7,7 @@ import io
 import numpy as np
 import torch
 from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
 
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
@@ -62,5 +63,7 @@ def _sheet(cells: Image) -> bytes:
             y, x = GAP + row * side, GAP + column * side
             sheet[y : y + side - GAP, x : x + side - GAP] = cells[row, column]
     out = io.BytesIO()
-    Pillow.fromarray(sheet).save(out, "PNG")
+    made_by = PngInfo()
+    made_by.add_text("Software", "reslearn")  # so that it may be replaced by another
+    Pillow.fromarray(sheet).save(out, "PNG", pnginfo=made_by)
     return out.getvalue()

@@ -15,7 +15,7 @@ from ..measure.metrics import softmax
 from ..report.pages import interval, percent, render
 from ..report.values import Curves, Fact, Gallery, Grid, Report, Table
 from ..runtime.environment import command_line, environment
-from ..runtime.files import write_atomic
+from ..runtime.replacing import write_page
 from ..train.journal import read_journal
 from ..train.record import read_record
 from .compare import Compared, Side
@@ -26,7 +26,7 @@ from .run_report import SELECTED_ON_TEST, curves
 
 def write_comparison_report(path: str | os.PathLike[str], done: Compared) -> Path:
     """Write the page of a comparison to `path`."""
-    write_atomic(path, render(comparison_report(done)))
+    write_page(path, render(comparison_report(done)))
     return Path(path)
 
 

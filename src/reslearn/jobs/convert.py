@@ -14,9 +14,10 @@ from ..data.charset import text_file
 from ..data.sources import open_data
 from ..nets.build import model_from_weights
 from ..nets.layouts import LAYOUTS
-from ..nets.state_files import write_state
+from ..nets.state_files import state_target, write_state
 from ..nets.weights import export_state
-from ..runtime.files import writable_target
+from ..runtime.container import sealed_in
+from ..runtime.replacing import SEALED, replaceable
 from ..spec.errors import UserError, check_choice
 from ..spec.names import spelling
 from ..spec.net import Spec
@@ -40,13 +41,14 @@ def convert_weights(
     0..1). Class count and input channels are the file's. Raises `UserError` where weights and spec disagree.
     """
     check_choice("--to", to, LAYOUTS)
-    target = writable_target(out)
+    inputs = [sealed_in(weights)]
+    target = replaceable(out, SEALED, inputs=inputs) if to == "reslearn" else state_target(out, inputs)
     net, fitted = model_from_weights(spec, weights)
     found = cast(Spec, net.spec)
     value: dict[str, Any] = {"model": str(target), "name": found.name, "from": fitted.layout, "to": to}
     value["num_classes"] = found.num_classes
     if to != "reslearn":
-        write_state(target, export_state(net, to))
+        write_state(target, export_state(net, to), to)
         return value
     preprocess = default_preprocess(image_size or found.image_size, mean or IMAGENET_MEAN, std or IMAGENET_STD)
     classes = read_class_names(class_names) if class_names is not None else None

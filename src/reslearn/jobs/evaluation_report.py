@@ -12,7 +12,7 @@ from ..measure.evaluate import Evaluation
 from ..report.pages import interval, percent, render
 from ..report.values import Fact, Grid, Report, Table
 from ..runtime.environment import command_line, environment
-from ..runtime.files import write_atomic
+from ..runtime.replacing import write_page
 from ..spec.codec import field_paths
 from .evaluation import Subject
 from .report_details import look_inside
@@ -24,7 +24,7 @@ def write_evaluation_report(
     path: str | os.PathLike[str], evaluations: Sequence[Evaluation], subject: Subject, data: Dataset, loaded: Loaded
 ) -> Path:
     """Write the page of one or more evaluations of the same pictures to `path`; the closer look is at the last."""
-    write_atomic(path, render(evaluation_report(evaluations, subject, data, loaded)))
+    write_page(path, render(evaluation_report(evaluations, subject, data, loaded)))
     return Path(path)
 
 

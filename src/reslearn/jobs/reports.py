@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..report.figures import save_figures
+from ..report.figures import figure_files, save_figures
 from ..report.pages import render
 from ..report.values import Report
 from ..runtime.files import write_atomic
+from ..runtime.replacing import FIGURE, replaceable
 from ..spec.errors import UserError
 from ..train import crossval
 from .crossval_report import crossval_report
@@ -17,9 +18,12 @@ from .run_report import FILE_NAME, gather
 def rewrite(folder: Path, figures: Path | None = None) -> tuple[Path, list[Path]]:
     """Write `report.html` into `folder`, and its figures (PNG and SVG) into `figures`; returns all their paths.
 
-    Nothing is trained. Raises `UserError` where `folder` is no run, or a cross-validation that lacks folds.
+    Nothing is trained. Raises `UserError` where `folder` is no run, or a cross-validation that lacks folds, and where
+    a figure would take the place of a file that is none of ours.
     """
     report = report_of(folder)
+    for path in figure_files(figures, report) if figures is not None and figures.is_dir() else ():
+        replaceable(path, FIGURE, "--figures")
     page = folder / FILE_NAME
     write_atomic(page, render(report))
     return page, [] if figures is None else save_figures(figures, report)

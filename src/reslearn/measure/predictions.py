@@ -18,6 +18,7 @@ from safetensors.numpy import load, save
 from ..data.dataset import Indices
 from ..runtime.container import digest_tensors
 from ..runtime.files import write_atomic
+from ..runtime.replacing import PREDICTIONS, replaceable
 from ..spec.errors import UserError
 
 Logits = NDArray[np.float32]
@@ -37,7 +38,9 @@ class Predictions:
 
 
 def write_predictions(path: str | os.PathLike[str], predictions: Predictions) -> None:
-    """Write one safetensors file, atomically: the same predictions give the same bytes."""
+    """Write one safetensors file, atomically: the same predictions give the same bytes. `UserError` where something is
+    there that is no such file.
+    """
     text = {"ids": predictions.ids, "classes": predictions.classes, "format": FORMAT}
     tensors: dict[str, NDArray[Any]] = {
         "logits": np.ascontiguousarray(predictions.logits, np.float32),
@@ -46,7 +49,7 @@ def write_predictions(path: str | os.PathLike[str], predictions: Predictions) ->
     if predictions.fold is not None:
         tensors["fold"] = predictions.fold
     checked = json.dumps(text | {"sha256": _digest(text, save(tensors))})
-    write_atomic(path, save(tensors, metadata={KEY: checked}))
+    write_atomic(replaceable(path, PREDICTIONS), save(tensors, metadata={KEY: checked}))
 
 
 def read_predictions(path: str | os.PathLike[str]) -> Predictions:

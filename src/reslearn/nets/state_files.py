@@ -7,7 +7,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,11 +22,13 @@ from torch import Tensor
 
 from ..runtime.container import is_sealed, read_container
 from ..runtime.files import atomic_path
+from ..runtime.replacing import PICKLE, WEIGHTS, replaceable
 from ..spec.errors import UserError
 from ..spec.net import Spec, spec_from_json
 from .file_kinds import kind_of
 
 State = dict[str, Tensor]
+PICKLES = (".pth", ".pt", ".th", ".bin")
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")  # what a run folder and a cloned hub repository hold
 DEPTH = 6  # mappings inside mappings, beyond which no trainer puts weights
 
@@ -161,11 +163,20 @@ def _config_beside(file: Path) -> Mapping[str, Any]:
     return value if file.name in FOLDER_FILES and isinstance(value, dict) else {}
 
 
-def write_state(path: str | os.PathLike[str], state: State) -> None:
-    """Write a state dict atomically: safetensors, or a PyTorch file where the name ends in .pth, .pt, .th or .bin."""
+def state_target(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:
+    """`path`, if `write_state` may write there: where nothing is, or safetensors of its own; a pickle is anybody's."""
+    kind = PICKLE if Path(path).suffix in PICKLES else WEIGHTS
+    return replaceable(path, kind, inputs=inputs)
+
+
+def write_state(path: str | os.PathLike[str], state: State, layout: str = "reslearn") -> None:
+    """Write a state dict atomically: safetensors, or a PyTorch file where the name ends in .pth, .pt, .th or .bin.
+
+    Raises `UserError` where something is there that is no safetensors file which this wrote.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with atomic_path(path) as temporary:
-        if Path(path).suffix in (".pth", ".pt", ".th", ".bin"):
+    with atomic_path(state_target(path)) as temporary:
+        if Path(path).suffix in PICKLES:
             torch.save(tensors, temporary)
         else:
-            save_file(tensors, temporary)
+            save_file(tensors, temporary, metadata={"reslearn.layout": layout})

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from ..report.figures import PIXELS, STYLE, to_inline_svg
 from ..report.pages import TEMPLATES as SHARED
 from ..runtime.files import write_atomic
+from ..runtime.replacing import PAGE, replaceable, write_page
 from ..spec.errors import UserError
 from . import verdicts
 from .claims import PAPERS
@@ -44,13 +45,14 @@ def write_report(stores: Sequence[str | Path], out: str | Path, *, only: Sequenc
             f"{missing[0]}: no results store; make one with: reslearn paper run p1-fig6 --store {missing[0]}"
         )
     folder = Path(out)
+    check_folder(folder)
     sections = sections_of(stores, only)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     drawn = {section.name: section.draw() for section in sections if section.draw}
     for name, figure in drawn.items():
         save_figure(figure, folder / "figures" / name)
     counts = count_verdicts(sections)
-    write_atomic(folder / "report.html", _html(sections, drawn, counts))
+    write_page(folder / "report.html", _html(sections, drawn, counts))
     write_atomic(folder / "report.md", _markdown(sections, counts))
     return {
         "html": str(folder / "report.html"),
@@ -58,6 +60,14 @@ def write_report(stores: Sequence[str | Path], out: str | Path, *, only: Sequenc
         "figures": [str(folder / "figures" / f"{name}.png") for name in drawn],
         "verdicts": counts,
     }
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `UserError` unless a report may be written there: nothing is there, or an earlier report."""
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / "report.html").exists():
+            raise UserError(f"--out {folder}: not empty, and no report of the papers; name a new folder")
+        replaceable(folder / "report.html", PAGE, "--out")
 
 
 def renew_page(stores: Sequence[str | Path], page: str | Path, figures: str = "papers") -> dict[str, Any]:

@@ -37,6 +37,7 @@ INK = {
 RIVALS = ("val", "wrong", "third", "fourth", "train")  # colours of runs in one figure
 PIXELS = 100  # per inch: figure sizes below are CSS pixels / 100
 FEW = 12  # points of a curve that are marked one by one
+MADE_BY = {".png": {"Software": "reslearn"}, ".svg": {"Creator": "reslearn", "Date": None}}  # known when replaced
 MAX_POINTS = 150  # a curve is averaged down to this many points
 NUMBERED = 20  # a confusion matrix of more classes shows no numbers
 NAMED = 40  # of more classes, no names either
@@ -317,8 +318,13 @@ def figures_of(report: Report) -> dict[str, Callable[[], Figure]]:
     return found
 
 
+def figure_files(folder: Path, report: Report) -> list[Path]:
+    """The files that `save_figures` writes."""
+    return [folder / (name + suffix) for name in figures_of(report) for suffix in (".png", ".svg")]
+
+
 def save_figures(folder: Path, report: Report) -> list[Path]:
-    """Write every figure as PNG (200 dpi) and SVG on white; returns the paths."""
+    """Write every figure as PNG (200 dpi) and SVG on white; returns the paths. Each names who made it."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in figures_of(report).items():
@@ -327,6 +333,6 @@ def save_figures(folder: Path, report: Report) -> list[Path]:
         for suffix in (".png", ".svg"):
             path = folder / (name + suffix)
             with matplotlib.rc_context(STYLE):
-                figure.savefig(path, dpi=2 * PIXELS, metadata={"Date": None} if suffix == ".svg" else None)
+                figure.savefig(path, dpi=2 * PIXELS, metadata=MADE_BY[suffix])
             written.append(path)
     return written

@@ -57,14 +57,20 @@ def locate(path: str | os.PathLike[str]) -> Path:
 
 
 def is_sealed(path: str | os.PathLike[str]) -> bool:
-    """Whether a file looks like a sealed one, whole or not: a safetensors file that begins as ours do."""
+    """Whether a file looks like a sealed one, whole or damaged: safetensors whose metadata hold a header of ours."""
     try:
         with open(path, "rb") as file:
             start = file.read(8)
             head = file.read(min(int.from_bytes(start, "little"), 1 << 26))
     except OSError:
         return False
-    return head[:1] == b"{" and f'"{KEY}":"'.encode() in head
+    marks = (KEY.encode(), b'\\"members\\":[', b'\\"preprocess\\":{', b'\\"sha256\\":\\"')
+    return head[:1] == b"{" and sum(mark in head for mark in marks) >= 2
+
+
+def sealed_in(path: str | os.PathLike[str]) -> Path:
+    """Where the sealed file of a model lies, whether there is one or not."""
+    return Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
 
 
 def read_container(path: Path) -> Container:
