@@ -139,7 +139,11 @@ def test_what_json_cannot_hold_is_not_sealed(tmp_path):
         ("stem.norm.running_var", lambda t: -t, "stem.norm.running_var holds a variance below zero"),
         ("stem.conv.weight", lambda t: t.to(torch.int32), "stem.conv.weight is int32, its network needs floats"),
         ("stem.conv.weight", lambda t: t > 0, "stem.conv.weight is bool, its network needs floats"),
-        ("stem.conv.weight", lambda t: t.to(torch.complex64), "stem.conv.weight is complex64, its network needs floats"),
+        (
+            "stem.conv.weight",
+            lambda t: t.to(torch.complex64),
+            "is complex64, its network needs floats",
+        ),
         ("stem.norm.num_batches_tracked", lambda t: t.float(), "is float32, its network needs integers"),
     ],
 )

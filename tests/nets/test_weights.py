@@ -283,3 +283,37 @@ def test_a_backbone_takes_weights_too(tiny, tmp_path):
     maps = backbone(x)
     features = net.eval().features(x)
     assert [torch.equal(m, features[f"stages.{s}.0"]) for s, m in enumerate(maps)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("conv1.weight", lambda t: t * float("nan"), "conv1.weight holds NaN or infinity (432 of 432 numbers)"),
+        ("linear.bias", lambda t: t.index_fill(0, torch.tensor(0), float("inf")), "NaN or infinity (1 of 2 numbers)"),
+        ("layer1.0.bn1.running_var", lambda t: -t, "layer1.0.bn1.running_var holds a variance below zero"),
+        ("conv1.weight", lambda t: t.to(torch.complex64), "conv1.weight holds complex64, not floats"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_named(tmp_path, name, change, message):
+    """A checkpoint of a run that diverged: refused before anything is built on it."""
+    net = create_model("resnet20_cifar", num_classes=2)
+    state = dict(export_state(net, "akamaster"))
+    state[name] = change(state[name])
+    torch.save(state, tmp_path / "w.pth")
+    for read in (
+        lambda: create_model("resnet20_cifar", num_classes=2, weights=tmp_path / "w.pth"),
+        lambda: model_from_weights("resnet20_cifar", tmp_path / "w.pth"),
+    ):
+        with pytest.raises(UserError) as caught:
+            read()
+        assert message in str(caught.value) and str(tmp_path / "w.pth") in str(caught.value)
+
+
+def test_a_head_that_is_not_used_may_be_anything(tmp_path):
+    net = create_model("resnet20_cifar", num_classes=2)
+    state = dict(export_state(net, "akamaster"))
+    state["linear.weight"] = state["linear.weight"] * float("nan")
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match="the head starts afresh"):
+        made = create_model("resnet20_cifar", num_classes=3, weights=tmp_path / "w.pth")
+    assert all(torch.isfinite(p).all() for p in made.parameters())

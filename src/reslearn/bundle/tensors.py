@@ -27,7 +27,7 @@ def check_tensors(tensors: Mapping[str, Tensor], bundle: Bundle, where: str, *, 
     does not fit ends it.
     """
     for name, tensor in tensors.items():
-        check_values(name, tensor, where)
+        check_values(name, tensor, where, variance=name.endswith("running_var"))
     names = sorted(tensors)
     left = set(names)
     laid_out: dict[Spec, Mapping[str, Tensor]] = {}

@@ -18,8 +18,8 @@ def check_kind(name: str, tensor: Tensor, wanted: Tensor, where: str) -> None:
         raise UserError(f"{where}: tensor {name} is {str(tensor.dtype)[6:]}, its network needs {words}")
 
 
-def check_values(name: str, tensor: Tensor, where: str) -> None:
-    """Raise `UserError` for NaN, infinity, or a variance below zero in a tensor of the file `where`."""
+def check_values(name: str, tensor: Tensor, where: str, *, variance: bool) -> None:
+    """Raise `UserError` for NaN, infinity, or in a `variance` a number below zero, in a tensor of the file `where`."""
     if tensor.dtype not in FLOATS:
         return
     bad = tensor.numel() - int(torch.isfinite(tensor).sum())
@@ -28,5 +28,5 @@ def check_values(name: str, tensor: Tensor, where: str) -> None:
             f"{where}: tensor {name} holds NaN or infinity ({bad:,} of {tensor.numel():,} numbers), "
             "the weights of a training that diverged; take an earlier checkpoint"
         )
-    if name.endswith(("running_var", "moving_variance")) and bool((tensor < 0).any()):
+    if variance and bool((tensor < 0).any()):
         raise UserError(f"{where}: tensor {name} holds a variance below zero; the weights are damaged")

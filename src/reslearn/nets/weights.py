@@ -14,6 +14,7 @@ from ..spec.net import NetSpec, Spec
 from .finding import COUNTER, FIRST, HEAD, Found, Prefer, find
 from .layouts import LAYOUTS, is_1x1_conv, layer_name, why_not
 from .state_files import Contents, State, read_contents
+from .values import check_values
 
 # The fields of a spec that change what the same tensors compute.
 SAME_TENSORS = (
@@ -111,6 +112,7 @@ def _checked(tensor: Tensor, ours: str, found: Found, expected: State, where: st
     if not (tensor.is_floating_point() or ours.endswith(COUNTER)):
         kind = str(tensor.dtype).removeprefix("torch.")
         raise UserError(f"{where}: {theirs} holds {kind}, not floats: quantised weights; give those before quantising")
+    check_values(theirs, tensor, where, variance=ours.endswith("running_var"))
     return tensor
 
 
