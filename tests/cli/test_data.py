@@ -47,6 +47,31 @@ def refused(capsys, *arguments):
     return lines[0]
 
 
+def test_a_run_inside_the_data_is_resumed_and_no_class(capsys, pictures, tmp_path, monkeypatch):
+    """`cd DATA; train . --out runs/a`, stopped, and gone on with; then once more, and looked at."""
+    monkeypatch.chdir(pictures)
+    options = ("--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8")
+    assert run(capsys, "train", ".", *options, "--epochs", "1", "--out", "runs/a")[0] == 0
+    for name in ("model.safetensors", "report.html"):
+        (pictures / "runs/a" / name).unlink()
+    assert run(capsys, "resume", "runs/a")[0] == 0
+    before = ok(capsys, "data", "stats", ".")
+    status, _, err = run(capsys, "crossval", ".", *options, "--epochs", "1", "--folds", "2", "--out", "cv")
+    assert status == 0, err
+    assert ok(capsys, "data", "stats", ".") == before
+    assert "these folders are not read: cv, runs" in run(capsys, "data", "stats", ".")[2]
+
+
+def test_an_empty_class_ends_training_and_not_the_check(capsys, tmp_path):
+    for name in ("cat/0.png", "cat/1.png", "dog/0.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "fish").mkdir()
+    assert "'fish' holds no pictures; add some or remove the folder" in refused(capsys, "data", "stats", tmp_path)
+    status, out, _ = run(capsys, "data", "check", tmp_path)
+    assert status == 0 and "training refuses this" in out and "'fish'" in out and "all has no picture of: fish" in out
+
+
 def test_check_finds_writes_and_training_obeys(capsys, pictures, tmp_path):
     (pictures / "train" / "cat" / "03.jpg").write_bytes(b"")
     (pictures / "train" / "dog" / "notes.txt").write_text("x")

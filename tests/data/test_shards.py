@@ -55,6 +55,49 @@ def test_webdataset_shards_with_splits_in_their_names(tmp_path):
     assert np.abs(image.astype(int) - picture(7)).mean() < 8
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("label", [str, ("café", "dog").__getitem__])
+def test_class_lists_and_labels_in_any_characters(tmp_path, charset, label):
+    members = {
+        n: m.decode().encode(charset) if ".cls" in n else m for n, m in shard(0, 4, lambda i: label(i % 2)).items()
+    }
+    data = open_data(write_tar(tmp_path / "a.tar", members | {"classes.txt": "café\r\ndog\r\n".encode(charset)}))
+    assert data.classes == ("café", "dog") and data.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_class_lists_that_are_numbers_are_names(tmp_path):
+    members = shard(0, 4, lambda i: str(1 + i % 2)) | {"classes.txt": b"2\n1\n"}
+    assert open_data(write_tar(tmp_path / "a.tar", members)).labels.tolist() == [1, 0, 1, 0]
+    write_tar(tmp_path / "b.tar", {"classes.txt": b"1\n2\n"})
+    with pytest.raises(UserError, match="list different classes"):
+        open_data(tmp_path)
+
+
+def test_labels_do_not_depend_on_the_order_of_members(tmp_path):
+    members = shard(0, 6) | {f"{i:06d}.json": json.dumps({"width": 32, "class": "x"}).encode() for i in range(3)}
+    members |= {f"{i:06d}.json": b'{"caption": "no label"}' for i in range(3, 6)}
+    members |= {f"{i:06d}.mask.png": encode(picture(9), "PNG") for i in range(6)}
+    first = open_data(write_tar(tmp_path / "a.tar", members))
+    other = open_data(write_tar(tmp_path / "b.tar", dict(reversed(list(members.items())))))
+    assert first.classes == other.classes == ("0", "1", "2") and len(first) == len(other) == 6
+    for data in (first, other):
+        assert {name: data.classes[y] for name, y in zip(data.ids, data.labels, strict=True)} == {
+            f"{i:06d}.jpg": str(i % 3) for i in range(6)
+        }
+
+
+def test_json_without_a_label_is_none(tmp_path):
+    members = {f"{c}/{i}.jpg": encode(picture(i)) for c in "ab" for i in (0, 1)}
+    members |= {name.replace(".jpg", ".json"): b'{"w": 3}' for name in members}
+    data = open_data(write_tar(tmp_path / "a.tar", members))
+    assert data.classes == ("a", "b") and len(data) == 4 and "4 file(s) that are no images" in data.notes[0]
+
+
+def test_labels_without_a_picture_are_counted(tmp_path):
+    data = open_data(write_tar(tmp_path / "a.tar", shard(0, 4) | {"9.cls": b"1", "9.txt": b"a caption"}))
+    assert len(data) == 4 and "1 label(s) without a picture that is read" in data.notes[0]
+
+
 def test_class_names_from_a_list_in_the_shard(tmp_path):
     members = shard(0, 4, lambda i: str(i % 2)) | {"classes.txt": b"zebra\nant\n"}
     assert open_data(write_tar(tmp_path / "a.tar", members)).classes == ("zebra", "ant")
@@ -126,6 +169,12 @@ def test_a_compressed_shard_needs_disk_for_its_contents_twice(tmp_path, monkeypa
         ({"a.jpg": b"x", "a.json": b"{}"}, ["no field 'label'"]),
         ({"a.jpg": b"x", "a.cls": b"1"}, ["only one class"]),
         ({"a.jpg": b"x", "a.png": b"x", "a.cls": b"1"}, ["second picture"]),
+        ({"a.jpg": b"x", "a.json": b'{"label": [0]}'}, ["label of a.jpg", "[0]", "multi-label"]),
+        ({"a.jpg": b"x", "a.json": b"[0, 1]"}, ["[0, 1]", "multi-label"]),
+        ({"a.jpg": b"x", "a.json": b'{"labels": {"a": 1}}'}, ["multi-label"]),
+        ({"a.jpg": b"x", "a.json": b'{"label": null}'}, ["no label"]),
+        ({"a.jpg": b"x", "a.cls": b" "}, ["no label"]),
+        ({"a.jpg": b"x", "a.cls": "кошка".encode("cp1251")}, ["neither UTF-8"]),
     ],
 )
 def test_what_is_wrong_with_a_shard(tmp_path, members, words):
@@ -168,6 +217,90 @@ def test_parquet_in_the_layout_of_hugging_face(tmp_path):
     train, test = open_data(tmp_path, "train"), open_data(tmp_path, "test")
     assert all(np.array_equal(train.read(i)[0], picture(i)) for i in range(5))
     assert np.array_equal(test.read(2)[0], picture(7)) and test.labels.tolist() == [1, 0, 0]
+
+
+def columns(path, **named):
+    """A Parquet file with these columns; bytes become image structs, a tuple keeps bare bytes."""
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    def column(values):
+        plain = not isinstance(values, list) or not isinstance(values[0], bytes)
+        return list(values) if plain else [{"bytes": value, "path": None} for value in values]
+
+    pq.write_table(pa.table({name: column(values) for name, values in named.items()}), path)
+    return path
+
+
+def test_several_image_columns(tmp_path):
+    quiet = {"say": lambda _: None}
+    mask, image = [encode(np.zeros((8, 8, 3), np.uint8), "PNG")] * 4, [encode(picture(i), "PNG") for i in range(4)]
+    path = columns(tmp_path / "a.parquet", mask=mask, image=image, label=[0, 1] * 2)
+    assert np.array_equal(open_data(path, **quiet).read(0)[0], picture(0))
+    asked = open_data(f"{path}#image=mask", **quiet)
+    assert not asked.read(0)[0].any() and open_data(asked.path).fingerprint() == asked.fingerprint()
+    assert np.array_equal(open_data(path, **quiet).read(0)[0], picture(0))  # each has a pack of its own
+    bare = columns(tmp_path / "b.parquet", phash=(b"123",) * 4, scan=image, label=[0, 1] * 2)
+    assert np.array_equal(open_data(bare, **quiet).read(3)[0], picture(3))
+    two = columns(tmp_path / "c.parquet", left=image, right=image, label=[0, 1] * 2)
+    with pytest.raises(UserError, match=r"several image columns \(left, right\); choose one: .*c\.parquet#image=left"):
+        open_data(two)
+    with pytest.raises(UserError, match=r"no image column 'up'; it has left, right"):
+        open_data(f"{two}#image=up")
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"image": [b"x"] * 2, "label": [[0], [0, 1]]}, ["list", "multi-label"]),
+        (
+            {"image": ["https://x.org/1.png"] * 2, "label": [0, 1]},
+            ["needs an image column", "holds paths or addresses"],
+        ),
+        ({"image": [b"x"] * 2, "label": [None, 1]}, ["row 0 has no label"]),
+        ({"image": [b"x"] * 2, "label": [1, 1]}, ["a classifier needs at least two"]),
+    ],
+)
+def test_what_is_wrong_with_parquet(tmp_path, named, words):
+    with pytest.raises(UserError) as error:
+        open_data(columns(tmp_path / "a.parquet", **named), say=lambda _: None)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_the_root_of_a_cloned_set(tmp_path):
+    pictures = [encode(picture(i), "PNG") for i in range(4)]
+    (tmp_path / "d/data").mkdir(parents=True)
+    for split in ("train", "test"):
+        columns(tmp_path / f"d/data/{split}-00000-of-00001.parquet", image=pictures, label=[0, 1] * 2)
+    (tmp_path / "d/README.md").write_text("x")
+    (tmp_path / "d/.git").mkdir()
+    root, inner = open_data(tmp_path / "d", say=lambda _: None), open_data(tmp_path / "d/data", say=pytest.fail)
+    assert root.fingerprint() == inner.fingerprint() and root.path == str(tmp_path / "d")
+    assert {name: len(members) for name, members in root.splits.items()} == {"test": 4, "train": 4}
+    for split in ("train", "test"):  # as the hub converts sets: CONFIG/SPLIT/0000.parquet
+        (tmp_path / f"e/plain/{split}").mkdir(parents=True)
+        columns(tmp_path / f"e/plain/{split}/0000.parquet", image=pictures, label=[0, 1] * 2)
+    assert list(open_data(tmp_path / "e", say=lambda _: None).splits) == ["test", "train"]
+    (tmp_path / "e/other").mkdir()
+    columns(tmp_path / "e/other/0000.parquet", image=pictures, label=[0, 1] * 2)
+    with pytest.raises(UserError, match=r"several sets in it \(other, plain\); give the folder of one"):
+        open_data(tmp_path / "e")
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f/a.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(UserError, match=r"a Git LFS pointer, not the file itself; run `git lfs pull`"):
+        open_data(tmp_path / "f")
+
+
+def test_a_split_without_labels_is_left_out_aloud(tmp_path):
+    pictures = [encode(picture(i), "PNG") for i in range(4)]
+    columns(tmp_path / "train-0.parquet", image=pictures, label=[0, 1] * 2)
+    columns(tmp_path / "test-0.parquet", image=pictures, label=[-1] * 4)
+    data = open_data(tmp_path, say=lambda _: None)
+    assert list(data.splits) == ["train"] and len(data) == 4 and data.classes == ("0", "1")
+    assert data.notes == (f"{tmp_path}: test has no labels, so it is not read",)
+    assert open_data(tmp_path, say=pytest.fail).notes == data.notes  # a pack that is there says so too
+    pair = columns(tmp_path / "pair.parquet", image=pictures, label=[-1, 1] * 2)
+    assert open_data(pair, say=lambda _: None).classes == ("-1", "1")
 
 
 def test_parquet_without_an_image_column_says_what_it_has(tmp_path):

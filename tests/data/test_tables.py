@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from reslearn.data.checking import check_data
 from reslearn.data.identity import groups_of
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
@@ -12,8 +13,8 @@ from reslearn.spec.errors import UserError
 def table(folder):
     root = folder({"img": 6})
 
-    def write(text, name="list.csv"):
-        (root / name).write_text(text)
+    def write(text, name="list.csv", charset="utf-8"):
+        (root / name).write_bytes(text.encode(charset))
         return root / name
 
     return write
@@ -92,3 +93,114 @@ def test_lines_of_a_list_are_counted_with_its_blanks_and_comments(table, text, w
     with pytest.raises(UserError) as error:
         open_data(table(text, "a.txt"))
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+HEADERS = ["file_name,label", "image,label", "image_id,label", "image_name,label", "img,label", "path,y", "path,labels"]
+HEADERS += ["path,class", "id,species", ",filename,breed", "Unnamed: 0,image_path,disease"]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_headers_that_other_programs_write(table, header):
+    front = "7," * (header.count(",") - 1)
+    rows = "".join(f"{front}{f},{'dog' if i % 2 else 'cat'}\n" for i, f in enumerate(FILES))
+    data = open_data(table(f"{header}\n{rows}"))
+    assert data.classes == ("cat", "dog") and data.labels.tolist() == [0, 1] * 3
+
+
+def test_one_hot_columns_are_labels(table):
+    rows = "".join(f"{f},{float(i % 2)},{float(1 - i % 2)},0.0,41\n" for i, f in enumerate(FILES))
+    data = open_data(table("image,MEL,NV,BCC,age\n" + rows))
+    assert data.classes == ("MEL", "NV") and data.labels.tolist() == [1, 0] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image,cat,dog\nimg/000.jpg,1,1\nimg/001.jpg,0,1", ["line 2", "2 labels (cat, dog)", "multi-label"]),
+        ("image,cat,dog\nimg/000.jpg,1,0\nimg/001.jpg,0,0", ["line 3", "no label"]),
+        ("image,age,sex\nimg/000.jpg,41,f\nimg/001.jpg,3,m", ["line 1", "age, sex", "list.csv#label=NAME"]),
+        ("photos;species\nimg/000.jpg;cat\nimg/001.jpg;dog", ["photos, species", "#path=NAME&label=NAME"]),
+        ("path,label\nimg/000.jpg,[0]\nimg/001.jpg,[1]", ["line 2", "[0]", "multi-label"]),
+        ("path,label\nimg/000.jpg,\"['a', 'b']\"\nimg/001.jpg,c", ["line 2", "multi-label"]),
+        ("path,label\nimg/000.jpg,a\nhttps://x.org/1.jpg,b", ["line 3", "https://x.org/1.jpg is an address"]),
+        ("path,label\nimg/000.jpg,a\nimg,b", ["line 3", "img is a folder"]),
+        ("path,label\nimg/000.jpg,a\n./img/000.jpg,b", ["line 3", "already in line 2"]),
+        ("path,label\nimg/000.jpg,a\nimg//000.jpg,a", ["line 3", "already in line 2"]),
+    ],
+)
+def test_what_cannot_be_meant_is_named_with_what_was_found(table, text, words):
+    with pytest.raises(UserError) as error:
+        open_data(table(text))
+    assert all(word in str(error.value) for word in words) and "\n" not in str(error.value), str(error.value)
+
+
+def test_one_file_under_two_names_in_two_splits(table):
+    path = table("path,label,split\nimg/000.jpg,cat,train\nimg/001.jpg,dog,train\nimg/link.jpg,cat,test\n")
+    (path.parent / "img/link.jpg").symlink_to("000.jpg")
+    with pytest.raises(UserError, match=r"line 4: img/link\.jpg is the file of line 2, img/000\.jpg, .* another split"):
+        open_data(path)
+    again = table("path,label,split\nimg/000.jpg,cat,train\nimg/001.jpg,dog,train\nimg/link.jpg,cat,train\n")
+    assert len(open_data(again)) == 3  # as any other duplicate: `data check` finds it
+
+
+def test_columns_may_be_asked_for_by_name(table):
+    rows = "".join(f"{f},x{i % 2},{i},{'ab'[i % 2]}\n" for i, f in enumerate(FILES))
+    path = table("photos,label,age,species\n" + rows)
+    data = open_data(f"{path}#path=photos&label=species")
+    assert data.classes == ("a", "b") and open_data(data.path).fingerprint() == data.fingerprint()
+    for asked, words in (("label=sex", "no column 'sex'; line 1 has photos, label, age"), ("x=y", "is none of path")):
+        with pytest.raises(UserError, match=words):
+            open_data(f"{path}#{asked}")
+
+
+CHARSETS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252"]
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_in_the_characters_of_other_systems(table, charset, separator):
+    rows = [f"{f}{separator}{'café' if i % 2 else 'größe'}" for i, f in enumerate(FILES)]
+    data = open_data(table("\r\n".join([f"path{separator}label", *rows]), charset=charset))
+    assert data.classes == ("café", "größe") and data.labels.tolist() == [1, 0] * 3
+    assert bool(data.notes) == (charset in ("latin-1", "cp1252"))
+
+
+def test_korean_names_and_what_no_one_can_know(table):
+    rows = "\n".join(f"{f},{'고양이' if i % 2 else '강아지'}" for i, f in enumerate(FILES))
+    data = open_data(table(rows, charset="cp949"))
+    assert data.classes == ("강아지", "고양이") and "Korean CP949" in data.notes[0]
+    with pytest.raises(UserError, match="neither UTF-8, UTF-16 nor surely Latin-1"):
+        open_data(table(rows.replace("고양이", "кошка").replace("강아지", "собака"), charset="cp1251"))
+
+
+def test_files_that_another_system_named(folder):
+    root = folder({"img": 3})
+    (root / "img/001.jpg").rename(root / "img/Photo.JPG")
+    (root / "t.csv").write_text("image_id,label\nimg\\000,a\nimg\\photo.jpg,b\nimg/002,a\n")
+    data = open_data(root / "t.csv")
+    assert list(data.ids) == ["img/000.jpg", "img/Photo.JPG", "img/002.jpg"] and data.read(1)[1] == 1
+    (root / "img/000.png").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"line 2: .*000 may be 000\.jpg or 000\.png; name the file whole"):
+        open_data(root / "t.csv")
+
+
+def test_a_list_of_mxnet_has_the_label_first(table):
+    rows = "".join(f"{i}\t{float(i % 2):.6f}\t{f}\n" for i, f in enumerate(FILES))
+    assert open_data(table(rows, "a.lst")).labels.tolist() == [0, 1] * 3
+    with pytest.raises(UserError, match=r"2 labels in each line; .*multi-label"):
+        open_data(table("0\t1.0\t2.0\timg/000.jpg\n", "b.lst"))
+
+
+def test_missing_files_are_findings_of_the_check_and_then_left_out(table):
+    path = table("path,label\nimg/000.jpg,a\nimg/404.jpg,a\nimg/001.jpg,b\n")
+    with pytest.raises(UserError, match=r"line 3: no file .*404\.jpg"):
+        open_data(path)
+    report, _ = check_data(str(path))
+    assert report.pictures == 3 and report.classes == {"a": {"all": 2}, "b": {"all": 1}}
+    assert [row["id"] for row in report.faults["undecodable"]] == ["img/404.jpg"]
+    assert len(open_data(path)) == 2
+
+
+def test_an_address_as_data_is_named_as_one():
+    with pytest.raises(UserError, match=r"https://x\.org/d\.csv: an address; download it"):
+        open_data("https://x.org/d.csv")

@@ -111,6 +111,26 @@ def test_bad_files_are_named(folder, tmp_path):
         predict(model(), folder / "ant/1.png", top=0)
 
 
+def test_a_folder_holds_what_data_would_read(tmp_path):
+    """Not what is hidden, what systems leave, or a run's own pictures; what is no picture is told."""
+    for name in (
+        "b/1.png",
+        "a.png",
+        ".ipynb_checkpoints/a.png",
+        "__MACOSX/a.png",
+        "runs/x/run.json",
+        "runs/x/y.png",
+        "n.txt",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b'{"spec": 1}')
+    told = []
+    assert find_pictures([tmp_path], note=told.append) == [tmp_path / "a.png", tmp_path / "b/1.png"]
+    assert told == [f"{tmp_path}: 1 file(s) that are no pictures, left out: n.txt"]
+    with pytest.raises(UserError, match="an address, not a file; download the picture"):
+        find_pictures(["https://x.org/a.png"])
+
+
 def test_a_mean_image_is_subtracted(folder):
     loaded = model(size=8)
     image = torch.full((3, 8, 8), 0.5)
