@@ -12,7 +12,7 @@ from ..spec.codec import set_fields, to_json
 from ..spec.cost import cost
 from ..spec.errors import UserError, unknown
 from ..spec.net import Spec, spec_from_json, spec_to_json
-from .output import Json, emit
+from .output import Json, emit, say
 
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a spec field: field=value, any number of times.")]
 
@@ -99,6 +99,9 @@ def convert(
     to: Annotated[
         str, typer.Option(help="reslearn (a sealed file), torchvision, timm, akamaster, kuangliu.")
     ] = "reslearn",
+    prefer: Annotated[
+        str | None, typer.Option(help="plain or ema: which of the weights in a file that holds both.")
+    ] = None,
     assignments: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -114,8 +117,11 @@ def convert(
         class_names=class_names,
         image_size=image_size,
         to=to,
+        prefer=prefer,  # type: ignore[arg-type]
     )
-    emit(value, as_json, lambda: _print_fields(value))
+    for line in value["notes"]:
+        say(f"note: {line}")
+    emit(value, as_json, lambda: _print_fields({name: item for name, item in value.items() if name != "notes"}))
 
 
 def _find_spec(model: str) -> Spec:

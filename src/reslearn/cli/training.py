@@ -14,6 +14,13 @@ from .crossval import resume_crossval
 from .output import Json, emit, say
 from .progress import watching
 
+Weights = Annotated[
+    Path | None, typer.Option(help="Start from these weights: a file of any known layout, or a run folder.")
+]
+PreferOption = Annotated[
+    str | None, typer.Option("--prefer", help="plain or ema: which of the weights in a file that holds both.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
@@ -32,7 +39,8 @@ def train(
     epochs: Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")] = None,
     assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")] = None,
     seed: int = 0,
-    weights: Annotated[Path | None, typer.Option(help="Start from these weights.")] = None,
+    weights: Weights = None,
+    prefer: PreferOption = None,
     image_size: int | None = None,
     val_fraction: Annotated[float, typer.Option(help="Held out of train where the data has no val.")] = 0.1,
     split_seed: int = 0,
@@ -69,10 +77,12 @@ def train(
         precision=precision,
         tuned_allocator=tuned,
         on_bad_file=on_bad_file,
+        weights=str(weights) if weights else None,
+        prefer=prefer,
     )
+    jobs.check_start(plan.recipe, plan.weights)
     _print_plan(plan)
     if dry_run:
-        jobs.check_weights(plan.spec, str(weights) if weights else None)
         emit(plan.to_json(), as_json, lambda: None)
         return
     with watching() as watch:
@@ -80,7 +90,6 @@ def train(
             plan,
             out=out,
             seed=seed,
-            weights=str(weights) if weights else None,
             overwrite=overwrite,
             on_bad_file=on_bad_file,
             watch=watch,
@@ -117,6 +126,8 @@ def plan(
     epochs: Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")] = None,
     assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")] = None,
     image_size: int | None = None,
+    weights: Weights = None,
+    prefer: PreferOption = None,
     seconds: Annotated[float, typer.Option(help="How long to probe the loader, and the steps.")] = 12.0,
     as_json: Json = False,
 ) -> None:
@@ -128,7 +139,15 @@ def plan(
 
     check_seconds(seconds)
     resolved = jobs.Plan(
-        data, model=model, recipe=recipe, epochs=epochs, changes=changes, image_size=image_size, tuned_allocator=tuned
+        data,
+        model=model,
+        recipe=recipe,
+        epochs=epochs,
+        changes=changes,
+        image_size=image_size,
+        tuned_allocator=tuned,
+        weights=str(weights) if weights else None,
+        prefer=prefer,
     )
     _print_plan(resolved)
     result = forecast(resolved, seconds=seconds)
@@ -157,6 +176,11 @@ def _print_plan(plan: Any) -> None:
     for reason in plan.left_out.values():
         say(f"left out  of validation: {reason}")
     say(f"network   {plan.spec.name}, input {size} x {size}, {plan.steps:,} steps of {plan.recipe.batch_size}")
+    if plan.origin is not None:
+        for line in plan.origin.lines(plan.recipe, plan.preprocess):
+            say(f"weights   {line}")
+    for line in plan.frozen:
+        say(f"frozen    {line}")
     how = "compiled (the first step takes half a minute)" if settings.compile else "eager"
     allocator = "tuned" if settings.tuned_allocator else "default"
     say(f"settings  {settings.device}, {settings.precision}, {how}, {settings.threads} threads, {allocator} allocator")

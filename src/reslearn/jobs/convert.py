@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,16 +13,18 @@ from ..bundle.file import save
 from ..bundle.header import Bundle, Member
 from ..data.charset import text_file
 from ..data.sources import open_data
-from ..nets.build import model_from_weights
+from ..nets.build import model_from_contents
+from ..nets.finding import Prefer
 from ..nets.layouts import LAYOUTS
-from ..nets.state_files import state_target, write_state
+from ..nets.state_files import read_contents, state_target, write_state
 from ..nets.weights import export_state
 from ..runtime.container import sealed_in
 from ..runtime.replacing import SEALED, replaceable
 from ..spec.errors import UserError, check_choice
 from ..spec.names import spelling
 from ..spec.net import Spec
-from ..spec.preprocess import IMAGENET_MEAN, IMAGENET_STD, default_preprocess
+from ..spec.preprocess import default_preprocess
+from ..train.origin import adopted, mean_image_of
 
 
 def convert_weights(
@@ -34,25 +37,31 @@ def convert_weights(
     class_names: str | None = None,
     image_size: int | None = None,
     to: str = "reslearn",
+    prefer: Prefer | None = None,
 ) -> dict[str, Any]:
     """Read `weights` of the network `spec` in any known layout and write `out`; returns what `convert --json` prints.
 
-    `to="reslearn"` seals it with the default preprocessing of its picture size and the given mean and std (pixels in
-    0..1). Class count and input channels are the file's. Raises `UserError` where weights and spec disagree.
+    `to="reslearn"` seals it with the preprocessing that a sealed file brings, or the default of its picture size, and
+    the given mean and std (pixels in 0..1). Class count and input channels are the file's. `prefer` chooses between
+    plain and averaged weights. Raises `UserError` where weights and spec disagree.
     """
     check_choice("--to", to, LAYOUTS)
     inputs = [sealed_in(weights)]
     target = replaceable(out, SEALED, inputs=inputs) if to == "reslearn" else state_target(out, inputs)
-    net, fitted = model_from_weights(spec, weights)
+    contents = read_contents(weights)
+    net, fitted = model_from_contents(spec, contents, prefer=prefer)
     found = cast(Spec, net.spec)
     value: dict[str, Any] = {"model": str(target), "name": found.name, "from": fitted.layout, "to": to}
-    value["num_classes"] = found.num_classes
+    value |= {"num_classes": found.num_classes, "notes": list(fitted.notes)}
     if to != "reslearn":
         write_state(target, export_state(net, to), to)
         return value
-    preprocess = default_preprocess(image_size or found.image_size, mean or IMAGENET_MEAN, std or IMAGENET_STD)
-    classes = read_class_names(class_names) if class_names is not None else None
-    bundle = save(target, [net], Bundle((Member(found),), preprocess, classes=classes))
+    base = adopted(contents, image_size, image=mean is None and std is None)
+    base = base or default_preprocess(image_size or found.image_size)
+    preprocess = replace(base, mean=mean or base.mean, std=std or base.std)
+    classes = contents.classes if class_names is None else read_class_names(class_names)
+    image = mean_image_of(contents) if preprocess.mean_image is not None else None
+    bundle = save(target, [net], Bundle((Member(found),), preprocess, classes=classes), mean_image=image)
     return value | {"preprocess_hash": preprocess.hash(), "sha256": bundle.sha256}
 
 

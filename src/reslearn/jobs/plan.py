@@ -74,6 +74,7 @@ def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -
         device=settings.device,
         workers=settings.workers,
         kind=settings.loader,
+        mean_image=plan.mean_image,
     )
     loading = _loader_rate(loader, recipe.batch_size, seconds)
     with owned(settings.threads):

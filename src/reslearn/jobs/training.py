@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from torch import Tensor
 
 from ..data.dataset import Dataset, Indices
 from ..data.grouping import twins, units
 from ..data.loaders import readable
 from ..data.sources import Subset, open_data
 from ..data.splits import choose_splits
-from ..nets.build import create_model
+from ..nets.finding import Prefer
 from ..runtime import device
 from ..runtime.choice import decide
 from ..runtime.process_group import from_environment
@@ -25,13 +26,14 @@ from ..spec.catalogue import get_spec
 from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError, check_choice
 from ..spec.net import Spec, spec_to_json
-from ..spec.preprocess import Preprocess, default_preprocess
+from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from ..spec.rules import check_at_least
 from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
 from ..train.loop import Watch
+from ..train.origin import check_start, frozen_lines, read_origin, starting_preprocess
 from ..train.setup import planned_workload, refuse_existing
 
 BUDGETS = ("epochs", "iterations", "images")
@@ -54,6 +56,8 @@ class Plan:
         precision: Precision | None = None,
         tuned_allocator: bool = False,
         on_bad_file: Literal["stop", "skip"] = "stop",
+        weights: str | None = None,
+        prefer: Prefer | None = None,
     ) -> None:
         """`changes` are `--set` assignments: recipe fields bare, `spec.`, `settings.`, `preprocess.` ones so named.
 
@@ -82,14 +86,21 @@ class Plan:
         if on_bad_file == "skip":
             self.val_data, self.left_out = readable(self.val_data)
         self.split_seed = split_seed
-        size = self.recipe.image_size or self.spec.image_size
-        self.preprocess: Preprocess = set_fields(default_preprocess(size), parts["preprocess"], prefix="preprocess.")
+        self.origin = read_origin(weights, self.spec, prefer)
+        self.weights, self.prefer = weights, prefer
+        self.preprocess: Preprocess = starting_preprocess(self.recipe, self.spec, self.origin, parts["preprocess"])
         self.steps = self.recipe.total_steps(len(self.train_data))
-        self.workload = planned_workload(self.spec, self.recipe, len(self.train_data), size)
+        self.frozen = frozen_lines(self.spec, self.recipe, self.steps)
+        self.workload = planned_workload(self.spec, self.recipe, len(self.train_data), self.preprocess.size)
         decided = decide(
             self.workload, precision=precision, tuned_allocator=tuned_allocator, world=from_environment().size
         )
         self.settings: Settings = machine_settings(decided, parts["settings"], "settings.")
+
+    @property
+    def mean_image(self) -> Tensor | None:
+        """What the preprocessing subtracts where that is the mean image of the weights."""
+        return self.origin.mean_image if self.origin is not None and self.preprocess.mean_image is not None else None
 
     def to_json(self) -> dict[str, Any]:
         """Everything that was resolved, as `--dry-run` prints it."""
@@ -106,6 +117,8 @@ class Plan:
             "preprocess": to_json(self.preprocess),
             "settings": to_json(self.settings),
             "steps": self.steps,
+            "weights": None if self.origin is None else self.origin.to_json(self.recipe, self.preprocess),
+            "frozen": self.frozen,
         }
 
 
@@ -114,12 +127,12 @@ def train(
     *,
     out: str | os.PathLike[str],
     seed: int = 0,
-    weights: str | None = None,
     overwrite: bool = False,
     on_bad_file: Literal["stop", "skip"] = "stop",
     watch: Watch | None = None,
 ) -> Run:
     """Train what `plan` resolved into the run folder `out`, and write its report."""
+    check_start(plan.recipe, plan.weights)
     run = fit(
         plan.spec,
         plan.train_data,
@@ -127,7 +140,8 @@ def train(
         plan.recipe,
         out=out,
         seed=seed,
-        weights=weights,
+        weights=plan.weights,
+        prefer=plan.prefer,
         settings=plan.settings,
         preprocess=plan.preprocess,
         split_seed=plan.split_seed,
@@ -191,12 +205,6 @@ def machine_settings(decided: Settings, changes: Mapping[str, str], prefix: str 
         return replace(device.check_settings(settings), source=f"{decided.source}; asked for: {asked}")
     except UserError as error:
         raise UserError(f"--set {prefix}{error}") from None
-
-
-def check_weights(spec: Spec, weights: str | None) -> None:
-    """Raise `UserError` unless the file `weights`, where one is named, can be read and fits `spec`."""
-    if weights is not None:
-        create_model(spec, weights=weights)
 
 
 def method_of(data: Dataset, splits: Mapping[str, Indices], val_fraction: float) -> str:

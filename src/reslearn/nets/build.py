@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from ..runtime.notes import note_once
 from ..spec.catalogue import get_spec
 from ..spec.errors import UserError
 from ..spec.net import Spec, VggSpec
 from .finding import Prefer
 from .resnet import ResNet
-from .state_files import read_contents
+from .state_files import Contents
 from .variants import build_variant
 from .vgg import Vgg
 from .weights import Fitted, adapted_spec, fit_contents, load_weights
@@ -36,24 +36,23 @@ def create_model(
 
     `changed_fields` replace fields of the spec (`shortcut="A"`). `weights` is a file of ours or of another package
     (`nets.weights`); its head is dropped where the class count differs. `prefer` ("plain" or "ema") chooses where it
-    holds plain and averaged weights; without it the plain ones are taken. What was chosen, changed or left out is a
-    warning. `build` makes the net of a spec whose `variant` is set. Raises `UserError` for unknown names and fields,
-    for values that no network has, and for weights that do not fit.
+    holds plain and averaged weights; without it the plain ones are taken. What was chosen, changed or left out is said
+    on standard error. `build` makes the net of a spec whose `variant` is set. Raises `UserError` for unknown names and
+    fields, for values that no network has, and for weights that do not fit.
     """
     if num_classes is not None:
         changed_fields["num_classes"] = num_classes
     net = (build or build_net)(get_spec(name_or_spec, **changed_fields))
     if weights is not None:
         for note in load_weights(net, weights, prefer=prefer).notes:
-            warnings.warn(f"{weights}: {note}", stacklevel=2)
+            note_once(f"{weights}: {note}")
     return net
 
 
-def model_from_weights(
-    name_or_spec: str | Spec, weights: str | os.PathLike[str], *, prefer: Prefer | None = None, **changed_fields: Any
+def model_from_contents(
+    name_or_spec: str | Spec, contents: Contents, *, prefer: Prefer | None = None, **changed_fields: Any
 ) -> tuple[nn.Module, Fitted]:
-    """The network exactly as the file holds it, its class count and input channels included, and how it was read."""
-    contents = read_contents(weights)
+    """The network exactly as a file holds it, its class count and input channels included, and how it was read."""
     with torch.device("meta"):
         skeleton = create_model(name_or_spec, **changed_fields)
     net = create_model(adapted_spec(contents, skeleton, prefer))

@@ -23,8 +23,10 @@ from torch import Tensor
 from ..runtime.container import is_sealed, read_container
 from ..runtime.files import atomic_path
 from ..runtime.replacing import PICKLE, WEIGHTS, replaceable
+from ..spec.codec import from_json
 from ..spec.errors import UserError
 from ..spec.net import Spec, spec_from_json
+from ..spec.preprocess import Preprocess
 from .file_kinds import kind_of
 
 State = dict[str, Tensor]
@@ -51,7 +53,9 @@ class Contents:
     where: str  # the file, for messages
     groups: dict[str, State]  # the tensors of each mapping in it, by its dotted keys; "" is the outermost
     keys: frozenset[str] = frozenset()  # the dotted keys of everything in the two outermost mappings
-    spec: Spec | None = None  # of the network, where the file is one of ours and says so
+    spec: Spec | None = None  # of the network, where the file is a sealed one; and its preprocessing and class names
+    preprocess: Preprocess | None = None
+    classes: tuple[str, ...] | None = None
     config: Mapping[str, Any] = field(default_factory=dict)  # of a `config.json` beside it
 
 
@@ -61,24 +65,22 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
     Names come without the marks of DataParallel, FSDP and torch.compile. Raises `UserError` that says what the file is
     where it is no such file, and for one that would run code when read.
     """
-    file = _file_of(Path(path))
+    file = file_of(Path(path))
     with open(file, "rb") as opened:
         start = opened.read(9)
-    spec = None
-    if start[8:9] == b"{":
-        tensors, spec = _read_safetensors(file)
-        data: Any = tensors
-    else:
-        data = _read_pickle(file)
+    if start[8:9] == b"{" and is_sealed(file):
+        return _read_sealed(file, str(path))
+    data: Any = _read_safetensors(file) if start[8:9] == b"{" else _read_pickle(file)
     if not isinstance(data, (Mapping, list, tuple)):
         raise UserError(f"{path}: holds a {type(data).__name__}, not a state dict")
     groups = dict(_groups(data))
     if not groups:
         raise UserError(f"{path}: holds no tensors")
-    return Contents(str(path), groups, frozenset(_keys(data)), spec, _config_beside(file))
+    return Contents(str(path), groups, frozenset(_keys(data)), config=_config_beside(file))
 
 
-def _file_of(path: Path) -> Path:
+def file_of(path: Path) -> Path:
+    """The file of weights that a path means: itself, or the one in a run folder or cloned hub repository."""
     if path.is_dir():
         inside = next((path / name for name in FOLDER_FILES if (path / name).is_file()), None)
         if inside is not None:
@@ -91,17 +93,25 @@ def _file_of(path: Path) -> Path:
     return path
 
 
-def _read_safetensors(file: Path) -> tuple[State, Spec | None]:
-    """The tensors, and the spec of a sealed file, whose checksum is checked."""
-    if is_sealed(file):
-        sealed = read_container(file)
-        members = sealed.header.get("members")
-        if not isinstance(members, list) or len(members) != 1 or not isinstance(members[0], dict):
-            raise UserError(f"{file}: an ensemble of several networks; give the file of one")
-        return parse_tensors(sealed.content), spec_from_json(members[0].get("spec"), str(file))
+def _read_sealed(file: Path, where: str) -> Contents:
+    """A file of ours, its checksum checked."""
+    sealed = read_container(file)
+    members, classes = sealed.header.get("members"), sealed.header.get("classes")
+    if not isinstance(members, list) or len(members) != 1 or not isinstance(members[0], dict):
+        raise UserError(f"{where}: an ensemble of several networks; give the file of one")
+    return Contents(
+        where,
+        {"": parse_tensors(sealed.content)},
+        spec=spec_from_json(members[0].get("spec"), where),
+        preprocess=from_json(Preprocess, sealed.header.get("preprocess"), where),
+        classes=tuple(map(str, classes)) if isinstance(classes, list) else None,
+    )
+
+
+def _read_safetensors(file: Path) -> State:
     try:
         with safe_open(file, framework="pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}, None  # noqa: SIM118
+            return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise UserError(f"{file}: not a whole safetensors file ({error}); copy it again") from None
 

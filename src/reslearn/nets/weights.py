@@ -14,7 +14,7 @@ from ..spec.net import NetSpec, Spec
 from .finding import COUNTER, FIRST, HEAD, Found, Prefer, find
 from .layouts import LAYOUTS, is_1x1_conv, layer_name, why_not
 from .state_files import Contents, State, read_contents
-from .values import check_values
+from .values import FLOATS, check_values
 
 # The fields of a spec that change what the same tensors compute.
 SAME_TENSORS = (
@@ -79,7 +79,8 @@ def fit_contents(contents: Contents, net: nn.Module, *, prefer: Prefer | None = 
         fitted[ours] = _checked(tensor, ours, found, expected, contents.where)
     head, words = _fit_head(found, expected, contents.where)
     fresh = HEAD if f"{HEAD}.weight" not in head else ""
-    return Fitted(fitted | head, found.place.layout, (*notes, *words), str(found.place), fresh)
+    place = str(found.place) if found.place.group or found.place.prefix else ""
+    return Fitted(fitted | head, found.place.layout, (*notes, *words), place, fresh)
 
 
 def _fit_head(found: Found, expected: State, where: str) -> tuple[State, list[str]]:
@@ -96,7 +97,7 @@ def _fit_head(found: Found, expected: State, where: str) -> tuple[State, list[st
         return {}, [f"the head starts afresh: {had.shape[0]} -> {want[0]} classes ({layer})"]
     state = {weight: _checked(had, weight, found, expected, where)}
     if bias not in found.tensors:
-        return state | {bias: torch.zeros_like(expected[bias])}, [f"{found.names[weight]} has no bias: zeros"]
+        return state | {bias: torch.zeros(expected[bias].shape)}, [f"{found.names[weight]} has no bias: zeros"]
     return state | {bias: _checked(found.tensors[bias], bias, found, expected, where)}, []
 
 
@@ -109,7 +110,7 @@ def _checked(tensor: Tensor, ours: str, found: Found, expected: State, where: st
     theirs, want = found.names[ours], expected[ours].shape
     if tensor.shape != want:
         raise UserError(f"{where}: {theirs} has shape {tuple(tensor.shape)}, the network needs {tuple(want)}")
-    if not (tensor.is_floating_point() or ours.endswith(COUNTER)):
+    if tensor.dtype not in FLOATS and not ours.endswith(COUNTER):
         kind = str(tensor.dtype).removeprefix("torch.")
         raise UserError(f"{where}: {theirs} holds {kind}, not floats: quantised weights; give those before quantising")
     check_values(theirs, tensor, where, variance=ours.endswith("running_var"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from .errors import UserError, check_choice
@@ -57,6 +57,22 @@ class Preprocess:
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    def at_size(self, size: int) -> Preprocess:
+        """The same for another input size, `resize` in proportion; a mean image is of one size and stays behind."""
+        if size == self.size:
+            return self
+        resize = max(size, round(self.resize * size / self.size)) if self.mode == "crop" else size
+        return replace(self, size=size, resize=resize, mean_image=None)
+
+    def differences(self, other: Preprocess) -> list[str]:
+        """Field by field what is here and what is in `other`, e.g. `mode crop (squash)`; `resize` as a ratio."""
+        mine, theirs = asdict(self), asdict(other)
+        for values in (mine, theirs):
+            values["resize"] = round(values["resize"] / values["size"], 3)
+            if values["mean_image"] is not None:
+                values |= {"mean": "an image", "std": (1.0,), "mean_image": values["mean_image"][:12]}
+        return [f"{name} {_plain(mine[name])} ({_plain(theirs[name])})" for name in mine if mine[name] != theirs[name]]
+
 
 def _check_pixels(name: str, values: tuple[float, ...], possible: bool, words: str) -> None:
     """Raise `UserError` for what pixels in 0..1 cannot have, with what was meant where the numbers are in 0..255."""
@@ -67,8 +83,8 @@ def _check_pixels(name: str, values: tuple[float, ...], possible: bool, words: s
     raise UserError(f"{name} is {_plain(values)}; with pixels in 0..1 each {words}{meant}")
 
 
-def _plain(values: tuple[float, ...]) -> str:
-    return ",".join(map(str, values))
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def default_preprocess(

@@ -18,6 +18,7 @@ from ..data.sampling import class_weights
 from ..measure.bn_statistics import exact_bn_statistics
 from ..measure.evaluate import evaluate_net
 from ..nets.build import create_model
+from ..nets.weights import load_weights
 from ..runtime import device
 from ..runtime.process_group import World
 from ..runtime.switches import owned
@@ -72,7 +73,9 @@ def execute(
         stack.enter_context(torch.random.fork_rng())
         stop = stack.enter_context(StopSignals())
         torch.manual_seed(record.seed)
-        net = build(record.spec) if build else create_model(record.spec, weights=record.weights)
+        net = build(record.spec) if build else create_model(record.spec)
+        if record.weights is not None:
+            load_weights(net, record.weights, prefer=record.prefer)
         dtype = device.weight_type(settings)
         net = net.to(settings.device, dtype).to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
         weights = class_weights(parts.train.labels, len(parts.train.classes), recipe.class_weights)

@@ -16,6 +16,7 @@ import torch
 from ..bundle.file import verify
 from ..data.dataset import Dataset
 from ..data.foreign import Transform
+from ..nets.finding import Prefer
 from ..runtime.choice import decide
 from ..runtime.environment import command_line, environment
 from ..runtime.files import exclusive_lock, write_json
@@ -25,12 +26,13 @@ from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
 from ..spec.errors import UserError
 from ..spec.net import Spec
-from ..spec.preprocess import Preprocess, default_preprocess
+from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from .execute import Build, Parts, execute
 from .journal import read_journal
 from .loop import Watch
+from .origin import read_origin, starting_preprocess
 from .record import RunRecord, read_record, record_to_json
 from .setup import (
     check_numerics,
@@ -84,6 +86,7 @@ def fit(
     out: str | os.PathLike[str],
     seed: int = 0,
     weights: str | None = None,
+    prefer: Prefer | None = None,
     settings: Settings | None = None,
     preprocess: Preprocess | None = None,
     split_seed: int = 0,
@@ -95,6 +98,9 @@ def fit(
     watch: Watch | None = None,
 ) -> Run:
     """Train `model` from scratch (or `weights`) in the new run folder `out` and seal the result.
+
+    `weights` is a file or run folder that `create_model` reads; `prefer` chooses in it between plain and averaged ones.
+    Without a `preprocess`, the one sealed with them is adopted (`train.origin`).
 
     `train_data` gives the classes; `val_data` may be None or empty, then the last weights are kept. The test split
     is not an argument: training cannot see it. `transform` takes each training picture, a `PIL.Image`, before the
@@ -108,15 +114,16 @@ def fit(
     if world.first:
         refuse_existing(folder, overwrite)
     spec = get_spec(model, num_classes=len(train_data.classes))
-    size = recipe.image_size or spec.image_size
-    preprocess = preprocess or default_preprocess(size)
+    origin = read_origin(weights, spec, prefer)
+    preprocess = preprocess or starting_preprocess(recipe, spec, origin)
     if settings is None:
-        workload = planned_workload(spec, recipe, len(train_data), size)
+        workload = planned_workload(spec, recipe, len(train_data), preprocess.size)
         settings = decide(workload, world=world.size)
         if MEASURE in settings.source and world.first:
             warnings.warn(settings.source, stacklevel=2)
     check_world(recipe, settings, world)
-    preprocess, mean_image = with_mean_image(recipe, preprocess, train_data, on_bad_file)
+    adopted = None if origin is None else origin.mean_image
+    preprocess, mean_image = with_mean_image(recipe, preprocess, train_data, on_bad_file, adopted)
     record = RunRecord(
         spec=spec,
         recipe=recipe,
@@ -129,6 +136,7 @@ def fit(
         command=command_line(),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         weights=weights,
+        prefer=prefer,
         on_bad_file=on_bad_file,
         notes=() if transform is None else (NOT_REPRODUCIBLE,),
     )

@@ -126,13 +126,22 @@ def frozen_parameters(net: nn.Module, recipe: Recipe, done: float) -> list[nn.Pa
     """
     held: list[nn.Parameter] = []
     if recipe.unfreeze and done < recipe.unfreeze[-1]:
-        inner = [child for name, child in net.named_children() if name not in ("norm", "head")]
-        parts = [part for child in inner for part in (child if isinstance(child, nn.Sequential) else [child])]
+        parts = parts_of(net)
         opened = sum(done >= fraction for fraction in recipe.unfreeze)
-        held += [p for part in parts[: len(parts) - opened] for p in part.parameters()]
+        held += [p for _, part in parts[: len(parts) - opened] for p in part.parameters()]
     if recipe.freeze_bn:
         held += [p for layer in norms(net) for p in layer.parameters()]
     return held
+
+
+def parts_of(net: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The stem and every stage, by name: what `unfreeze` frees one after the other, from the last on."""
+    parts: list[tuple[str, nn.Module]] = []
+    for name, child in net.named_children():
+        if name not in ("norm", "head"):
+            inner = child.named_children() if isinstance(child, nn.Sequential) else ()
+            parts += [(f"{name}.{key}", part) for key, part in inner] or [(name, child)]
+    return parts
 
 
 def norms(net: nn.Module) -> list[nn.Module]:

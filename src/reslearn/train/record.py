@@ -43,6 +43,7 @@ class RunRecord:
     command: str
     created: str
     weights: str | None = None
+    prefer: Literal["plain", "ema"] | None = None  # which of the plain and averaged weights in that file
     on_bad_file: Literal["stop", "skip"] = "stop"
     notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
     format: int = FORMAT
@@ -70,6 +71,7 @@ def read_record(folder: Path) -> RunRecord:
         settings=from_json(Settings, data["settings"], str(path)),
         split=from_json(Split, data["split"], str(path)),
         **{key: data[key] for key in ("seed", "data", "environment", "command", "created", "weights", "format")},
+        prefer=data.get("prefer"),
         on_bad_file=data["on_bad_file"],
         notes=tuple(data["notes"]),
     )

@@ -153,11 +153,20 @@ def check_world(recipe: Recipe, settings: Settings, world: World) -> None:
 
 
 def with_mean_image(
-    recipe: Recipe, preprocess: Preprocess, data: Dataset, on_bad_file: Literal["stop", "skip"]
+    recipe: Recipe,
+    preprocess: Preprocess,
+    data: Dataset,
+    on_bad_file: Literal["stop", "skip"],
+    adopted: torch.Tensor | None = None,
 ) -> tuple[Preprocess, torch.Tensor | None]:
-    """P1's input where the recipe asks for it: the per-pixel mean of the training set, subtracted, no division."""
+    """P1's input where the recipe asks for it: the per-pixel mean of the training set, subtracted, no division.
+
+    `adopted` is the mean image of the weights that a run starts from, where its preprocessing names it.
+    """
     if recipe.input_mean != "pixel":
-        return preprocess, None
+        if preprocess.mean_image is not None and adopted is None:
+            raise UserError("preprocess names a mean image, which comes with weights alone; give those, or none")
+        return preprocess, adopted if preprocess.mean_image is not None else None
     mean, digest = mean_image(readable(data)[0] if on_bad_file == "skip" else data, preprocess)
     return replace(preprocess, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), mean_image=digest), mean
 

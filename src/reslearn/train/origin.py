@@ -1,0 +1,163 @@
+"""What a run starts from: weights and the preprocessing sealed with them; and which layers stand still at first."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..bundle.rules import MEAN_IMAGE
+from ..nets.build import create_model
+from ..nets.finding import Prefer
+from ..nets.state_files import Contents, file_of, read_contents
+from ..nets.weights import Fitted, fit_contents
+from ..spec.codec import set_fields, to_json
+from ..spec.errors import UserError
+from ..spec.net import Spec
+from ..spec.preprocess import Preprocess, default_preprocess
+from ..spec.recipe import Recipe
+from .optimiser import parts_of
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Weights that were read for a network, before it is built."""
+
+    path: str
+    contents: Contents
+    fitted: Fitted
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file: the same for every fold and machine of a cross-validation."""
+        with open(file_of(Path(self.path)), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """The preprocessing sealed with the weights; None where the file is not one of ours."""
+        return self.contents.preprocess
+
+    @property
+    def mean_image(self) -> Tensor | None:
+        """The tensor that `preprocess.mean_image` stands for, float32 (3, S, S)."""
+        return mean_image_of(self.contents)
+
+    def to_json(self, recipe: Recipe, used: Preprocess) -> dict[str, Any]:
+        """What `--dry-run` says of the weights, for a run with that recipe and preprocessing."""
+        return {
+            "path": self.path,
+            "sha256": self.sha256,
+            "layout": self.fitted.layout,
+            "place": self.fitted.place,
+            "tensors": len(self.fitted.state),
+            "fresh": self.fitted.fresh,
+            "notes": list(self.fitted.notes),
+            "preprocess": None if self.preprocess is None else to_json(self.preprocess),
+            "differs": self.differences(recipe, used),
+        }
+
+    def differences(self, recipe: Recipe, used: Preprocess) -> list[str]:
+        """In what the run's preprocessing differs from that of its weights, theirs in brackets."""
+        if self.preprocess is None:
+            return []
+        found = used.differences(self.preprocess)
+        if recipe.input_mean == "channel":
+            return found
+        kept = [words for words in found if not words.startswith(("mean", "std"))]
+        return [*kept, "the mean image of this run's own pictures (input_mean=pixel)"]
+
+    def lines(self, recipe: Recipe, used: Preprocess) -> list[str]:
+        """For a person: what is loaded, what starts afresh, and how the run's preprocessing came about."""
+        where = f" ({self.fitted.place})" if self.fitted.place else ""
+        first = f"{self.path}: {len(self.fitted.state)} tensors in {self.fitted.layout}'s layout{where}"
+        told = [first, *self.fitted.notes]
+        if self.preprocess is None and recipe.input_mean == "channel":
+            mean, std = (",".join(map(str, values)) for values in (used.mean, used.std))
+            told.append(f"the file names no preprocessing; mean {mean} and std {std} are this run's")
+        elif different := self.differences(recipe, used):
+            told.append(f"their preprocessing is adopted but for, theirs in brackets: {'; '.join(different)}")
+        elif self.preprocess is not None:
+            told.append("their preprocessing is adopted")
+        return told
+
+
+def read_origin(weights: str | None, spec: Spec, prefer: Prefer | None = None) -> Origin | None:
+    """Read the file `weights`, where one is named, for the network `spec`; `UserError` where it does not fit."""
+    if weights is None:
+        if prefer is not None:
+            raise UserError(f"--prefer {prefer} chooses among the weights of a file; name one with --weights FILE")
+        return None
+    contents = read_contents(weights)
+    with torch.device("meta"):
+        net = create_model(spec)
+    return Origin(weights, contents, fit_contents(contents, net, prefer=prefer))
+
+
+def mean_image_of(contents: Contents) -> Tensor | None:
+    """The mean image in a sealed file, float32 (3, S, S); None where it has none."""
+    return contents.groups[""].get(MEAN_IMAGE) if contents.preprocess is not None else None
+
+
+def adopted(contents: Contents, size: int | None, *, image: bool = True) -> Preprocess | None:
+    """The preprocessing sealed with weights, at another `size` if one is given; None where the file is not one of ours.
+
+    At another size, or where an `image` is not wanted, the channels' means take the place of a mean image.
+    """
+    sealed, pixels = contents.preprocess, mean_image_of(contents)
+    if sealed is None:
+        return None
+    base = sealed if size is None else sealed.at_size(size)
+    if pixels is None or (image and base.mean_image is not None):
+        return base
+    return replace(base, mean_image=None, mean=tuple(round(float(mean), 6) for mean in pixels.mean((1, 2))))
+
+
+def starting_preprocess(
+    recipe: Recipe, spec: Spec, origin: Origin | None, changes: Mapping[str, str] | None = None
+) -> Preprocess:
+    """The preprocessing of a run: that of its weights, or the default; then `--set preprocess.` `changes`.
+
+    The size is the recipe's, else the weights', else the network's. Weights with a mean image give it to runs of their
+    size, unless the recipe takes the mean of its own pictures or the changes name one.
+    """
+    changes = changes or {}
+    image = recipe.input_mean == "channel" and not {"mean", "std"} & changes.keys()
+    base = None if origin is None else adopted(origin.contents, recipe.image_size, image=image)
+    base = base or default_preprocess(recipe.image_size or spec.image_size)
+    return set_fields(base, changes, prefix="preprocess.")
+
+
+def check_start(recipe: Recipe, weights: str | None) -> None:
+    """Raise `UserError` for a recipe that only makes sense from weights, where none are named."""
+    if recipe.unfreeze and weights is None:
+        raise UserError(
+            f"recipe {recipe.name} trains the head first, on layers that must have been trained before: "
+            "name their weights with --weights FILE, or take another recipe"
+        )
+
+
+def frozen_lines(spec: Spec, recipe: Recipe, steps: int) -> list[str]:
+    """For a person: what stands still until which of the `steps`."""
+    lines = []
+    if recipe.unfreeze:
+        with torch.device("meta"):
+            net: nn.Module = create_model(spec)
+        names = [name for name, _ in parts_of(net)]
+        told = []
+        for number, fraction in enumerate(recipe.unfreeze, 1):
+            last = number == len(recipe.unfreeze)
+            freed, names = (names, []) if last else (names[-1:], names[:-1])
+            if freed:
+                told.append(f"{', '.join(freed)} until step {math.ceil(fraction * steps)}")
+        lines.append(f"{'; '.join(told)}; the head trains from the start")
+    if recipe.freeze_bn:
+        lines.append("batch norm throughout: statistics, gamma and beta")
+    return lines
