@@ -23,6 +23,7 @@ _WHERE = {
     "fit": "train.fit",
     "resume": "train.fit",
     "load": "bundle.file",
+    "save": "bundle.own:save_networks",
     "evaluate": "jobs.evaluation:evaluate_model",
     "predict": "deploy.predictor",
 }
