@@ -15,6 +15,8 @@ import pytest
 from safetensors import safe_open
 
 from reslearn.data.sources import open_data
+from reslearn.runtime.process_group import World
+from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.spec.recipes import get_recipe
 from reslearn.train.fit import fit
@@ -30,6 +32,8 @@ from dataclasses import replace
 import torch
 from reslearn.data.loaders import Batch, train_loader
 from reslearn.data.sources import open_data
+from reslearn.runtime.process_group import World
+from reslearn.runtime.settings import Settings
 from reslearn.nets.build import create_model
 from reslearn.runtime.process_group import from_environment, process_group
 from reslearn.runtime.settings import Settings
@@ -157,3 +161,23 @@ def test_a_batch_that_does_not_divide_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="must be a multiple of 2 processes"):
         fit("resnet20_cifar", data, None, replace(get_recipe("demo"), batch_size=65), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_every_process_computes_as_the_first_one_chose(tiny_spec, tiny_recipe, tmp_path, monkeypatch):
+    """Another machine's processor may ask for other settings; one run has one precision."""
+    from reslearn.train import fit as module
+
+    class Second(World):
+        def tell(self, value):
+            return replace(value, precision="bf16", source="as the first process chose")
+
+    @contextlib.contextmanager
+    def joined(device):
+        yield Second(1, 2)
+
+    used = []
+    monkeypatch.setattr(module, "process_group", joined)
+    monkeypatch.setattr(module, "execute", lambda folder, record, *rest, **options: used.append(record.settings))
+    monkeypatch.setattr(module, "sealed_run", lambda *values: None)
+    fit(tiny_spec, open_data("digits"), None, tiny_recipe, out=tmp_path / "run", settings=Settings(precision="fp32"))
+    assert [(s.precision, s.source) for s in used] == [("bf16", "as the first process chose")]

@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -141,6 +141,7 @@ def fit(
         notes=() if transform is None else (NOT_REPRODUCIBLE,),
     )
     with process_group(settings.device) as world:  # before that, this process has no GPU of its own
+        record = replace(record, settings=world.tell(settings))  # decided once: another machine might choose otherwise
         loader = open_loader(record, train_data, mean_image, world, watch, transform)
         opened = new_folder(folder, record, mean_image) if world.first else contextlib.nullcontext()
         parts = Parts(loader, train_data, val_data, mean_image)

@@ -55,14 +55,14 @@ class Update:
 
         Loss and count are this process's own; gradients are averaged over processes by DDP.
         """
-        recipe, total, wrong = self.recipe, 0.0, 0
+        recipe, read = self.recipe, []
         set_learning_rate(self.optimiser, lr, recipe)
         self.optimiser.zero_grad(set_to_none=True)
         parts = split(batch, recipe.accumulate)
         for part in parts:
             loss, misses = self._forward(self._sized(part, done))
             self.scaler.scale(loss / len(parts)).backward()  # type: ignore[no-untyped-call]
-            total, wrong = total + loss.item() / len(parts), wrong + int(misses)
+            read.append(torch.stack((loss.detach().double(), misses.double())))
         self.scaler.unscale_(self.optimiser)
         for parameter in frozen_parameters(self.net, recipe, done):
             parameter.grad = None
@@ -71,7 +71,8 @@ class Update:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self._follow()
-        return total, wrong
+        told = torch.stack(read).tolist()  # the one moment that waits for a GPU, when it has all its work
+        return sum(loss / len(parts) for loss, _ in told), int(sum(misses for _, misses in told))
 
     @property
     def evaluated(self) -> nn.Module:
@@ -89,10 +90,8 @@ class Update:
         if self.average is None:
             return
         weight = 1 - (self.recipe.ema_decay or 0.0)
-        for mean, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
-            mean.lerp_(now, weight)
-        for kept, new in zip(self.average.buffers(), self.net.buffers(), strict=True):
-            kept.copy_(new)
+        torch._foreach_lerp_([*self.average.parameters()], [*self.net.parameters()], weight)
+        torch._foreach_copy_([*self.average.buffers()], [*self.net.buffers()])
 
     def _sized(self, batch: Batch, done: float) -> Batch:
         """Smaller pictures early on, where the recipe says so."""
