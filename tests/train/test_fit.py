@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reslearn.data.memory import ArrayDataset
 from reslearn.data.sources import Subset, open_data
 from reslearn.jobs import bench
 from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings
+from reslearn.spec.errors import UserError
 from reslearn.train import fit as fitting
 
 
@@ -53,3 +55,12 @@ def test_pictures_are_loaded_after_the_process_has_its_gpu(tiny_spec, tiny_recip
     with pytest.raises(Enough):
         bench.bench_train("resnet20_cifar", image_size=8, batch=8, steps=2, warmup=0)
     assert events == ["group", "loader"] * 3
+
+
+@pytest.mark.parametrize("classes", [("a", "a"), ("a", ""), ("a", "b\0")])
+def test_what_could_not_be_sealed_is_not_trained(tiny_spec, tiny_recipe, tmp_path, classes):
+    images = np.zeros((4, 8, 8, 3), np.uint8)
+    data = ArrayDataset(images, np.array([0, 1, 0, 1]), classes=classes, ids=list("wxyz"))
+    with pytest.raises(UserError, match="classes: "):
+        fitting.fit(tiny_spec, data, None, tiny_recipe, out=tmp_path / "run", settings=Settings(threads=1))
+    assert not (tmp_path / "run").exists()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 
 from ..bundle.file import verify
+from ..bundle.header import Bundle, Member
 from ..data.dataset import Dataset
 from ..data.foreign import Transform
 from ..nets.finding import Prefer
@@ -124,6 +125,7 @@ def fit(
     check_world(recipe, settings, world)
     adopted = None if origin is None else origin.mean_image
     preprocess, mean_image = with_mean_image(recipe, preprocess, train_data, on_bad_file, adopted)
+    Bundle((Member(spec),), preprocess, classes=tuple(train_data.classes))  # what could not be sealed is not trained
     record = RunRecord(
         spec=spec,
         recipe=recipe,
