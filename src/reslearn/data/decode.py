@@ -127,10 +127,18 @@ def _unidentified(raw: bytes, name: str) -> UserError:
     """What to say of a file that no plugin of Pillow opens."""
     if raw.startswith(MAGIC):
         return UserError(f"{name}: damaged or truncated image (its header); replace it")
-    kind = other_kind(raw)
+    kind = other_kind(raw) or _known_to_pillow(raw)
     if kind is not None:
         return UserError(f"{name}: {kind[0]}, not an image in a format we read; {kind[1]}")
     return NotAPicture(f"{name}: not an image in a format we read; remove it or replace it")
+
+
+def _known_to_pillow(raw: bytes) -> tuple[str, str] | None:
+    """A format of those that are not tried whose first bytes Pillow knows; for some it would start programs."""
+    for name, (factory, accepts) in Pillow.OPEN.items():
+        if name not in FORMATS and accepts is not None and accepts(raw[:16]) is True:
+            return str(getattr(factory, "format_description", name)), CONVERT
+    return None
 
 
 @functools.cache

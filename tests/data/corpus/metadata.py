@@ -88,6 +88,10 @@ def orientations():
             yield Case(label(kind, "rubbish-and-xmp", k), raw, turned(upright, 6) if k != 1 else upright, lossy)
         for turn in (0, 9, 255):
             yield Case(label(kind, "outside", turn), with_metadata(values, kind, exif_block(turn)), upright, lossy)
+    jpeg = with_metadata(values, "JPEG")
+    for name, block in odd_blocks().items():
+        raw = app1(jpeg, b"Exif\0\0" + block)
+        yield Case(label("JPEG", "odd", name), raw, by_pillow(raw), True)
     png = encode(values, "PNG")
     deep = imagecodecs.png_encode(at_depth(smooth(601), 16))
     for turn, prefix in itertools.product((2, 5, 6, 8), (b"", b"Exif\0\0")):
@@ -110,6 +114,21 @@ def orientations():
             with_chunk(png, b"tEXt", b"Raw profile type exif\0" + bad),
             values,
         )
+
+
+def odd_blocks():
+    """EXIF that Pillow understands all the same, or rightly does not."""
+    head = b"II*\0" + struct.pack("<IH", 8, 1)
+    entry = struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)
+    return {
+        "two-values": head + struct.pack("<HHIHH", 0x112, 3, 2, 6, 6) + bytes(4),
+        "no-values": head + struct.pack("<HHIHH", 0x112, 3, 0, 6, 0) + bytes(4),
+        "rational": head + struct.pack("<HHII", 0x112, 5, 1, 26) + bytes(4) + struct.pack("<II", 6, 1),
+        "float": head + struct.pack("<HHIf", 0x112, 11, 1, 6.0) + bytes(4),
+        "text": head + struct.pack("<HHI4s", 0x112, 2, 2, b"6") + bytes(4),
+        "marked-twice": b"Exif\0\0" + head + entry + bytes(4),
+        "thumbnail-only": head + struct.pack("<HHIII", 0x100, 4, 1, 5, 26) + struct.pack("<H", 1) + entry + bytes(4),
+    }
 
 
 def rubbish():

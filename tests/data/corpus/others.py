@@ -118,6 +118,15 @@ def jpeg2000s():
         raw = imagecodecs.jpeg2k_encode(data, codecformat=form, reversible=True, bitspersample=bits)
         want = imagecodecs.jpeg2k_decode(raw).reshape(samples.shape) / (2**bits - 1) * 255
         yield Case(label("jp2", form, channels, bits), raw, rgb(want))
+    for space in (14, 20, 24):  # Lab and others, of which Pillow makes RGB or an error
+        raw = imagecodecs.jpeg2k_encode(at_depth(smooth(829), 8), codecformat="JP2")
+        at = raw.index(b"colr") + 7
+        yield Case(
+            label("jp2-space", space), raw[:at] + struct.pack(">I", space) + raw[at + 4 :], None, says="colour space"
+        )
+    ycc = np.asarray(Image.fromarray(at_depth(smooth(828), 8)).convert("YCbCr"))
+    raw = imagecodecs.jpeg2k_encode(ycc, codecformat="JP2", colorspace="SYCC", mct=False)
+    yield Case("jp2-sycc", raw, np.asarray(Image.fromarray(ycc, "YCbCr").convert("RGB")), lossy=True)
     signed = (smooth(830)[..., 0] * 200 - 100).astype(np.int16)
     yield Case("jp2-signed", imagecodecs.jpeg2k_encode(signed), None, says="signed")
 
@@ -185,6 +194,13 @@ def other_kinds():
         ("JPEG XR", imagecodecs.jpegxr_encode(at_depth(smooth(1100), 8))),
         ("PDF", encode(at_depth(smooth(1100), 8), "PDF")),
         ("PostScript", encode(at_depth(smooth(1100), 8), "EPS")),
+        ("SGI", encode(at_depth(smooth(1100), 8), "SGI")),
+        ("DirectDraw", encode(at_depth(smooth(1100), 8), "DDS")),
+        ("X11", encode(Image.new("1", (9, 9)), "XBM")),
+        ("damaged", b"\x89PNG\r\n\x1a\n" + bytes(40)),
+        ("ZIP", b"PK\3\4" + bytes(40)),
+        ("video", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(40)),
+        ("CgBI", b"\x89PNG\r\n\x1a\n" + chunk(b"CgBI", bytes(4)) + encode(at_depth(smooth(1100), 8), "PNG")[8:]),
         ("web page", b"<!DOCTYPE html><html><body>404</body></html>"),
         ("SVG", b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>'),
         ("git lfs pull", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),

@@ -92,6 +92,8 @@ def by_tifffile(raw):
 def by_pillow(raw):
     with Image.open(io.BytesIO(raw)) as image:
         image.load()
+        if image.mode.startswith("I;16"):  # its convert("RGB") clips
+            return turned(rgb(np.asarray(image).astype(float) / 257), 1)
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB")).astype(float)
 
 

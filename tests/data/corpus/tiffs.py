@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from .pictures import Case, at_depth, by_tifffile, label, smooth
+from .pictures import Case, at_depth, by_tifffile, label, smooth, turned
 
 
 def tiff(samples, **options):
@@ -72,7 +72,8 @@ def tiffs():
                 "tiff", photometric, bits, *extra, "II" if order == "<" else "MM", planar, *layout, *packing.values()
             )
             raw = tiff(data, **options)
-            yield Case(name, raw, by_tifffile(raw))
+            certain = photometric != "miniswhite" or extra != ("assocalpha",)
+            yield Case(name, raw, by_tifffile(raw) if certain else None, says="multiplied")
 
 
 _CODES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "I", 7: "B", 16: "Q"}
@@ -219,3 +220,43 @@ def tiff_refusals():
         None,
         says="12 bits",
     )
+
+
+def odd_tags():
+    """Tags missing, of another type or contradicting: read where readers agree, refused where they do not."""
+    v = at_depth(smooth(350, 3), 8)
+    upright, lying = v.astype(float), turned(v.astype(float), 6)
+    xmp = b'<rdf:Description tiff:Orientation="6"/>'
+    for order, planar in itertools.product("<>", (1, 2)):
+
+        def case(name, want, packed=1, says="", order=order, planar=planar, **tags):
+            raw = write_tiff(v, 8, 2, order=order, planar=planar, compression=packed, **tags)
+            return Case(label("tags", name, order, planar), raw, want, says=says)
+
+        yield case("rows-huge", upright, t278=(4, [2**32 - 1]))
+        yield case("rows-missing", upright, t278=None)
+        yield case("counts-missing", upright, t279=None)
+        yield case("counts-zero", upright, t279=(4, [0] * (1 if planar == 1 else 3)))
+        yield case("counts-short", None, t279=(4, [10] * (1 if planar == 1 else 3)), says="damaged")
+        yield case("one-depth", upright, t258=(3, [8]))
+        yield case("one-format", upright, t339=(3, [1]))
+        yield case("orientation-byte", lying, t274=(1, [6]))
+        yield case("orientation-long", lying, t274=(4, [6]))
+        yield case("orientation-outside", upright, t274=(3, [9]))
+        yield case("xmp", lying, t700=(1, xmp))
+        yield case("xmp-under-tag", upright, t700=(7, xmp), t274=(3, [1]))
+        yield case("dng", None, t50706=(1, [1, 4, 0, 0]), says="DNG")
+        yield case("small-copy", None, t254=(4, [1]), t330=(4, [8]), says="smaller copy")
+        yield case("flag-alone", upright, t254=(4, [1]))
+        yield case("predictor-stored", None, t317=(3, [2]), says="predictor")
+        yield case("predictor-packbits", None, packed=32773, t317=(3, [2]), says="predictor")
+        yield case("predictor-float", None, packed=8, t317=(3, [3]), says="predictor")
+        yield case("no-samples", None, t277=None, says="damaged")
+        yield case("compression-unknown", None, t259=(3, [999]), says="method 999")
+    for count in (24, 0):
+        raw = write_tiff(v[..., :1] >> 4, 4, 3, t320=(3, [7] * count) if count else None)
+        yield Case(label("palette-short", count), raw, None, says="palette")
+    four = write_tiff(at_depth(smooth(351, 4), 8), 8, 2)
+    yield Case("rgba-undeclared", four, at_depth(smooth(351, 4), 8)[..., :3].astype(float))
+    five = write_tiff(at_depth(smooth(352, 5), 8), 8, 2)
+    yield Case("rgb-and-two-undeclared", five, None, says="5 bands")

@@ -17,7 +17,7 @@ from .levels import grey_to_rgb, to_8_bits
 from .unread import Unread
 
 _SIGNATURES = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
-_YCC, _GREY_OR_RGB = 18, (16, 17)
+_BILEVEL, _CMYK, _RGB, _GREY, _YCC = (0, 15), 12, 16, 17, 18  # enumerated colour spaces that Pillow knows
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ def read_components(raw: bytes) -> Components | None:
 
 def odd_depth(raw: bytes, found: Components) -> Image | None:
     """RGB of a picture of other depths than 8; None where Pillow reads it right. Raises `Unread`."""
+    if found.space not in (None, *_BILEVEL, _CMYK, _RGB, _GREY, _YCC):
+        raise Unread(f"a JPEG 2000 picture in colour space {found.space}", "convert it to RGB")
     colours = found.bits[:3] if len(found.bits) >= 3 else found.bits[:1]
     if found.signed:
         raise Unread("a JPEG 2000 picture of signed samples")
@@ -68,7 +70,7 @@ def odd_depth(raw: bytes, found: Components) -> Image | None:
         raise Unread(f"a JPEG 2000 picture of {len(found.bits)} components of {found.bits} bits")
     if set(colours) == {8}:
         return None
-    plain = not found.subsampled and not found.palette and found.space in (None, *_GREY_OR_RGB)
+    plain = not found.subsampled and not found.palette and found.space in (None, _RGB, _GREY)
     if not plain or len(found.bits) == 2 or colours[0] > 16:
         raise Unread(f"a JPEG 2000 picture of {colours[0]} bits in this colour space")
     if colours[0] < 8 or (len(found.bits) == 1 and colours[0] > 9):

@@ -51,11 +51,19 @@ _OTHERS = (  # at the start of the file -> what it is, and what would be right
     (b"%!PS", "a PostScript document"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"version https://git-lfs", "a Git LFS pointer"),
+    (b"PK\3\4", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x1a\x45\xdf\xa3", "a video"),
+    (b"<?xml", "an XML document"),
 )
 _REMEDY = {
     "a PDF document": "extract its pictures",
     "a NumPy array": "write it as PNG",
     "a Git LFS pointer": "run `git lfs pull`",
+    "a ZIP archive": "unpack it",
+    "a gzip archive": "unpack it",
+    "a video": "extract its pictures",
+    "an XML document": "a download that failed? download it again",
     "a web page": "a download that failed? download it again",
 }
 CONVERT = "convert it to PNG or JPEG"
@@ -64,17 +72,17 @@ CONVERT = "convert it to PNG or JPEG"
 def other_kind(raw: bytes) -> tuple[str, str] | None:
     """("a JPEG XL picture", remedy) for a file whose kind is known and not read; None for any other."""
     head = raw[:512]
-    for magic, what in _OTHERS:
-        if head.startswith(magic):
-            return what, _REMEDY.get(what, CONVERT)
-    if raw[128:132] == b"DICM":
-        return "a DICOM file", CONVERT
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    what = next((what for magic, what in _OTHERS if head.startswith(magic)), None)
     if text.startswith((b"<!doctype html", b"<html")):
-        return "a web page", _REMEDY["a web page"]
-    if b"<svg" in head and text.startswith(b"<"):
-        return "an SVG drawing", CONVERT
-    return None
+        what = "a web page"
+    elif text.startswith(b"<") and b"<svg" in text:
+        what = "an SVG drawing"
+    elif raw[128:132] == b"DICM":
+        what = "a DICOM file"
+    elif raw[4:8] == b"ftyp":
+        what = "a camera's raw file" if raw[8:12] == b"crx " else "a video"
+    return None if what is None else (what, _REMEDY.get(what, CONVERT))
 
 
 def brand(raw: bytes) -> str | None:

@@ -15,13 +15,13 @@ import numpy as np
 ORIENTATION = 0x112
 EXIF_MARK = b"Exif\0\0"
 XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
-_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}  # TIFF field types; writers use all of them for this tag
+_NUMBERS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d"}  # field types in use
 _XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([0-9]+)")
 
 
 def exif_orientation(block: bytes) -> int | None:
     """The tag in IFD 0 of an EXIF block (with or without `Exif\\0\\0`): 1..8; 1 for a number outside; None without."""
-    if block.startswith(EXIF_MARK):
+    while block.startswith(EXIF_MARK):  # some write it twice
         block = block[len(EXIF_MARK) :]
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None:
@@ -32,12 +32,21 @@ def exif_orientation(block: bytes) -> int | None:
         for entry in range(at + 2, at + 2 + 12 * count, 12):
             tag, kind, number = struct.unpack_from(order + "HHI", block, entry)
             if tag == ORIENTATION:
-                if kind not in _INTEGERS or number != 1:
-                    return None
-                return _valid(struct.unpack_from(order + _INTEGERS[kind], block, entry + 8)[0])
+                return _number(block, order, kind, number, entry + 8)
     except struct.error:
         return None
     return None
+
+
+def _number(block: bytes, order: str, kind: int, number: int, at: int) -> int | None:
+    """The first of the `number` values of an entry; they lie in it, at `at`, if four bytes hold them."""
+    if kind not in _NUMBERS or number < 1:
+        return None
+    code = order + _NUMBERS[kind]
+    if struct.calcsize(code) * number > 4:
+        (at,) = struct.unpack_from(order + "I", block, at)
+    value, *divisor = struct.unpack_from(code, block, at)
+    return _valid(value / divisor[0] if divisor and divisor[0] else value)
 
 
 def xmp_orientation(packet: bytes) -> int | None:
@@ -78,5 +87,5 @@ def upright(image: np.ndarray[Any, np.dtype[Any]], turn: int) -> np.ndarray[Any,
     return image
 
 
-def _valid(value: int) -> int:
-    return value if 1 <= value <= 8 else 1
+def _valid(value: float) -> int:
+    return int(value) if value in range(1, 9) else 1

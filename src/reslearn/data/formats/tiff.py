@@ -108,6 +108,8 @@ def read_tiff(raw: bytes) -> Tiff:
     photometric = number(262, WHITE_IS_ZERO if compression in FAX else YCBCR if compression == OLD_JPEG else -1)
     samples = number(277, 3 if compression == OLD_JPEG else 1)
     extra = tuple(numbers(338))
+    if 277 not in tags and len(numbers(258)) > samples:
+        raise ValueError(f"it has {len(numbers(258))} depths and does not say how many samples")
     _check_kind(photometric, compression, numbers(339, (1,)), number(332, 1))
     if 50706 in tags:
         raise Unread("a camera's raw file (DNG)")

@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 
 from ..dataset import Image
 from .levels import grey_to_rgb, to_8_bits
-from .tiff import CMYK, OLD_JPEG, PACKBITS, PALETTE, RGB, SIMPLE, WHITE_IS_ZERO, YCBCR, Tiff
+from .tiff import BLACK_IS_ZERO, CMYK, OLD_JPEG, PACKBITS, PALETTE, RGB, SIMPLE, WHITE_IS_ZERO, YCBCR, Tiff
 from .tiff_segments import MAX_BYTES, for_libtiff, grid, rows_of
 from .unread import Unread
 
@@ -51,9 +51,9 @@ def _samples(rows: NDArray[np.uint8], tiff: Tiff) -> NDArray[Any]:
     else:
         values = _unpacked(rows, tiff.bits, count)
     values = values.reshape(len(rows), tiff.segment[1], -1)
-    if tiff.compression == 1 or tiff.predictor == 1:  # a predictor belongs to a compression
+    if tiff.predictor == 1:
         return values
-    if tiff.predictor != 2 or tiff.bits not in (8, 16) or tiff.compression == PACKBITS:  # there readers differ
+    if tiff.predictor != 2 or tiff.bits not in (8, 16) or tiff.compression in (1, PACKBITS):  # there readers differ
         what = f"a TIFF of {tiff.bits} bits, compression {tiff.compression} and predictor {tiff.predictor}"
         raise Unread(what, "write it without a predictor")
     return np.cumsum(values, axis=1, dtype=values.dtype)  # differences modulo 2**bits
@@ -87,12 +87,15 @@ def _arranged(samples: NDArray[Any], tiff: Tiff) -> NDArray[Any]:
 def _colours(samples: NDArray[Any], tiff: Tiff) -> Image:
     if tiff.photometric == PALETTE:
         return _palette(samples[..., 0], tiff)
+    colour = samples[..., : tiff.colours]
     if 1 in tiff.extra:
-        alpha = samples[..., tiff.colours + tiff.extra.index(1)]
-        samples = _unmultiplied(samples[..., : tiff.colours], alpha, tiff.bits)
+        if tiff.photometric not in (RGB, BLACK_IS_ZERO):
+            raise Unread("a TIFF whose alpha is multiplied into inks or into what is white at zero")
+        levels = _unmultiplied(colour, samples[..., tiff.colours + tiff.extra.index(1)], tiff.bits)
+        return levels if tiff.photometric == RGB else grey_to_rgb(levels[..., 0])
     if tiff.photometric == CMYK:
         return _from_inks(samples, tiff)
-    levels = to_8_bits(samples[..., : tiff.colours], tiff.bits, inverted=tiff.photometric == WHITE_IS_ZERO)
+    levels = to_8_bits(colour, tiff.bits, inverted=tiff.photometric == WHITE_IS_ZERO)
     return levels if tiff.photometric == RGB else grey_to_rgb(levels[..., 0])
 
 
@@ -116,8 +119,10 @@ def _palette(indices: NDArray[Any], tiff: Tiff) -> Image:
     return np.asarray(table.astype(np.uint8)[indices])
 
 
-def _unmultiplied(colour: NDArray[Any], alpha: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Colour that alpha was multiplied into, without it; where alpha is 0 nothing is left."""
-    top = (1 << bits) - 1
-    a = np.maximum(alpha, 1)[..., None].astype(np.uint64 if bits > 12 else np.uint32)
-    return np.where(alpha[..., None] > 0, np.minimum(colour * a.dtype.type(top) // a, top), 0).astype(colour.dtype)
+def _unmultiplied(colour: NDArray[Any], alpha: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Levels of colour that alpha was multiplied into; where alpha is 0 nothing is left. Of 8 bits rounded as Pillow
+    does, downwards."""
+    alpha = alpha[..., None]
+    levels = 255 * colour.astype(np.float64) / np.maximum(alpha, 1)
+    levels = np.floor(levels) if bits == 8 else np.rint(levels)
+    return np.where(alpha > 0, np.minimum(levels, 255), 0).astype(np.uint8)

@@ -57,7 +57,11 @@ def rows_of(raw: bytes, tiff: Tiff) -> NDArray[np.uint8]:
     if sum(lengths) * width > 2 * MAX_BYTES:
         raise ValueError(f"its segments announce {sum(lengths) * width:,} bytes")
     if tiff.compression == 1:
-        stored = [_slice(raw, at, n * width) for at, n in zip(_offsets(tiff, len(lengths)), lengths, strict=True)]
+        places = zip(_offsets(tiff, len(lengths)), lengths, strict=True)
+        stored = [_slice(raw, at, rows * width) for at, rows in places]
+        for rows, declared in zip(lengths, tiff.counts, strict=False):
+            if 0 < declared < rows * width:
+                raise ValueError(f"image file is truncated: a strip or tile of {declared} bytes of {rows * width}")
         return _rows(_in_order(tiff, b"".join(stored)), width)
     packed = [_in_order(tiff, part) for part in segments(raw, tiff, len(lengths))]
     if tiff.compression in _DEFLATE:
