@@ -17,7 +17,7 @@ from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
 from reslearn.data.splits import assign, check_folds, choose_splits, quotas
 from reslearn.spec.errors import UserError
-from reslearn.train.crossval import choose_folds
+from reslearn.train.folds import choose_folds
 
 RATIOS = [
     {"train": 0.6, "val": 0.2, "test": 0.2},

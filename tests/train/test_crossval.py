@@ -24,7 +24,8 @@ from reslearn.measure.predictions import read_predictions
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import default_preprocess
-from reslearn.train.crossval import PREDICTIONS, choose_folds, new_record, proceed, read_record, start
+from reslearn.train.crossval import PREDICTIONS, new_record, proceed, read_record, start
+from reslearn.train.folds import choose_folds
 
 
 def few(count=220):

@@ -36,6 +36,13 @@ def crossval(
     assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")] = None,
     seed: int = 0,
     split_seed: int = 0,
+    weights: Annotated[
+        Path | None, typer.Option(help="Every fold starts from these: a file of any known layout, or a run folder.")
+    ] = None,
+    prefer: Annotated[
+        str | None, typer.Option(help="plain or ema: which of the weights in a file that holds both.")
+    ] = None,
+    on_bad_file: Annotated[str, typer.Option(help="stop, or skip: leave it out and list it.")] = "stop",
     image_size: int | None = None,
     precision: Annotated[
         str | None, typer.Option(help="fp32, bf16 or fp16; chosen from the machine if absent.")
@@ -51,12 +58,13 @@ def crossval(
     say(f"reslearn crossval: {folds} folds of {data}, {model} with {recipe}")
     writable_target(out, "folder", "--out")
     check_choice("--precision", precision, (None, "fp32", "bf16", "fp16"))
+    check_choice("--on-bad-file", on_bad_file, ("stop", "skip"))
     from ..runtime.allocator import tune
 
     tuned = tune()
-    from ..jobs.crossval import as_begun, describe_plan, plan_crossval, run_crossval
+    from ..jobs.crossval import as_begun, plan_crossval, run_crossval
 
-    record, dataset = plan_crossval(
+    plan = plan_crossval(
         data,
         model=model,
         recipe=recipe,
@@ -70,16 +78,18 @@ def crossval(
         precision=precision,  # type: ignore[arg-type]
         tuned_allocator=tuned,
         only=fold,
+        weights=str(weights) if weights else None,
+        prefer=prefer,  # type: ignore[arg-type]
+        on_bad_file=on_bad_file,  # type: ignore[arg-type]
     )
-    record = as_begun(out, record)
-    value = describe_plan(record, dataset)
+    plan = as_begun(out, plan)
+    _print_plan(plan)
     if dry_run:
-        emit(value, as_json, lambda: _print_plan(value))
+        emit(plan.to_json(), as_json, lambda: None)
         return
-    _print_plan(value)
     with watching() as watch:
-        done = run_crossval(record, dataset, out=out, only=fold, watch=announcer(watch))
-    emit(done.to_json() if done else waiting(out, record.count), as_json, lambda: print_crossval(done, out))
+        done = run_crossval(plan, out=out, only=fold, watch=announcer(watch))
+    emit(done.to_json() if done else waiting(out, plan.record.count), as_json, lambda: print_crossval(done, out))
 
 
 def resume_crossval(out: Path, as_json: bool) -> None:
@@ -134,7 +144,8 @@ def print_crossval(done: Any, out: Path) -> None:
     print(f"report     {out / 'report.html'}")
 
 
-def _print_plan(value: dict[str, Any]) -> None:
+def _print_plan(plan: Any) -> None:
+    value = plan.to_json()
     data, settings = value["data"], value["settings"]
     sizes = value["held_out"]
     say(
@@ -142,5 +153,7 @@ def _print_plan(value: dict[str, Any]) -> None:
         f"{value['method']}; {data['test']:,} of test left alone"
     )
     say(f"network   {value['spec']['name']}, input {value['preprocess']['size']}, {max(value['steps']):,} steps a fold")
+    for word, line in plan.lines():
+        say(f"{word:<9} {line}")
     say(f"settings  {settings['device']}, {settings['precision']}, {'compiled' if settings['compile'] else 'eager'}")
     say(f"because   {settings['source']}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..data.dataset import Dataset
+from ..data.loaders import readable
 from ..data.sources import open_data
 from ..data.splitting import named_groups
+from ..nets.finding import Prefer
 from ..runtime.choice import decide
 from ..runtime.environment import command_line
 from ..runtime.process_group import from_environment
@@ -19,7 +21,6 @@ from ..spec.catalogue import get_spec
 from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError
 from ..spec.net import spec_to_json
-from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
 from ..train.crossval import (
     MODEL,
@@ -27,17 +28,66 @@ from ..train.crossval import (
     Crossval,
     CrossvalRecord,
     check_fold,
-    choose_folds,
     new_record,
     proceed,
     read_record,
     start,
 )
+from ..train.folds import choose_folds
 from ..train.loop import Watch
+from ..train.origin import Origin, check_start, frozen_lines, read_origin, starting_preprocess
 from ..train.setup import planned_workload
 from .crossval_report import write_crossval_report
 from .run_report import FILE_NAME
 from .training import by_target, check_options, check_spec_changes, machine_settings
+
+
+@dataclass(frozen=True)
+class CrossvalPlan:
+    """What a cross-validation resolves to; `left_out` are pictures that cannot be read, with the reasons."""
+
+    record: CrossvalRecord
+    dataset: Dataset
+    origin: Origin | None
+    left_out: dict[str, str]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(word, line) for a person: what every fold starts from, what stands still, what is left out."""
+        record = self.record
+        steps = min(self.steps())
+        told = [] if self.origin is None else self.origin.lines(record.recipe, record.preprocess)
+        return [
+            *(("weights", line) for line in told),
+            *(("frozen", line) for line in frozen_lines(record.spec, record.recipe, steps)),
+            *(("left out", reason) for reason in self.left_out.values()),
+        ]
+
+    def steps(self) -> list[int]:
+        """Optimiser steps of each fold."""
+        sizes = self.held_out()
+        return [self.record.recipe.total_steps(sum(sizes) - size) for size in sizes]
+
+    def held_out(self) -> list[int]:
+        """Pictures that each fold holds out."""
+        return [sum(k == fold for k in self.record.folds.values()) for fold in range(1, self.record.count + 1)]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--dry-run` prints."""
+        record, test = self.record, self.dataset.splits.get("test", ())
+        return {
+            "data": record.data | {"pictures": len(record.folds), "test": len(test)},
+            "folds": record.count,
+            "method": record.method,
+            "held_out": self.held_out(),
+            "spec": spec_to_json(record.spec),
+            "recipe": to_json(record.recipe),
+            "preprocess": to_json(record.preprocess),
+            "settings": to_json(record.settings),
+            "steps": self.steps(),
+            "weights": None if self.origin is None else self.origin.to_json(record.recipe, record.preprocess),
+            "frozen": frozen_lines(record.spec, record.recipe, min(self.steps())),
+            "left_out": self.left_out,
+        }
 
 
 def plan_crossval(
@@ -55,11 +105,15 @@ def plan_crossval(
     precision: Precision | None = None,
     tuned_allocator: bool = False,
     only: int | None = None,
-) -> tuple[CrossvalRecord, Dataset]:
+    weights: str | None = None,
+    prefer: Prefer | None = None,
+    on_bad_file: Literal["stop", "skip"] = "stop",
+) -> CrossvalPlan:
     """What a cross-validation resolves to, before anything is trained; `changes` are `--set` assignments.
 
     `group` is a pattern whose first group, in a picture's name, names what must stay in one fold; without it the
-    groups that the data declares are kept. `only` is the one fold that will be trained, checked here.
+    groups that the data declares are kept. `only` is the one fold that will be trained, checked here. Every fold
+    starts from `weights`. With `on_bad_file="skip"`, pictures that cannot be read stand in no fold.
     """
     check_fold(only, folds)
     check_options(epochs, image_size)
@@ -70,37 +124,42 @@ def plan_crossval(
     check_spec_changes(parts["spec"])
     if image_size is not None:
         chosen = replace(chosen, image_size=image_size)
-    dataset = open_data(data) if isinstance(data, str) else data
+    check_start(chosen, weights)
+    dataset = open_data(data, on_bad_file=on_bad_file) if isinstance(data, str) else data
+    left_out = readable(dataset)[1] if on_bad_file == "skip" else {}
     spec = set_fields(get_spec(model, num_classes=len(dataset.classes)), parts["spec"], prefix="spec.")
-    where = choose_folds(dataset, folds, split_seed=split_seed, groups=named_groups(dataset, group, "--group"))
-    size = chosen.image_size or spec.image_size
-    images = len(where[0]) * (folds - 1) // folds
-    decided = decide(planned_workload(spec, chosen, images, size), precision=precision, tuned_allocator=tuned_allocator)
+    groups = named_groups(dataset, group, "--group")
+    where = choose_folds(dataset, folds, split_seed=split_seed, groups=groups, left_out=left_out)
+    origin = read_origin(weights, spec, prefer)
+    preprocess = starting_preprocess(chosen, spec, origin, parts["preprocess"])
+    work = planned_workload(spec, chosen, len(where[0]) * (folds - 1) // folds, preprocess.size)
+    decided = decide(work, precision=precision, tuned_allocator=tuned_allocator)
     record = new_record(
         dataset,
         spec,
         chosen,
         folds=where,
-        preprocess=set_fields(default_preprocess(size), parts["preprocess"], prefix="preprocess."),
+        preprocess=preprocess,
         settings=machine_settings(decided, parts["settings"], "settings."),
         seed=seed,
         split_seed=split_seed,
         command=command_line(),
+        origin=origin,
+        on_bad_file=on_bad_file,
     )
-    return record, dataset
+    return CrossvalPlan(record, dataset, origin, left_out)
 
 
 def run_crossval(
-    record: CrossvalRecord,
-    dataset: Dataset,
+    plan: CrossvalPlan,
     *,
     out: str | os.PathLike[str],
     only: int | None = None,
     watch: Callable[[int], Watch] | None = None,
 ) -> Crossval | None:
     """Begin or continue a cross-validation in `out`; None while folds are missing."""
-    start(out, record)
-    return finish(Path(out), dataset, only, watch)
+    start(out, plan.record)
+    return finish(Path(out), plan.dataset, only, watch, plan.record.weights)
 
 
 def resume_folds(folder: str | os.PathLike[str], *, watch: Callable[[int], Watch] | None = None) -> Crossval:
@@ -112,33 +171,22 @@ def resume_folds(folder: str | os.PathLike[str], *, watch: Callable[[int], Watch
 
 
 def finish(
-    folder: Path, dataset: Dataset | None, only: int | None, watch: Callable[[int], Watch] | None
+    folder: Path,
+    dataset: Dataset | None,
+    only: int | None,
+    watch: Callable[[int], Watch] | None,
+    weights: str | None = None,
 ) -> Crossval | None:
     """Train what is left, merge, and write the report unless nothing is new."""
     finished = all((folder / name).exists() for name in (MODEL, FILE_NAME))
-    done = proceed(folder, dataset, only=only, watch=watch)
+    done = proceed(folder, dataset, weights=weights, only=only, watch=watch)
     if done is not None and not finished:
         write_crossval_report(done)
     return done
 
 
-def as_begun(out: str | os.PathLike[str], record: CrossvalRecord) -> CrossvalRecord:
-    """`record` with the settings of the cross-validation that `out` holds already, if any: nothing is decided anew."""
-    begun = (Path(out) / RECORD).exists()
-    return replace(record, settings=read_record(Path(out)).settings) if begun else record
-
-
-def describe_plan(record: CrossvalRecord, dataset: Dataset) -> dict[str, Any]:
-    """What `--dry-run` prints."""
-    sizes = [sum(k == fold for k in record.folds.values()) for fold in range(1, record.count + 1)]
-    return {
-        "data": record.data | {"pictures": len(record.folds), "test": len(dataset.splits.get("test", ()))},
-        "folds": record.count,
-        "method": record.method,
-        "held_out": sizes,
-        "spec": spec_to_json(record.spec),
-        "recipe": to_json(record.recipe),
-        "preprocess": to_json(record.preprocess),
-        "settings": to_json(record.settings),
-        "steps": [record.recipe.total_steps(len(record.folds) - size) for size in sizes],
-    }
+def as_begun(out: str | os.PathLike[str], plan: CrossvalPlan) -> CrossvalPlan:
+    """`plan` with the settings of the cross-validation that `out` holds already, if any: nothing is decided anew."""
+    if not (Path(out) / RECORD).exists():
+        return plan
+    return replace(plan, record=replace(plan.record, settings=read_record(Path(out)).settings))

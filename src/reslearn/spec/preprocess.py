@@ -69,8 +69,8 @@ class Preprocess:
         mine, theirs = asdict(self), asdict(other)
         for values in (mine, theirs):
             values["resize"] = round(values["resize"] / values["size"], 3)
-            if values["mean_image"] is not None:
-                values |= {"mean": "an image", "std": (1.0,), "mean_image": values["mean_image"][:12]}
+            image = values.pop("mean_image")
+            values["mean"] = values["mean"] if image is None else f"image {image[:12]}"
         return [f"{name} {_plain(mine[name])} ({_plain(theirs[name])})" for name in mine if mine[name] != theirs[name]]
 
 

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..bundle.ensemble import seal_ensemble
 from ..bundle.file import load
-from ..data.dataset import Dataset, Indices
-from ..data.grouping import twins
+from ..data.dataset import Dataset
 from ..data.memory import Subset
 from ..data.sources import open_data
-from ..data.splits import assign, check_folds, check_parts
 from ..measure.evaluate import Evaluation, evaluate, score
 from ..measure.predictions import Predictions, merge_predictions, read_predictions, write_predictions
+from ..nets.finding import Prefer
 from ..runtime.environment import environment
 from ..runtime.files import exclusive_lock, read_json, write_json
 from ..runtime.settings import Settings
@@ -36,6 +35,7 @@ from ..spec.recipe import Recipe
 from .execute import Build
 from .fit import Run, finished_run, fit, resume
 from .loop import Watch
+from .origin import Origin, check_start, file_sha256
 
 FORMAT = 1
 RECORD, PREDICTIONS, MODEL = "crossval.json", "out-of-fold.safetensors", "model.safetensors"
@@ -58,6 +58,10 @@ class CrossvalRecord:
     environment: dict[str, Any]
     command: str
     created: str
+    weights: str | None = None  # what every fold starts from
+    weights_sha256: str | None = None  # of that file, wherever a machine has it
+    prefer: Prefer | None = None  # which of the plain and averaged weights in it
+    on_bad_file: Literal["stop", "skip"] = "stop"
     format: int = FORMAT
 
 
@@ -87,42 +91,19 @@ class Crossval:
         }
 
 
-def choose_folds(
-    dataset: Dataset, count: int, *, split_seed: int = 0, groups: Sequence[str] | None = None
-) -> tuple[dict[str, int], str]:
-    """Identity -> fold 1 ... `count` of every picture outside `test`, and how: declared, grouped or stratified.
-
-    Splits named fold0, fold1, ... that the data declares are taken as they are. `groups` (one name per picture) and
-    exact duplicates are not torn apart. Raises `UserError` where a fold or a training part would lack a class.
-    """
-    declared = [dataset.splits.get(f"fold{k}") for k in range(count)]
-    pool: Indices = np.setdiff1d(np.arange(len(dataset)), dataset.splits.get("test", []))
-    if any(name.startswith("fold") for name in dataset.splits):
-        if any(part is None for part in declared) or f"fold{count}" in dataset.splits:
-            there = sum(name.startswith("fold") for name in dataset.splits)
-            raise UserError(f"{dataset.path}: it declares {there} folds; give --folds {there}")
-        where = np.zeros(len(dataset), np.int64)
-        for k, part in enumerate(declared):
-            where[part] = k + 1
-        where, method = where[pool], "declared"
-        pool, where = pool[where > 0], where[where > 0]
-    else:
-        whole = Subset(dataset, pool)
-        check_folds(whole, count)
-        chosen = None if groups is None else [groups[int(i)] for i in pool]
-        shares = {f"fold{k}": 1 / count for k in range(count)}
-        where = assign(whole, shares, seed=split_seed, groups=chosen, alike=twins(whole)) + 1
-        method = "stratified" if groups is None else "grouped"
-    check_parts(Subset(dataset, pool), where - 1, [f"fold {k + 1}" for k in range(count)])
-    return {dataset.ids[int(i)]: int(k) for i, k in zip(pool, where, strict=True)}, method
-
-
 def start(out: str | os.PathLike[str], record: CrossvalRecord) -> bool:
     """Write `crossval.json`, unless the same cross-validation is there already (True: it will be continued)."""
     folder = Path(out)
     if (folder / RECORD).exists():
         there = read_record(folder)
-        free = ("environment", "command", "created", "settings", "data")  # may differ from machine to machine
+        free = (
+            "environment",
+            "command",
+            "created",
+            "settings",
+            "data",
+            "weights",
+        )  # may differ from machine to machine
         changed = [
             f.name for f in fields(record) if f.name not in free and getattr(there, f.name) != getattr(record, f.name)
         ]
@@ -146,12 +127,13 @@ def read_record(folder: Path) -> CrossvalRecord:
             f"{path}: format {data['format']} is newer than this reslearn reads ({FORMAT}); update reslearn"
         )
     plain = ("count", "folds", "method", "split_seed", "seed", "data", "environment", "command", "created", "format")
+    newer = [name for name in ("weights", "weights_sha256", "prefer", "on_bad_file") if name in data]
     return CrossvalRecord(
         spec=spec_from_json(data["spec"], str(path)),
         recipe=from_json(Recipe, data["recipe"], str(path)),
         preprocess=from_json(Preprocess, data["preprocess"], str(path)),
         settings=from_json(Settings, data["settings"], str(path)),
-        **{name: data[name] for name in plain},
+        **{name: data[name] for name in (*plain, *newer)},
     )
 
 
@@ -166,6 +148,8 @@ def new_record(
     seed: int,
     split_seed: int,
     command: str,
+    origin: Origin | None = None,
+    on_bad_file: Literal["stop", "skip"] = "stop",
 ) -> CrossvalRecord:
     """Everything a cross-validation is, before anything is trained."""
     if recipe.input_mean == "pixel":
@@ -176,6 +160,7 @@ def new_record(
             f"recipe {recipe.name} decides on validation by {', '.join(recipe.decides_on_validation)}: "
             f"that would be the very pictures each fold is scored on; add {instead}"
         )
+    check_start(recipe, None if origin is None else origin.path)
     return CrossvalRecord(
         spec=spec,
         recipe=recipe,
@@ -190,6 +175,10 @@ def new_record(
         environment=environment(),
         command=command,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        weights=None if origin is None else origin.path,
+        weights_sha256=None if origin is None else origin.sha256,
+        prefer=None if origin is None else origin.prefer,
+        on_bad_file=on_bad_file,
     )
 
 
@@ -197,15 +186,20 @@ def proceed(
     out: str | os.PathLike[str],
     dataset: Dataset | None = None,
     *,
+    weights: str | None = None,
     only: int | None = None,
     build: Build | None = None,
     watch: Callable[[int], Watch] | None = None,
 ) -> Crossval | None:
-    """Train what is left of every fold, or of fold `only`; merge once all are there (None before that)."""
+    """Train what is left of every fold, or of fold `only`; merge once all are there (None before that).
+
+    `weights` is where this machine has the weights that the folds start from, if not where the first one had them.
+    """
     folder = Path(out)
     record = read_record(folder)
+    record = record if weights is None else replace(record, weights=weights)
     check_fold(only, record.count)
-    dataset = dataset if dataset is not None else open_data(record.data["path"])
+    dataset = dataset if dataset is not None else open_data(record.data["path"], on_bad_file=record.on_bad_file)
     if dataset.fingerprint() != record.data["fingerprint"]:
         raise UserError(f"{dataset.path}: these are not the pictures that {folder} was begun with")
     for k in range(1, record.count + 1) if only is None else [only]:
@@ -239,6 +233,8 @@ def train_fold(
     if (path / "run.json").exists():
         run = resume(path, train_data=seen, val_data=held, build=build, watch=watch)
     else:
+        if record.weights is not None and file_sha256(record.weights) != record.weights_sha256:
+            raise UserError(f"{record.weights}: not the weights that {folder} was begun with; bring those here")
         run = fit(
             record.spec,
             seen,
@@ -246,10 +242,13 @@ def train_fold(
             record.recipe,
             out=path,
             seed=record.seed + k - 1,
+            weights=record.weights,
+            prefer=record.prefer,
             settings=record.settings,
             preprocess=record.preprocess,
             split_seed=record.split_seed,
             split_method=record.method,
+            on_bad_file=record.on_bad_file,
             build=build,
             watch=watch,
         )

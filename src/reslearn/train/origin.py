@@ -33,12 +33,12 @@ class Origin:
     path: str
     contents: Contents
     fitted: Fitted
+    prefer: Prefer | None = None
 
     @cached_property
     def sha256(self) -> str:
-        """Of the file: the same for every fold and machine of a cross-validation."""
-        with open(file_of(Path(self.path)), "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """Of the file."""
+        return file_sha256(self.path)
 
     @property
     def preprocess(self) -> Preprocess | None:
@@ -98,7 +98,13 @@ def read_origin(weights: str | None, spec: Spec, prefer: Prefer | None = None) -
     contents = read_contents(weights)
     with torch.device("meta"):
         net = create_model(spec)
-    return Origin(weights, contents, fit_contents(contents, net, prefer=prefer))
+    return Origin(weights, contents, fit_contents(contents, net, prefer=prefer), prefer)
+
+
+def file_sha256(weights: str) -> str:
+    """Of the file that `weights` means: the same wherever a machine has it."""
+    with open(file_of(Path(weights)), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def mean_image_of(contents: Contents) -> Tensor | None:

@@ -1,0 +1,64 @@
+"""What a run says of its start is what it does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from reslearn.nets.build import create_model
+from reslearn.spec.catalogue import get_spec
+from reslearn.spec.errors import UserError
+from reslearn.spec.preprocess import Preprocess, default_preprocess
+from reslearn.spec.recipes import RECIPES
+from reslearn.train.optimiser import frozen_parameters
+from reslearn.train.origin import check_start, frozen_lines
+
+
+@pytest.mark.parametrize("name", ["resnet20_cifar", "preact_resnet18", "vgg16_cifar"])
+@pytest.mark.parametrize("unfreeze", [(0.15, 0.25, 0.35), (0.5,), (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)])
+def test_what_is_said_to_be_frozen_is_frozen_until_then(name, unfreeze):
+    spec, steps = get_spec(name), 37
+    net, recipe = create_model(spec), replace(RECIPES["finetune"], unfreeze=unfreeze)
+    (line,) = frozen_lines(spec, recipe, steps)
+    assert line.endswith("the head trains from the start")
+    said = re.findall(r"([\w., ]+) until step (\d+)", line)
+    assert said
+    names = {id(p): name for name, p in net.named_parameters()}
+
+    def frozen(step):
+        return {names[id(p)] for p in frozen_parameters(net, recipe, step / steps)}
+
+    for parts, step in said:
+        for part in parts.split(", "):
+            under = {name for name in names.values() if name.startswith(part.strip() + ".")}
+            assert under and not under & frozen(int(step))
+            assert int(step) == 0 or under <= frozen(int(step) - 1)
+    assert frozen(max(int(step) for _, step in said)) == set()
+
+
+def test_batch_norm_that_stands_still_is_said():
+    assert frozen_lines(get_spec("resnet18"), replace(RECIPES["demo"], freeze_bn=True), 9) == [
+        "batch norm throughout: statistics, gamma and beta"
+    ]
+    assert frozen_lines(get_spec("resnet18"), RECIPES["demo"], 9) == []
+
+
+def test_a_recipe_that_needs_weights_says_so():
+    check_start(RECIPES["finetune"], "w.pth")
+    for recipe in RECIPES.values():
+        if recipe.name != "finetune":
+            check_start(recipe, None)
+    with pytest.raises(UserError, match=r"recipe finetune trains the head first.*--weights FILE"):
+        check_start(RECIPES["finetune"], None)
+
+
+def test_preprocessing_at_another_size_keeps_its_ratio_and_loses_its_image():
+    sealed = Preprocess(size=224, resize=256, mode="crop", mean=(0.0,) * 3, std=(1.0,) * 3, mean_image="ab" * 32)
+    assert sealed.at_size(224) == sealed
+    small = sealed.at_size(112)
+    assert (small.size, small.resize, small.mode, small.mean_image) == (112, 128, "crop", None)
+    assert replace(small, mean_image=sealed.mean_image).at_size(224).resize == 256
+    assert default_preprocess(32).at_size(16) == default_preprocess(16)
+    assert small.differences(sealed) == ["size 112 (224)", "mean 0.0,0.0,0.0 (image abababababab)"]
