@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from ..data.known import FORGOTTEN, Known, union
+from ..runtime.container import MEAN_IMAGE
 from ..spec.errors import UserError
 from ..spec.names import spelling
 from ..spec.preprocess import Preprocess
 from .file import known_of, read_tensors, whole_since, write_sealed
 from .header import Bundle, Member
-from .rules import MEAN_IMAGE, OTHER_TENSORS
+from .rules import OTHER_TENSORS
 
 HEAD = ("head.fc.weight", "head.fc.bias")  # the rows of these are classes
 

@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from ..data.known import NOTHING, SELECTED, TRAINED, Known
 from ..nets.build import create_model
-from ..runtime.container import FORMAT, KEY, Container, locate, read_container, stamp
+from ..runtime.container import FORMAT, KEY, MEAN_IMAGE, SEEN, Container, locate, read_container, stamp
 from ..runtime.files import write_atomic
 from ..runtime.replacing import SEALED, replaceable
 from ..spec.errors import UserError
 from .combine import CombinedNet
 from .header import Bundle, header_from_json, header_to_json
-from .rules import MEAN_IMAGE, SEEN
 from .tensors import Build as Build
 from .tensors import check_tensors
 

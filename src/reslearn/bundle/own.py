@@ -17,6 +17,7 @@ from ..data.keys import Keys
 from ..data.known import NOTHING, Known
 from ..data.memory import Subset, part
 from ..data.sources import open_data
+from ..runtime.replacing import sealed_target
 from ..spec.errors import UserError
 from ..spec.net import NetSpec, VggSpec
 from ..spec.preprocess import Preprocess
@@ -51,6 +52,7 @@ def save_networks(
     Raises `UserError` for a network that is none of this package, for anything that `load` would refuse, such as NaN
     weights, and where something is there that is no sealed file.
     """
+    sealed_target(path)
     nets = [unwrapped(net) for net in ([net_or_nets] if isinstance(net_or_nets, nn.Module) else net_or_nets)]
     if not isinstance(preprocess, Preprocess):
         raise UserError(f"preprocess is {preprocess!r}; give a reslearn.Preprocess, such as Preprocess(32, 32)")

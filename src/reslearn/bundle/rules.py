@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, get_args
 
+from ..runtime.container import MEAN_IMAGE, SEEN
 from ..spec.errors import UserError, check_choice
 from ..spec.seen import KnownBy
 
 if TYPE_CHECKING:
     from .header import Bundle
 
-MEAN_IMAGE = "preprocess.mean_image"  # the tensor's name where `preprocess.mean_image` is not null
-SEEN = "seen."  # what the names of tensors begin with that say which pictures were trained on
 OTHER_TENSORS = (MEAN_IMAGE, SEEN)  # in the file, and of no network
 TEMPERATURES = (1e-4, 1e9)  # fitted ones lie in 1e-3..1e3; beyond these, probabilities are no numbers or all alike
 Rule = tuple[Callable[[Any], bool], str]  # what holds for a right value, and how a person says it

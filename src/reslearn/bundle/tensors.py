@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from ..data.known import SELECTED, TRAINED
 from ..nets.build import create_model
 from ..nets.values import check_kind, check_values
+from ..runtime.container import MEAN_IMAGE
 from ..spec.errors import UserError
 from ..spec.net import NetSpec, Spec
 from .header import Bundle, Member
-from .rules import MEAN_IMAGE
 
 Build = Callable[..., nn.Module]  # makes the blocks of a spec with a `variant`
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..runtime.container import sealed_in
-from ..runtime.replacing import PAGE, SEALED
+from ..runtime.replacing import PAGE, sealed_target
 from ..spec.errors import UserError
 from .evaluation import Cache, Device, PrecisionOption, Workers, plain_warnings
 from .output import Json, check_targets, emit, say
@@ -41,7 +41,8 @@ def ensemble(
     """Average several models, measure the gain over the best of them, and seal them as one file."""
     say(f"reslearn ensemble: {len(models)} models on {data}")
     numbers = None if weights is None else _numbers(weights, len(models))
-    check_targets({"--out": (out, SEALED)}, inputs=map(sealed_in, models))
+    if out is not None:
+        sealed_target(out, "--out", inputs=map(sealed_in, models))
     _tune()
     from ..jobs.ensemble import ensemble_models
     from ..jobs.members import Options

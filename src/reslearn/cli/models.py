@@ -102,6 +102,9 @@ def convert(
     prefer: Annotated[
         str | None, typer.Option(help="plain or ema: which of the weights in a file that holds both.")
     ] = None,
+    forget_pictures: Annotated[
+        bool, typer.Option("--forget-pictures", help="Leave out what recognises the pictures that were trained on.")
+    ] = False,
     assignments: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -118,6 +121,7 @@ def convert(
         image_size=image_size,
         to=to,
         prefer=prefer,  # type: ignore[arg-type]
+        forget_pictures=forget_pictures,
     )
     for line in value["notes"]:
         say(f"note: {line}")

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,11 +27,10 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]], inputs: Iterable[str | Path] = ()) -> None:
+def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]]) -> None:
     """Before any work: raise `UserError` for an option whose file cannot be written where it is named.
 
-    With a kind, what is there must be of that kind and none of `inputs`; without, whoever writes it looks. Two options
-    may not name one file.
+    With a kind, what is there must be of that kind; without, whoever writes it looks. No two may name one file.
     """
     named: dict[str, str] = {}
     for option, (path, kind) in files.items():
@@ -40,7 +39,7 @@ def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]], inputs: 
         if kind is None:
             writable_target(path, where=option)
         else:
-            replaceable(path, kind, option, inputs=inputs)
+            replaceable(path, kind, option)
         place = os.path.realpath(path)
         if place in named:
             raise UserError(f"{option} {path}: {named[place]} names the same file; give each its own")

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from ..bundle.file import save
+from ..bundle.file import known_of, read_tensors, save
 from ..bundle.header import Bundle, Member
 from ..data.charset import text_file
+from ..data.known import FORGOTTEN, NOTHING
 from ..data.sources import open_data
 from ..nets.build import model_from_contents
 from ..nets.finding import Prefer
@@ -19,7 +20,7 @@ from ..nets.layouts import LAYOUTS
 from ..nets.state_files import read_contents, state_target, write_state
 from ..nets.weights import export_state
 from ..runtime.container import sealed_in
-from ..runtime.replacing import SEALED, replaceable
+from ..runtime.replacing import sealed_target
 from ..spec.errors import UserError, check_choice
 from ..spec.names import spelling
 from ..spec.net import Spec
@@ -38,31 +39,65 @@ def convert_weights(
     image_size: int | None = None,
     to: str = "reslearn",
     prefer: Prefer | None = None,
+    forget_pictures: bool = False,
 ) -> dict[str, Any]:
     """Read `weights` of the network `spec` in any known layout and write `out`; returns what `convert --json` prints.
 
     `to="reslearn"` seals it with the preprocessing that a sealed file brings, or the default of its picture size, and
     the given mean and std (pixels in 0..1). Class count and input channels are the file's. `prefer` chooses between
-    plain and averaged weights. Raises `UserError` where weights and spec disagree.
+    plain and averaged weights. Of a sealed file all that it says is kept: class names, marks, which pictures it has
+    seen (not with `forget_pictures`), its scores and temperature where network and preprocessing stay. What is left out
+    stands in `notes`. Raises `UserError` where weights and spec disagree, and where something is at `out` that is read,
+    or is not of the kind which is written.
     """
     check_choice("--to", to, LAYOUTS)
     inputs = [sealed_in(weights)]
-    target = replaceable(out, SEALED, inputs=inputs) if to == "reslearn" else state_target(out, inputs)
+    target = sealed_target(out, inputs=inputs) if to == "reslearn" else state_target(out, inputs)
     contents = read_contents(weights)
     net, fitted = model_from_contents(spec, contents, prefer=prefer)
     found = cast(Spec, net.spec)
     value: dict[str, Any] = {"model": str(target), "name": found.name, "from": fitted.layout, "to": to}
     value |= {"num_classes": found.num_classes, "notes": list(fitted.notes)}
+    before = read_tensors(weights) if contents.preprocess is not None else None  # a sealed file, and all it says
     if to != "reslearn":
         write_state(target, export_state(net, to), to)
+        value["notes"] += [f"left out, as {to}'s layout holds tensors alone: {said(before[0])}"] if before else []
         return value
     base = adopted(contents, image_size, image=mean is None and std is None)
     base = base or default_preprocess(image_size or found.image_size)
     preprocess = replace(base, mean=mean or base.mean, std=std or base.std)
     classes = contents.classes if class_names is None else read_class_names(class_names)
     image = mean_image_of(contents) if preprocess.mean_image is not None else None
-    bundle = save(target, [net], Bundle((Member(found),), preprocess, classes=classes), mean_image=image)
-    return value | {"preprocess_hash": preprocess.hash(), "sha256": bundle.sha256}
+    bundle, known = Bundle((Member(found),), preprocess, classes=classes), NOTHING
+    if before is not None:
+        bundle, left_out = inherit(before[0], bundle)
+        value["notes"] += left_out
+        known = known_of(*before)
+    sealed = save(target, [net], bundle, mean_image=image, known=FORGOTTEN if forget_pictures else known)
+    return value | {"preprocess_hash": preprocess.hash(), "sha256": sealed.sha256}
+
+
+def inherit(before: Bundle, bundle: Bundle) -> tuple[Bundle, list[str]]:
+    """The header `bundle` with all that the file `before`, of the same weights, says besides; and what is left out.
+
+    Where the network or its preprocessing is another now, what was measured or fitted no longer belongs to it.
+    """
+    label = bundle.members[0].spec.name
+    same = replace(before.members[0].spec, name=label) == bundle.members[0].spec
+    kept = replace(before, members=bundle.members, preprocess=bundle.preprocess, classes=bundle.classes, seen=None)
+    if same and before.preprocess == bundle.preprocess:
+        return kept, []
+    fitted: dict[str, Any] = {"temperature": None, "threshold": None, "scores": {}}
+    gone = [name for name, empty in fitted.items() if getattr(before, name) != empty]
+    why = "the preprocessing is another now" if same else "the network is another now"
+    return replace(kept, **fitted), [f"left out, as {why}: {', '.join(gone)}"] if gone else []
+
+
+def said(bundle: Bundle) -> str:
+    """For a person: what a sealed file says beside its tensors."""
+    fields = ("classes", "temperature", "threshold", "recipe", "data", "scores")
+    names = [name for name in fields if getattr(bundle, name)]
+    return ", ".join(["preprocessing", *names, *(["seen"] if bundle.seen is not None else [])])
 
 
 def read_class_names(text: str) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from ..bundle.ensemble import check_fit, class_order, seal_ensemble
 from ..bundle.file import Loaded
 from ..measure.ensemble import Combine, check_weights, combine_members, gain_over, select_greedily
 from ..measure.evaluate import Evaluation, score
+from ..runtime.container import sealed_in
+from ..runtime.replacing import sealed_target
 from ..spec.errors import UserError, check_choice
 from .evaluation import Data, open_for
 from .members import Options, common_pictures, load_all, score_all
@@ -36,6 +38,8 @@ def ensemble_models(
     given). `out` seals the ensemble. Raises `UserError` where classes or preprocessing do not fit each other.
     """
     check_choice("combine", combine, ("softmax", "logits"))
+    if out is not None:
+        sealed_target(out, inputs=map(sealed_in, models))
     if len(models) < 2:
         raise UserError("an ensemble needs at least two models")
     if weights is not None and greedy:

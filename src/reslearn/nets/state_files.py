@@ -20,7 +20,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..runtime.container import is_sealed, read_container
+from ..runtime.container import MEAN_IMAGE, SEEN, is_sealed, read_container
 from ..runtime.files import atomic_path
 from ..runtime.replacing import PICKLE, WEIGHTS, replaceable
 from ..spec.codec import from_json
@@ -99,9 +99,15 @@ def _read_sealed(file: Path, where: str) -> Contents:
     members, classes = sealed.header.get("members"), sealed.header.get("classes")
     if not isinstance(members, list) or len(members) != 1 or not isinstance(members[0], dict):
         raise UserError(f"{where}: an ensemble of several networks; give the file of one")
+    prefix = str(members[0].get("prefix", ""))
+    tensors = {
+        name if name == MEAN_IMAGE else name.removeprefix(prefix): tensor
+        for name, tensor in parse_tensors(sealed.content).items()
+        if name == MEAN_IMAGE or (name.startswith(prefix) and not name.startswith(SEEN))
+    }
     return Contents(
         where,
-        {"": parse_tensors(sealed.content)},
+        {"": tensors},
         spec=spec_from_json(members[0].get("spec"), where),
         preprocess=from_json(Preprocess, sealed.header.get("preprocess"), where),
         classes=tuple(map(str, classes)) if isinstance(classes, list) else None,

@@ -21,6 +21,8 @@ from .notes import note_once
 FORMAT = 2
 KEY = "reslearn.bundle"
 FILE_NAME = "model.safetensors"
+MEAN_IMAGE = "preprocess.mean_image"  # the tensor's name where `preprocess.mean_image` is not null
+SEEN = "seen."  # what the names of tensors begin with that say which pictures were trained on
 NO_DIGEST = "0" * 64
 _OPENING = b'{"__metadata__":{"reslearn.bundle":"{\\"sha256\\":\\"'
 _DIGITS = slice(8 + len(_OPENING), 8 + len(_OPENING) + len(NO_DIGEST))  # the length of the header comes first

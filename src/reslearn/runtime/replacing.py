@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..spec.errors import UserError
+from .container import FILE_NAME
 from .container import KEY as BUNDLE
 from .files import writable_target, write_atomic
 
@@ -71,6 +72,17 @@ def replaceable(
             f"{start}{target}: what is there is no {kind.name} of reslearn, and it is not replaced; "
             "name another file, or remove it"
         )
+    return target
+
+
+def sealed_target(
+    path: str | os.PathLike[str], where: str = "", *, inputs: Iterable[str | os.PathLike[str]] = ()
+) -> Path:
+    """`path`, if a user may have a model sealed there; that of a run or cross-validation is nobody's but its own."""
+    target = replaceable(path, SEALED, where, inputs=inputs)
+    if target.name == FILE_NAME and any((target.parent / name).exists() for name in ("run.json", "crossval.json")):
+        start = f"{where} " if where else ""
+        raise UserError(f"{start}{target}: that is the place of what the run there ends with; name another file")
     return target
 
 

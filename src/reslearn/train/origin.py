@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..bundle.rules import MEAN_IMAGE
 from ..nets.build import create_model
 from ..nets.finding import Prefer
 from ..nets.state_files import Contents, file_of, read_contents
 from ..nets.weights import Fitted, fit_contents
+from ..runtime.container import MEAN_IMAGE
 from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError
 from ..spec.net import Spec
