@@ -258,7 +258,7 @@ def _check_kind(photometric: int, compression: int, formats: Sequence[int], inks
     unsigned = set(formats) <= {1}
     if not unsigned:
         what = " and ".join(_FORMATS.get(f, f"format {f}") for f in sorted(set(formats) - {1}))
-        raise Unread(f"a TIFF of {what} samples", "convert it to unsigned 8 or 16 bits; it does not say what is white")
+        raise Unread(f"a TIFF of {what} samples", "convert it to 8 or 16 bits, with white the largest number")
 
 
 def _subsampling(found: Sequence[int], *, full: bool) -> tuple[int, int]:

@@ -6,6 +6,7 @@ the file were a tall grey picture of 8 bits; what the bytes mean is decided else
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -23,6 +24,7 @@ _AT_ONCE = 1 << 26
 _PILLOWS_LIMIT = 178_956_970  # pixels beyond which it opens nothing
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _DEFLATE = (8, 32946)
+_NAMES = {5: "tiff_lzw", 32773: "packbits", 34925: "lzma", 50000: "zstd"}  # Pillow's
 
 
 def grid(tiff: Tiff) -> tuple[int, int, int]:
@@ -121,8 +123,24 @@ def _by_libtiff(parts: Sequence[bytes], compression: int, width: int, rows: int,
         raise Unread(f"a TIFF of a single strip of {width * height:,} bytes", "write it in strips of a few rows")
     numbers = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 277: 1, 278: rows}
     file = assemble({tag: (4, struct.pack("<I", value)) for tag, value in numbers.items()}, parts, "<", tiled=False)
-    with Pillow.open(io.BytesIO(file), formats=("TIFF",)) as image:
-        return np.asarray(image, dtype=np.uint8).reshape(height, width)
+    try:
+        with Pillow.open(io.BytesIO(file), formats=("TIFF",)) as image:
+            return np.asarray(image, dtype=np.uint8).reshape(height, width)
+    except OSError:
+        if not _built_in(compression):
+            what = f"a TIFF compressed by {_NAMES[compression]}, with this build of Pillow,"
+            raise Unread(what, "write it uncompressed or with deflate") from None
+        raise
+
+
+@functools.cache
+def _built_in(compression: int) -> bool:
+    """Whether Pillow's libtiff has a codec: wheels differ in Zstandard."""
+    try:
+        Pillow.new("L", (1, 1)).save(io.BytesIO(), "TIFF", compression=_NAMES[compression])
+    except Exception:  # RuntimeError, OSError or KeyError, by version
+        return False
+    return True
 
 
 def for_libtiff(raw: bytes, tiff: Tiff) -> bytes:
