@@ -19,7 +19,7 @@ from .tiff import BLACK_IS_ZERO, CMYK, OLD_JPEG, PACKBITS, PALETTE, RGB, SIMPLE,
 from .tiff_segments import MAX_BYTES, for_libtiff, grid, rows_of
 from .unread import Unread
 
-_AT_ONCE = 1 << 20  # bytes of odd depths unpacked at a time: each becomes eight
+_AT_ONCE = 1 << 18  # samples of odd depths unpacked at a time
 
 
 def tiff_pixels(raw: bytes, tiff: Tiff) -> Image:
@@ -60,16 +60,17 @@ def _samples(rows: NDArray[np.uint8], tiff: Tiff) -> NDArray[Any]:
 
 
 def _unpacked(rows: NDArray[np.uint8], bits: int, count: int) -> NDArray[Any]:
-    """(rows, count) samples of 1 to 15 bits, the most significant first, in whatever byte order."""
-    wide = 8 if bits < 8 else 16
-    step, parts = max(1, _AT_ONCE // rows.shape[1]), []
+    """(rows, count) samples of 1 to 15 bits, the most significant first, in whatever byte order: each lies in the 24
+    bits from the byte in which it begins."""
+    start = np.arange(count) * bits
+    first, shift = start >> 3, (24 - bits - (start & 7)).astype(np.uint32)
+    out = np.empty((len(rows), count), np.uint8 if bits < 8 else np.uint16)
+    step = max(1, _AT_ONCE // count)
     for i in range(0, len(rows), step):
-        loose = np.unpackbits(rows[i : i + step], axis=1)[:, : count * bits].reshape(-1, bits)
-        padded = np.zeros((len(loose), wide), np.uint8)
-        padded[:, wide - bits :] = loose
-        packed = np.packbits(padded, axis=1).reshape(-1)
-        parts.append(packed if wide == 8 else packed.view(">u2").astype(np.uint16))
-    return np.concatenate(parts).reshape(len(rows), count)
+        part = np.pad(rows[i : i + step], ((0, 0), (0, 2))).astype(np.uint32)
+        words = part[:, first] << 16 | part[:, first + 1] << 8 | part[:, first + 2]
+        out[i : i + step] = (words >> shift) & ((1 << bits) - 1)
+    return out
 
 
 def _arranged(samples: NDArray[Any], tiff: Tiff) -> NDArray[Any]:
