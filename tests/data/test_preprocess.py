@@ -1,6 +1,5 @@
 """Resizing against Pillow, cropping against torchvision's arithmetic, mean and std in every memory format."""
 
-
 import numpy as np
 import pytest
 import torch

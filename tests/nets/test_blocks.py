@@ -159,6 +159,20 @@ def test_stochastic_depth_drops_samples_while_training_only():
     assert torch.equal(drop.eval()(x), x)
 
 
+def test_the_gate_stands_inside_stochastic_depth():
+    """It sees the transform as it is, and what is kept is scaled up after it."""
+    block = block_of(1, se_reduction=2, shortcut="A", drop_path=0.5, activation="pre")
+    x = torch.randn(32, block.spec.in_channels, 6, 6, dtype=torch.float64)
+    block.norm1.eval(), block.norm2.eval()
+    active = F.relu(block.norm1(x))
+    gated = block.gate(block.pre_transform(active))
+    torch.manual_seed(3)
+    added = block(x) - block.shortcut(active if block.spec.shared_preactivation else x)
+    kept = added.abs().amax((1, 2, 3)) > 1e-9
+    assert 0 < kept.sum() < 32
+    torch.testing.assert_close(added[kept], 2 * gated[kept])
+
+
 @pytest.mark.parametrize("changes", [{"drop_path": 0.5}, {"dropout": 0.5}])
 def test_training_draws_come_from_torch_s_generator(changes):
     net = create_model("resnet20_cifar", stage_blocks=(2, 2, 2), **changes)
