@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import reslearn
 from reslearn.bundle.file import load, read_bundle, read_tensors, write_sealed
@@ -100,6 +101,24 @@ def test_a_run_that_skips_bad_files_is_scored_so(small_plan, folder, tmp_path, c
     (other / "cat" / "0.png").unlink()
     with pytest.raises(UserError, match=r"notes\.txt: not an image"):  # not what the run was trained on
         evaluate_model(run.path, other)
+
+
+def test_pictures_replaced_in_place_are_scored_anew(small_plan, folder, tmp_path):
+    """Same names, same sizes, other pictures: neither the command nor the report serves what was kept."""
+    for path in sorted(folder.rglob("*.png")):
+        Image.open(path).save(path.with_suffix(".bmp"))
+        path.unlink()
+    run = train(small_plan(folder, val_fraction=0.3), out=tmp_path / "run").path
+    request = Request(str(run), str(folder), split="val", cache="auto")
+    first = evaluate_protocols(request, ["1-crop"])[0].evaluation
+    assert evaluate_protocols(request, ["1-crop"])[0].evaluation.kept
+    fingerprint = open_data(folder).fingerprint()
+    for i, path in enumerate(sorted(folder.rglob("*.bmp"))):
+        Image.new("RGB", (10, 12), (i * 12, 0, 255)).save(path)
+    assert open_data(folder).fingerprint() == fingerprint
+    second = evaluate_protocols(request, ["1-crop"])[0].evaluation
+    assert not second.kept and second.loss != first.loss
+    assert second.loss == evaluate_model(run, folder, split="val").loss
 
 
 def test_other_data_has_its_own_split(short_run):
