@@ -10,7 +10,7 @@ import typer
 from ..runtime.files import writable_target
 from ..spec.codec import parse_assignments
 from ..spec.errors import check_choice
-from .output import Json, emit, say
+from .output import Json, emit, say, say_notes
 from .progress import watching
 
 
@@ -83,6 +83,7 @@ def crossval(
         on_bad_file=on_bad_file,  # type: ignore[arg-type]
     )
     plan = as_begun(out, plan)
+    say_notes(plan.dataset)
     _print_plan(plan)
     if dry_run:
         emit(plan.to_json(), as_json, lambda: None)

@@ -15,7 +15,7 @@ from ..runtime.replacing import FIGURE, PAGE, replaceable
 from ..spec.errors import UserError, check_choice
 from ..spec.rules import check_at_least
 from .data_view import print_check, print_split, print_stats
-from .output import Json, check_targets, emit, say
+from .output import Json, check_targets, emit, say, say_notes
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of class folders, an archive, a table, ...")]
 Manifest = Annotated[Path | None, typer.Option("-o", "--manifest", help="Where the manifest goes; else with the data.")]
@@ -112,8 +112,7 @@ def split(
         workers=workers or 0,
         progress=_progress("pictures hashed"),
     )
-    for note in result.notes:
-        say(f"note      {note}")
+    say_notes(result)
     emit(result.to_json(), as_json, lambda: print_split(result.to_json()))
 
 
@@ -212,12 +211,6 @@ def download(
 
     path = fetch(name, to, url=url, progress=_progress("bytes"))
     emit({"path": str(path), "bytes": path.stat().st_size}, as_json, lambda: print(path))
-
-
-def say_notes(dataset: object) -> None:
-    """What the source has to remark: what its manifest leaves out, what is beside its pictures."""
-    for note in getattr(dataset, "notes", ()):
-        say(f"note      {note}")
 
 
 def _workers(asked: int | None, pictures: int) -> int:

@@ -27,6 +27,14 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def say_notes(dataset: object) -> None:
+    """What a source has to remark, or that of a part: what its manifest leaves out, what is beside its pictures."""
+    while not hasattr(dataset, "notes") and hasattr(dataset, "source"):
+        dataset = dataset.source
+    for note in getattr(dataset, "notes", ()):
+        say(f"note      {note}")
+
+
 def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]]) -> None:
     """Before any work: raise `UserError` for an option whose file cannot be written where it is named.
 

@@ -109,19 +109,18 @@ def as_training(record: RunRecord) -> Training:
 
 def open_for(models: Sequence[Loaded], data: Data) -> Dataset:
     """Open DATA as the runs among `models` opened it: own data of a run that skips files that are no pictures lists
-    those on standard error and leaves them out; any other data must be sound.
+    those on standard error and leaves them out; any other data must be sound. What else it remarks is said, too.
     """
     if not isinstance(data, (str, os.PathLike)):
         return data
     known = [training for training in map(training_of, models) if training is not None]
     lenient = {training.fingerprint for training in known if training.on_bad_file == "skip"}
-    if lenient:
-        dataset = open_data(data, on_bad_file="skip")
-        if dataset.fingerprint() in lenient:
-            for text in getattr(dataset, "notes", ()):
-                note(text)
-            return dataset
-    return open_data(data)
+    dataset = open_data(data, on_bad_file="skip") if lenient else open_data(data)
+    if lenient and dataset.fingerprint() not in lenient:
+        dataset = open_data(data)
+    for text in getattr(dataset, "notes", ()):
+        note(text)
+    return dataset
 
 
 def note(text: str) -> None:
