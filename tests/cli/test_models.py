@@ -189,7 +189,7 @@ def test_convert_writes_other_layouts_and_back(run, foreign, tmp_path):
         (["--mean", "0.5,red,0.5"], "--mean 0.5,red,0.5: expected numbers with commas between"),
         (["--mean", "0.5"], "mean and std need one number per channel"),
         (["--std", "0,1,1"], "std must be positive"),
-        (["--mean", "123.675,116.28,103.53"], "mean is 123.675,116.28,103.53; with pixels in 0..1"),
+        (["--mean", "123.675,116.28,103.53"], "mean is 123.675,116.28,103.53; pixels are in 0..1, so a mean"),
         (["--to", "keras"], "valid: 'reslearn', 'torchvision', 'timm', 'akamaster', 'kuangliu'"),
         (["--to", "timm"], "timm's layout cannot hold resnet20_cifar"),
         (["--set", "stage_blocks=[2,1,1]"], "lacks layer1.1.bn1.bias"),

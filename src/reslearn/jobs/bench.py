@@ -29,6 +29,7 @@ from ..spec.codec import to_json
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
 from ..spec.rules import check_at_least
+from ..train.batch_size import check_batch
 from ..train.checkpoint import Progress
 from ..train.loop import Reading, Tick, Work, train
 from ..train.setup import workload
@@ -65,6 +66,7 @@ def bench_train(
     values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + warmup, batch_size=batch)
     values = replace(values, image_size=size, checkpoint_every=1e9)
     world = from_environment()
+    check_batch(spec, values, size, world.size)
     measure_first(say)
     settings = decide(
         workload(spec, size, LONG), precision=precision, tuned_allocator=tuned_allocator, world=world.size

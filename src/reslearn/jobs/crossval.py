@@ -22,6 +22,7 @@ from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError
 from ..spec.net import spec_to_json
 from ..spec.recipes import get_recipe
+from ..train.batch_size import check_batch
 from ..train.crossval import (
     MODEL,
     RECORD,
@@ -132,6 +133,7 @@ def plan_crossval(
     where = choose_folds(dataset, folds, split_seed=split_seed, groups=groups, left_out=left_out)
     origin = read_origin(weights, spec, prefer)
     preprocess = starting_preprocess(chosen, spec, origin, parts["preprocess"])
+    check_batch(spec, chosen, preprocess.size)
     work = planned_workload(spec, chosen, len(where[0]) * (folds - 1) // folds, preprocess.size)
     decided = decide(work, precision=precision, tuned_allocator=tuned_allocator)
     record = new_record(

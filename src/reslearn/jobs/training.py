@@ -30,6 +30,7 @@ from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from ..spec.rules import check_at_least
+from ..train.batch_size import check_batch
 from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
 from ..train.loop import Watch
@@ -89,6 +90,7 @@ class Plan:
         self.origin = read_origin(weights, self.spec, prefer)
         self.weights, self.prefer = weights, prefer
         self.preprocess: Preprocess = starting_preprocess(self.recipe, self.spec, self.origin, parts["preprocess"])
+        check_batch(self.spec, self.recipe, self.preprocess.size, from_environment().size)
         self.steps = self.recipe.total_steps(len(self.train_data))
         self.frozen = frozen_lines(self.spec, self.recipe, self.steps)
         self.workload = planned_workload(self.spec, self.recipe, len(self.train_data), self.preprocess.size)

@@ -46,11 +46,11 @@ class Preprocess:
             raise UserError(f"resize is {self.resize}; a centre crop of {self.size} needs at least {self.size}")
         if len(self.mean) != len(self.std) or not self.mean:
             raise UserError("mean and std need one number per channel each")
-        _check_pixels("mean", self.mean, all(0 <= value <= 1 for value in self.mean), "lies in 0..1")
+        _check_pixels("mean", self.mean, all(0 <= value <= 1 for value in self.mean), "a mean lies there, too")
         if not all(value > 0 for value in self.std):
             raise UserError(f"std is {_plain(self.std)}; every std must be positive")
         possible = all(0 < value <= 0.5 or value == 1 for value in self.std)
-        _check_pixels("std", self.std, possible, "is at most 0.5 (or 1: no division)")
+        _check_pixels("std", self.std, possible, "a std is at most 0.5 (or 1: no division)")
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that change when any pixel would."""
@@ -80,7 +80,7 @@ def _check_pixels(name: str, values: tuple[float, ...], possible: bool, words: s
         return
     in_bytes = all(0 <= value <= 255 for value in values) and max(values) > 1
     meant = f"; divided by 255: {_plain(tuple(round(value / 255, 4) for value in values))}" if in_bytes else ""
-    raise UserError(f"{name} is {_plain(values)}; with pixels in 0..1 each {words}{meant}")
+    raise UserError(f"{name} is {_plain(values)}; pixels are in 0..1, so {words}{meant}")
 
 
 def _plain(value: object) -> str:

@@ -30,6 +30,7 @@ from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
+from .batch_size import check_batch
 from .execute import Build, Parts, execute
 from .journal import read_journal
 from .loop import Watch
@@ -123,6 +124,7 @@ def fit(
         if MEASURE in settings.source and world.first:
             warnings.warn(settings.source, stacklevel=2)
     check_world(recipe, settings, world)
+    check_batch(spec, recipe, preprocess.size, world.size)
     adopted = None if origin is None else origin.mean_image
     preprocess, mean_image = with_mean_image(recipe, preprocess, train_data, on_bad_file, adopted)
     Bundle((Member(spec),), preprocess, classes=tuple(train_data.classes))  # what could not be sealed is not trained
