@@ -24,8 +24,10 @@ from reslearn.measure.predictions import read_predictions
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import default_preprocess
+from reslearn.train import execute
 from reslearn.train.crossval import PREDICTIONS, new_record, proceed, read_record, start
 from reslearn.train.folds import choose_folds
+from reslearn.train.loop import Interrupted
 
 
 def few(count=220):
@@ -226,6 +228,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
 import test_crossval as t
+from reslearn.train import execute
 from reslearn.train.crossval import proceed
 proceed(Path({out!r}), t.few())
 """
@@ -247,3 +250,29 @@ def test_killed_in_a_fold_and_resumed(whole, tmp_path):
     assert not (out / PREDICTIONS).exists() and read_record(out) == record
     proceed(out, data)
     assert (out / PREDICTIONS).read_bytes() == done.predictions.read_bytes()
+
+
+@pytest.mark.parametrize("when", ["in the last step", "while it is sealed"])
+def test_a_signal_after_a_fold_s_last_step_ends_all_of_it(when, whole, tmp_path, monkeypatch, tiny_spec, tiny_recipe):
+    """Stopped it is: nothing of the next fold is begun, and the same command goes on from there."""
+    done, data, record = whole
+    folder = tmp_path / "stopped"
+    start(folder, record)
+
+    def ask(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def last_step(tick):
+        if tick.step == tick.total:
+            ask()
+
+    if when == "while it is sealed":
+        sealed = execute.seal
+        monkeypatch.setattr(execute, "seal", lambda *given, **more: (ask(), sealed(*given, **more))[1])
+    with pytest.raises(Interrupted, match=f"resume {folder}$") as stopped:
+        proceed(folder, data, watch=lambda fold: last_step if when == "in the last step" else lambda tick: None)
+    assert stopped.value.signum == signal.SIGTERM
+    assert (folder / "fold-1" / "model.safetensors").exists()
+    assert not (folder / "fold-2").exists()
+    monkeypatch.undo()
+    assert np.array_equal(proceed(folder, data).out_of_fold.logits, done.out_of_fold.logits)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
-from reslearn.train.ledger import FILE_NAME, enter, read_ledger
+from reslearn.train import ledger
+from reslearn.train.ledger import FILE_NAME, read_ledger
+
+SCORES = {
+    "fingerprint": "f", "protocol": "1-crop", "precision": "fp32", "images": 3, "top1": 1.0,
+    "top1_interval": [0.4, 1.0], "top5": None, "loss": 0.1,
+}  # fmt: skip
+
+
+def enter(folder, split="test", data=None):
+    ledger.enter(folder, split=split, data=data, **SCORES)
 
 
 @pytest.mark.parametrize("cut", [1, 3, 25])
@@ -38,3 +49,27 @@ def test_odd_paths_come_back(tmp_path):
         enter(tmp_path, data=name)
     assert [e["data"] for e in read_ledger(tmp_path)] == names
     assert read_ledger(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    "line", [b"5", b"[]", b"{}", b"null", b"[" * 9999, b"1" * 5000, b"\xff", b'{"split": "test"}', b"\x00\x00"]
+)
+def test_a_damaged_line_costs_no_other(tmp_path, capsys, line):
+    enter(tmp_path)
+    with open(tmp_path / FILE_NAME, "ab") as file:
+        file.write(line + b"\n")
+    enter(tmp_path, split="val")
+    assert [e["split"] for e in read_ledger(tmp_path)] == ["test", "val"]
+    assert "line 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [*SCORES, "split", "data", "time"])
+@pytest.mark.parametrize("value", [[], {}, "x", True, -1, 1e999])
+def test_a_value_that_nobody_could_read_is_damage(tmp_path, capsys, name, value):
+    right = {"data": "x", "split": "x", "fingerprint": "x", "protocol": "x", "precision": "x", "time": "x"}
+    enter(tmp_path)
+    entry = json.loads((tmp_path / FILE_NAME).read_text()) | {name: value}
+    (tmp_path / FILE_NAME).write_text(json.dumps(entry) + "\n")
+    fine = value == right.get(name, -1 if name in ("images", "loss", "top5") else None)
+    assert bool(read_ledger(tmp_path)) == fine
+    assert bool(capsys.readouterr().err) != fine

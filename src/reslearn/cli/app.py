@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
+from typing import Any
 
 import typer
 
+from ..runtime.notes import speak, warn
 from ..spec.errors import Fault, UserError
 from . import bench, comparison, crossval, data, evaluation, models, papers, reports, training
 
@@ -41,26 +44,28 @@ for group in GROUPS:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 our failure, 2 the user's input, 130 Ctrl-C, 143 SIGTERM."""
-    try:
-        result = typer.main.get_command(app).main(arguments, prog_name="reslearn", standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
-        return 130
-    except UserError as error:
-        return _fail(str(error), 2)
-    except Fault as error:
-        return _fail(str(error), 1)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        return _fail(_os_error(error), 2 if error.errno in BAD_PATH and error.filename else 1)
-    except Exception as error:
-        if hasattr(error, "signum"):  # train.loop.Interrupted, whose class would import torch
-            return _fail(str(error), 128 + error.signum)
-        if hasattr(error, "format_message"):  # the parser's own usage errors; Typer's vendored click hides their class
-            return _fail(f"{error.format_message()} (reslearn --help lists what is valid)", 2)
-        raise
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        try:
+            result = typer.main.get_command(app).main(arguments, prog_name="reslearn", standalone_mode=False)
+            return result if isinstance(result, int) else 0
+        except (KeyboardInterrupt, typer.Abort):
+            return 130
+        except UserError as error:
+            return _fail(str(error), 2)
+        except Fault as error:
+            return _fail(str(error), 1)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:
+            return _fail(_os_error(error), 2 if error.errno in BAD_PATH and error.filename else 1)
+        except Exception as error:
+            if hasattr(error, "signum"):  # train.loop.Interrupted, whose class would import torch
+                return _fail(str(error), 128 + error.signum)
+            if hasattr(error, "format_message"):  # the parser's own errors; Typer's vendored click hides their class
+                return _fail(f"{error.format_message()} (reslearn --help lists what is valid)", 2)
+            raise
 
 
 def _os_error(error: OSError) -> str:
@@ -71,5 +76,10 @@ def _os_error(error: OSError) -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    print("reslearn: " + " ".join(message.split()), file=sys.stderr)
+    speak(f"reslearn: {message}")
     return status
+
+
+def _warn(message: Warning | str, *place: Any, **more: Any) -> None:
+    """A library's warning as one line, without the place in its source."""
+    warn(str(message))

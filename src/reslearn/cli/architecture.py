@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from rich import box
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ..spec.cost import Cost, cost
 from ..spec.net import BlockSpec, NetSpec, Spec, spec_to_json
 from ..spec.stem import ConvSpec
+from ..spec.text import shown
 from ..spec.vgg import VggSpec
+from .output import put, put_renderable
 
 Row = tuple[str, str, str]  # layer name, output size, what it is
 
@@ -25,20 +28,22 @@ def print_catalogue(specs: list[Spec]) -> None:
     for spec in specs:
         counted = cost(spec)
         table.add_row(spec.name, str(spec.depth), f"{counted.parameters:,}", _giga(counted.macs), str(spec.image_size))
-    Console().print(table)
+    put_renderable(table)
 
 
 def print_network(spec: Spec, counted: Cost, size: int) -> None:
     """Stages with output sizes and blocks, the totals, and every field of the spec."""
-    table = Table("layer", "output", spec.name, box=box.SIMPLE_HEAD)
+    table = Table("layer", "output", escape(shown(spec.name)), box=box.SIMPLE_HEAD)
     for row in _vgg_rows(spec, size) if isinstance(spec, VggSpec) else _residual_rows(spec, counted, size):
         table.add_row(*row)
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"depth {spec.depth}, parameters {counted.parameters:,}, multiply-adds {_giga(counted.macs)}", end="")
-    console.print(f", activations {counted.activations:,}, picture {size}x{size}")
+    put_renderable(table)
+    put(
+        f"depth {spec.depth}, parameters {counted.parameters:,}, multiply-adds {_giga(counted.macs)}, "
+        f"activations {counted.activations:,}, picture {size}x{size}"
+    )
     fields = {key: value for key, value in spec_to_json(spec).items() if key not in ("kind", "name")}
-    console.print("  ".join(f"{key}={_plain(value)}" for key, value in fields.items()), style="dim")
+    text = "  ".join(f"{key}={_plain(value)}" for key, value in fields.items())
+    put_renderable(Text(shown(text)), style="dim")
 
 
 def _residual_rows(spec: NetSpec, counted: Cost, size: int) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..spec.errors import UserError
-from .output import Json, emit, say
+from .output import Json, emit, put, say
 
 Batch = Annotated[int, typer.Option(help="Pictures in a step.")]
 Size = Annotated[int | None, typer.Option(help="Side of the input in pixels; the network's own if absent.")]
@@ -93,12 +93,12 @@ def _prepare(what: str, precision: str | None, changes: list[str] | None) -> tup
 def _print(result: dict[str, Any]) -> None:
     settings = result["settings"]
     how = f"{settings['precision']}, {'compiled' if settings['compile'] else 'eager'}, {settings['threads']} threads"
-    print(f"{result['images_per_second']:,.1f} images/s  (median of {result['n']}, spread {result['spread']:.1%})")
+    put(f"{result['images_per_second']:,.1f} images/s  (median of {result['n']}, spread {result['spread']:.1%})")
     load = result["load"]
     if load and load["busy"]:
-        print(f"busy      {load['busy']}: measure again when the machine is quiet")
-    print(f"settings  {settings['device']}, {how}; first step {result['first_step_seconds']} s")
+        put(f"busy      {load['busy']}: measure again when the machine is quiet")
+    put(f"settings  {settings['device']}, {how}; first step {result['first_step_seconds']} s")
     if settings["source"]:
-        print(f"because   {settings['source']}")
+        put(f"because   {settings['source']}")
     differing = ["compile", "precision", "threads"]
-    print("to train so: " + " ".join(f"--set settings.{name}={str(settings[name]).lower()}" for name in differing))
+    put("to train so: " + " ".join(f"--set settings.{name}={str(settings[name]).lower()}" for name in differing))

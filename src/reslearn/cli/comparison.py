@@ -11,7 +11,7 @@ from ..runtime.container import sealed_in
 from ..runtime.replacing import PAGE, sealed_target
 from ..spec.errors import UserError
 from .evaluation import Cache, Device, PrecisionOption, Workers, plain_warnings
-from .output import Json, check_targets, emit, say
+from .output import Json, check_targets, emit, put, say
 
 Protocol = Annotated[str, typer.Option(help="How each picture is looked at; see `evaluate`.")]
 
@@ -119,30 +119,30 @@ def _print_ensemble(value: dict[str, Any]) -> None:
     for member in value["members"]:
         score = member["score"]
         scored = f"top-1 {100 * score['top1']:.2f} %, loss {score['loss']:.4f}"
-        print(f"{member['model']}  weight {member['weight']:g}  {scored}")
+        put(f"{member['model']}  weight {member['weight']:g}  {scored}")
     whole, gain = value["ensemble"], value["gain"]
     low, high = (100 * share for share in whole["top1_interval"])
-    print(f"ensemble   top-1 {100 * whole['top1']:.2f} % (95 %: {low:.2f} .. {high:.2f}), loss {whole['loss']:.4f}")
+    put(f"ensemble   top-1 {100 * whole['top1']:.2f} % (95 %: {low:.2f} .. {high:.2f}), loss {whole['loss']:.4f}")
     low, high = (100 * share for share in gain["interval"])
     best = value["members"][gain["best"]]["model"]
-    print(f"gain       {100 * gain['top1']:+.2f} points over {best} (95 %: {low:+.2f} .. {high:+.2f})")
-    print(f"scored on  {value['images']:,} pictures of {value['scored_on']}")
+    put(f"gain       {100 * gain['top1']:+.2f} points over {best} (95 %: {low:+.2f} .. {high:+.2f})")
+    put(f"scored on  {value['images']:,} pictures of {value['scored_on']}")
     if value["selected_on"] == value["scored_on"]:
-        print("note       members were chosen on these same pictures, so this is a little too good; add --score-split")
+        put("note       members were chosen on these same pictures, so this is a little too good; add --score-split")
     if whole["selected_on_test"]:
-        print("warning    selected on test pictures: a score on them is too good")
+        put("warning    selected on test pictures: a score on them is too good")
     if value["model"]:
-        print(f"model      {value['model']}")
+        put(f"model      {value['model']}")
 
 
 def _print_comparison(done: Any) -> None:
     value = done.to_json()
     for letter, side in (("A", done.a), ("B", done.b)):
         shown = ", ".join(f"{100 * score.top1:.2f}" for score in side.scores)
-        print(f"{letter}  {side.name}  {', '.join(side.networks)}, {side.parameters:,} parameters: top-1 {shown} %")
-    print(f"on {value['images']:,} pictures of {value['split']} ({value['data']}); {value['test']}")
+        put(f"{letter}  {side.name}  {', '.join(side.networks)}, {side.parameters:,} parameters: top-1 {shown} %")
+    put(f"on {value['images']:,} pictures of {value['split']} ({value['data']}); {value['test']}")
     if value["only_a"] is not None:
-        print(f"right alone: A {value['only_a']:,}, B {value['only_b']:,}")
-    print(done.verdict)
+        put(f"right alone: A {value['only_a']:,}, B {value['only_b']:,}")
+    put(done.verdict)
     if any(score.selected_on_test for side in (done.a, done.b) for score in side.scores):
-        print("warning    selected on test pictures: a score on them is too good")
+        put("warning    selected on test pictures: a score on them is too good")

@@ -10,7 +10,7 @@ import typer
 from ..runtime.files import writable_target
 from ..spec.codec import parse_assignments
 from ..spec.errors import check_choice
-from .output import Json, emit, say, say_notes
+from .output import Json, emit, put, say, say_notes
 from .progress import watching
 
 
@@ -126,23 +126,21 @@ def waiting(out: Path, count: int) -> dict[str, Any]:
 def print_crossval(done: Any, out: Path) -> None:
     """The folds' scores, their mean and spread, and where the files are."""
     if done is None:
-        print(f"folds are missing; bring them into {out} and give the same command without --fold to merge them")
+        put(f"folds are missing; bring them into {out} and give the same command without --fold to merge them")
         return
     value = done.to_json()
     for number, run in enumerate(value["folds"], 1):
         val = run["val"]
-        print(f"fold {number:<4}  top-1 {100 * val['top1']:.2f} %, loss {val['loss']:.4f}, {val['images']:,} pictures")
+        put(f"fold {number:<4}  top-1 {100 * val['top1']:.2f} %, loss {val['loss']:.4f}, {val['images']:,} pictures")
     mean, std = value["mean"], value["std"]
     top1 = f"{100 * mean['top1']:.2f} ± {100 * std['top1']:.2f} %"
-    print(f"mean       top-1 {top1}, loss {mean['loss']:.4f} ± {std['loss']:.4f} (standard deviation over folds)")
+    put(f"mean       top-1 {top1}, loss {mean['loss']:.4f} ± {std['loss']:.4f} (standard deviation over folds)")
     whole = value["out_of_fold"]
     low, high = (100 * share for share in whole["top1_interval"])
-    print(
-        f"all        top-1 {100 * whole['top1']:.2f} % of {whole['images']:,} pictures (95 %: {low:.2f} .. {high:.2f})"
-    )
-    print(f"model      {value['model']} (the {len(value['folds'])} networks as one)")
-    print(f"pictures   {value['predictions']} (every picture's logits by the network that had not seen it)")
-    print(f"report     {out / 'report.html'}")
+    put(f"all        top-1 {100 * whole['top1']:.2f} % of {whole['images']:,} pictures (95 %: {low:.2f} .. {high:.2f})")
+    put(f"model      {value['model']} (the {len(value['folds'])} networks as one)")
+    put(f"pictures   {value['predictions']} (every picture's logits by the network that had not seen it)")
+    put(f"report     {out / 'report.html'}")
 
 
 def _print_plan(plan: Any) -> None:

@@ -15,7 +15,7 @@ from ..runtime.replacing import FIGURE, PAGE, replaceable
 from ..spec.errors import UserError, check_choice
 from ..spec.rules import check_at_least
 from .data_view import print_check, print_split, print_stats
-from .output import Json, check_targets, emit, say, say_notes
+from .output import Json, check_targets, emit, put, rewrite_line, say, say_notes
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of class folders, an archive, a table, ...")]
 Manifest = Annotated[Path | None, typer.Option("-o", "--manifest", help="Where the manifest goes; else with the data.")]
@@ -160,7 +160,7 @@ def preview(
         say(f"replaces {out}")
     write_atomic(replaceable(out, FIGURE, "--out"), sheet)
     value = {"path": str(out), "recipe": chosen.name, "image_size": side, "split": split_name}
-    emit(value, as_json, lambda: print(f"{out}: one picture per row; first the evaluation view, then training's"))
+    emit(value, as_json, lambda: put(f"{out}: one picture per row; first the evaluation view, then training's"))
 
 
 def pack(
@@ -196,7 +196,7 @@ def pack(
         "shorter_side": resize,
         "seconds": round(time.monotonic() - started, 3),
     }
-    emit(value, as_json, lambda: print(f"{out}: {len(packed):,} pictures, {value['bytes'] / 1e6:,.1f} MB, {encoding}"))
+    emit(value, as_json, lambda: put(f"{out}: {len(packed):,} pictures, {value['bytes'] / 1e6:,.1f} MB, {encoding}"))
 
 
 def download(
@@ -210,7 +210,7 @@ def download(
     from ..data.download import download as fetch
 
     path = fetch(name, to, url=url, progress=_progress("bytes"))
-    emit({"path": str(path), "bytes": path.stat().st_size}, as_json, lambda: print(path))
+    emit({"path": str(path), "bytes": path.stat().st_size}, as_json, lambda: put(str(path)))
 
 
 def _workers(asked: int | None, pictures: int) -> int:
@@ -223,14 +223,14 @@ def _workers(asked: int | None, pictures: int) -> int:
 
 def _progress(what: str) -> Callable[[int, int], None]:
     """A line on standard error now and then: rewritten in place on a terminal, every ten seconds elsewhere."""
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr is not None and sys.stderr.isatty()
     last = time.monotonic()
 
     def tell(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
         if terminal and (now - last > 0.1 or done == total):
-            print(f"\r{done:,} of {total:,} {what}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+            rewrite_line(f"{done:,} of {total:,} {what}", last=done == total)
             last = now
         elif not terminal and now - last > 10:
             say(f"{done:,} of {total:,} {what}")

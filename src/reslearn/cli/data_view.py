@@ -4,34 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from .output import put, put_table
+
 
 def _table(columns: list[str], rows: list[list[Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
-    Console().print(table)
+    cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    put_table(columns, cells, pad_edge=False)
 
 
 def print_check(value: dict[str, Any]) -> None:
     """The findings of `data check`."""
-    print(f"{value['pictures']:,} pictures, {value['clean']:,} without a fault")
+    put(f"{value['pictures']:,} pictures, {value['clean']:,} without a fault")
     for line in value["problems"]:
-        print(f"\ntraining refuses this: {line}")
+        put("", f"training refuses this: {line}")
     listed = {row["id"] for row in value["faults"].get("undecodable", ())}
     for line in value["notes"]:
         if not any(line.endswith(f"{name}: not an image, left out") for name in listed):  # these are listed below
-            print(f"\nnote: {line}")
+            put("", f"note: {line}")
     for kind, rows in value["faults"].items():
-        print(f"\n{kind} ({len(rows):,})")
+        put("", f"{kind} ({len(rows):,})")
         for row in rows[:10]:
-            print(f"  {row['id']}  {row['detail']}")
+            put(f"  {row['id']}  {row['detail']}")
         if len(rows) > 10:
-            print(f"  and {len(rows) - 10:,} more (--json or --html has all)")
+            put(f"  and {len(rows) - 10:,} more (--json or --html has all)")
     for name, title in (
         ("exact", "exact duplicates"),
         ("near", "near duplicates"),
@@ -39,32 +34,32 @@ def print_check(value: dict[str, Any]) -> None:
         ("conflicts", "duplicates under different labels"),
     ):
         if value[name]:
-            print(f"\n{title} ({len(value[name]):,} groups)")
+            put("", f"{title} ({len(value[name]):,} groups)")
             for group in value[name][:5]:
-                print(f"  {'  '.join(group[:6])}{' ...' if len(group) > 6 else ''}")
-    print()
+                put(f"  {'  '.join(group[:6])}{' ...' if len(group) > 6 else ''}")
+    put()
     parts = list(next(iter(value["classes"].values())))
-    shown = list(value["classes"].items())[:40]
-    _table(["class", *parts], [[name, *(row[p] for p in parts)] for name, row in shown])
-    if len(value["classes"]) > len(shown):
-        print(f"and {len(value['classes']) - len(shown)} more classes")
+    first = list(value["classes"].items())[:40]
+    _table(["class", *parts], [[name, *(row[p] for p in parts)] for name, row in first])
+    if len(value["classes"]) > len(first):
+        put(f"and {len(value['classes']) - len(first)} more classes")
     for part, names in value["missing"].items():
-        print(f"{part} has no picture of: {', '.join(names)}")
+        put(f"{part} has no picture of: {', '.join(names)}")
     if value["imbalance"] >= 10:
-        print(f"imbalance: the largest class has {value['imbalance']:.1f} times the pictures of the smallest")
+        put(f"imbalance: the largest class has {value['imbalance']:.1f} times the pictures of the smallest")
     if value["manifest"]:
-        print(f"\n{value['manifest']}: {len(value['excluded']):,} pictures are left out of training")
+        put("", f"{value['manifest']}: {len(value['excluded']):,} pictures are left out of training")
 
 
 def print_stats(value: dict[str, Any]) -> None:
     """The numbers of `data stats`."""
     parts = list(next(iter(value["classes"].values())))
     _table(["class", *parts], [[name, *(row[p] for p in parts)] for name, row in value["classes"].items()])
-    print(f"\nwidth     {value['width'][0]} to {value['width'][2]}, median {value['width'][1]}")
-    print(f"height    {value['height'][0]} to {value['height'][2]}, median {value['height'][1]}")
+    put("", f"width     {value['width'][0]} to {value['width'][2]}, median {value['width'][1]}")
+    put(f"height    {value['height'][0]} to {value['height'][2]}, median {value['height'][1]}")
     for name in ("mean", "std"):
-        print(f"{name:9} {', '.join(f'{v:.4f}' for v in value[name])}  (RGB in 0..1, {value['measured']:,} pictures)")
-    print(f"imbalance {value['imbalance']:.2f}")
+        put(f"{name:9} {', '.join(f'{v:.4f}' for v in value[name])}  (RGB in 0..1, {value['measured']:,} pictures)")
+    put(f"imbalance {value['imbalance']:.2f}")
 
 
 def _percent(fraction: float | None) -> str:
@@ -83,5 +78,5 @@ def print_split(value: dict[str, Any]) -> None:
     ]
     _table(["split", "pictures", "achieved", "wanted"], rows)
     if value["known"]:
-        print(f"{value['known']:,} pictures kept the split they had")
-    print(f"{value['manifest']}: pictures are known by {value['identity']}")
+        put(f"{value['known']:,} pictures kept the split they had")
+    put(f"{value['manifest']}: pictures are known by {value['identity']}")

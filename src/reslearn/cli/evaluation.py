@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..runtime.replacing import PAGE, PREDICTIONS
-from .output import Json, check_targets, emit, say
+from .output import Json, check_targets, emit, put, put_table, say, warn
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, an archive, ...")]
@@ -103,7 +103,7 @@ def predict(
     if sound:
         emit([answer.to_json() for answer in answers], as_json, lambda: _print_answers(sound))
     for one in bad:
-        say(f"reslearn: {' '.join(one.error.split())}")
+        say(f"reslearn: {one.error}")
     if bad:
         raise typer.Exit(2)
 
@@ -138,7 +138,7 @@ def plain_warnings() -> Iterator[None]:
             yield
         finally:
             for text in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, UserWarning)):
-                say(f"warning: {text}")
+                warn(text)
 
 
 def _tune() -> None:
@@ -154,22 +154,22 @@ def _print_results(results: list[Any]) -> None:
         _print_scores(results[0].evaluation, results[0].seconds)
     for result in results:
         if result.details:
-            print(f"\n{result.evaluation.protocol}")
+            put("", f"{result.evaluation.protocol}")
             _print_details(result.details)
     if results[0].evaluation.selected_on_test:
-        print("warning: this model was selected on test pictures; a score on them is too good")
+        put("warning: this model was selected on test pictures; a score on them is too good")
 
 
 def _print_protocols(results: list[Any]) -> None:
     first = results[0].evaluation
     width = max(len(result.evaluation.protocol) for result in results)
-    print(f"{first.images:,} pictures, {first.precision}")
-    print(f"{'protocol':<{width}}  top-1 %  95 %            gain   top-5 %    loss  crops  seconds")
+    put(f"{first.images:,} pictures, {first.precision}")
+    put(f"{'protocol':<{width}}  top-1 %  95 %            gain   top-5 %    loss  crops  seconds")
     for result in results:
         e = result.evaluation
         low, high = (100 * share for share in e.top1_interval)
         top5 = "–" if e.top5 is None else f"{100 * e.top5:.2f}"
-        print(
+        put(
             f"{e.protocol:<{width}}  {100 * e.top1:7.2f}  {low:.2f} .. {high:.2f}  {100 * (e.top1 - first.top1):+6.2f}"
             f"  {top5:>7}  {e.loss:.4f}  {e.cost:5.4g}  {'kept' if e.kept else f'{result.seconds:.1f}':>7}"
         )
@@ -177,50 +177,45 @@ def _print_protocols(results: list[Any]) -> None:
 
 def _print_scores(scores: Any, seconds: float) -> None:
     low, high = (100 * share for share in scores.top1_interval)
-    print(f"protocol   {scores.protocol}, {scores.precision}, preprocessing {scores.preprocess_hash}")
-    print(f"pictures   {scores.images:,}")
-    print(
-        f"top-1      {100 * scores.top1:.2f} % right, error {scores.top1_error:.2f} %  (95 %: {low:.2f} .. {high:.2f})"
-    )
+    put(f"protocol   {scores.protocol}, {scores.precision}, preprocessing {scores.preprocess_hash}")
+    put(f"pictures   {scores.images:,}")
+    put(f"top-1      {100 * scores.top1:.2f} % right, error {scores.top1_error:.2f} %  (95 %: {low:.2f} .. {high:.2f})")
     if scores.top5 is not None:
-        print(f"top-5      {100 * scores.top5:.2f} % right, error {scores.top5_error:.2f} %")
-    print(f"loss       {scores.loss:.4f}")
+        put(f"top-5      {100 * scores.top5:.2f} % right, error {scores.top5_error:.2f} %")
+    put(f"loss       {scores.loss:.4f}")
     speed = "from kept scores" if scores.kept else f"{seconds:.1f} s, {scores.images / seconds:,.0f} pictures/s"
-    print(f"cost       {scores.cost:.4g} crops a picture; {speed}")
+    put(f"cost       {scores.cost:.4g} crops a picture; {speed}")
 
 
 def _print_details(details: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("class", "precision", "recall", "F1", "ROC-AUC", "pictures", box=None)
+    rows = []
     for row in details["per_class"]:
         cells = ("–" if row[key] is None else f"{row[key]:.3f}" for key in ("precision", "recall", "f1", "roc_auc"))
-        table.add_row(row["label"], *cells, str(row["support"]))
+        rows.append([row["label"], *cells, str(row["support"])])
     for kind in ("macro", "weighted"):
         means = details[kind]
-        table.add_row(f"[{kind}]", *(f"{means[key]:.3f}" for key in ("precision", "recall", "f1")), "", "")
-    Console().print(table, markup=False)
+        rows.append([f"[{kind}]", *(f"{means[key]:.3f}" for key in ("precision", "recall", "f1")), "", ""])
+    put_table(["class", "precision", "recall", "F1", "ROC-AUC", "pictures"], rows, right=False)
     for pair in details["most_confused"]:
-        print(f"mixed up   {pair['truth']} taken for {pair['answer']}: {pair['count']} ({100 * pair['share']:.1f} %)")
+        put(f"mixed up   {pair['truth']} taken for {pair['answer']}: {pair['count']} ({100 * pair['share']:.1f} %)")
     believed = f"ECE {details['ece']:.4f}, NLL {details['nll']:.4f}, Brier {details['brier']:.4f}"
-    print(f"calibration  {believed} at temperature {details['temperature']:.3g}")
+    put(f"calibration  {believed} at temperature {details['temperature']:.3g}")
     shares = ", ".join(f"{float(c):.0%}: {100 * e:.2f} %" for c, e in details["error_at_coverage"].items())
-    print(f"error when only the surest are answered  {shares}")
+    put(f"error when only the surest are answered  {shares}")
 
 
 def _print_answers(answers: list[Any]) -> None:
     for prediction in answers:
         shown = ", ".join(f"{a.label} {a.probability:.3f}" for a in prediction.predictions)
-        print(f"{Path(prediction.path)}: {shown}")
+        put(f"{Path(prediction.path)}: {shown}")
 
 
 def _print_calibration(done: dict[str, Any]) -> None:
-    print(f"temperature  {done['temperature']:.4f}  (fitted on {done['images']:,} pictures of {done['split']})")
+    put(f"temperature  {done['temperature']:.4f}  (fitted on {done['images']:,} pictures of {done['split']})")
     for name, digits in (("nll", 4), ("ece", 4), ("brier", 4)):
-        print(f"{name:<11}  {done['before'][name]:.{digits}f} -> {done['after'][name]:.{digits}f}")
+        put(f"{name:<11}  {done['before'][name]:.{digits}f} -> {done['after'][name]:.{digits}f}")
     if done["threshold"] is not None:
-        print(
+        put(
             f"threshold    {done['threshold']:.4f}: answers {100 * done['coverage']:.1f} % of the pictures, "
             f"{100 * done['precision']:.1f} % of them right"
         )

@@ -12,7 +12,7 @@ from ..spec.codec import set_fields, to_json
 from ..spec.cost import cost
 from ..spec.errors import UserError, unknown
 from ..spec.net import Spec, spec_from_json, spec_to_json
-from .output import Json, emit, say
+from .output import Json, emit, put, say
 
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a spec field: field=value, any number of times.")]
 
@@ -82,7 +82,7 @@ def show(
 
         print_network(spec, counted, image_size or spec.image_size)
         if recipe is not None:
-            print(f"\nrecipe {recipe}")
+            put("", f"recipe {recipe}")
             _print_fields(value["recipe"])
 
     emit(value, as_json, table)
@@ -176,4 +176,4 @@ def _print_fields(values: dict[str, Any]) -> None:
             value = ", ".join(f"{key} {inner}" for key, inner in value.items())
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
-        print(f"{field:<{width}}  {value}")
+        put(f"{field:<{width}}  {value}")

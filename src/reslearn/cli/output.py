@@ -1,30 +1,44 @@
-"""Where a command's words go: one JSON value on standard output with `--json`, everything else on standard error."""
+"""Where a command's words go: one JSON value on standard output with `--json`, everything else on standard error.
+
+Nothing else in the package prints. Each call is a line (`put`, `say`), a table or a JSON value, so that a name of a
+class, file or model cannot end a line, begin one of ours, or move the cursor: `shown` escapes what would.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..runtime.files import writable_target
+from ..runtime.notes import say, warn
 from ..runtime.process_group import from_environment
 from ..runtime.replacing import Kind, replaceable
 from ..spec.codec import finite
-from ..spec.errors import UserError
+from ..spec.errors import Fault, UserError
+from ..spec.text import shown, shown_json
+
+__all__ = [
+    "Json",
+    "check_targets",
+    "emit",
+    "put",
+    "put_renderable",
+    "put_table",
+    "rewrite_line",
+    "say",
+    "say_notes",
+    "warn",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
-
-
-def say(line: str) -> None:
-    """One line of progress or warning, on standard error at once; the first of several processes speaks."""
-    if from_environment().first:
-        print(line, file=sys.stderr, flush=True)
 
 
 def say_notes(dataset: object) -> None:
@@ -55,20 +69,73 @@ def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]]) -> None:
 
 
 def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:
-    """Print a command's result: as JSON, or by calling `human`, which prints for a person."""
+    """Print a command's result: as JSON, or by calling `human`, which prints for a person.
+
+    Raises `Fault` where standard output is closed, `OSError` naming it where it cannot be written.
+    """
     if not from_environment().first:
         return
-    if as_json:
-        print(_printable_json(finite(value)))
-        return
+    if sys.stdout is None:
+        raise Fault("standard output is closed, so the result cannot be printed; the work itself is done")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold what this terminal cannot show
-    human()
+    with _naming_standard_output():
+        if as_json:
+            print(_printable_json(finite(value)))
+        else:
+            human()
+        sys.stdout.flush()  # here, where an error is still ours to tell
+
+
+def put(*lines: str) -> None:
+    """Lines of a result, on standard output; an empty one where none is given."""
+    for line in lines or ("",):
+        print(shown(line))
+
+
+def put_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: bool = True, pad_edge: bool = True
+) -> None:
+    """A table without lines; all columns but the first stand to the right, unless `right` is false."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=pad_edge)
+    for i, column in enumerate(columns):
+        table.add_column(Text(shown(column)), justify="right" if right and i else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))  # as text: a name in brackets is no style
+    put_renderable(table)
+
+
+def put_renderable(*drawn: Any, **style: Any) -> None:
+    """What rich draws, made of words of ours or of `shown` ones."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for one in drawn:
+        console.print(one, **style)
+
+
+def rewrite_line(text: str, *, last: bool) -> None:
+    """Progress on a terminal: this line in place of the one before."""
+    print(f"\r{shown(text)}", end="\n" if last else "", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _naming_standard_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever read it has seen enough
+    except OSError as error:
+        error.filename = error.filename or "standard output"
+        raise
 
 
 def _printable_json(value: Any) -> str:
     """JSON as people read it, or all in ASCII where standard output cannot carry a character of it."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = shown_json(json.dumps(value, ensure_ascii=False, allow_nan=False))
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

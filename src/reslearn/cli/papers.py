@@ -9,7 +9,7 @@ import typer
 
 from ..runtime.files import writable_target
 from ..spec.errors import UserError
-from .output import Json, emit, say
+from .output import Json, emit, put, say
 from .progress import watching
 
 paper = typer.Typer(no_args_is_help=True, help="Check the papers: every table, figure and argument as one command.")
@@ -114,14 +114,14 @@ def report(
         say(f"{Store(*found_stores).copy_results(keep)} results copied to {keep}")
     if page is not None:
         found = renew_page(found_stores, page)
-        emit(found, as_json, lambda: print(f"page      {found['page']}"))
+        emit(found, as_json, lambda: put(f"page      {found['page']}"))
         return
     found = write_report(found_stores, out, only=only)
     emit(found, as_json, lambda: _print_report(found))
 
 
 def _print_report(found: dict[str, Any]) -> None:
-    print(f"report    {found['html']}")
-    print(f"markdown  {found['markdown']}")
+    put(f"report    {found['html']}")
+    put(f"markdown  {found['markdown']}")
     for verdict, count in found["verdicts"].items():
-        print(f"{verdict:9s} {count}")
+        put(f"{verdict:9s} {count}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .output import put
+
 
 def print_listing(lines: list[dict[str, Any]]) -> None:
     """One line per experiment: its rows, those with a network here, and the data they need."""
@@ -20,11 +22,11 @@ def print_details(found: dict[str, Any]) -> None:
         return
     if "published" in found:
         _print_published(found)
-        print()
+        put()
     if "entries" not in found:
         return
     if found["question"]:
-        print(f"{found['title']}\n{found['question']}\n")
+        put(found["title"], *found["question"].split("\n"), "")
     rows = [
         [e["label"], e["net"] + "".join(f", {k}={v}" for k, v in e["changes"].items()), e["recipe"], e["data"],
          " ".join(e["protocols"]), str(e["runs"])]
@@ -35,9 +37,9 @@ def print_details(found: dict[str, Any]) -> None:
         _columns(["row", "network", "recipe", "data", "protocol", "runs"], rows, right=(5,))
     for recipe in found["recipes"]:
         departures = "; ".join(recipe["departures"])
-        print(f"recipe {recipe['name']}: {recipe['source']}" + (f" ({departures})" if departures else ""))
+        put(f"recipe {recipe['name']}: {recipe['source']}" + (f" ({departures})" if departures else ""))
     if found["command"]:
-        print(f"run it: {found['command']}")
+        put(f"run it: {found['command']}")
 
 
 def print_outcome(found: dict[str, Any]) -> None:
@@ -52,19 +54,19 @@ def print_outcome(found: dict[str, Any]) -> None:
         rows.append([cell["row"], str(cell["seed"]), cell["tier"], steps, *errors, state])
     _columns(["row", "seed", "tier", "steps", "test error", "train error", "state"], rows, right=(1, 3, 4, 5))
     for line in found["left_out"]:
-        print(f"{line['row']}: left out: {line['why']}")
+        put(f"{line['row']}: left out: {line['why']}")
     for command in dict.fromkeys(cell["command"] for cell in found["cells"] if "command" in cell):
-        print(command)
+        put(command)
 
 
 def _print_published(found: dict[str, Any]) -> None:
     table = found["published"]
-    print(f"{table['title']} ({found['paper']})")
-    print(f"protocol and statistic: {', '.join([*table['protocols'], *table['statistics']])}")
+    put(f"{table['title']} ({found['paper']})")
+    put(f"protocol and statistic: {', '.join([*table['protocols'], *table['statistics']])}")
     rows = [[row["label"], *row["cells"], row["net"] or f"- ({row['outside']})"] for row in table["rows"]]
     _columns(["", *table["columns"], "network"], rows, right=range(1, len(table["columns"]) + 1))
     if table["note"]:
-        print(table["note"])
+        put(table["note"])
 
 
 def _print_checks(found: dict[str, Any]) -> None:
@@ -74,7 +76,7 @@ def _print_checks(found: dict[str, Any]) -> None:
         for c in found["checks"]
     ]  # fmt: skip
     _columns(["where", "row", "column", "printed", "counted", "verdict"], rows, right=(3, 4))
-    print("; ".join(f"{count} {verdict}" for verdict, count in found["verdicts"].items()))
+    put("; ".join(f"{count} {verdict}" for verdict, count in found["verdicts"].items()))
 
 
 def _columns(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> None:
@@ -85,7 +87,7 @@ def _columns(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iter
             cell.rjust(w) if i in aligned else cell.ljust(w)
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         ]
-        print("  ".join(cells).rstrip())
+        put("  ".join(cells).rstrip())
 
 
 def _percent(value: float | None) -> str:

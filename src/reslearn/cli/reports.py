@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..runtime.files import writable_target
-from .output import Json, emit, say
+from .output import Json, emit, put, say
 from .progress import watching
 
 
@@ -46,7 +46,7 @@ def doctor(
     from ..jobs.doctor import checkup, lines
 
     facts = checkup(measure=measure)
-    emit(facts, as_json, lambda: print("\n".join(f"{name:<10} {text}" for name, text in lines(facts))))
+    emit(facts, as_json, lambda: put(*(f"{name:<10} {text}" for name, text in lines(facts))))
 
 
 def report(
@@ -69,7 +69,7 @@ def report(
 
     page, written = rewrite(run, figures)
     value = {"report": str(page), "figures": [str(path) for path in written]}
-    emit(value, as_json, lambda: print("\n".join([str(page), *map(str, written)])))
+    emit(value, as_json, lambda: put(str(page), *map(str, written)))
 
 
 def _print_demo(done: Any) -> None:
@@ -77,19 +77,19 @@ def _print_demo(done: Any) -> None:
     low, high = (100 * bound for bound in test.top1_interval)
     right = round(test.top1 * test.images)
     columns = [drawing.splitlines() for drawing in done.drawings]
-    print()
+    put()
     for row in zip(*columns, strict=True):
-        print("   ".join(row))
+        put("   ".join(row))
     for texts in (
         [f"is {truth}" for truth in done.truths],
         [f"read {a.label}, {100 * a.predictions[0].probability:.0f} %" for a in done.answers],
     ):
-        print("   ".join(f"{text:<{len(columns[0][0])}}" for text in texts).rstrip())
-    print()
+        put("   ".join(f"{text:<{len(columns[0][0])}}" for text in texts).rstrip())
+    put()
     bounds = f"(95 %: {low:.1f} .. {high:.1f})"
-    print(f"test      {100 * test.top1:.1f} % right: {right} of {test.images} unseen digits {bounds}")
-    print(f"training  {done.run.seconds:.0f} s, {done.run.images_per_second:,.0f} images/s")
-    print(f"model     {done.run.model}")
-    print(f"report    {done.report}")
-    print(f"\nnext      reslearn predict {done.run.path} some-picture.png")
-    print("          reslearn train YOUR-FOLDER --model resnet20_cifar --recipe fast-cifar --out runs/mine")
+    put(f"test      {100 * test.top1:.1f} % right: {right} of {test.images} unseen digits {bounds}")
+    put(f"training  {done.run.seconds:.0f} s, {done.run.images_per_second:,.0f} images/s")
+    put(f"model     {done.run.model}")
+    put(f"report    {done.report}")
+    put("", f"next      reslearn predict {done.run.path} some-picture.png")
+    put("          reslearn train YOUR-FOLDER --model resnet20_cifar --recipe fast-cifar --out runs/mine")

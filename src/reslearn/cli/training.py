@@ -11,7 +11,7 @@ from ..runtime.process_group import from_environment, restarted
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from .crossval import resume_crossval
-from .output import Json, emit, say
+from .output import Json, emit, put, say
 from .progress import watching
 
 Weights = Annotated[
@@ -188,30 +188,30 @@ def _print_plan(plan: Any) -> None:
 
 
 def _print_run(run: Any) -> None:
-    print(f"model     {run.model}")
+    put(f"model     {run.model}")
     if run.val is not None:
-        print(
+        put(
             f"val       top-1 {100 * run.val['top1']:.2f} % of {run.val['images']} pictures, loss {run.val['loss']:.4f}"
         )
-    print(f"time      {run.seconds:.1f} s of training, {run.images_per_second:,.0f} images/s")
-    print(f"report    {run.path / 'report.html'}")
+    put(f"time      {run.seconds:.1f} s of training, {run.images_per_second:,.0f} images/s")
+    put(f"report    {run.path / 'report.html'}")
 
 
 def _print_forecast(result: Any) -> None:
     gib = 2**30
-    print(
+    put(
         f"speed     {result.images_per_second:,.0f} images/s, its steps' spread {result.spread:.1%}; "
         f"the loader alone {result.loader_images_per_second:,.0f}"
     )
-    print(f"bound by  {'reading pictures' if result.bound == 'loader' else 'computing'}")
-    print(f"memory    {result.memory_bytes / gib:.1f} of {result.memory_available_bytes / gib:.1f} GiB at the peak")
+    put(f"bound by  {'reading pictures' if result.bound == 'loader' else 'computing'}")
+    put(f"memory    {result.memory_bytes / gib:.1f} of {result.memory_available_bytes / gib:.1f} GiB at the peak")
     epoch, total = _clock(result.seconds_per_epoch), _clock(result.seconds_total)
-    print(f"time      {epoch} an epoch, {total} for {result.steps:,} steps")
-    print(f"disk      {result.checkpoint_bytes / gib:.2f} GiB for the run, {result.free_disk_bytes / gib:.0f} GiB free")
+    put(f"time      {epoch} an epoch, {total} for {result.steps:,} steps")
+    put(f"disk      {result.checkpoint_bytes / gib:.2f} GiB for the run, {result.free_disk_bytes / gib:.0f} GiB free")
     if result.busy:
-        print(f"busy      {result.busy}: plan again when the machine is quiet")
+        put(f"busy      {result.busy}: plan again when the machine is quiet")
     nothing = "nothing can be told on a busy machine" if result.busy else "nothing: these settings are the best known"
-    print(f"suggested {result.suggestion or nothing}")
+    put(f"suggested {result.suggestion or nothing}")
 
 
 def _clock(seconds: float) -> str:

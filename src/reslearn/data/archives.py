@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from ..runtime.opening import open_regular
 from ..spec.errors import UserError
 from .decode import EXTENSIONS
 from .listing import is_clutter, some, split_of
@@ -75,7 +76,7 @@ def folder_split(file: str, folder: str) -> str | None:
 
 def refuse_pointer(file: str) -> None:
     """Raise `UserError` for what Git left in a file's place where its large-file storage was not fetched."""
-    with open(file, "rb") as opened:
+    with open_regular(file) as opened:
         if opened.read(len(_POINTER)) == _POINTER:
             raise UserError(f"{file}: a Git LFS pointer, not the file itself; run `git lfs pull` in its clone")
 

@@ -11,6 +11,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 
+from ..runtime.opening import DOCUMENT, read_regular
 from ..spec.errors import UserError
 
 _MARKS = (  # UTF-32's little-endian mark begins as UTF-16's does
@@ -51,8 +52,7 @@ def decode_text(raw: bytes, where: str) -> Text:
 def text_file(path: str) -> Text:
     """`decode_text` of a whole file. Raises `UserError` where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            raw = file.read()
+        raw = read_regular(path, DOCUMENT)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     return decode_text(raw, path)

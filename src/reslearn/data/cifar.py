@@ -9,17 +9,19 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import tarfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.opening import check_size, open_regular, read_regular
 from ..spec.errors import UserError
 from .memory import ArrayDataset
+from .tar_index import open_tar
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BATCH = 1 << 30  # bytes: a member of the archive has at most a fifth of that
 _TRAIN10 = tuple(f"data_batch_{i}" for i in range(1, 6))
 _BATCHES = (*_TRAIN10, "test_batch", "train", "test")
 _META = ("batches.meta", "meta", "batches.meta.txt", "fine_label_names.txt")
@@ -79,8 +81,7 @@ def open_cifar_folder(path: str) -> ArrayDataset:
     files = {e.name: e.path for e in os.scandir(path) if e.is_file() and e.name in _KNOWN}
 
     def read(name: str) -> bytes:
-        with open(files[name], "rb") as file:
-            return file.read()
+        return read_regular(files[name], BATCH)
 
     return _open(dict.fromkeys(files, read), path)
 
@@ -88,11 +89,12 @@ def open_cifar_folder(path: str) -> ArrayDataset:
 def open_cifar_archive(path: str) -> ArrayDataset | None:
     """A packed archive (tar, plain or compressed), read without unpacking; None if it holds no CIFAR files."""
     contents: dict[str, bytes] = {}
-    with tarfile.open(path) as tar:
+    with open_regular(path) as opened, open_tar(opened) as tar:
         for seen, member in enumerate(tar):
             name = os.path.basename(member.name)
             file = tar.extractfile(member) if member.isfile() and name in _KNOWN else None
             if file is not None:
+                check_size(f"{path}: {name}", member.size, BATCH)
                 contents[name] = file.read()
             elif seen > 20 and not contents:
                 return None

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageFile, UnidentifiedImageError
 
+from ..runtime.opening import PICTURE, read_regular
 from ..spec.errors import UserError
 from .dataset import Image
 from .formats import jpeg2000
@@ -68,8 +69,7 @@ def decode_file(path: str) -> Image:
 def read_bytes(path: str) -> bytes:
     """The bytes of a file, or a `UserError` with its name."""
     try:
-        with open(path, "rb", buffering=0) as file:  # unbuffered: one read, a third less time on small files
-            return file.read()
+        return read_regular(path, PICTURE)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..runtime.opening import PICTURE, check_size, open_regular
 from ..spec.errors import UserError
 from .dataset import Image, Indices
 from .decode import decode_bytes
@@ -39,7 +40,7 @@ class SliceDataset(Found):
         self.ids: Sequence[str] = StringTable(ids)
         self.splits: Mapping[str, Indices] = dict(splits or {})
         self.path = os.path.abspath(path)
-        self._handles: dict[str, int] = {}
+        self._handles: dict[str, BinaryIO] = {}
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,19 +48,17 @@ class SliceDataset(Found):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_handles": {}}  # another process opens its own
 
-    def __del__(self) -> None:
-        for handle in getattr(self, "_handles", {}).values():
-            os.close(handle)
-
     def raw(self, i: int) -> bytes:
         """The encoded bytes of picture `i`."""
         file = self.files[int(self._which[i])]
         if file not in self._handles:
             try:
-                self._handles[file] = os.open(file, os.O_RDONLY)
+                self._handles[file] = open_regular(file)
             except OSError as error:
                 raise UserError(f"{file}: cannot be read ({error.strerror})") from None
-        data = os.pread(self._handles[file], int(self.sizes[i]), int(self._offsets[i]))  # safe across forks
+        check_size(f"{file}: {self.ids[i]}", int(self.sizes[i]), PICTURE)
+        handle = self._handles[file].fileno()
+        data = os.pread(handle, int(self.sizes[i]), int(self._offsets[i]))  # safe across forks
         if len(data) != self.sizes[i]:
             raise UserError(f"{file}: ends in the middle of {self.ids[i]} (truncated archive)")
         return data

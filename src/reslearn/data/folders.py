@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from ..runtime.opening import open_regular
 from ..spec.errors import UserError
 from .dataset import Image, Indices
 from .decode import decode_bytes, read_bytes
@@ -118,12 +118,9 @@ class DiskTree:
     def head(self, file: str) -> bytes:
         """The first bytes of a file; none of one that cannot be read, or that is a pipe or device."""
         try:
-            place = self._place(file)
-            if not stat.S_ISREG(os.stat(place).st_mode):
-                return b""
-            with open(place, "rb") as opened:
+            with open_regular(self._place(file)) as opened:
                 return opened.read(HEAD)
-        except OSError:
+        except (OSError, UserError):
             return b""
 
     def _place(self, at: str) -> str:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.files import write_atomic
+from ..runtime.opening import DOCUMENT, read_regular
+from ..spec.errors import UserError
 from .decode import DECODER
 
 Places = NDArray[np.int64]  # (n,) one number per place in a source: a path, an offset in a shard
@@ -82,8 +84,8 @@ class KeyTable:
         """The entries, sorted by place; none where the table is absent, damaged, or of another decoder."""
         nothing = np.empty(0, _ENTRY)
         try:
-            content = self._file.read_bytes()
-        except OSError:
+            content = read_regular(self._file, DOCUMENT)
+        except (OSError, UserError):
             return nothing
         start = len(_MAGIC)
         body = memoryview(content)[start + 32 :]

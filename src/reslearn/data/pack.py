@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.opening import open_regular
 from ..spec.errors import UserError
 from .dataset import Image, Indices
 from .decode import decode_bytes
@@ -122,7 +123,7 @@ class PackDataset(Found):
 def is_pack(path: str) -> bool:
     """Whether a file starts as a pack does."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:
         return False
@@ -130,7 +131,8 @@ def is_pack(path: str) -> bool:
 
 def _map(path: str) -> np.memmap[Any, np.dtype[np.uint8]]:
     try:
-        return np.memmap(path, np.uint8, "r")
+        with open_regular(path) as file:
+            return np.memmap(file, np.uint8, "r")
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be mapped ({error})") from None
 

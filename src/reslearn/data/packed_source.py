@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ..runtime import notes
 from ..runtime.files import user_cache
+from ..runtime.opening import open_regular
 from ..spec.errors import UserError
 from .archives import Archives
 from .pack import SUFFIX, PackDataset
@@ -18,6 +19,7 @@ from .packing import write_pack
 from .parquet import ParquetDataset
 from .parquet_columns import image_column
 from .shards import COMPRESSED, open_shards
+from .tar_index import open_tar
 
 COPY_RATE = 60e6  # bytes per second of the source: decompress, hash, write; measured on a slow disk
 READING = "2"  # of compressed tars: raised when another release reads other pictures or classes from the same file
@@ -35,7 +37,7 @@ def open_packed(
     target = pack_path(source, files, chosen)
     if target.exists():
         return PackDataset(str(target)).as_source(path)
-    say = say or _to_stderr
+    say = say or notes.say
     size = sum(os.path.getsize(file) for file in files)
     free = shutil.disk_usage(target.parent).free
     # A compressed tar lies there unpacked while its pack is written, so twice what it holds, which is `size` at least.
@@ -86,7 +88,7 @@ def _decompress(file: str, folder: Path, unpacked: int, need: Callable[[int], No
         name = name.removesuffix(suffix)
     target = folder / f"{name}.tar"
     try:
-        with tarfile.open(file) as source, tarfile.open(target, "w") as plain:
+        with open_regular(file) as opened, open_tar(opened) as source, tarfile.open(target, "w") as plain:
             for member in source:
                 if member.isfile():
                     unpacked += member.size
@@ -104,7 +106,3 @@ def _decompress(file: str, folder: Path, unpacked: int, need: Callable[[int], No
 
 def _mega(size: float) -> str:
     return f"{size / 1e6:,.0f} MB"
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.opening import descriptor_path, open_regular
 from ..spec.errors import UserError
 from .dataset import Indices
 from .labels import LABELS, ONE_EACH, class_order, listed_classes, one_label
@@ -25,7 +26,10 @@ def open_parquet(file: str, path: str) -> Any:
     except ImportError:
         raise UserError(f"{path}: reading Parquet needs pyarrow; run: pip install 'reslearn[arrow]'") from None
     try:
-        return pyarrow.parquet.ParquetFile(file)
+        with open_regular(file) as opened:
+            return pyarrow.parquet.ParquetFile(descriptor_path(opened, file))
+    except UserError:
+        raise
     except Exception as error:  # pyarrow raises its own kinds
         raise UserError(f"{file}: not a readable Parquet file ({error})") from None
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from ..runtime.opening import check_size, open_regular
 from ..spec.errors import UserError
 from . import tar_index
 from .charset import decode_text
@@ -24,6 +25,7 @@ from .tree import Listing, join, read_tree
 from .webdataset import Member, read_samples
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+LABEL = 1 << 26  # bytes of a label, or of the list of classes
 _HOLD = "shards hold key.jpg beside key.cls, or class folders"
 
 
@@ -34,7 +36,7 @@ class Shards:
 
     def __init__(self, files: Sequence[str], path: str, stack: ExitStack) -> None:
         self.path, self.files_ = path, list(files)
-        self._tars = [stack.enter_context(open(file, "rb", buffering=0)) for file in files]  # noqa: SIM115
+        self._tars = [stack.enter_context(open_regular(file)) for file in files]
         self.members: list[Member] = []
         self.notes: list[str] = []
         folders: set[str] = set()
@@ -72,7 +74,9 @@ class Shards:
         return self.read(self.at[file], HEAD)
 
     def read(self, member: Member, most: int | None = None) -> bytes:
-        """A member's bytes, or the first of them."""
+        """A member's bytes, or the first of them; for labels and lists, of which none is large."""
+        if most is None:
+            check_size(f"{self.files_[member.shard]}: {member.name}", member.size, LABEL)
         return os.pread(self._tars[member.shard].fileno(), min(member.size, most or member.size), member.offset)
 
 

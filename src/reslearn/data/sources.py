@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..runtime.opening import open_regular
 from ..spec.errors import UserError, check_choice
 from .archives import TARS, Archives, archives_in, asked_of, refuse_pointer
 from .dataset import Dataset
@@ -20,6 +21,7 @@ from .manifest import data_of, manifest_path, obey, read_manifest
 from .memory import ArrayDataset, Subset, part, root_of
 from .named_files import is_address
 from .pack import PackDataset, is_pack
+from .tar_index import open_tar
 
 __all__ = ["Subset", "open_data"]
 
@@ -118,7 +120,7 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
     if lower.endswith(".parquet"):
         return _open_archives(path, archive, asked, say)
     try:
-        is_tar = tarfile.is_tarfile(path)
+        is_tar = _is_tar(path)
         cifar = open_cifar_archive(path) if is_tar else None
     except (tarfile.TarError, EOFError, OSError) as error:
         raise UserError(f"{path}: damaged or incomplete archive ({error})") from None
@@ -127,6 +129,14 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
     if is_tar or lower.endswith(TARS):
         return _open_archives(path, archive, asked, say)
     raise UserError(f"{path}: not a set of labelled pictures; DATA is {KINDS}")
+
+
+def _is_tar(path: str) -> bool:
+    with open_regular(path) as file:
+        try:
+            return open_tar(file).next() is not None  # a file of zeros would pass for an empty archive
+        except tarfile.TarError:
+            return False
 
 
 def _open_archives(path: str, archives: Archives, asked: Mapping[str, str], say: Say | None) -> Dataset:

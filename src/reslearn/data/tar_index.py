@@ -1,18 +1,21 @@
-"""The members of a plain tar: name, offset, size. Reads 512 bytes per member, nothing else (a million in seconds)."""
+"""Tar archives. The members of a plain one: name, offset, size; 512 bytes are read of each (a million in seconds)."""
 
 from __future__ import annotations
 
 import os
 import posixpath
+import tarfile
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+from ..runtime.opening import open_regular
 from ..spec.errors import UserError
 from .listing import in_clutter, some
 
 BLOCK = 512
+_COMPRESSED = {b"\x1f\x8b": "r:gz", b"BZh": "r:bz2", b"\xfd7zXZ\0": "r:xz"}
 _MOST = 1 << 24  # bytes of an extended header; names have some hundred
 
 
@@ -116,8 +119,8 @@ def entries(path: str) -> Iterator[Entry]:
 
     Raises `UserError` for a damaged or truncated archive, naming the offset.
     """
-    total = os.path.getsize(path)
-    with open(path, "rb") as tar:
+    with open_regular(path) as tar:
+        total = os.fstat(tar.fileno()).st_size
         at = 0
         said: dict[str, str] = {}  # by headers before the one they are about
         while at + BLOCK <= total:
@@ -139,6 +142,17 @@ def entries(path: str) -> Iterator[Entry]:
                 said = {}
             at = data + -(-size // BLOCK) * BLOCK
     raise UserError(f"{path}: it has no end mark (truncated); fetch or write it again")
+
+
+def open_tar(file: BinaryIO) -> tarfile.TarFile:
+    """The archive in an opened file, plain or compressed, as its first bytes say. Raises `tarfile.TarError` for none.
+
+    Left to itself, `tarfile` tries every compression, and of a large file of zeros one of them reads all.
+    """
+    start = file.read(6)
+    file.seek(0)
+    kind: Any = next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), "r:")
+    return tarfile.open(fileobj=file, mode=kind)
 
 
 def _said(tar: BinaryIO, kind: bytes, size: int, damaged: str) -> dict[str, str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +18,8 @@ from ..nets.layouts import LAYOUTS
 from ..nets.state_files import read_contents, state_target, write_state
 from ..nets.weights import export_state
 from ..runtime.container import sealed_in
+from ..runtime.notes import note
+from ..runtime.opening import parse_json
 from ..runtime.replacing import sealed_target
 from ..spec.errors import UserError, check_choice
 from ..spec.names import spelling
@@ -109,7 +109,7 @@ def read_class_names(text: str) -> tuple[str, ...]:
     if path.is_file() and path.suffix.lower() in (".json", ".txt", ".names", ""):
         read = text_file(text)
         if read.note:
-            print(f"note: {read.note}", file=sys.stderr)
+            note(read.note)
         names = _json_names(read.text, path) if path.suffix.lower() == ".json" else _lines(read.text)
     elif not path.exists() and "," in text:
         names = [name.strip() for name in text.split(",")]
@@ -127,10 +127,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _json_names(text: str, path: Path) -> list[str]:
-    try:
-        names = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from None
+    names = parse_json(text, str(path))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path}: expected a list of class names")
     return names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ..measure.predictions import Predictions, write_predictions
 from ..measure.protocols import parse_protocol
 from ..measure.summary import summarise
 from ..runtime.files import read_json
+from ..runtime.notes import note, warn
 from ..runtime.process_group import joined
 from ..spec.errors import UserError
 from ..train import ledger
@@ -81,7 +81,7 @@ def evaluate_subject(loaded: Loaded, subject: Subject, dataset: Dataset, **optio
         try:
             ledger.enter(folder, data=dataset.path, fingerprint=dataset.fingerprint(), split=subject.split, **scores)
         except OSError as error:
-            print(f"warning: {folder}: no line in the ledger ({error.strerror})", file=sys.stderr)
+            warn(f"{folder}: no line in the ledger ({error.strerror})")
     return evaluation
 
 
@@ -121,12 +121,6 @@ def open_for(models: Sequence[Loaded], data: Data) -> Dataset:
     for text in getattr(dataset, "notes", ()):
         note(text)
     return dataset
-
-
-def note(text: str) -> None:
-    """One line on standard error, from one of the processes."""
-    if joined().first:
-        print(f"note: {text}", file=sys.stderr)
 
 
 def subject_of(seen: Training | RunRecord | None, dataset: Dataset, split: str | None) -> Subject:

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from ..runtime.container import digest_tensors
+from ..runtime.container import digest_tensors, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.notes import note
+from ..spec.errors import UserError
 
 Logits = NDArray[np.float32]
 KEY = "reslearn.scores"
@@ -52,12 +53,14 @@ def read_cache(folder: str | os.PathLike[str], key: CacheKey) -> dict[str, Logit
     that it is scored anew."""
     path = Path(folder) / key.file_name
     try:
-        content = path.read_bytes()
+        content = read_safetensors(path)[0]
     except FileNotFoundError:
         return {}
     except OSError as error:
         note(f"{path}: kept scores cannot be read ({error.strerror}); scored anew")
         return {}
+    except UserError:
+        content = b""
     try:
         scores = _verified(content, key)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ..data.dataset import Indices
-from ..runtime.container import digest_tensors
+from ..runtime.container import digest_tensors, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.replacing import PREDICTIONS, replaceable
 from ..spec.errors import UserError
@@ -57,7 +57,7 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     and for one that was altered.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_safetensors(Path(path))[0]
         tensors = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         text = json.loads(header["__metadata__"][KEY])

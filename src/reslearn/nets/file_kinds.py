@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from ..runtime.opening import open_regular
+
 _STARTS = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes weights",
     b"version https://git-lfs": "a Git LFS pointer, not the weights themselves; run `git lfs pull` where it came from",
@@ -28,7 +30,7 @@ _SUFFIXES = {
 
 def kind_of(file: Path) -> str | None:
     """What `file` is, with what to do about it where that is known; None where it may hold a state dict."""
-    with open(file, "rb") as opened:
+    with open_regular(file) as opened:
         start = opened.read(512)
     if start[:4] == b"PK\x03\x04":
         return _kind_of_zip(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pathlib
 import re
@@ -21,7 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..runtime.container import MEAN_IMAGE, SEEN, is_sealed, read_container
-from ..runtime.files import atomic_path
+from ..runtime.files import atomic_path, read_json
+from ..runtime.opening import descriptor_path, open_regular
 from ..runtime.replacing import PICKLE, WEIGHTS, replaceable
 from ..spec.codec import from_json
 from ..spec.errors import UserError
@@ -66,7 +66,7 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
     where it is no such file, and for one that would run code when read.
     """
     file = file_of(Path(path))
-    with open(file, "rb") as opened:
+    with open_regular(file) as opened:
         start = opened.read(9)
     if start[8:9] == b"{" and is_sealed(file):
         return _read_sealed(file, str(path))
@@ -116,7 +116,7 @@ def _read_sealed(file: Path, where: str) -> Contents:
 
 def _read_safetensors(file: Path) -> State:
     try:
-        with safe_open(file, framework="pt") as opened:
+        with open_regular(file) as held, safe_open(descriptor_path(held, file), framework="pt") as opened:
             return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise UserError(f"{file}: not a whole safetensors file ({error}); copy it again") from None
@@ -126,8 +126,8 @@ def _read_pickle(file: Path) -> Any:
     if kind := kind_of(file):
         raise UserError(f"{file}: {kind}; expected a PyTorch or safetensors file of tensors")
     try:
-        with torch.serialization.safe_globals(HARMLESS):
-            return torch.load(file, map_location="cpu", weights_only=True)
+        with open_regular(file) as opened, torch.serialization.safe_globals(HARMLESS):
+            return torch.load(opened, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         needs = re.search(r"(?:GLOBAL|class|function) '?([\w.]+)'?", str(error))
         if needs:
@@ -173,8 +173,8 @@ def _bare(name: str) -> str:
 def _config_beside(file: Path) -> Mapping[str, Any]:
     """The `config.json` of a hub repository beside its weights; empty where there is none that can be read."""
     try:
-        value = json.loads((file.parent / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = read_json(file.parent / "config.json")
+    except (OSError, UserError):
         return {}
     return value if file.name in FOLDER_FILES and isinstance(value, dict) else {}
 

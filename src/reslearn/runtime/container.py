@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from ..spec.catalogue import CATALOGUE
 from ..spec.errors import UserError
 from .notes import note_once
+from .opening import open_regular, read_regular
 
 FORMAT = 2
 KEY = "reslearn.bundle"
@@ -24,6 +25,7 @@ FILE_NAME = "model.safetensors"
 MEAN_IMAGE = "preprocess.mean_image"  # the tensor's name where `preprocess.mean_image` is not null
 SEEN = "seen."  # what the names of tensors begin with that say which pictures were trained on
 NO_DIGEST = "0" * 64
+HEADER = 100_000_000  # bytes; safetensors itself reads no longer one
 _OPENING = b'{"__metadata__":{"reslearn.bundle":"{\\"sha256\\":\\"'
 _DIGITS = slice(8 + len(_OPENING), 8 + len(_OPENING) + len(NO_DIGEST))  # the length of the header comes first
 _OURS = "expected a sealed file (model.safetensors) or a run folder"
@@ -61,10 +63,10 @@ def locate(path: str | os.PathLike[str]) -> Path:
 def is_sealed(path: str | os.PathLike[str]) -> bool:
     """Whether a file looks like a sealed one, whole or damaged: safetensors whose metadata hold a header of ours."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             start = file.read(8)
             head = file.read(min(int.from_bytes(start, "little"), 1 << 26))
-    except OSError:
+    except (OSError, UserError):
         return False
     marks = (KEY.encode(), b'\\"members\\":[', b'\\"preprocess\\":{', b'\\"sha256\\":\\"')
     return head[:1] == b"{" and sum(mark in head for mark in marks) >= 2
@@ -80,21 +82,9 @@ def read_container(path: Path) -> Container:
 
     Of a file whose header was ever outside the checksum, standard error says so. All errors are `UserError`, one line.
     """
-    content = path.read_bytes()
-    if len(content) < 10 or content[8:9] != b"{":
-        raise UserError(f"{path}: {_what(content)}; {_OURS}; {_CONVERT}")
-    length = int.from_bytes(content[:8], "little")
-    if length > len(content) - 8:
-        raise UserError(f"{path}: truncated inside its header ({len(content):,} bytes are there); copy it again")
-    entries = _entries(content, length, path)
-    metadata = entries.pop("__metadata__", None)
-    if not isinstance(metadata, dict) or not isinstance(metadata.get(KEY), str):
+    content, metadata = read_safetensors(path)
+    if not isinstance(metadata.get(KEY), str):
         raise UserError(f"{path}: a safetensors file that reslearn did not seal; {_CONVERT}")
-    needed = 8 + length + max((_stop(entry, path) for entry in entries.values()), default=0)
-    if len(content) < needed:
-        raise UserError(f"{path}: truncated, {len(content):,} of {needed:,} bytes are there; copy it again")
-    if len(content) > needed:
-        raise UserError(f"{path}: {len(content) - needed:,} bytes too long for its header; copy it again")
     header = _parsed(metadata[KEY], path)
     written = header.get("format")
     if type(written) is not int or written < 1:
@@ -108,6 +98,34 @@ def read_container(path: Path) -> Container:
         raise UserError(f"{path}: it does not have the sealed sha256; the file was altered, copy it again")
     _say_what_was_open(path, written, header)
     return Container(path, content, header)
+
+
+def read_safetensors(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """All bytes of a safetensors file, and its metadata. Its beginning says how many bytes there are, and they must all
+    be there before they are read, for a sparse file is as long as it likes. Raises `UserError` for any other file.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(10)
+        if len(start) < 10 or start[8:9] != b"{":
+            raise UserError(f"{path}: {_what(start)}; {_OURS}; {_CONVERT}")
+        length = int.from_bytes(start[:8], "little")
+        if length > size - 8:
+            raise UserError(f"{path}: truncated inside its header ({size:,} bytes are there); copy it again")
+        if length > HEADER:
+            raise UserError(f"{path}: a header of {length:,} bytes, over {HEADER:,}; it is damaged, copy it again")
+        file.seek(8)
+        entries = _entries(file.read(length), path)
+    metadata = entries.pop("__metadata__", {})
+    needed = 8 + length + max((_stop(entry, path) for entry in entries.values()), default=0)
+    if size < needed:
+        raise UserError(f"{path}: truncated, {size:,} of {needed:,} bytes are there; copy it again")
+    if size > needed:
+        raise UserError(f"{path}: {size - needed:,} bytes too long for its header; copy it again")
+    content = read_regular(path, needed)
+    if len(content) < needed:
+        raise UserError(f"{path}: it became shorter while it was read; copy it again")
+    return content, metadata if isinstance(metadata, dict) else {}
 
 
 def _say_what_was_open(path: Path, written: int, header: dict[str, Any]) -> None:
@@ -153,9 +171,9 @@ def digest_tensors(content: bytes) -> str:
     return sha.hexdigest()
 
 
-def _entries(content: bytes, length: int, path: Path) -> dict[str, Any]:
+def _entries(text: bytes, path: Path) -> dict[str, Any]:
     try:
-        entries = json.loads(content[8 : 8 + length])
+        entries = json.loads(text)
     except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, or a number of thousands of digits
         entries = None
     if not isinstance(entries, dict):

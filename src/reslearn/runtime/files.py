@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..spec.errors import UserError
+from .opening import DOCUMENT, irregular, open_to_append, parse_json, read_regular
 
 
 def user_cache() -> Path:
@@ -48,6 +49,8 @@ def writable_target(path: str | os.PathLike[str], kind: Literal["file", "folder"
     `where`, such as `--report`, opens the message of the `UserError` that says what stands in the way.
     """
     target, start = Path(path), f"{where} " if where else ""
+    if kind == "file" and target.exists() and not target.is_file() and not target.is_dir():
+        raise UserError(f"{start}{irregular(target, target.stat().st_mode)}")  # it would be replaced
     if kind == "file" and target.is_dir():
         raise UserError(f"{start}{target}: a folder is there; name the file to write")
     wanted = target if kind == "folder" else target.parent
@@ -77,11 +80,9 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read one JSON value; a missing or damaged file is a one-line `UserError`."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(read_regular(path, DOCUMENT), str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from None
 
 
 @contextlib.contextmanager
@@ -91,7 +92,7 @@ def exclusive_lock(path: str | os.PathLike[str], busy: str | None = None) -> Ite
     Only the holder may remove the file, inside the block: a remover that does not hold it takes away another's lock.
     """
     while True:
-        with open(path, "a") as file:
+        with open_to_append(path) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 
+from ..spec.text import shown
 from .process_group import from_environment
 
 
-def note(text: str) -> None:
-    """One line."""
+def speak(text: str) -> None:
+    """One line, whatever `text` holds: what would end it or move the cursor is shown escaped. From any process."""
+    if sys.stderr is not None:  # print would then take standard output
+        with contextlib.suppress(OSError):  # that nobody can hear us is no reason to stop
+            print(shown(text), file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    """One line, from the first process."""
     if from_environment().first:
-        print(f"note: {text}", file=sys.stderr, flush=True)
+        speak(text)
+
+
+def note(text: str) -> None:
+    """One line that is good to know."""
+    say(f"note: {text}")
+
+
+def warn(text: str) -> None:
+    """One line about something that is wrong and was got round."""
+    say(f"warning: {text}")
 
 
 @functools.cache

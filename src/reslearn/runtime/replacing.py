@@ -6,7 +6,6 @@ A file is known by how it begins (or ends), never by its name: `model.safetensor
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..spec.errors import UserError
 from .container import FILE_NAME
 from .container import KEY as BUNDLE
 from .files import writable_target, write_atomic
+from .opening import open_regular
 
 GENERATOR = '<meta name="generator" content="reslearn'  # what the head of every page of ours holds
 MADE_BY = "reslearn"  # what our figures name as the software that made them
@@ -93,11 +93,9 @@ def write_page(path: str | os.PathLike[str], html: str) -> None:
 
 def _is(path: Path, kind: Kind) -> bool:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a device or a pipe: reading it might never end
-            return False
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             start = file.read(_ENDS)
             file.seek(max(file.seek(0, os.SEEK_END) - _ENDS, 0))
             return kind.known(start, file.read(_ENDS))
-    except OSError:
+    except (OSError, UserError):  # a device or a pipe is none
         return False

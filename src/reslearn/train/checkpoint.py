@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from ..runtime.files import write_atomic
+from ..runtime.opening import read_regular
 from .schedule import Seen
 from .update import Update
 
@@ -118,7 +119,7 @@ def _write(folder: Path, stem: str, tensors: dict[str, torch.Tensor], metadata: 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     """Tensors and metadata, or None unless the contents match the checksum in the name."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, path.stat().st_size)  # our own: as large as the network and its optimiser
     except FileNotFoundError:
         return None
     if hashlib.sha256(content).hexdigest()[:16] != path.stem.rpartition("-")[2]:

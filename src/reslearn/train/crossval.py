@@ -34,7 +34,7 @@ from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from .execute import Build
 from .fit import Run, finished_run, fit, resume
-from .loop import Watch
+from .loop import Interrupted, Watch
 from .origin import Origin, check_start, file_sha256
 
 FORMAT = 1
@@ -203,7 +203,10 @@ def proceed(
     if dataset.fingerprint() != record.data["fingerprint"]:
         raise UserError(f"{dataset.path}: these are not the pictures that {folder} was begun with")
     for k in range(1, record.count + 1) if only is None else [only]:
-        train_fold(folder, record, dataset, k, build=build, watch=None if watch is None else watch(k))
+        try:
+            train_fold(folder, record, dataset, k, build=build, watch=None if watch is None else watch(k))
+        except Interrupted as stopped:
+            raise Interrupted(folder, stopped.signum) from None  # it is all of this that is gone on with
     if any(not (fold_folder(folder, k) / PREDICTIONS).exists() for k in range(1, record.count + 1)):
         return None
     return merge(folder, record, build=build)

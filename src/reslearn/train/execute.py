@@ -27,7 +27,7 @@ from ..spec.net import Spec
 from . import checkpoint
 from .checkpoint import Progress
 from .journal import Journal
-from .loop import Watch, Work, train
+from .loop import Interrupted, Watch, Work, train
 from .record import RunRecord
 from .schedule import start
 from .setup import StopSignals, memory_advice, provisional
@@ -66,6 +66,7 @@ def execute(
     """From `run.json` and whatever checkpoint there is to the sealed file.
 
     `opened` makes a new run's folder, once the network and its optimiser stand: what cannot be built writes nothing.
+    Raises `Interrupted` where a signal asked to stop, at whatever time; what is done by then is on disk.
     """
     recipe, settings, held_out = record.recipe, record.settings, parts.held_out
     with contextlib.ExitStack() as stack:
@@ -81,11 +82,11 @@ def execute(
         weights = class_weights(parts.train.labels, len(parts.train.classes), recipe.class_weights)
         balance = None if weights is None else torch.from_numpy(weights).to(settings.device, dtype)
         update = Update(net, recipe, settings, world=world, class_weights=balance)
+        validate = provisional(record, held_out, parts.mean_image) if held_out is not None else lambda _: None
         stack.enter_context(opened or contextlib.nullcontext())
         world.barrier()  # no process reads checkpoints before the first one has cleared the folder
         progress = checkpoint.load_newest(folder / "checkpoints", update)
         check_same_start(folder, progress, world)
-        validate = provisional(record, held_out, parts.mean_image) if held_out is not None else lambda _: None
         work = Work(
             folder=folder,
             update=update,
@@ -101,6 +102,9 @@ def execute(
             train(work)
         finish(work, record, parts, build)
         world.barrier()
+        asked = [signum for signum in world.gather(stop.received) if signum is not None]
+    if asked:  # after the last step: the run is whole, but what was to come after it (another fold) must not begin
+        raise Interrupted(folder, asked[0])
 
 
 def finish(work: Work, record: RunRecord, parts: Parts, build: Build | None) -> None:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import types
 from pathlib import Path
 from typing import Any
+
+from ..runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
+from ..spec.errors import UserError
+
+NUMBER = (int, float)
+COUNTS = ("step", "epoch", "seconds", "images_per_second", "best_epoch", "lr")  # finite, and not below 0
+ABSENT = ("val_loss", "val_error", "best_epoch")  # null where nothing was validated
+FIELDS = {
+    "step": ("step", "loss", "lr"),
+    "epoch": ("epoch", "step", "train_loss", "train_error", "val_loss", "val_error", "images_per_second", "seconds"),
+    "gradients": ("step", "norms"),
+    "end": ("best_epoch", "seconds", "images_per_second"),
+}
 
 
 class Journal:
@@ -16,14 +30,13 @@ class Journal:
         """Cut the journal to `keep_bytes` and append from there; with `writes=False` (other ranks) do nothing."""
         self._file = None
         if writes:
-            path.touch()
-            os.truncate(path, min(keep_bytes, path.stat().st_size))
-            self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
+            self._file = open_to_append(path)
+            self._file.truncate(min(keep_bytes, os.fstat(self._file.fileno()).st_size))
 
     def write(self, **values: Any) -> None:
         """Append one line."""
         if self._file is not None:
-            self._file.write(json.dumps(values) + "\n")
+            self._file.write(json.dumps(values).encode() + b"\n")
 
     def flush(self) -> int:
         """Put everything on disk and return the file's length in bytes."""
@@ -44,6 +57,25 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """The lines of a journal as dicts; an unfinished last line is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """The lines of a journal as dicts; an unfinished last line is left out. Raises `UserError` for any other damage."""
+    content = read_regular(path, DOCUMENT) if path.exists() else b""
+    return [_checked(line, f"{path}, line {number}") for number, line in enumerate(content.split(b"\n")[:-1], 1)]
+
+
+def _checked(line: bytes, where: str) -> dict[str, Any]:
+    value = parse_json(line, where)
+    names = FIELDS.get(str(value.get("kind"))) if isinstance(value, dict) else None
+    if names is None or not all(_holds(name, value.get(name)) for name in names):
+        raise UserError(f"{where}: damaged, no line of a journal; put a copy of it back, or train with --overwrite")
+    return dict(value)
+
+
+def _holds(name: str, value: Any) -> bool:
+    """Whether a line may say `value` under `name`."""
+    if name == "norms":
+        return isinstance(value, dict) and all(isinstance(norm, NUMBER) for norm in value.values())
+    if value is None:
+        return name in ABSENT
+    if isinstance(value, bool) or not isinstance(value, NUMBER):
+        return False
+    return name not in COUNTS or 0 <= value < math.inf

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..runtime.notes import warn
+from ..runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
 from ..spec.codec import finite
+from ..spec.errors import UserError
 
 FILE_NAME = "ledger.jsonl"
 
@@ -19,7 +22,7 @@ def enter(folder: Path, **values: Any) -> None:
     entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **values}
     text = json.dumps(finite(entry), ensure_ascii=False, allow_nan=False) + "\n"
     line = text.encode(errors="backslashreplace")  # a path that is not UTF-8 as \udce9, which is JSON
-    with open(folder / FILE_NAME, "a+b") as file:
+    with open_to_append(folder / FILE_NAME) as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":  # an earlier write was cut short: its remains must not spoil this line
@@ -30,14 +33,61 @@ def enter(folder: Path, **values: Any) -> None:
 
 
 def read_ledger(folder: Path) -> list[dict[str, Any]]:
-    """Every entry so far; a line that a crash cut short is left out, with a warning on standard error."""
+    """Every entry so far. A line that is none, cut short by a crash or damaged, is left out with a warning."""
     path = folder / FILE_NAME
     entries = []
-    for number, line in enumerate(path.read_bytes().split(b"\n") if path.exists() else [], 1):
+    lines = read_regular(path, DOCUMENT).split(b"\n") if path.exists() else []
+    for number, line in enumerate(lines, 1):
         if not line:
             continue
         try:
-            entries.append(json.loads(line.decode()))
-        except ValueError:  # not JSON, or cut inside a character
-            print(f"warning: {path}, line {number}: cut short while it was written; left out", file=sys.stderr)
+            entries.append(_entry(line))
+        except UserError:
+            warn(f"{path}, line {number}: cut short while it was written, or damaged; left out")
     return entries
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    value = parse_json(line, "")
+    if not isinstance(value, dict) or not all(holds(value.get(name)) for name, holds in _FIELDS.items()):
+        raise UserError("no entry")
+    return value
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _text_or_none(value: Any) -> bool:
+    return value is None or _text(value)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _number_or_none(value: Any) -> bool:
+    return value is None or _number(value)
+
+
+def _share(value: Any) -> bool:
+    return _number(value) and 0 <= value <= 1
+
+
+def _interval(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_share, value))
+
+
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "time": _text,
+    "data": _text_or_none,
+    "fingerprint": _text,
+    "split": _text,
+    "protocol": _text,
+    "precision": _text,
+    "images": _number,
+    "top1": _share,
+    "top1_interval": _interval,
+    "top5": _number_or_none,
+    "loss": _number_or_none,
+}

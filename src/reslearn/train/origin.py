@@ -18,6 +18,7 @@ from ..nets.finding import Prefer
 from ..nets.state_files import Contents, file_of, read_contents
 from ..nets.weights import Fitted, fit_contents
 from ..runtime.container import MEAN_IMAGE
+from ..runtime.opening import open_regular
 from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError
 from ..spec.net import Spec
@@ -103,7 +104,7 @@ def read_origin(weights: str | None, spec: Spec, prefer: Prefer | None = None) -
 
 def file_sha256(weights: str) -> str:
     """Of the file that `weights` means: the same wherever a machine has it."""
-    with open(file_of(Path(weights)), "rb") as file:
+    with open_regular(file_of(Path(weights))) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -22,6 +22,7 @@ from ..data.decode import DECODER
 from ..data.keyed import Keyed
 from ..data.keys import FILE, ORIGINAL, PIXELS, ROW, Keys, known
 from ..data.known import FORGOTTEN, Known
+from ..runtime.container import read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
 
@@ -42,7 +43,7 @@ class Kept:
 def read_pictures(folder: Path) -> Kept | None:
     """What the run in `folder` has noted so far; None for a run of before, a forgetful one, and a damaged file."""
     try:
-        content = (folder / FILE_NAME).read_bytes()
+        content = read_safetensors(folder / FILE_NAME)[0]
         about = json.loads(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"][KEY])
         tensors = load(content)
         if about["sha256"] != _digest(tensors):

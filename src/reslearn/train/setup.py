@@ -29,6 +29,7 @@ from ..measure import metrics
 from ..measure.evaluate import shared_logits
 from ..measure.sharding import Share
 from ..runtime.choice import Workload
+from ..runtime.container import read_safetensors
 from ..runtime.device import weight_type
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
@@ -183,7 +184,7 @@ def load_mean_image(folder: Path, record: RunRecord) -> torch.Tensor | None:
     path = folder / "mean_image.safetensors"
     if not path.exists():
         raise UserError(f"{path}: gone, and the run needs it; train anew with --overwrite")
-    mean = safetensors.torch.load(path.read_bytes())["mean"]
+    mean = safetensors.torch.load(read_safetensors(path)[0])["mean"]
     if hashlib.sha256(mean.numpy().tobytes()).hexdigest() != record.preprocess.mean_image:
         raise UserError(f"{path}: altered since the run began; train anew with --overwrite")
     return mean

@@ -1,0 +1,24 @@
+"""Text from outside as it is shown to people: names of files, classes and models may hold anything at all."""
+
+from __future__ import annotations
+
+import re
+
+# Control characters (C0, DEL, C1), the line and paragraph separators, and those that turn the direction of writing.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def shown(text: str) -> str:
+    """`text` as one line that does nothing to a terminal: what would is escaped as in Python, \\n, \\x1b, \\u2028."""
+    return _UNSEEN.sub(lambda found: _escaped(found.group()), text)
+
+
+def shown_json(text: str) -> str:
+    """JSON text of one line likewise; the escapes are JSON's own, so every reader reads the same."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return _NAMED.get(character, f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")

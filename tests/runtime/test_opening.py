@@ -1,0 +1,82 @@
+"""Only regular files are opened, nothing is waited for, and nothing is read before its size is known."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+import pytest
+
+from reslearn.runtime.files import exclusive_lock, read_json, write_atomic
+from reslearn.runtime.opening import open_regular, open_to_append, parse_json, read_regular
+from reslearn.spec.errors import UserError
+
+
+@pytest.fixture(params=["pipe", "zero", "urandom", "full", "tty", "socket", "folder"])
+def odd(request, tmp_path):
+    """Something at a path that is no regular file."""
+    path = tmp_path / "odd"
+    if request.param == "pipe":
+        os.mkfifo(path)
+    elif request.param == "folder":
+        path.mkdir()
+    elif request.param == "socket":
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(path))
+    else:
+        path.symlink_to(f"/dev/{request.param}")
+    return path
+
+
+@pytest.mark.parametrize(
+    "use",
+    [open_regular, open_to_append, lambda path: read_regular(path, 100), read_json, lambda p: write_atomic(p, "x")],
+)
+def test_what_is_no_file_is_refused_at_once(odd, use):
+    started = time.monotonic()
+    before = os.lstat(odd)
+    with pytest.raises((UserError, OSError), match="odd"):
+        use(odd)
+    assert time.monotonic() - started < 5
+    assert os.lstat(odd).st_mode == before.st_mode, "it was not replaced"
+
+
+def test_a_lock_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "lock")
+    with pytest.raises(UserError, match="a pipe"), exclusive_lock(tmp_path / "lock"):
+        pass
+
+
+def test_a_sparse_terabyte_is_not_read(tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(UserError, match="1,099,511,627,776 bytes"):
+        read_regular(tmp_path / "large", 1000)
+
+
+def test_regular_files_and_links_to_them_are_read_whole(tmp_path):
+    content = os.urandom(100_000)
+    (tmp_path / "a").write_bytes(content)
+    (tmp_path / "b").symlink_to("a")
+    assert read_regular(tmp_path / "a", 100_000) == read_regular(tmp_path / "b", 100_000) == content
+    with open_to_append(tmp_path / "a") as file:
+        file.write(b"!")
+    assert read_regular(tmp_path / "b", 1 << 20) == content + b"!"
+    (tmp_path / "empty").touch()
+    assert read_regular(tmp_path / "empty", 0) == b""
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "nowhere", 10)
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b"1" * 5000, b"[1" + b"0" * 30 + b"]", b"\xff", b"", b"{", b"\x00"])
+def test_what_is_no_json_is_one_line(text):
+    with pytest.raises(UserError, match=r"^here: not valid JSON \(") as caught:
+        parse_json(text, "here")
+    assert "\n" not in str(caught.value)
+
+
+def test_json_is_json():
+    assert parse_json(b'{"a": [1, -2, 18446744073709551615, 1.5, null, "\\u00e9"]}', "") == {
+        "a": [1, -2, 2**64 - 1, 1.5, None, "é"]
+    }
