@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..spec.errors import UserError
-from .opening import DOCUMENT, irregular, open_to_append, parse_json, read_regular
+from .opening import DOCUMENT, kind_of, open_to_append, parse_json, read_regular
 
 
 def user_cache() -> Path:
@@ -50,7 +50,8 @@ def writable_target(path: str | os.PathLike[str], kind: Literal["file", "folder"
     """
     target, start = Path(path), f"{where} " if where else ""
     if kind == "file" and target.exists() and not target.is_file() and not target.is_dir():
-        raise UserError(f"{start}{irregular(target, target.stat().st_mode)}")  # it would be replaced
+        what = kind_of(target.stat().st_mode)
+        raise UserError(f"{start}{target}: {what} is there, and it is not replaced; name another place")
     if kind == "file" and target.is_dir():
         raise UserError(f"{start}{target}: a folder is there; name the file to write")
     wanted = target if kind == "folder" else target.parent

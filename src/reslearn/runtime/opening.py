@@ -96,16 +96,19 @@ def _open(path: Path, flags: int) -> int:
         handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o666)
     except OSError as error:
         if error.errno in (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP, errno.EISDIR):  # sockets, absent devices
-            raise irregular(path, os.stat(path).st_mode) from None
+            raise _irregular(path, os.stat(path).st_mode) from None
         raise
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
         os.close(handle)
-        raise irregular(path, mode)
+        raise _irregular(path, mode)
     return handle
 
 
-def irregular(path: Path, mode: int) -> UserError:
-    """The error that says what is at `path` where a regular file is needed."""
-    kind = next((name for test, name in _KINDS if test(mode)), "no regular file")
-    return UserError(f"{os.fspath(path)}: {kind}, not a regular file; name another, or take it away")
+def _irregular(path: Path, mode: int) -> UserError:
+    return UserError(f"{os.fspath(path)}: {kind_of(mode)}, not a regular file; name another, or remove it")
+
+
+def kind_of(mode: int) -> str:
+    """What a file of this `st_mode` is, where it is no regular file."""
+    return next((name for test, name in _KINDS if test(mode)), "no regular file")
