@@ -8,16 +8,17 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 TESTS ?=
 JOBS ?= 2
+MUTANTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo test lint types bench docs-slow golden clean
+.PHONY: help demo test lint types bench docs-slow golden mutants clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
-	@echo "also: make lint types bench docs-slow golden clean"
+	@echo "also: make lint types bench docs-slow golden mutants clean"
 
 demo:
 	@echo "reslearn demo: a residual network, 1,797 real handwritten digits, about a minute once installed"
@@ -43,6 +44,9 @@ docs-slow: $(VENV)/dev
 
 golden: $(VENV)/dev
 	RESLEARN_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests -k golden
+
+mutants: $(VENV)/dev
+	$(BIN)/python tests/mutants.py --jobs $(JOBS) $(MUTANTS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
