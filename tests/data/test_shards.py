@@ -139,6 +139,14 @@ def test_compressed_shards_are_packed_once_after_saying_size_and_time(tmp_path):
     assert first.labels.tolist() == plain.labels.tolist() and list(first.ids) == list(plain.ids)
 
 
+def test_a_compressed_shard_is_known_by_its_bytes(tmp_path):
+    path = write_tar(tmp_path / "a.tar", shard(0, 5), "w:gz")
+    assert len(open_data(path, say=lambda _: None)) == 5
+    (tmp_path / "b.zip").write_bytes(b"PK\5\6" + bytes(18))
+    with pytest.raises(UserError, match=r"b\.zip: a zip archive, which is not read in place; unpack it"):
+        open_data(tmp_path / "b.zip")
+
+
 def test_a_compressed_shard_needs_disk_for_its_contents_twice(tmp_path, monkeypatch):
     """Unpacked and packed at once; flat bitmaps shrink a hundredfold, so the archive's own size says little."""
     members = {f"{c}/{i}.bmp": encode(np.full((64, 64, 3), i, np.uint8), "BMP") for c in "ab" for i in range(8)}

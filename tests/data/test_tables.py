@@ -107,6 +107,42 @@ def test_headers_that_other_programs_write(table, header):
     assert data.classes == ("cat", "dog") and data.labels.tolist() == [0, 1] * 3
 
 
+@pytest.mark.parametrize(
+    ("header", "note"),
+    [
+        ("path,label", []),
+        ("path,y", []),
+        ("path,species", ["the label is the column 'species', the only one left"]),
+        ("path,label,class", ["the label is the column 'label', and not class"]),
+    ],
+)
+def test_a_choice_of_the_label_is_said(table, header, note):
+    rows = "".join(f"{f},{i % 2}" + ",x" * (header.count(",") - 1) + "\n" for i, f in enumerate(FILES))
+    data = open_data(table(f"{header}\n{rows}"))
+    assert data.classes == ("0", "1") and [n.split(": ", 1)[1] for n in data.notes] == note
+
+
+def test_names_that_look_alike_are_remarked_on(table):
+    data = open_data(
+        table("".join(f"{f},{c}\n" for f, c in zip(FILES, ["Cat", "cat", "cat\u200b", "dog"], strict=False)))
+    )
+    assert len(data.classes) == 4 and "look alike: 'Cat' and 'cat' and 'cat\\u200b'" in data.notes[0]
+
+
+@pytest.mark.parametrize("text", ["path,label\r{}", "sep=;\npath;label\n{}", "sep=\t\npath\tlabel\n{}"])
+def test_line_ends_and_separators_of_other_programs(table, text):
+    separator, end = (text[4] if "sep=" in text else ","), "\r" if "\r" in text else "\n"
+    rows = end.join(f"{f}{separator}{'ab'[i % 2]}" for i, f in enumerate(FILES))
+    assert open_data(table(text.format(rows))).labels.tolist() == [0, 1] * 3
+
+
+def test_a_workbook_is_no_table(table):
+    path = table("")
+    path.write_bytes(b"PK\3\4\x14\0\0\0")
+    with pytest.raises(UserError, match=r"not a text file \(zip, Excel or gzip\)"):
+        open_data(path)
+
+
 def test_one_hot_columns_are_labels(table):
     rows = "".join(f"{f},{float(i % 2)},{float(1 - i % 2)},0.0,41\n" for i, f in enumerate(FILES))
     data = open_data(table("image,MEL,NV,BCC,age\n" + rows))
@@ -124,6 +160,9 @@ def test_one_hot_columns_are_labels(table):
         ("path,label\nimg/000.jpg,\"['a', 'b']\"\nimg/001.jpg,c", ["line 2", "multi-label"]),
         ("path,label\nimg/000.jpg,a\nhttps://x.org/1.jpg,b", ["line 3", "https://x.org/1.jpg is an address"]),
         ("path,label\nimg/000.jpg,a\nimg,b", ["line 3", "img is a folder"]),
+        ("path,label,label\nimg/000.jpg,a,b", ["line 1", "two columns are called 'label'"]),
+        ('path,label\nimg/000.jpg,"a\nimg/001.jpg,b\n', ["line 3", "line break", "quote"]),
+        ("id,photo_file,label\n7,img/000.jpg,a\n8,img/001.jpg,b", ["line 2", "no file", "the column is 'id'"]),
         ("path,label\nimg/000.jpg,a\n./img/000.jpg,b", ["line 3", "already in line 2"]),
         ("path,label\nimg/000.jpg,a\nimg//000.jpg,a", ["line 3", "already in line 2"]),
     ],

@@ -88,7 +88,8 @@ def test_clutter_is_nobodys_picture_in_any_source(tmp_path):
     want = contents(open_data(write_tree(tmp_path / "plain", pets())))
     for source in every_source(tmp_path, pets(CLUTTER)):
         data = open_data(source, say=lambda _: None)
-        assert contents(data) == want and not data.notes, source
+        assert contents(data) == want, source
+        assert [note for note in data.notes if "the set is the folder pets in it" not in note] == [], source
 
 
 def rows(files, label=lambda name: name.split("/")[0]):
@@ -174,6 +175,34 @@ def test_a_split_in_a_folder_of_its_own_name(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["folders", "no folders"])
+def test_what_one_class_may_have_been_meant_to_be(tmp_path):
+    inner = write_tree(tmp_path / "a", {f"pets/{n}": d for n, d in pets().items()})
+    with pytest.raises(UserError, match=r"only one class \('pets'\); .* if cat, dog are the classes, give .*a/pets"):
+        open_data(inner)
+    table = write_tree(
+        tmp_path / "b", {"train/0.png": PICTURES[0], "train/metadata.csv": b"file_name,label\n0.png,a\n"}
+    )
+    with pytest.raises(UserError, match=r"only one class \('train'\); .*, or give .*b/train/metadata\.csv"):
+        open_data(table)
+    beside = write_tree(
+        tmp_path / "c", {"val/a/0.png": PICTURES[0], "cat/0.png": PICTURES[1], "dog/0.png": PICTURES[2]}
+    )
+    with pytest.raises(UserError, match=r"only one class \('a'\); .*, and only val are read, as splits"):
+        open_data(beside)
+
+
+def test_splits_with_names_of_their_own_are_remarked_on(tmp_path):
+    """Two classes, 학습 and 검증, are what the tree says; that they hold the same folders says something else."""
+    files = {f"{part}/{n}": d for part in ("학습", "검증") for n, d in pets().items()}
+    for source in every_source(tmp_path, files):
+        data = open_data(source, say=lambda _: None)
+        assert data.classes == ("검증", "학습")
+        assert any("hold the same folders, cat, dog; if these are the classes" in note for note in data.notes), source
+    ages = {"cat/young/0.png": PICTURES[0], "cat/old/0.png": PICTURES[1], "dog/0.png": PICTURES[2]}
+    fine = open_data(write_tree(tmp_path / "fine", ages))
+    assert not fine.notes
+
+
 def test_an_empty_validation_folder_is_said(tmp_path, how):
     hollow = {"val/cat": None, "val/dog": None} if how == "folders" else {"val": None}
     for source in every_source(tmp_path, {f"train/{n}": d for n, d in pets(n=3).items()} | hollow):

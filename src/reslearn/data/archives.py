@@ -13,6 +13,7 @@ from .listing import is_clutter, some, split_of
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _KINDS = ((".parquet",), (".tar",), TARS[1:])
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")  # gzip, bzip2, xz
 _DEEPEST = 3  # folders between a set's root and its files: data/train, or CONFIG/train
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -72,6 +73,12 @@ def folder_split(file: str, folder: str) -> str | None:
     """The split that a folder between `folder` and an archive below it is called by: `data/train/0000.parquet`."""
     parts = os.path.relpath(os.path.abspath(file), os.path.abspath(folder)).split(os.sep)[:-1]
     return next((split for split in map(split_of, reversed(parts)) if split), None)
+
+
+def is_plain(file: str) -> bool:
+    """Whether a tar is not compressed, whatever its name says."""
+    with open(file, "rb") as opened:
+        return not opened.read(6).startswith(_COMPRESSED)
 
 
 def refuse_pointer(file: str) -> None:

@@ -40,6 +40,8 @@ def decode_text(raw: bytes, where: str) -> Text:
     for mark, charset in _MARKS:
         if raw.startswith(mark):
             return Text(_strict(raw[len(mark) :], charset, where), charset)
+    if raw.startswith((b"PK", b"\x1f\x8b")):
+        raise UserError(f"{where}: not a text file (zip, Excel or gzip); unpack it, or save it as CSV")
     if b"\0" in raw:
         charset = _wide(raw)
         return Text(_strict(raw, charset, where), charset)

@@ -33,7 +33,8 @@ class Columns:
     label: list[str]
     split: list[str] | None
     group: list[str] | None
-    headed: bool  # the first line named the columns
+    header: dict[str, str]  # what the first line calls each of these, empty where it is no header
+    notes: list[str]
 
 
 def read_columns(path: str, rows: Rows, asked: Mapping[str, str]) -> Columns:
@@ -64,7 +65,21 @@ def read_columns(path: str, rows: Rows, asked: Mapping[str, str]) -> Columns:
             _hot_label(f"{path}, line {line}", head, hot, row) for line, row in zip(lines, cells, strict=True)
         ]
     label = [one_label(cell, f"{path}, line {line}") for line, cell in zip(lines, columns["label"], strict=True)]
-    return Columns(lines, columns["path"], label, columns.get("split"), columns.get("group"), where is not None)
+    for line, *texts in zip(lines, columns["path"], label, strict=True):
+        if any("\n" in text for text in texts):
+            raise UserError(f"{path}, line {line}: a line break in a path or label; is a quote before it not closed?")
+    header = {} if where is None else {name: head[i] for name, i in places.items()}
+    notes = [] if hot or where is None else _remarks(path, head, header["label"], asked)
+    return Columns(lines, columns["path"], label, columns.get("split"), columns.get("group"), header, notes)
+
+
+def _remarks(path: str, head: Sequence[str], label: str, asked: Mapping[str, str]) -> list[str]:
+    """Which column is the label, where that was not the only answer."""
+    others = [name for name in head if name != label and name.lower() in COLUMNS["label"]]
+    if "label" in asked or not (others or label.lower() not in COLUMNS["label"]):
+        return []
+    why = f"and not {some(others)}" if others else "the only one left"
+    return [f"{path}: the label is the column '{label}', {why}"]
 
 
 def _by_name(path: str, head: Sequence[str], rows: Rows, asked: Mapping[str, str]) -> dict[str, int] | None:
@@ -75,6 +90,9 @@ def _by_name(path: str, head: Sequence[str], rows: Rows, asked: Mapping[str, str
         for name, synonyms in COLUMNS.items()
         if set(synonyms) & set(names)
     }
+    twice = [name for name in names if name and names.count(name) > 1 and names.index(name) in found.values()]
+    if twice:
+        raise UserError(f"{path}, line {rows.lines[0]}: two columns are called '{twice[0]}'; rename one")
     for kind, name in asked.items():
         if kind not in COLUMNS or name.lower() not in names:
             what = f"there is no column '{name}'" if kind in COLUMNS else f"'{kind}' is none of {', '.join(COLUMNS)}"

@@ -10,13 +10,14 @@ import numpy as np
 
 from ..runtime.opening import open_regular
 from ..spec.errors import UserError
+from .class_folders import read_tree
 from .dataset import Image, Indices
 from .decode import decode_bytes, read_bytes
 from .found import Found
 from .listing import HEAD, is_clutter
 from .memory import identity_digest
 from .strings import StringTable
-from .tree import join, read_tree
+from .tree import join
 
 
 class FileDataset(Found):

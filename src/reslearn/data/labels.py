@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy as np
 from ..spec.errors import UserError
 from ..spec.names import spelling, spellings
 from .dataset import Indices
+from .listing import some
 
 # What label columns and fields are called. The first of them that is there counts, so new ones go to the end.
 LABELS = (
     *("label", "class", "class_name", "target", "category", "cls", "labels", "y", "class_label", "label_name"),
     *("category_name", "fine_label", "classes", "class_id", "category_id", "label_id"),
 )
+_UNSEEN = ("Zs", "Cf", "Cc")  # Unicode's spaces, formats and controls
 ONE_EACH = "several labels a picture (multi-label) are not learned here; give each picture one class"
 
 
@@ -47,6 +50,16 @@ def listed_classes(
     if strange:
         raise UserError(f"{path}: label '{strange[0]}' is not in {called} ({len(listed)} names)")
     return tuple(listed), np.array([places[spelling(label)] for label in labels], dtype=np.int64)
+
+
+def look_alikes(classes: Sequence[str], path: str) -> list[str]:
+    """A line where names differ only in case, spaces or characters that nobody sees: they may be meant as one."""
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) not in _UNSEEN)
+        alike.setdefault(seen.casefold(), []).append(name)
+    same = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
+    return [f"{path}: classes that look alike: {some(same)}"] if same else []
 
 
 def one_label(value: Any, where: str) -> str:

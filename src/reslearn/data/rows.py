@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..spec.errors import UserError
 from .charset import text_file
@@ -25,15 +25,16 @@ def read_rows(path: str) -> Rows:
     `.csv` and `.tsv` go by a comma or tab, or what else parts their first line (Excel writes `;` in many countries, and
     tabs as UTF-16); a list file by its last tab, comma or space, without `#` lines.
     """
-    text = text_file(path)
+    read = text_file(path)
+    text = replace(read, text=read.text.replace("\r\n", "\n").replace("\r", "\n"))
     if not path.lower().endswith((".csv", ".tsv")):
         return _list(text.text, text.note)
-    first = text.text.lstrip("\r\n").split("\n", 1)[0].strip()
+    first = text.text.lstrip("\n").split("\n", 1)[0]
     if first.lower().startswith("sep=") and len(first) == 5:  # Excel's own line
         separator = first[4]
     else:
         separators = "\t,;|" if path.lower().endswith(".tsv") else ",;\t|"
-        separator = next((s for s in separators if len(next(csv.reader([first], delimiter=s), [])) > 1), separators[0])
+        separator = next((s for s in separators if s in first), separators[0])
         first = ""
     try:
         reader = csv.reader(io.StringIO(text.text, newline=""), delimiter=separator)

@@ -16,12 +16,13 @@ from ..runtime.opening import check_size, open_regular
 from ..spec.errors import UserError
 from . import tar_index
 from .charset import decode_text
+from .class_folders import read_tree
 from .dataset import Indices
 from .decode import EXTENSIONS
 from .encoded import SliceDataset
 from .labels import class_order, listed_classes
 from .listing import HEAD, Stray, is_picture, split_of
-from .tree import Listing, join, read_tree
+from .tree import Listing, join
 from .webdataset import Member, read_samples
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")

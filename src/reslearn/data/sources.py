@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tarfile
+import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
@@ -12,10 +13,11 @@ import numpy as np
 
 from ..runtime.opening import open_regular
 from ..spec.errors import UserError, check_choice
-from .archives import TARS, Archives, archives_in, asked_of, refuse_pointer
+from .archives import TARS, Archives, archives_in, asked_of, is_plain, refuse_pointer
 from .dataset import Dataset
 from .folders import FileDataset
 from .found import Found
+from .labels import look_alikes
 from .listing import some
 from .manifest import data_of, manifest_path, obey, read_manifest
 from .memory import ArrayDataset, Subset, part, root_of
@@ -128,6 +130,8 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
         return cifar
     if is_tar or lower.endswith(TARS):
         return _open_archives(path, archive, asked, say)
+    if zipfile.is_zipfile(path):
+        raise UserError(f"{path}: a zip archive, which is not read in place; unpack it and give the folder")
     raise UserError(f"{path}: not a set of labelled pictures; DATA is {KINDS}")
 
 
@@ -147,7 +151,7 @@ def _open_archives(path: str, archives: Archives, asked: Mapping[str, str], say:
     for file in archives.files:
         refuse_pointer(file)
     data: Found
-    if all(file.lower().endswith(".tar") for file in archives.files):
+    if all(file.lower().endswith(".tar") and is_plain(file) for file in archives.files):
         data = open_shards(archives.files, path)
     else:
         data = open_packed(path, archives, asked, say=say)
@@ -162,6 +166,7 @@ def _settle(data: Dataset, path: str, on_bad_file: str, excluded: Collection[str
     if strict:
         _refuse(data.problems)
         _refuse([line for name, line in data.missing.items() if name not in excluded])
+    data.notes = (*data.notes, *look_alikes(data.classes, path))
     strays = [stray.name for stray in data.strays if stray.name not in excluded]
     if not strays:
         return

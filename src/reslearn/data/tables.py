@@ -43,7 +43,7 @@ def open_table(path: str, asked: Mapping[str, str] | None = None) -> TableDatase
         classes=classes,
         splits=_splits(path, columns.split, columns.lines),
         path=path,
-        notes=[note for note in (rows.note, *notes) if note],
+        notes=[note for note in (rows.note, *columns.notes, *notes) if note],
     )
     data.missing = missing
     if len(classes) < 2:
@@ -102,10 +102,8 @@ def _find_files(path: str, columns: Columns) -> tuple[list[str], dict[str, str]]
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
         if found is None:
-            missing[name] = (
-                f"{where}: no file {os.path.join(folder, name)} (relative paths start at the table's folder)"
-            )
-            if i == 0 and not columns.headed and os.path.splitext(name)[1].lower() not in EXTENSIONS:
+            missing[name] = f"{where}: no file {os.path.join(folder, name)} ({_paths_of(path, columns)})"
+            if i == 0 and not columns.header and os.path.splitext(name)[1].lower() not in EXTENSIONS:
                 raise UserError(_no_header(path, columns, missing[name]))
         else:
             name, place = found[0], (found[1].st_dev, found[1].st_ino)
@@ -121,6 +119,12 @@ def _find_files(path: str, columns: Columns) -> tuple[list[str], dict[str, str]]
         by_path[key] = i
         names.append(name)
     return names, missing
+
+
+def _paths_of(path: str, columns: Columns) -> str:
+    """What a path of the table means, for one that is not there."""
+    start = "relative paths start at the table's folder"
+    return f"{start}; the column is '{columns.header['path']}', else: {path}#path=NAME" if columns.header else start
 
 
 def _no_header(path: str, columns: Columns, missing: str) -> str:
