@@ -174,7 +174,6 @@ def test_a_split_in_a_folder_of_its_own_name(tmp_path):
     assert data.classes == ("cat", "dog") and {k: len(v) for k, v in data.splits.items()} == {"train": 4, "test": 4}
 
 
-@pytest.mark.parametrize("how", ["folders", "no folders"])
 def test_what_one_class_may_have_been_meant_to_be(tmp_path):
     inner = write_tree(tmp_path / "a", {f"pets/{n}": d for n, d in pets().items()})
     with pytest.raises(UserError, match=r"only one class \('pets'\); .* if cat, dog are the classes, give .*a/pets"):
@@ -203,6 +202,7 @@ def test_splits_with_names_of_their_own_are_remarked_on(tmp_path):
     assert not fine.notes
 
 
+@pytest.mark.parametrize("how", ["folders", "no folders"])
 def test_an_empty_validation_folder_is_said(tmp_path, how):
     hollow = {"val/cat": None, "val/dog": None} if how == "folders" else {"val": None}
     for source in every_source(tmp_path, {f"train/{n}": d for n, d in pets(n=3).items()} | hollow):
