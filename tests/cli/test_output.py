@@ -95,6 +95,14 @@ def test_a_file_of_another_kind_is_not_replaced(capsys, here, command, option):
         refused(capsys, here, [name], *command, option, name)
 
 
+def test_what_a_run_is_made_of_is_its_own(capsys, here):
+    (here / "run.json").write_text("{}")
+    (here / "metrics.jsonl").write_text("{}")
+    for option, name in (("--predictions", "out-of-fold.safetensors"), ("--report", "metrics.jsonl")):
+        refused(capsys, here, [option, name], "evaluate", "m.safetensors", "pictures", option, name)
+    refused(capsys, here, ["run"], "convert", "m.safetensors", "--model", "resnet20_cifar", "-o", "model.safetensors")
+
+
 def test_two_results_need_two_files(capsys, here):
     command = ["evaluate", "m.safetensors", "pictures", "--predictions", "x", "--report", "./x"]
     refused(capsys, here, ["--report x", "--predictions names the same file"], *command)

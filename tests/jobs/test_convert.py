@@ -126,7 +126,7 @@ def test_neither_the_input_nor_anything_else_is_replaced(sealed, tmp_path):
         ("m", "w.pth", "akamaster"),
         ("w.pth", "m", "akamaster"),
     ):
-        with pytest.raises(UserError, match=r"not replaced|place of what the run there ends with"):
+        with pytest.raises(UserError, match=r"not replaced|belongs to the run in its folder"):
             convert_weights(tmp_path / weights, SPEC, out=tmp_path / out, to=to)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     convert_weights(tmp_path / "w.pth", SPEC, out=tmp_path / "m")  # a sealed file of ours that is not read

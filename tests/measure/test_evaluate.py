@@ -292,3 +292,13 @@ def test_manifests_over_one_source_do_not_share_scores(tmp_path, split):
         kept = evaluate(model(), data, split=split, cache=tmp_path)
         assert not kept.kept and np.array_equal(kept.logits, evaluate(model(), data, split=split).logits)
         assert evaluate(model(), data, split=split, cache=tmp_path).kept
+
+
+def test_a_network_that_does_not_answer_has_no_score():
+    """Every weight is a number, and what comes out is none."""
+    loaded = model()
+    with torch.no_grad():
+        for parameter in loaded.net.parameters():
+            parameter.fill_(3e38)
+    with pytest.raises(UserError, match="for 37 of 37 pictures the network answers with NaN or infinity"):
+        evaluate(loaded, pictures())

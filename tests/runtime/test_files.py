@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 
@@ -98,3 +99,20 @@ def test_a_full_disk_names_the_file_and_not_the_temporary_one(tmp_path, monkeypa
     with pytest.raises(OSError, match=r"No space left.*/a\.json'") as caught:
         files.write_json(tmp_path / "a.json", 1)
     assert caught.value.filename == str(tmp_path / "a.json") and os.listdir(tmp_path) == []
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "private"
+    files.write_atomic(path, "old")
+    path.chmod(0o600)
+    files.write_atomic(path, "new")
+    assert path.read_text() == "new" and stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "there").mkdir()
+    real, link = tmp_path / "there" / "file", tmp_path / "link"
+    files.write_atomic(real, "old")
+    link.symlink_to(real)
+    files.write_atomic(link, "new")
+    assert link.is_symlink() and real.read_text() == "new" and len(list(tmp_path.rglob("*"))) == 3

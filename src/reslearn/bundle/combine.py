@@ -23,6 +23,10 @@ class CombinedNet(nn.Module):
         self.weights = [weight / total for weight in weights]
         self.combine = combine
 
+    def extra_repr(self) -> str:
+        """How the members are averaged."""
+        return f"weights={self.weights}, combine={self.combine!r}"
+
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes) float32."""
         return self.combined([member(images) for member in self.members])

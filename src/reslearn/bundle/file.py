@@ -39,12 +39,12 @@ class Loaded:
     known: Known = NOTHING  # what recognises the pictures that it has seen
 
     def identity(self) -> str:
-        """A digest of the header and of the weights as they are now, whatever file or format they came from.
+        """A digest of the header, and of layers and weights as they are now, whatever file or format they came from.
 
         Two models of one digest are the same; what is kept of one is not taken for another.
         """
         header = header_to_json(replace(self.bundle, format=FORMAT, sealed_whole_since=None))
-        digest = hashlib.sha256(f"{len(header)} {header}\n".encode(errors="surrogateescape"))
+        digest = hashlib.sha256(f"{len(header)} {header}\n{self.net!r}\n".encode(errors="surrogateescape"))
         beside = {} if self.mean_image is None else {MEAN_IMAGE: self.mean_image}
         for name, tensor in sorted((self.net.state_dict() | beside).items()):
             digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())

@@ -20,7 +20,7 @@ import typer
 from ..runtime.files import writable_target
 from ..runtime.notes import say, warn
 from ..runtime.process_group import from_environment
-from ..runtime.replacing import Kind, replaceable
+from ..runtime.replacing import Kind, check_outside_runs, replaceable
 from ..spec.codec import finite
 from ..spec.errors import Fault, UserError
 from ..spec.text import shown, shown_json
@@ -61,7 +61,7 @@ def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]]) -> None:
         if kind is None:
             writable_target(path, where=option)
         else:
-            replaceable(path, kind, option)
+            check_outside_runs(replaceable(path, kind, option), option)
         place = os.path.realpath(path)
         if place in named:
             raise UserError(f"{option} {path}: {named[place]} names the same file; give each its own")

@@ -23,7 +23,7 @@ from ..data.listing import some
 from ..data.named_files import is_address
 from ..data.tree import Branch
 from ..measure.evaluate import device_of, evaluating
-from ..measure.metrics import softmax
+from ..measure.metrics import check_answers, softmax
 from ..runtime.settings import Precision
 from ..spec.errors import UserError
 
@@ -147,6 +147,7 @@ def predict_batch(
     with evaluating(loaded.net, precision, device):
         normalised = preprocess.normalise(batch, loaded.bundle.preprocess, loaded.mean_image)
         logits: NDArray[np.float32] = loaded.net(normalised.to(memory_format=torch.channels_last)).float().cpu().numpy()
+    check_answers(logits, precision)
     return logits
 
 

@@ -84,8 +84,8 @@ def evaluate(
     Without `split`: `test` where the data declares one, all of it where it declares none. `protocol` is a text of
     `protocols.py`; `cache` a folder where scores are kept and found again; `device` is where the network is unless
     given. Inside a process group the pictures are shared out and every process returns the same. Raises `UserError`
-    for data that declares other splits only, is empty, or has a class that the model does not know, and for a
-    `batch_size` below 1.
+    for data that declares other splits only, is empty, or has a class that the model does not know, for a `batch_size`
+    below 1, and where the network answers with what are no numbers.
     """
     if batch_size < 1:
         raise UserError(f"the batch size is {batch_size}; give --batch-size a number of at least 1")
@@ -95,6 +95,7 @@ def evaluate(
     options: dict[str, Any] = {"batch_size": batch_size, "device": device or device_of(loaded.net), "workers": workers}
     scores, kept = view_scores(loaded, pictures, plan.views, plan.preprocess, precision, cache, **options)
     logits = combine_views([scores[view.name] for view in plan.views], plan.average)
+    metrics.check_answers(logits, precision)
     return score(
         logits,
         to_model[pictures.labels],

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -24,21 +25,24 @@ def user_cache() -> Path:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is synced and renamed over `path`.
 
-    Whatever happens (an exception, a full disk, a kill), `path` holds the old contents or the new, never a part.
+    Whatever happens (an exception, a full disk, a kill), `path` holds the old contents or the new, never a part. What
+    was there keeps its permissions, and a link stays one: the file that it points to is replaced.
     Raises `UserError` for a folder that is missing or one in the file's place, else `OSError` naming `path`.
     """
-    target = writable_target(path)
+    target = Path(os.path.realpath(writable_target(path)))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         with open(temporary, "rb") as file:
+            if target.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
             os.fsync(file.fileno())
         os.replace(temporary, target)
         _sync_folder(target.parent)
     except OSError as error:
         if error.filename != str(temporary):
             raise
-        raise type(error)(error.errno, error.strerror, str(target)) from error  # nobody knows the temporary name
+        raise type(error)(error.errno, error.strerror, str(path)) from error  # nobody knows the temporary name
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -18,6 +18,9 @@ from .opening import open_regular
 
 GENERATOR = '<meta name="generator" content="reslearn'  # what the head of every page of ours holds
 MADE_BY = "reslearn"  # what our figures name as the software that made them
+RECORDS = ("run.json", "crossval.json")
+OF_A_RUN = (*RECORDS, FILE_NAME, "out-of-fold.safetensors", "mean_image.safetensors", "pictures.safetensors",
+            "metrics.jsonl", "ledger.jsonl", "lock")  # fmt: skip
 _ENDS = 4096  # bytes of a file's beginning and end that tell its kind
 
 
@@ -67,6 +70,8 @@ def replaceable(
     for given in inputs:
         if os.path.exists(given) and os.path.exists(target) and os.path.samefile(given, target):
             raise UserError(f"{start}{target}: that is the file which is read, and it is not replaced; name another")
+    if os.path.exists(target) and not os.access(target, os.W_OK):
+        raise UserError(f"{start}{target}: this file is write-protected, and it is not replaced; name another")
     if not _is(target, kind):
         raise UserError(
             f"{start}{target}: what is there is no {kind.name} of reslearn, and it is not replaced; "
@@ -78,12 +83,17 @@ def replaceable(
 def sealed_target(
     path: str | os.PathLike[str], where: str = "", *, inputs: Iterable[str | os.PathLike[str]] = ()
 ) -> Path:
-    """`path`, if a user may have a model sealed there; that of a run or cross-validation is nobody's but its own."""
+    """`path`, if a user may have a model sealed there."""
     target = replaceable(path, SEALED, where, inputs=inputs)
-    if target.name == FILE_NAME and any((target.parent / name).exists() for name in ("run.json", "crossval.json")):
-        start = f"{where} " if where else ""
-        raise UserError(f"{start}{target}: that is the place of what the run there ends with; name another file")
+    check_outside_runs(target, where)
     return target
+
+
+def check_outside_runs(path: Path, where: str = "") -> None:
+    """Raise `UserError` for a file that a run or cross-validation alone may write, whether it is there or not yet."""
+    if path.name in OF_A_RUN and any((path.parent / name).exists() for name in RECORDS):
+        start = f"{where} " if where else ""
+        raise UserError(f"{start}{path}: this file belongs to the run in its folder; name another")
 
 
 def write_page(path: str | os.PathLike[str], html: str) -> None:
