@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,12 +21,14 @@ from reslearn.data.sources import open_data
 from reslearn.deploy.predictor import predict
 from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.compare import compare_models
-from reslearn.jobs.evaluation import Request, evaluate_model, evaluate_protocols, subject_of
+from reslearn.jobs.evaluation import Request, evaluate_model, evaluate_protocols
+from reslearn.jobs.subject import subject_of
 from reslearn.jobs.training import train
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.metrics import loss
 from reslearn.measure.predictions import read_predictions
 from reslearn.spec.errors import UserError
+from reslearn.spec.seen import Seen
 from reslearn.train.ledger import read_ledger
 from reslearn.train.record import read_record
 
@@ -135,8 +138,18 @@ def test_test_pictures_that_were_trained_on_are_refused(short_run):
     moved = ArrayDataset(
         digits.images, digits.labels, classes=digits.classes, ids=digits.ids, splits={"test": np.arange(500)}
     )
-    with pytest.raises(UserError, match="pictures of test were trained or selected on"):
-        subject_of(read_record(short_run), moved, "test")
+    trained = len(set(range(500)) & {digits.ids.index(name) for name in read_record(short_run).split.train})
+    before = sorted(file.name for file in short_run.rglob("*"))
+    with pytest.raises(
+        UserError, match=rf"{trained} of 500 pictures of test were trained on.*--allow-seen.*--only-unseen"
+    ):
+        evaluate_model(short_run, moved, split="test", cache=short_run / "predictions")
+    assert sorted(file.name for file in short_run.rglob("*")) == before  # neither a kept score nor a line in the ledger
+    marked = evaluate_model(short_run, moved, split="test", allow_seen=True)
+    assert (marked.images, marked.seen) == (500, Seen(trained, 0, "content"))
+    others = evaluate_model(short_run, moved, split="test", only_unseen=True)
+    assert (others.images, others.seen) == (500 - trained, Seen(0, 0, "content"))
+    assert [line["seen"]["trained"] for line in read_ledger(short_run)] == [trained, 0]
 
 
 def test_from_python_the_split_is_the_runs_own_and_the_look_is_a_line(short_run):
@@ -197,7 +210,8 @@ def test_calibration_is_stored_and_used(short_run):
     assert done["after"]["nll"] == pytest.approx(loss(before.logits, before.labels, done["temperature"]))
     assert done["after"]["nll"] <= done["before"]["nll"] and done["precision"] >= 0.95
     after = evaluate_model(short_run, "digits", split="val")
-    assert after.to_json() == before.to_json()  # scores are those of the logits; the temperature is predict's
+    assert before.seen == Seen(0, 0, "content") and after.seen == Seen(0, before.images, "content")
+    assert replace(after, seen=before.seen).to_json() == before.to_json()  # scores are those of the logits
     digits = open_data("digits")
     answers = predict(load(short_run), [digits.read(i)[0] for i in digits.splits["test"]], top=1)
     unknown = [answer.label == "unknown" for answer in answers]

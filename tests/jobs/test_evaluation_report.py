@@ -9,16 +9,20 @@ import pytest
 from reslearn.bundle.file import load
 from reslearn.cli.app import main
 from reslearn.data.sources import open_data
-from reslearn.jobs.evaluation import evaluate_subject, subject_of, training_of
+from reslearn.jobs.evaluation import evaluate_subject
 from reslearn.jobs.evaluation_report import evaluation_report, write_evaluation_report
 from reslearn.jobs.run_report import SELECTED_ON_TEST
+from reslearn.jobs.subject import subject_of, training_of
+from reslearn.jobs.unseen import Watched
+from reslearn.measure.lookout import Lookout
 
 
 @pytest.fixture
 def scored(short_run):
     loaded, digits = load(short_run), open_data("digits")
     subject = subject_of(training_of(loaded), digits, None)
-    results = [evaluate_subject(loaded, subject, digits, protocol=name) for name in ("1-crop", "1-crop+flip")]
+    watch = Watched(subject, Lookout(subject.pictures, [loaded.known]))
+    results = [evaluate_subject(loaded, watch, digits, protocol=name) for name in ("1-crop", "1-crop+flip")]
     return results, subject, digits, loaded
 
 

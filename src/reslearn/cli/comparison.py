@@ -10,8 +10,18 @@ import typer
 from ..runtime.container import sealed_in
 from ..runtime.replacing import PAGE, sealed_target
 from ..spec.errors import UserError
-from .evaluation import Cache, Device, PrecisionOption, Workers, plain_warnings
-from .output import Json, check_targets, emit, put, say
+from ..spec.seen import seen_from_json
+from .evaluation import (
+    AllowSeen,
+    Cache,
+    Device,
+    OnlyUnseen,
+    PrecisionOption,
+    Workers,
+    plain_warnings,
+    print_seen,
+)
+from .output import ForgetPictures, Json, check_targets, emit, put, say
 
 Protocol = Annotated[str, typer.Option(help="How each picture is looked at; see `evaluate`.")]
 
@@ -36,6 +46,9 @@ def ensemble(
     cache: Cache = None,
     device: Device = None,
     workers: Workers = 0,
+    allow_seen: AllowSeen = False,
+    only_unseen: OnlyUnseen = False,
+    forget_pictures: ForgetPictures = False,
     as_json: Json = False,
 ) -> None:
     """Average several models, measure the gain over the best of them, and seal them as one file."""
@@ -46,8 +59,11 @@ def ensemble(
     _tune()
     from ..jobs.ensemble import ensemble_models
     from ..jobs.members import Options
+    from ..jobs.unseen import Policy
     from ..runtime.device import present
 
+    policy = Policy(allow_seen, only_unseen)
+    options = Options(protocol, precision, present(device), workers, cache=cache or "auto", policy=policy)
     with plain_warnings():
         value = ensemble_models(
             models,
@@ -58,7 +74,8 @@ def ensemble(
             split=split,
             score_split=score_split,
             out=out,
-            options=Options(protocol, precision, device=present(device), workers=workers, cache=cache or "auto"),
+            forget_pictures=forget_pictures,
+            options=options,
         )
     emit(value, as_json, lambda: _print_ensemble(value))
 
@@ -74,6 +91,8 @@ def compare(
     cache: Cache = None,
     device: Device = None,
     workers: Workers = 0,
+    allow_seen: AllowSeen = False,
+    only_unseen: OnlyUnseen = False,
     as_json: Json = False,
 ) -> None:
     """Say in plain words whether one model is better than another, by paired tests on the same pictures."""
@@ -82,15 +101,18 @@ def compare(
     _tune()
     from ..jobs.compare import compare_models
     from ..jobs.members import Options
+    from ..jobs.unseen import Policy
     from ..runtime.device import present
 
+    policy = Policy(allow_seen, only_unseen)
+    options = Options(protocol, precision, present(device), workers, cache=cache or "auto", policy=policy)
     with plain_warnings():
         done = compare_models(
             a,
             b,
             data=data,
             split=split,
-            options=Options(protocol, precision, device=present(device), workers=workers, cache=cache or "auto"),
+            options=options,
         )
         if report is not None:
             from ..jobs.comparison_report import write_comparison_report
@@ -119,7 +141,9 @@ def _print_ensemble(value: dict[str, Any]) -> None:
     for member in value["members"]:
         score = member["score"]
         scored = f"top-1 {100 * score['top1']:.2f} %, loss {score['loss']:.4f}"
-        put(f"{member['model']}  weight {member['weight']:g}  {scored}")
+        seen = seen_from_json(score["seen"])
+        note = f", seen: {seen}" if seen.worth_saying else ""
+        put(f"{member['model']}  weight {member['weight']:g}  {scored}{note}")
     whole, gain = value["ensemble"], value["gain"]
     low, high = (100 * share for share in whole["top1_interval"])
     put(f"ensemble   top-1 {100 * whole['top1']:.2f} % (95 %: {low:.2f} .. {high:.2f}), loss {whole['loss']:.4f}")
@@ -127,6 +151,7 @@ def _print_ensemble(value: dict[str, Any]) -> None:
     best = value["members"][gain["best"]]["model"]
     put(f"gain       {100 * gain['top1']:+.2f} points over {best} (95 %: {low:+.2f} .. {high:+.2f})")
     put(f"scored on  {value['images']:,} pictures of {value['scored_on']}")
+    print_seen("seen       ", seen_from_json(whole["seen"]))
     if value["selected_on"] == value["scored_on"]:
         put("note       members were chosen on these same pictures, so this is a little too good; add --score-split")
     if whole["selected_on_test"]:
@@ -144,5 +169,6 @@ def _print_comparison(done: Any) -> None:
     if value["only_a"] is not None:
         put(f"right alone: A {value['only_a']:,}, B {value['only_b']:,}")
     put(done.verdict)
+    print_seen("seen       ", done.seen)
     if any(score.selected_on_test for side in (done.a, done.b) for score in side.scores):
         put("warning    selected on test pictures: a score on them is too good")

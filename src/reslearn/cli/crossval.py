@@ -10,7 +10,9 @@ import typer
 from ..runtime.files import writable_target
 from ..spec.codec import parse_assignments
 from ..spec.errors import check_choice
-from .output import Json, emit, put, say, say_notes
+from ..spec.seen import seen_from_json
+from .evaluation import print_seen
+from .output import ForgetPictures, Json, emit, put, say, say_notes
 from .progress import watching
 
 
@@ -47,6 +49,7 @@ def crossval(
     precision: Annotated[
         str | None, typer.Option(help="fp32, bf16 or fp16; chosen from the machine if absent.")
     ] = None,
+    forget_pictures: ForgetPictures = False,
     dry_run: Annotated[bool, typer.Option(help="Resolve everything, train nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -81,6 +84,7 @@ def crossval(
         weights=str(weights) if weights else None,
         prefer=prefer,  # type: ignore[arg-type]
         on_bad_file=on_bad_file,  # type: ignore[arg-type]
+        forget_pictures=forget_pictures,
     )
     plan = as_begun(out, plan)
     say_notes(plan.dataset)
@@ -138,6 +142,7 @@ def print_crossval(done: Any, out: Path) -> None:
     whole = value["out_of_fold"]
     low, high = (100 * share for share in whole["top1_interval"])
     put(f"all        top-1 {100 * whole['top1']:.2f} % of {whole['images']:,} pictures (95 %: {low:.2f} .. {high:.2f})")
+    print_seen("seen       ", seen_from_json(whole["seen"]))
     put(f"model      {value['model']} (the {len(value['folds'])} networks as one)")
     put(f"pictures   {value['predictions']} (every picture's logits by the network that had not seen it)")
     put(f"report     {out / 'report.html'}")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..runtime.replacing import PAGE, PREDICTIONS
+from ..spec.seen import Seen, seen_from_json
 from .output import Json, check_targets, emit, put, put_table, say, warn
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
@@ -18,6 +19,12 @@ Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of c
 PrecisionOption = Annotated[str, typer.Option(help="fp32, bf16 or fp16; part of the result.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU if absent and there is one.")]
 Workers = Annotated[int, typer.Option(help="Processes that decode pictures.")]
+AllowSeen = Annotated[
+    bool, typer.Option("--allow-seen", help="Score pictures that the model was trained on, too; the score is marked.")
+]
+OnlyUnseen = Annotated[
+    bool, typer.Option("--only-unseen", help="Leave out pictures that the model was trained on, and score the others.")
+]
 Cache = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Keep scores of views here; a run keeps its own in RUN/predictions.")
 ]
@@ -51,6 +58,8 @@ def evaluate(
     batch_size: int = 256,
     device: Device = None,
     workers: Workers = 0,
+    allow_seen: AllowSeen = False,
+    only_unseen: OnlyUnseen = False,
     as_json: Json = False,
 ) -> None:
     """Score a model on a set of pictures; every look at a test set is a line in the run's ledger.
@@ -61,13 +70,14 @@ def evaluate(
     check_targets({"--predictions": (predictions, PREDICTIONS), "--report": (report, PAGE)})
     _tune()
     from ..jobs.evaluation import Request, evaluate_protocols
+    from ..jobs.unseen import Policy
     from ..runtime.device import present
     from ..runtime.process_group import process_group
 
     device = present(device)
     request = Request(
         model, data, split=split, precision=precision, batch_size=batch_size, device=device, workers=workers,
-        cache=None if no_cache else cache or "auto",
+        cache=None if no_cache else cache or "auto", policy=Policy(allow_seen, only_unseen),
     )  # fmt: skip
     with process_group(device) as world, plain_warnings():
         results = evaluate_protocols(
@@ -116,16 +126,26 @@ def calibrate(
         float | None, typer.Option(help="Also choose a threshold so that answers are right this often, in 0..1.")
     ] = None,
     device: Device = None,
+    allow_seen: AllowSeen = False,
+    only_unseen: OnlyUnseen = False,
     as_json: Json = False,
 ) -> None:
     """Fit a temperature (and a threshold for `unknown`) on validation pictures and store it in the sealed file."""
     say(f"reslearn calibrate: {model} on {split} of {data}")
     _tune()
     from ..jobs.calibration import calibrate_model
+    from ..jobs.unseen import Policy
     from ..runtime.device import present
 
     with plain_warnings():
-        done = calibrate_model(model, data, split=split, target_precision=target_precision, device=present(device))
+        done = calibrate_model(
+            model,
+            data,
+            split=split,
+            target_precision=target_precision,
+            device=present(device),
+            policy=Policy(allow_seen, only_unseen),
+        )
     emit(done, as_json, lambda: _print_calibration(done))
 
 
@@ -156,8 +176,15 @@ def _print_results(results: list[Any]) -> None:
         if result.details:
             put("", f"{result.evaluation.protocol}")
             _print_details(result.details)
+    print_seen("seen       ", results[0].evaluation.seen)
     if results[0].evaluation.selected_on_test:
         put("warning: this model was selected on test pictures; a score on them is too good")
+
+
+def print_seen(label: str, seen: Seen) -> None:
+    """A line on what the model has seen of the pictures that were scored, where a person must know it."""
+    if seen.worth_saying:
+        put(f"{label}{seen}")
 
 
 def _print_protocols(results: list[Any]) -> None:
@@ -211,6 +238,7 @@ def _print_answers(answers: list[Any]) -> None:
 
 
 def _print_calibration(done: dict[str, Any]) -> None:
+    print_seen("seen         ", seen_from_json(done["seen"]))
     put(f"temperature  {done['temperature']:.4f}  (fitted on {done['images']:,} pictures of {done['split']})")
     for name, digits in (("nll", 4), ("ece", 4), ("brier", 4)):
         put(f"{name:<11}  {done['before'][name]:.{digits}f} -> {done['after'][name]:.{digits}f}")

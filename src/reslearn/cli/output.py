@@ -38,6 +38,10 @@ __all__ = [
     "warn",
 ]
 
+ForgetPictures = Annotated[
+    bool,
+    typer.Option("--forget-pictures", help="Seal the file without what recognises the pictures it has seen."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
 
 

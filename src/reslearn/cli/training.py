@@ -10,8 +10,10 @@ import typer
 from ..runtime.process_group import from_environment, restarted
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
+from ..spec.seen import seen_from_json
 from .crossval import resume_crossval
-from .output import Json, emit, put, say
+from .evaluation import print_seen
+from .output import ForgetPictures, Json, emit, put, say
 from .progress import watching
 
 Weights = Annotated[
@@ -50,6 +52,7 @@ def train(
     on_bad_file: Annotated[str, typer.Option(help="stop, or skip: go on and list what was skipped.")] = "stop",
     dry_run: Annotated[bool, typer.Option(help="Resolve everything, train nothing.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is there.")] = False,
+    forget_pictures: ForgetPictures = False,
     as_json: Json = False,
 ) -> None:
     """Train a network on your pictures and seal it in one file."""
@@ -92,6 +95,7 @@ def train(
             seed=seed,
             overwrite=overwrite,
             on_bad_file=on_bad_file,
+            forget_pictures=forget_pictures,
             watch=watch,
         )
     for reason in run.skipped.values():
@@ -193,6 +197,7 @@ def _print_run(run: Any) -> None:
         put(
             f"val       top-1 {100 * run.val['top1']:.2f} % of {run.val['images']} pictures, loss {run.val['loss']:.4f}"
         )
+        print_seen("seen      ", seen_from_json(run.val["seen"]))
     put(f"time      {run.seconds:.1f} s of training, {run.images_per_second:,.0f} images/s")
     put(f"report    {run.path / 'report.html'}")
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..spec.errors import UserError
 from .dataset import Dataset, Image
 from .keys import FILE, PIXELS, ROW, Keys, Source, known, read_all
-from .memory import Subset
+from .known import Known
+from .memory import ArrayDataset, Subset
 
 
 class Keyed(Subset):
@@ -50,8 +51,12 @@ class Keyed(Subset):
             self.rows[lacking, part] = rows[lacking, part]
 
     def ask_files(self, which: NDArray[np.int64] | None = None) -> None:
-        """Read the files of pictures whose file key is not known, of all or of those at `which`; decode none."""
-        self._fill(FILE, which, "stop")
+        """Read the files of pictures whose file key is not known, of all or of those at `which`; decode none.
+
+        Pixels in memory are read at once; pictures of another's making, which are in no file, are left for later.
+        """
+        if self._reader.encoded or isinstance(self._reader.root, ArrayDataset):
+            self._fill(FILE, which, "stop")
 
     def complete(self, which: NDArray[np.int64] | None = None, on_bad_file: Literal["stop", "skip"] = "stop") -> None:
         """Decode the pictures whose pixel key is not known; with `skip` an unreadable one stays without."""
@@ -65,7 +70,7 @@ class Keyed(Subset):
         def one(i: int) -> None:
             try:
                 raw = self._reader.raw(i)
-                image = self._reader.decode(i, raw) if part == PIXELS or raw is None else None
+                image = self._reader.look(i, raw) if part == PIXELS or raw is None else None
             except UserError:
                 if on_bad_file == "stop":
                     raise
@@ -81,3 +86,18 @@ class Keyed(Subset):
     def remember(self) -> None:
         """Keep the keys for the next time these files are read."""
         self._reader.remember(self.rows, np.flatnonzero(known(self.rows[:, FILE])))
+
+
+def known_pictures(trained: Dataset | None, selected: Dataset | None = None) -> Known:
+    """What recognises pictures that a network was trained on, and those that something of it was chosen on; reads them.
+
+    Raises `UserError` naming a picture that cannot be read.
+    """
+    rows = []
+    for part in (trained, selected):
+        keyed = None if part is None else Keyed(part)
+        if keyed is not None:
+            keyed.recall()
+            keyed.complete()
+        rows.append(None if keyed is None else keyed.rows)
+    return Known().with_pictures(*rows)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..spec.errors import UserError
 from .dataset import Dataset, Image, Indices
 from .key_table import KeyTable, Places, Stamps, places_of, stamp_of
-from .memory import Subset, root_of
+from .memory import ArrayDataset, Subset, root_of
 
 SIZE = 16
 FILE, PIXELS, ORIGINAL = slice(0, 16), slice(16, 32), slice(32, 48)  # columns of a row
@@ -62,7 +62,7 @@ def file_keys(dataset: Dataset, *, on_bad_file: Literal["stop", "skip"] = "stop"
         def read(i: int) -> None:
             try:
                 raw = source.raw(i)
-                image = source.decode(i, None) if raw is None else None
+                image = source.look(i, None) if raw is None else None
                 rows[i] = np.frombuffer(source.row(i, raw, image), np.uint8)
             except UserError:
                 if on_bad_file == "stop":
@@ -116,6 +116,13 @@ class Source:
         decode = getattr(self.root, "decode", None)
         image: Image = self.root.read(at)[0] if raw is None or decode is None else decode(at, raw)
         return image
+
+    def look(self, i: int, raw: bytes | None) -> Image:
+        """`decode`, for the key alone: pixels that lie in memory are taken from there."""
+        if isinstance(self.root, ArrayDataset):
+            image: Image = self.root.images[int(self.where[i])]
+            return image
+        return self.decode(i, raw)
 
     def row(self, i: int, raw: bytes | None, image: Image | None) -> bytes:
         """The 48 bytes of picture `i`'s keys, of which `raw` and `decode` gave what is known (zeros: not known)."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from ..bundle.file import load, reseal
+from ..data.keys import Keys
 from ..measure.calibration import brier, choose_threshold, fit_temperature, reliability
+from ..measure.evaluate import Evaluation
 from ..measure.metrics import loss
 from ..spec.errors import UserError
-from .evaluation import Data, evaluate_subject, open_for, subject_of, training_of
+from .evaluation import evaluate_subject
+from .subject import Data, open_for, subject_of, training_of
+from .unseen import STRICT, Policy, Watched, watched
 
 
 def calibrate_model(
@@ -19,18 +24,24 @@ def calibrate_model(
     split: str = "val",
     target_precision: float | None = None,
     device: str = "cpu",
+    policy: Policy = STRICT,
 ) -> dict[str, Any]:
     """Fit on `split` of `data` and reseal the model's file; returns what was fitted and the numbers before and after.
 
-    A model calibrated on test pictures is marked so in its file. Raises `UserError` for the pictures it was trained
-    on, and for a precision that no threshold reaches.
+    The file recognises the pictures ever after as selected on, and one calibrated on test pictures is marked so. Raises
+    `UserError` for the pictures it was trained on, unless the policy says otherwise, and for a precision that no
+    threshold reaches.
     """
     loaded = load(model, device=device)
     dataset = open_for([loaded], data)
     subject = subject_of(training_of(loaded), dataset, split)
     if subject.split == "train":
         raise UserError("a temperature fitted on the training pictures is worthless; use --split val")
-    scores = evaluate_subject(loaded, subject, dataset, device=device)
+
+    def scored(watches: Sequence[Watched]) -> tuple[Evaluation, Keys]:
+        return evaluate_subject(loaded, watches[0], dataset, device=device), watches[0].lookout.pictures.rows
+
+    scores, rows = watched([loaded], [subject], dataset, policy, scored)
     logits, labels = scores.logits, scores.labels
     temperature = fit_temperature(logits, labels)
     threshold, coverage, precision = None, 1.0, scores.top1
@@ -39,7 +50,13 @@ def calibrate_model(
             logits, labels, precision=target_precision, temperature=temperature
         )
     marks = {"selected_on": "test"} if subject.split == "test" else {}
-    reseal(loaded.path, temperature=temperature, threshold=threshold, data=(loaded.bundle.data or {}) | marks)
+    reseal(
+        loaded.path,
+        known=loaded.known if loaded.known.forgotten else loaded.known.with_pictures(selected=rows),
+        temperature=temperature,
+        threshold=threshold,
+        data=(loaded.bundle.data or {}) | marks,
+    )
     return {
         "model": str(loaded.path),
         "split": subject.split,
@@ -50,6 +67,7 @@ def calibrate_model(
         "precision": precision,
         "before": _numbers(logits, labels, 1.0),
         "after": _numbers(logits, labels, temperature),
+        "seen": scores.seen.to_json(),
         "selected_on_test": subject.split == "test" or scores.selected_on_test,
     }
 

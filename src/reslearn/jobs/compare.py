@@ -16,8 +16,10 @@ from ..runtime.container import FILE_NAME
 from ..runtime.files import read_json
 from ..spec.cost import cost
 from ..spec.errors import UserError
-from .evaluation import Data, open_for, run_folder
-from .members import Options, common_pictures, load_all, score_all
+from ..spec.seen import Seen
+from .members import Options, check_protocols, common_pictures, load_all, score_all
+from .subject import Data, open_for, run_folder
+from .unseen import watched
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Compared:
     data: str | None
     split: str
     comparison: Comparison
+    seen: Seen  # by any of the models
     pictures: Dataset  # that both were scored on, in the order of their scores
 
     @property
@@ -62,7 +65,7 @@ class Compared:
     def to_json(self) -> dict[str, Any]:
         """Everything, as `--json` prints it."""
         facts = self.comparison.to_json() | {"verdict": self.verdict, "data": self.data, "split": self.split}
-        return facts | {"a": self.a.to_json(), "b": self.b.to_json()}
+        return facts | {"seen": self.seen.to_json(), "a": self.a.to_json(), "b": self.b.to_json()}
 
 
 def compare_models(
@@ -83,8 +86,14 @@ def compare_models(
     dataset = open_for(loaded, data if data is not None else _data_of(loaded[0], a))
     if split is None and "test" not in dataset.splits and any(run_folder(one) is not None for one in loaded):
         split = "val"
-    subject = common_pictures(loaded, dataset, split)
-    scores = score_all(loaded, subject, dataset, options)
+    check_protocols(loaded, options)
+    subject, scores, seen = watched(
+        loaded,
+        [common_pictures(loaded, dataset, split)],
+        dataset,
+        options.policy,
+        lambda w: (w[0].subject, score_all(loaded, w[0], dataset, options), w[0].lookout.seen()),
+    )
     right = [correct(score.logits, score.labels) for score in scores]
     cut = len(paths[0])
     names = _names(a, b)
@@ -94,6 +103,7 @@ def compare_models(
         data=dataset.path,
         split=subject.split,
         comparison=compare(right[:cut], right[cut:]),
+        seen=seen,
         pictures=subject.pictures,
     )
 

@@ -109,6 +109,7 @@ def plan_crossval(
     weights: str | None = None,
     prefer: Prefer | None = None,
     on_bad_file: Literal["stop", "skip"] = "stop",
+    forget_pictures: bool = False,
 ) -> CrossvalPlan:
     """What a cross-validation resolves to, before anything is trained; `changes` are `--set` assignments.
 
@@ -148,6 +149,7 @@ def plan_crossval(
         command=command_line(),
         origin=origin,
         on_bad_file=on_bad_file,
+        forget_pictures=forget_pictures,
     )
     return CrossvalPlan(record, dataset, origin, left_out)
 

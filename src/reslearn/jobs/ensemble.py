@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from ..bundle.ensemble import check_fit, class_order, seal_ensemble
 from ..bundle.file import Loaded
-from ..measure.ensemble import Combine, check_weights, combine_members, gain_over, select_greedily
+from ..data.dataset import Dataset
+from ..data.known import Known
+from ..measure.ensemble import Combine, Gain, check_weights, combine_members, gain_over, select_greedily
 from ..measure.evaluate import Evaluation, score
 from ..runtime.container import sealed_in
 from ..runtime.replacing import sealed_target
 from ..spec.errors import UserError, check_choice
-from .evaluation import Data, open_for
-from .members import Options, common_pictures, load_all, score_all
+from .members import Options, check_protocols, common_pictures, load_all, score_all
+from .subject import Data, open_for
+from .unseen import Watched, watched
 
 
 def ensemble_models(
@@ -30,12 +33,15 @@ def ensemble_models(
     split: str = "val",
     score_split: str | None = None,
     out: str | os.PathLike[str] | None = None,
+    forget_pictures: bool = False,
     options: Options | None = None,
 ) -> dict[str, Any]:
     """Average `models` with equal, given or greedily chosen weights; returns scores, weights and the gain.
 
     Members are chosen, and the best one is named, on `split`; everything is scored on `score_split` (the same if not
-    given). `out` seals the ensemble. Raises `UserError` where classes or preprocessing do not fit each other.
+    given). `out` seals the ensemble, which recognises all that its members have seen and what they were chosen on,
+    unless `forget_pictures` leaves that out. Raises `UserError` where classes or preprocessing do not fit each other,
+    and for pictures that a member was trained on, unless the options' policy says otherwise.
     """
     check_choice("combine", combine, ("softmax", "logits"))
     if out is not None:
@@ -53,67 +59,117 @@ def ensemble_models(
     for model, one in zip(models[1:], loaded[1:], strict=True):
         check_fit(str(models[0]), loaded[0].bundle, str(model), one.bundle)
     dataset = open_for(loaded, data)
-    subject = common_pictures(loaded, dataset, split)
-    selection = score_all(loaded, subject, dataset, options)
-    chosen = _weights(selection, loaded, weights, greedy, combine)
-    best = min(range(len(loaded)), key=lambda i: (-selection[i].top1, selection[i].loss))
-    scored = subject if score_split in (None, split) else common_pictures(loaded, dataset, score_split)
-    results = selection if scored is subject else score_all(loaded, scored, dataset, options)
-    logits = aligned(results, loaded)
-    together = combine_members(logits, chosen, combine)
-    labels = results[0].labels
-    on_test = (greedy and subject.split == "test") or any(result.selected_on_test for result in results)
-    whole = score(
-        together.astype(np.float32),
-        labels,
-        loaded[0].bundle.preprocess,
-        protocol=results[0].protocol,
-        cost=sum(result.cost for result, weight in zip(results, chosen, strict=True) if weight > 0),
-        precision=results[0].precision,
-        selected_on_test=on_test,
-    )
-    value = {
-        "combine": combine,
-        "selected_on": subject.split if greedy else None,
-        "scored_on": scored.split,
-        "images": whole.images,
-        "ensemble": whole.to_json(),
-        "members": [
-            {"model": str(model), "weight": weight, "score": result.to_json()}
-            for model, weight, result in zip(models, chosen, results, strict=True)
-        ],
-        "gain": asdict(gain_over(together, logits, labels, best)),
-        "mean_member_loss": float(np.mean([r.loss for r, w in zip(results, chosen, strict=True) if w > 0])),
-        "model": None,
-    }
+    check_protocols(loaded, options)
+    subjects = [common_pictures(loaded, dataset, split)]
+    if score_split not in (None, split):
+        subjects.append(common_pictures(loaded, dataset, score_split))
+
+    def scored(watches: Sequence[Watched]) -> tuple[_Choice, dict[str, Any], Evaluation]:
+        choice = _choose(loaded, watches[0], dataset, weights, greedy, combine, options)
+        results = choice.scores if len(watches) == 1 else score_all(loaded, watches[1], dataset, options)
+        whole, gain = _together(loaded, watches[-1], results, choice, combine)
+        return choice, _described(models, results, choice, combine, watches[-1], gain), whole
+
+    choice, value, whole = watched(loaded, subjects, dataset, options.policy, scored)
+    value["ensemble"] = whole.to_json()
     if out is not None:
         about: dict[str, Any] = {
             "members": [str(model) for model in models],
             "path": dataset.path,
             "fingerprint": dataset.fingerprint(),
-            "selected_on": "test" if on_test else value["selected_on"],
+            "selected_on": "test" if whole.selected_on_test else value["selected_on"],
         }
-        scores = {scored.split: whole.to_json()}
-        seal_ensemble(out, models, weights=chosen, combine=combine, data=about, scores=scores)
+        seal_ensemble(
+            out,
+            models,
+            weights=choice.weights,
+            combine=combine,
+            selected=choice.selected,
+            forget=forget_pictures,
+            data=about,
+            scores={value["scored_on"]: whole.to_json()},
+        )
         value["model"] = str(out)
     return value
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How the members were weighted, and on which pictures."""
+
+    weights: list[float]
+    scores: list[Evaluation]  # of each member, on the pictures that they were or could be chosen on
+    split: str | None  # that they were chosen on; None where nothing was chosen
+    selected: Known  # recognises those pictures
+
+    @property
+    def best(self) -> int:
+        """The member with the highest accuracy, of equal ones that of the least loss."""
+        return min(range(len(self.scores)), key=lambda i: (-self.scores[i].top1, self.scores[i].loss))
+
+
+def _choose(
+    loaded: Sequence[Loaded],
+    watch: Watched,
+    dataset: Dataset,
+    weights: Sequence[float] | None,
+    greedy: bool,
+    combine: Combine,
+    options: Options,
+) -> _Choice:
+    scores = score_all(loaded, watch, dataset, options)
+    if not greedy:
+        equal = [1.0] * len(loaded)
+        return _Choice(equal if weights is None else list(map(float, weights)), scores, None, Known())
+    taken = select_greedily(aligned(scores, loaded), scores[0].labels, combine)
+    selected = Known().with_pictures(selected=watch.lookout.pictures.rows)
+    return _Choice([float(n) for n in taken], scores, watch.subject.split, selected)
+
+
+def _together(
+    loaded: Sequence[Loaded], watch: Watched, results: Sequence[Evaluation], choice: _Choice, combine: Combine
+) -> tuple[Evaluation, Gain]:
+    """The members' answers as one, scored, and what that gains over the best of them."""
+    logits = aligned(results, loaded)
+    together = combine_members(logits, choice.weights, combine)
+    whole = score(
+        together.astype(np.float32),
+        results[0].labels,
+        loaded[0].bundle.preprocess,
+        protocol=results[0].protocol,
+        cost=sum(result.cost for result, weight in zip(results, choice.weights, strict=True) if weight > 0),
+        precision=results[0].precision,
+        selected_on_test=choice.split == "test" or any(result.selected_on_test for result in results),
+        seen=watch.lookout.seen(*watch.lookout.recognisers, choice.selected),
+    )
+    return whole, gain_over(together, logits, results[0].labels, choice.best)
+
+
+def _described(
+    models: Sequence[str | os.PathLike[str]],
+    results: Sequence[Evaluation],
+    choice: _Choice,
+    combine: Combine,
+    watch: Watched,
+    gain: Gain,
+) -> dict[str, Any]:
+    return {
+        "combine": combine,
+        "selected_on": choice.split,
+        "scored_on": watch.subject.split,
+        "images": results[0].images,
+        "ensemble": None,
+        "members": [
+            {"model": str(model), "weight": weight, "score": result.to_json()}
+            for model, weight, result in zip(models, choice.weights, results, strict=True)
+        ],
+        "gain": asdict(gain),
+        "mean_member_loss": float(np.mean([r.loss for r, w in zip(results, choice.weights, strict=True) if w > 0])),
+        "model": None,
+    }
 
 
 def aligned(results: Sequence[Evaluation], loaded: Sequence[Loaded]) -> list[Any]:
     """The members' logits with their classes in the first member's order."""
     orders = [class_order(loaded[0].bundle.classes, one.bundle.classes) for one in loaded]
     return [r.logits if order is None else r.logits[:, order] for r, order in zip(results, orders, strict=True)]
-
-
-def _weights(
-    selection: Sequence[Evaluation],
-    loaded: Sequence[Loaded],
-    weights: Sequence[float] | None,
-    greedy: bool,
-    combine: Combine,
-) -> list[float]:
-    if weights is not None:
-        return [float(weight) for weight in weights]
-    if not greedy:
-        return [1.0] * len(loaded)
-    return [float(n) for n in select_greedily(aligned(selection, loaded), selection[0].labels, combine)]

@@ -6,49 +6,21 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..bundle.file import Build, Loaded, load
 from ..data.dataset import Dataset
-from ..data.memory import Subset
-from ..data.sources import open_data
-from ..measure.evaluate import Evaluation, chosen_part, evaluate
+from ..measure.evaluate import Evaluation, evaluate
 from ..measure.predictions import Predictions, write_predictions
 from ..measure.protocols import parse_protocol
 from ..measure.summary import summarise
-from ..runtime.files import read_json
-from ..runtime.notes import note, warn
+from ..runtime.notes import warn
 from ..runtime.process_group import joined
 from ..spec.errors import UserError
 from ..train import ledger
-from ..train.record import RunRecord, Split, read_record
-
-Data = Dataset | str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a folder of training says about the pictures it has seen: a run's `run.json`, or a `crossval.json`."""
-
-    fingerprint: str | None
-    split: Split
-    on_bad_file: Literal["stop", "skip"] = "stop"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Pictures to score, and how they are called in the result."""
-
-    pictures: Dataset
-    split: str  # "all" where the data declares no splits
-    own: bool  # the data is the one that the run was trained on
-
-    @property
-    def unseen(self) -> bool:
-        """Whether these pictures were kept from training and selection, so that looking at them is recorded."""
-        return not (self.own and self.split in ("train", "val"))
+from .subject import Data, Subject, open_for, run_folder, subject_of, training_of
+from .unseen import STRICT, Policy, Watched, recogniser, watched
 
 
 def evaluate_model(
@@ -58,6 +30,8 @@ def evaluate_model(
     split: str | None = None,
     build: Build | None = None,
     cache: str | os.PathLike[str] | None = None,
+    allow_seen: bool = False,
+    only_unseen: bool = False,
     **options: Any,
 ) -> Evaluation:
     """Score a run folder or sealed file, opened or named, on `data`: `reslearn.evaluate`.
@@ -65,103 +39,37 @@ def evaluate_model(
     `options` are those of `measure.evaluate.evaluate`: protocol, precision, cache (a folder), batch_size, ...
 
     A run's own data is split as the run split it; other data as it declares itself. Scoring pictures that were kept
-    from training adds a line to the run's ledger.
+    from training adds a line to the run's ledger. Raises `UserError` for pictures that the model was trained on,
+    outside the split `train`: `allow_seen` scores them and says so in `seen`, `only_unseen` scores the others.
     """
+    policy = Policy(allow_seen, only_unseen)
     loaded = model if isinstance(model, Loaded) else load(model, build=build)
     dataset = open_for([loaded], data)
-    return evaluate_subject(loaded, subject_of(training_of(loaded), dataset, split), dataset, cache=cache, **options)
+    subject = subject_of(training_of(loaded), dataset, split)
+
+    def scored(watches: Sequence[Watched]) -> Evaluation:
+        return evaluate_subject(loaded, watches[0], dataset, cache=cache, **options)
+
+    return watched([loaded], [subject], dataset, policy, scored)
 
 
-def evaluate_subject(loaded: Loaded, subject: Subject, dataset: Dataset, **options: Any) -> Evaluation:
-    """Score the pictures that `subject_of` found in `dataset`, and enter it in the ledger where they were unseen."""
-    evaluation = evaluate(loaded, subject.pictures, **options)
+def evaluate_subject(loaded: Loaded, watch: Watched, dataset: Dataset, **options: Any) -> Evaluation:
+    """Score watched pictures of `dataset`, and enter it in the ledger where they were kept from training."""
+    subject, lookout = watch.subject, watch.lookout
+    known = recogniser(loaded, dataset)
+    evaluation = evaluate(loaded, subject.pictures, lookout=lookout, recogniser=known, **options)
     folder = run_folder(loaded)
     if folder is not None and subject.unseen and joined().first:
-        scores = evaluation.to_json()
-        try:
-            ledger.enter(folder, data=dataset.path, fingerprint=dataset.fingerprint(), split=subject.split, **scores)
-        except OSError as error:
-            warn(f"{folder}: no line in the ledger ({error.strerror})")
+        lookout.writes(lambda: _enter(folder, dataset, subject, evaluation))
     return evaluation
 
 
-def run_folder(loaded: Loaded) -> Path | None:
-    """The folder of the run or cross-validation that a sealed file lies in; None for a file on its own."""
-    folder = loaded.path.parent
-    return folder if any((folder / name).exists() for name in ("run.json", "crossval.json")) else None
-
-
-def training_of(loaded: Loaded) -> Training | None:
-    """What the folder of a sealed file says of its training; None for a file on its own."""
-    folder = run_folder(loaded)
-    if folder is None:
-        return None
-    if (folder / "run.json").exists():
-        return as_training(read_record(folder))
-    whole = read_json(folder / "crossval.json")
-    return Training(whole["data"]["fingerprint"], Split(tuple(whole["folds"]), (), whole["split_seed"]))
-
-
-def as_training(record: RunRecord) -> Training:
-    """The pictures of a run."""
-    return Training(record.data.get("fingerprint"), record.split, record.on_bad_file)
-
-
-def open_for(models: Sequence[Loaded], data: Data) -> Dataset:
-    """Open DATA as the runs among `models` opened it: own data of a run that skips files that are no pictures lists
-    those on standard error and leaves them out; any other data must be sound. What else it remarks is said, too.
-    """
-    if not isinstance(data, (str, os.PathLike)):
-        return data
-    known = [training for training in map(training_of, models) if training is not None]
-    lenient = {training.fingerprint for training in known if training.on_bad_file == "skip"}
-    dataset = open_data(data, on_bad_file="skip") if lenient else open_data(data)
-    if lenient and dataset.fingerprint() not in lenient:
-        dataset = open_data(data)
-    for text in getattr(dataset, "notes", ()):
-        note(text)
-    return dataset
-
-
-def subject_of(seen: Training | RunRecord | None, dataset: Dataset, split: str | None) -> Subject:
-    """Which pictures `--split` means for this data, given what a model has seen in training (None: unknown)."""
-    training = as_training(seen) if isinstance(seen, RunRecord) else seen
-    if training is None or dataset.fingerprint() != training.fingerprint:
-        return Subject(chosen_part(dataset, split), split or ("test" if dataset.splits else "all"), own=False)
-    name = split or "test"
-    if name in ("train", "val"):
-        return Subject(Subset(dataset, _find(training.split, dataset, name)), name, own=True)
-    if name not in dataset.splits:
-        own = [part for part in ("train", "val") if getattr(training.split, part)]
-        have = list(dict.fromkeys([*own, *dataset.splits]))
-        near = get_close_matches(name, have, n=1) if split else []
-        hint = f"did you mean {near[0]}?" if near else "name one with --split, or give data it was not trained on"
-        raise UserError(f"{dataset.path}: the model's own data has no {name} split, but {', '.join(have)}; {hint}")
-    pictures = Subset(dataset, dataset.splits[name])
-    used = {*training.split.train, *training.split.val}.intersection(pictures.ids)
-    if used:
-        raise UserError(f"{dataset.path}: {len(used)} pictures of {name} were trained or selected on, e.g. {min(used)}")
-    return Subject(pictures, name, own=True)
-
-
-def _find(split: Split, dataset: Dataset, name: str) -> list[int]:
-    wanted = split.train if name == "train" else split.val
-    if not wanted:
-        raise UserError(f"the model was trained without {name} pictures of its own; name another split with --split")
-    place = {identity: index for index, identity in enumerate(dataset.ids)}
-    left = [place[identity] for identity in wanted if identity in place]
-    report_excluded(dataset, name, len(wanted) - len(left), len(wanted))
-    return left
-
-
-def report_excluded(dataset: Dataset, name: str, gone: int, count: int) -> None:
-    """Say how many of a run's `count` pictures of `name` the data's manifest now leaves out; `UserError` for all."""
-    if not gone:
-        return
-    by = f"{getattr(dataset, 'manifest', dataset.path)} excludes"
-    if gone == count:
-        raise UserError(f"{by} all {count} {name} pictures of the run, so none is left to score; make it anew")
-    note(f"{by} {gone} of the run's {count} {name} pictures; scored are the {count - gone} that are left")
+def _enter(folder: Path, dataset: Dataset, subject: Subject, evaluation: Evaluation) -> None:
+    scores = evaluation.to_json()
+    try:
+        ledger.enter(folder, data=dataset.path, fingerprint=dataset.fingerprint(), split=subject.split, **scores)
+    except OSError as error:
+        warn(f"{folder}: no line in the ledger ({error.strerror})")
 
 
 @dataclass(frozen=True)
@@ -176,6 +84,7 @@ class Request:
     device: str = "cpu"
     workers: int = 0
     cache: str | os.PathLike[str] | None = None
+    policy: Policy = STRICT
 
 
 @dataclass(frozen=True)
@@ -208,6 +117,26 @@ def evaluate_protocols(
     subject = subject_of(training_of(loaded), dataset, request.split)
     for text in protocols:
         check_protocol(text, loaded)  # a misspelt one fails before the first is scored
+    return watched(
+        [loaded],
+        [subject],
+        dataset,
+        request.policy,
+        lambda watches: _scored(loaded, watches[0], dataset, request, protocols, details, predictions, report),
+    )
+
+
+def _scored(
+    loaded: Loaded,
+    watch: Watched,
+    dataset: Dataset,
+    request: Request,
+    protocols: list[str],
+    details: bool,
+    predictions: Path | None,
+    report: Path | None,
+) -> list[Result]:
+    """The results, and the files that were asked for, of pictures that are watched."""
     names = loaded.bundle.classes or tuple(map(str, range(loaded.bundle.num_classes)))
     temperature = loaded.bundle.temperature or 1.0
     results = []
@@ -215,7 +144,7 @@ def evaluate_protocols(
         start = time.perf_counter()
         scores = evaluate_subject(
             loaded,
-            subject,
+            watch,
             dataset,
             protocol=text,
             precision=request.precision,
@@ -228,13 +157,12 @@ def evaluate_protocols(
         inside = summarise(scores.logits, scores.labels, names, temperature=temperature) if details else None
         results.append(Result(scores, seconds, inside))
     if predictions is not None and joined().first:
-        write_predictions(
-            predictions, Predictions(tuple(subject.pictures.ids), scores.labels, scores.logits, tuple(names))
-        )
+        ids = tuple(watch.subject.pictures.ids)
+        write_predictions(predictions, Predictions(ids, scores.labels, scores.logits, tuple(names)))
     if report is not None and joined().first:
         from .evaluation_report import write_evaluation_report  # which builds on this module
 
-        write_evaluation_report(report, [result.evaluation for result in results], subject, dataset, loaded)
+        write_evaluation_report(report, [result.evaluation for result in results], watch.subject, dataset, loaded)
     return results
 
 

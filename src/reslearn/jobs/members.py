@@ -14,15 +14,9 @@ from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
 from ..measure.evaluate import Evaluation
 from ..spec.errors import UserError
-from .evaluation import (
-    Subject,
-    cache_folder,
-    check_protocol,
-    evaluate_subject,
-    report_excluded,
-    subject_of,
-    training_of,
-)
+from .evaluation import cache_folder, check_protocol, evaluate_subject
+from .subject import Subject, report_excluded, subject_of, training_of
+from .unseen import STRICT, Policy, Watched
 
 
 @dataclass(frozen=True)
@@ -35,6 +29,7 @@ class Options:
     workers: int = 0
     batch_size: int = 256
     cache: str | os.PathLike[str] | None = "auto"  # a folder for kept scores; auto: that of each run
+    policy: Policy = STRICT  # for pictures that one of them was trained on
 
 
 def load_all(models: Sequence[str | os.PathLike[str]], device: str) -> list[Loaded]:
@@ -73,12 +68,17 @@ def common_pictures(models: Sequence[Loaded], dataset: Dataset, split: str | Non
     return Subject(Subset(dataset, indices), "val", own=True)
 
 
-def score_all(models: Sequence[Loaded], subject: Subject, dataset: Dataset, options: Options) -> list[Evaluation]:
-    """Each model's scores on the same pictures, from its run's kept scores where they are there."""
-    settings: dict[str, Any] = vars(options)
+def check_protocols(models: Sequence[Loaded], options: Options) -> None:
+    """Raise `UserError` for a protocol that one of the networks cannot be scored by."""
     for one in models:
         check_protocol(options.protocol, one)
+
+
+def score_all(models: Sequence[Loaded], watch: Watched, dataset: Dataset, options: Options) -> list[Evaluation]:
+    """Each model's scores on the same pictures, from its run's kept scores where they are there."""
+    settings: dict[str, Any] = dict(vars(options))
+    del settings["policy"]
     return [
-        evaluate_subject(one, subject, dataset, **settings | {"cache": cache_folder(one, options.cache)})
+        evaluate_subject(one, watch, dataset, **settings | {"cache": cache_folder(one, options.cache)})
         for one in models
     ]

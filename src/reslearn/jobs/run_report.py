@@ -18,12 +18,15 @@ from ..report.values import Curves, Details, Fact, Report, Score
 from ..runtime.files import write_atomic
 from ..spec.cost import cost
 from ..spec.errors import UserError
+from ..spec.seen import seen_from_json
 from ..train import ledger
 from ..train.journal import read_journal
 from ..train.record import RunRecord, read_record
-from .evaluation import cache_folder, subject_of
+from .evaluation import cache_folder
 from .report_details import look_inside
 from .report_tables import record_tables
+from .subject import subject_of
+from .unseen import recogniser
 
 FILE_NAME = "report.html"
 PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
@@ -111,7 +114,8 @@ def _details(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) ->
         raise UserError(f"{record.data['path']} holds other pictures now than the run was trained on")
     pictures = subject_of(record, data, split).pictures
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    evaluation = evaluate(loaded, pictures, device=device, cache=cache_folder(loaded, "auto"))
+    known = recogniser(loaded, data)
+    evaluation = evaluate(loaded, pictures, device=device, cache=cache_folder(loaded, "auto"), recogniser=known)
     yield look_inside(evaluation, pictures, loaded.bundle, split)
 
 
@@ -134,6 +138,9 @@ def score_row(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
     remarks = [line["protocol"], line["precision"], line.get("remark")]
     if line.get("selected_on_test"):
         remarks.append("selected on test pictures")
+    seen = seen_from_json(line.get("seen"))
+    if seen.worth_saying:
+        remarks.append(f"seen: {seen}")
     return Score(
         split=split,
         images=line["images"],

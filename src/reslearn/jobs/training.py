@@ -131,6 +131,7 @@ def train(
     seed: int = 0,
     overwrite: bool = False,
     on_bad_file: Literal["stop", "skip"] = "stop",
+    forget_pictures: bool = False,
     watch: Watch | None = None,
 ) -> Run:
     """Train what `plan` resolved into the run folder `out`, and write its report."""
@@ -150,6 +151,7 @@ def train(
         split_method=plan.split_method,
         overwrite=overwrite,
         on_bad_file=on_bad_file,
+        forget_pictures=forget_pictures,
         watch=watch,
     )
     if from_environment().first:

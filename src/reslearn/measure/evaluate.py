@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data.dataset import Dataset, Indices
+from ..data.known import Recogniser
 from ..data.loaders import eval_batches
 from ..data.memory import part
 from ..data.sources import open_data
@@ -28,9 +29,11 @@ from ..runtime.settings import Precision
 from ..runtime.switches import exact_fp32, held
 from ..spec.errors import UserError, check_choice
 from ..spec.preprocess import Preprocess
+from ..spec.seen import Seen
 from . import metrics
 from .classes import class_map
 from .kept import Kept
+from .lookout import Lookout
 from .protocols import View, parse_protocol
 from .sealed import Sealed
 from .sharding import Share, gather, gather_processes
@@ -56,6 +59,7 @@ class Evaluation:
     precision: Precision
     preprocess_hash: str
     selected_on_test: bool  # something of the model was chosen by looking at test pictures
+    seen: Seen  # of these pictures, by the model
     kept: bool  # nothing was scored anew, all came from the cache
     logits: Logits  # (N, C)
     labels: Indices  # (N,) in the network's classes
@@ -64,7 +68,8 @@ class Evaluation:
         """Every number, without the logits."""
         names = [name for name in self.__dataclass_fields__ if name not in ("kept", "logits", "labels")]
         values = {name: getattr(self, name) for name in names}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return plain | {"seen": self.seen.to_json()}
 
 
 def evaluate(
@@ -78,14 +83,18 @@ def evaluate(
     batch_size: int = 256,
     device: str | None = None,
     workers: int = 0,
+    lookout: Lookout | None = None,
+    recogniser: Recogniser | None = None,
 ) -> Evaluation:
     """Score a loaded model on `data`, or on the part of it named `split`.
 
     Without `split`: `test` where the data declares one, all of it where it declares none. `protocol` is a text of
     `protocols.py`; `cache` a folder where scores are kept and found again; `device` is where the network is unless
-    given. Inside a process group the pictures are shared out and every process returns the same. Raises `UserError`
-    for data that declares other splits only, is empty, or has a class that the model does not know, for a `batch_size`
-    below 1, and where the network answers with what are no numbers.
+    given. `lookout` watches exactly these pictures, where more than this score depends on what was seen of them, and
+    `recogniser` knows more of what this model has seen than its file. Inside a process group the pictures are shared
+    out and every process returns the same. Raises `UserError` for data that declares other splits only, is empty, or
+    has a class that the model does not know, for a `batch_size` below 1, where the network answers with what are no
+    numbers, and what the lookout's rule raises.
     """
     if batch_size < 1:
         raise UserError(f"the batch size is {batch_size}; give --batch-size a number of at least 1")
@@ -93,9 +102,13 @@ def evaluate(
     to_model = class_map(loaded.bundle.classes, pictures.classes, loaded.bundle.num_classes)
     plan = parse_protocol(protocol, loaded.bundle.preprocess)
     options: dict[str, Any] = {"batch_size": batch_size, "device": device or device_of(loaded.net), "workers": workers}
-    scores, kept = view_scores(loaded, pictures, plan.views, plan.preprocess, precision, cache, **options)
+    recogniser = recogniser or loaded.known
+    lookout = lookout or Lookout(pictures, [recogniser])
+    lookout.before()
+    scores, kept = view_scores(loaded, lookout, plan.views, plan.preprocess, precision, cache, **options)
     logits = combine_views([scores[view.name] for view in plan.views], plan.average)
     metrics.check_answers(logits, precision)
+    lookout.after()
     return score(
         logits,
         to_model[pictures.labels],
@@ -104,6 +117,7 @@ def evaluate(
         cost=plan.cost(loaded.bundle.preprocess.size),
         precision=precision,
         selected_on_test=(loaded.bundle.data or {}).get("selected_on") == "test",
+        seen=lookout.seen(recogniser),
         kept=kept,
     )
 
@@ -142,7 +156,7 @@ def chosen_part(data: Dataset, split: str | None) -> Dataset:
 
 def view_scores(
     loaded: Sealed,
-    pictures: Dataset,
+    lookout: Lookout,
     views: tuple[View, ...],
     preprocess: Preprocess,
     precision: Precision,
@@ -153,7 +167,7 @@ def view_scores(
 
     Also whether all were there.
     """
-    world = joined()
+    world, pictures = joined(), lookout.pictures
     kept = Kept(cache, loaded, pictures, preprocess, precision) if cache and world.first else None
     scores = world.tell(kept.read(views) if kept else {})  # all must agree on what is missing
     missing = [view for view in views if view.name not in scores]
@@ -170,7 +184,7 @@ def view_scores(
                 found = score_views(loaded.net, share.pictures, missing, size=loaded.bundle.preprocess.size, **options)
         found = {name: gather_processes(share, rows) for name, rows in found.items()}
     if kept:
-        kept.add(missing, found)
+        lookout.writes(lambda: kept.add(missing, found))
     return scores | found, False
 
 
@@ -224,6 +238,7 @@ def score(
     cost: float = 1.0,
     precision: Precision = "fp32",
     selected_on_test: bool = False,
+    seen: Seen = Seen(),  # noqa: B008 - a frozen value
     kept: bool = False,
 ) -> Evaluation:
     """The numbers of one set of predictions."""
@@ -244,6 +259,7 @@ def score(
         precision=precision,
         preprocess_hash=preprocess.hash(),
         selected_on_test=selected_on_test,
+        seen=seen,
         kept=kept,
         logits=logits,
         labels=labels,

@@ -24,21 +24,25 @@ Write = Callable[[], None]
 class Writes:
     """What a command writes of its scores (kept scores, ledgers): held back until all its pictures are looked up."""
 
-    def __init__(self) -> None:
-        self._waiting: list[Write] | None = []
+    def __init__(self, lookouts: int = 1) -> None:
+        """`lookouts` is how many sets of pictures must be `settled`."""
+        self._open = lookouts
+        self._waiting: list[Write] = []
 
     def __call__(self, write: Write) -> None:
         """Write when the time has come."""
-        if self._waiting is None:
-            write()
-        else:
+        if self._open:
             self._waiting.append(write)
-
-    def release(self) -> None:
-        """The time has come."""
-        waiting, self._waiting = self._waiting or [], None
-        for write in waiting:
+        else:
             write()
+
+    def settled(self) -> None:
+        """One more set of pictures is looked up and may be scored; after the last one all is written."""
+        self._open -= 1
+        if not self._open:
+            for write in self._waiting:
+                write()
+            self._waiting.clear()
 
 
 class Lookout:
@@ -59,7 +63,7 @@ class Lookout:
         self.pictures = Keyed(pictures)
         self.recognisers = tuple(recognisers)
         self.writes = writes or Writes()
-        self._rule, self._own, self._begun, self._whole = rule, writes is None, False, False
+        self._rule, self._begun, self._whole = rule, False, False
 
     def before(self) -> None:
         """Look the file keys up. Raises `UserError` for a file that cannot be read, and what the rule raises."""
@@ -74,17 +78,17 @@ class Lookout:
 
     def after(self) -> None:
         """Look the pixel keys up too, of what was read by now and of what kept scores have spared the reading."""
-        if not self._whole:
-            self._share()
-            world = joined()
-            self.pictures.complete(shard(len(self.pictures), world.rank, world.size))
-            self._share()
-            self._whole = True
-            if world.first:
-                self.pictures.remember()
-            self._rule(self)
-        if self._own:
-            self.writes.release()
+        if self._whole:
+            return
+        self._share()
+        world = joined()
+        self.pictures.complete(shard(len(self.pictures), world.rank, world.size))
+        self._share()
+        self._whole = True
+        if world.first:
+            self.pictures.remember()
+        self._rule(self)
+        self.writes.settled()
 
     def seen(self, *recognisers: Recogniser) -> Seen:
         """What the models have seen of these pictures; of all models where none is named."""

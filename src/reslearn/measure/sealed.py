@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from ..data.known import Recogniser
 from ..spec.preprocess import Preprocess
 
 
@@ -31,5 +32,7 @@ class Sealed(Protocol):
     def bundle(self) -> Header: ...
     @property
     def mean_image(self) -> Tensor | None: ...
+    @property
+    def known(self) -> Recogniser: ...
     def identity(self) -> str:
         """A digest of everything that its answers depend on."""

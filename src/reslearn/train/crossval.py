@@ -32,6 +32,7 @@ from ..spec.errors import UserError
 from ..spec.net import Spec, spec_from_json, spec_to_json
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
+from ..spec.seen import seen_from_json, summed
 from .execute import Build
 from .fit import Run, finished_run, fit, resume
 from .loop import Interrupted, Watch
@@ -62,6 +63,7 @@ class CrossvalRecord:
     weights_sha256: str | None = None  # of that file, wherever a machine has it
     prefer: Prefer | None = None  # which of the plain and averaged weights in it
     on_bad_file: Literal["stop", "skip"] = "stop"
+    forget_pictures: bool = False  # the sealed files do not say which pictures they have seen
     format: int = FORMAT
 
 
@@ -127,7 +129,7 @@ def read_record(folder: Path) -> CrossvalRecord:
             f"{path}: format {data['format']} is newer than this reslearn reads ({FORMAT}); update reslearn"
         )
     plain = ("count", "folds", "method", "split_seed", "seed", "data", "environment", "command", "created", "format")
-    newer = [name for name in ("weights", "weights_sha256", "prefer", "on_bad_file") if name in data]
+    newer = [name for name in ("weights", "weights_sha256", "prefer", "on_bad_file", "forget_pictures") if name in data]
     return CrossvalRecord(
         spec=spec_from_json(data["spec"], str(path)),
         recipe=from_json(Recipe, data["recipe"], str(path)),
@@ -150,6 +152,7 @@ def new_record(
     command: str,
     origin: Origin | None = None,
     on_bad_file: Literal["stop", "skip"] = "stop",
+    forget_pictures: bool = False,
 ) -> CrossvalRecord:
     """Everything a cross-validation is, before anything is trained."""
     if recipe.input_mean == "pixel":
@@ -179,6 +182,7 @@ def new_record(
         weights_sha256=None if origin is None else origin.sha256,
         prefer=None if origin is None else origin.prefer,
         on_bad_file=on_bad_file,
+        forget_pictures=forget_pictures,
     )
 
 
@@ -252,6 +256,7 @@ def train_fold(
             split_seed=record.split_seed,
             split_method=record.method,
             on_bad_file=record.on_bad_file,
+            forget_pictures=record.forget_pictures,
             build=build,
             watch=watch,
         )
@@ -275,15 +280,17 @@ def merge(folder: Path, record: CrossvalRecord, *, build: Build | None = None) -
         if together.fold is None or dict(zip(together.ids, together.fold.tolist(), strict=True)) != record.folds:
             raise UserError(f"{folder}: the folds hold out other pictures than its {RECORD} says; copy the right ones")
         write_predictions(folder / PREDICTIONS, together)
-        whole = score(together.logits, together.labels, record.preprocess)
+        finished = [run for run in (finished_run(path, build) for path in runs) if run is not None]
+        seen = summed([seen_from_json((run.val or {}).get("seen")) for run in finished])
+        whole = score(together.logits, together.labels, record.preprocess, seen=seen)
         if not (folder / MODEL).exists():
             seal_ensemble(
                 folder / MODEL,
                 runs,
                 combine="softmax",
                 recipe=to_json(record.recipe),
+                forget=record.forget_pictures,
                 data=record.data | {"folds": record.count},
                 scores={"out_of_fold": whole.to_json()},
             )
-    finished = [finished_run(run, build) for run in runs]
-    return Crossval(folder, folder / MODEL, folder / PREDICTIONS, tuple(run for run in finished if run), whole)
+    return Crossval(folder, folder / MODEL, folder / PREDICTIONS, tuple(finished), whole)

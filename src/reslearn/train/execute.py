@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 
 from ..bundle.file import save as seal
 from ..bundle.header import Bundle, Member
-from ..data.dataset import Dataset
+from ..data.known import FORGOTTEN, count
 from ..data.loaders import TrainLoader
 from ..data.sampling import class_weights
 from ..measure.bn_statistics import exact_bn_statistics
@@ -28,6 +28,8 @@ from . import checkpoint
 from .checkpoint import Progress
 from .journal import Journal
 from .loop import Interrupted, Watch, Work, train
+from .pictures import FILE_NAME as PICTURES
+from .pictures import Pictures
 from .record import RunRecord
 from .schedule import start
 from .setup import StopSignals, memory_advice, provisional
@@ -43,14 +45,8 @@ class Parts:
     """The pictures of a run, as its network is shown them."""
 
     loader: TrainLoader
-    train: Dataset
-    val: Dataset | None
+    pictures: Pictures
     mean_image: torch.Tensor | None
-
-    @property
-    def held_out(self) -> Dataset | None:
-        """What is validated on; None where there is nothing."""
-        return self.val if self.val is not None and len(self.val) > 0 else None
 
 
 def execute(
@@ -68,7 +64,7 @@ def execute(
     `opened` makes a new run's folder, once the network and its optimiser stand: what cannot be built writes nothing.
     Raises `Interrupted` where a signal asked to stop, at whatever time; what is done by then is on disk.
     """
-    recipe, settings, held_out = record.recipe, record.settings, parts.held_out
+    recipe, settings, pictures = record.recipe, record.settings, parts.pictures
     with contextlib.ExitStack() as stack:
         stack.enter_context(owned(settings.threads))
         stack.enter_context(torch.random.fork_rng())
@@ -79,10 +75,11 @@ def execute(
             load_weights(net, record.weights, prefer=record.prefer)
         dtype = device.weight_type(settings)
         net = net.to(settings.device, dtype).to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
-        weights = class_weights(parts.train.labels, len(parts.train.classes), recipe.class_weights)
+        weights = class_weights(pictures.train.labels, len(pictures.train.classes), recipe.class_weights)
         balance = None if weights is None else torch.from_numpy(weights).to(settings.device, dtype)
         update = Update(net, recipe, settings, world=world, class_weights=balance)
-        validate = provisional(record, held_out, parts.mean_image) if held_out is not None else lambda _: None
+        val = pictures.val
+        validate = provisional(record, val, parts.mean_image) if val is not None else lambda _: None
         stack.enter_context(opened or contextlib.nullcontext())
         world.barrier()  # no process reads checkpoints before the first one has cleared the folder
         progress = checkpoint.load_newest(folder / "checkpoints", update)
@@ -96,8 +93,11 @@ def execute(
             validate=validate,
             watch=watch if watch is not None and world.first else lambda event: None,
             stop=lambda: stop.received,
+            keep=lambda: pictures.keep(folder),
             world=world,
         )
+        if world.first:
+            pictures.keep(folder)
         with memory_advice(recipe):
             train(work)
         finish(work, record, parts, build)
@@ -109,13 +109,17 @@ def execute(
 
 def finish(work: Work, record: RunRecord, parts: Parts, build: Build | None) -> None:
     """The one sequence that ends a run: select weights, exact BN statistics, evaluate in fp32, seal."""
-    progress, recipe, val = work.progress, record.recipe, None
+    progress, recipe, pictures, val = work.progress, record.recipe, parts.pictures, None
     net = plain_copy(chosen_net(work), record.spec, build)
-    if parts.held_out is not None:
+    if pictures.val is not None:
         device_name = record.settings.device
-        val = evaluate_net(net, parts.held_out, record.preprocess, device=device_name, mean_image=parts.mean_image)
+        val = evaluate_net(net, pictures.val, record.preprocess, device=device_name, mean_image=parts.mean_image)
+    known = pictures.settle(work.world, record.on_bad_file, selects=bool(recipe.decides_on_validation))
     if not work.world.first:
         return
+    if val is not None and pictures.val is not None:
+        val = replace(val, seen=count([known], pictures.val, pictures.val.rows)[0])
+    pictures.keep(work.folder)
     bundle = Bundle(
         members=(Member(record.spec),),
         preprocess=record.preprocess,
@@ -133,7 +137,10 @@ def finish(work: Work, record: RunRecord, parts: Parts, build: Build | None) -> 
             skipped=work.loader.skipped,
         )
         journal.flush()
-    seal(work.folder / "model.safetensors", [net], bundle, mean_image=parts.mean_image)
+    if record.forget_pictures:
+        (work.folder / PICTURES).unlink(missing_ok=True)
+        known = FORGOTTEN
+    seal(work.folder / "model.safetensors", [net], bundle, mean_image=parts.mean_image, known=known)
 
 
 def chosen_net(work: Work) -> nn.Module:

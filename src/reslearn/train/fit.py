@@ -35,7 +35,8 @@ from .execute import Build, Parts, execute
 from .journal import read_journal
 from .loop import Watch
 from .origin import read_origin, starting_preprocess
-from .record import RunRecord, read_record, record_to_json
+from .pictures import Pictures, seen_before
+from .record import RunRecord, read_record, record_to_json, validation_by_names
 from .setup import (
     check_numerics,
     check_world,
@@ -49,6 +50,7 @@ from .setup import (
     refuse_existing,
     reopen,
     save_mean_image,
+    whole_of,
     with_mean_image,
 )
 
@@ -95,6 +97,7 @@ def fit(
     split_method: str = "given",
     overwrite: bool = False,
     on_bad_file: Literal["stop", "skip"] = "stop",
+    forget_pictures: bool = False,
     transform: Transform | None = None,
     build: Build | None = None,
     watch: Watch | None = None,
@@ -107,7 +110,8 @@ def fit(
     `train_data` gives the classes; `val_data` may be None or empty, then the last weights are kept. The test split
     is not an argument: training cannot see it. `transform` takes each training picture, a `PIL.Image`, before the
     recipe's own augmentation, and returns another; no record can repeat what it did, and the run says so.
-    `split_seed` and `split_method` say in `run.json` how the parts were chosen; nothing is chosen here.
+    `split_seed` and `split_method` say in `run.json` how the parts were chosen; nothing is chosen here. The sealed file
+    recognises the pictures that were trained on, unless `forget_pictures` leaves that out.
 
     Raises `UserError` for input that cannot be trained on, before anything is written; an interrupted run is continued
     by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
@@ -142,13 +146,15 @@ def fit(
         weights=weights,
         prefer=prefer,
         on_bad_file=on_bad_file,
+        forget_pictures=forget_pictures,
         notes=() if transform is None else (NOT_REPRODUCIBLE,),
     )
+    pictures = Pictures(train_data, val_data, seen_before(weights, whole_of(train_data)))
     with process_group(settings.device) as world:  # before that, this process has no GPU of its own
         record = replace(record, settings=world.tell(settings))  # decided once: another machine might choose otherwise
-        loader = open_loader(record, train_data, mean_image, world, watch, transform)
+        loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
         opened = new_folder(folder, record, mean_image) if world.first else contextlib.nullcontext()
-        parts = Parts(loader, train_data, val_data, mean_image)
+        parts = Parts(loader, pictures, mean_image)
         execute(folder, record, parts, world, opened=opened, build=build, watch=watch)
     return sealed_run(folder, build)
 
@@ -196,9 +202,11 @@ def resume(
         if train_data is None:
             train_data, val_data = reopen(folder, record)
         mean_image = load_mean_image(folder, record)
+        pictures = Pictures(train_data, val_data, seen_before(record.weights, whole_of(train_data)))
+        pictures.recall(folder)
         with process_group(record.settings.device) as world:
-            loader = open_loader(record, train_data, mean_image, world, watch, transform)
-            parts = Parts(loader, train_data, val_data, mean_image)
+            loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
+            parts = Parts(loader, pictures, mean_image)
             execute(folder, record, parts, world, build=build, watch=watch)
         return sealed_run(folder, build)
 
@@ -209,11 +217,14 @@ def finished_run(folder: Path, build: Build | None = None) -> Run | None:
     if not model.exists():
         return None
     end = read_journal(folder / "metrics.jsonl")[-1]
+    val = verify(model, build=build).scores.get("val")
+    if val is not None and "seen" not in val:  # sealed before scores said it
+        val = {**val, "seen": validation_by_names(read_record(folder)).to_json()}
     return Run(
         path=folder,
         model=model,
         best_epoch=end["best_epoch"],
-        val=verify(model, build=build).scores.get("val"),
+        val=val,
         seconds=end["seconds"],
         images_per_second=end["images_per_second"],
         skipped=end.get("skipped") or {},

@@ -76,6 +76,7 @@ class Work:
     validate: Callable[[nn.Module], tuple[float, float] | None]  # -> loss and error in percent, provisional
     watch: Watch = lambda event: None
     stop: Callable[[], int | None] = lambda: None  # asked after every step: the signal that ends the run
+    keep: Callable[[], None] = lambda: None  # what else belongs to a checkpoint
     world: World = field(default_factory=World)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=200))  # seconds of the newest steps
     val_error: float | None = None
@@ -204,5 +205,6 @@ def save(work: Work, journal: Journal) -> None:
     """Write a checkpoint that the journal, as far as it goes, belongs to."""
     work.progress.metrics_bytes = journal.flush()
     if work.world.first:
+        work.keep()
         checkpoint.save(work.folder / "checkpoints", work.update, work.progress)
     work.saved_at, work.now = time.monotonic(), time.perf_counter()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,14 +18,17 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from ..bundle.file import known_of, read_tensors
 from ..data.dataset import Dataset
 from ..data.decode import DECODER
 from ..data.keyed import Keyed
 from ..data.keys import FILE, ORIGINAL, PIXELS, ROW, Keys, known
-from ..data.known import FORGOTTEN, Known
-from ..runtime.container import read_safetensors
+from ..data.known import NOTHING, Known
+from ..runtime.container import locate, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
+from ..spec.errors import UserError
+from .record import read_record
 
 FILE_NAME, KEY, FORMAT = "pictures.safetensors", "reslearn.pictures", 1
 _NONE: Keys = np.empty((0, ROW), np.uint8)
@@ -50,16 +54,17 @@ def read_pictures(folder: Path) -> Kept | None:
             return None
         start = Known(tensors["start.trained"], tensors["start.selected"], about["start"])
         return Kept(tensors["train"], tensors["val"], tensors["also"], start)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+    except (UserError, OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
 
 class Pictures:
     """The pictures of a run, noted while they are read."""
 
-    def __init__(self, train: Dataset, val: Dataset | None, start: Known, *, forget: bool = False) -> None:
-        self.train, self.val = Keyed(train), None if val is None else Keyed(val)
-        self.start, self.forget = start, forget
+    def __init__(self, train: Dataset, val: Dataset | None, start: Known) -> None:
+        self.train = Keyed(train)
+        self.val = Keyed(val) if val is not None and len(val) else None  # None where nothing is validated on
+        self.start = start
         self._before = Kept()
         self._written = -1
 
@@ -75,10 +80,10 @@ class Pictures:
                 part.rows[lacking] = rows[lacking]
 
     def keep(self, folder: Path) -> None:
-        """Write what is known now, unless that is written; nothing for a run that forgets."""
+        """Write what is known now, unless that is written."""
         parts = [self.train.rows, self.val.rows if self.val is not None else _NONE]
         filled = sum(int(known(rows[:, columns]).sum()) for rows in parts for columns in (FILE, PIXELS))
-        if self.forget or filled == self._written:
+        if filled == self._written:
             return
         tensors = {
             "train": np.array(parts[0]),
@@ -91,25 +96,20 @@ class Pictures:
         write_atomic(folder / FILE_NAME, save(tensors, metadata={KEY: json.dumps(about)}))
         self._written = filled
 
-    def settle(self, folder: Path, world: World, on_bad_file: Literal["stop", "skip"], selects: bool) -> Known:
-        """What recognises the run's pictures; on the first process, all of them.
+    def settle(self, world: World, on_bad_file: Literal["stop", "skip"], *, selects: bool) -> Known:
+        """What recognises the pictures of the run; whole in the first process, which reads what none has read.
 
-        What no process has read is read now. With `selects`, something was chosen on the validation pictures.
+        With `selects`, something was chosen on the validation pictures.
         """
-        self.train.rows[:] = world.largest(self.train.rows)
-        if self.forget or not world.first:
-            return FORGOTTEN
-        self.train.complete(on_bad_file=on_bad_file)
-        selected = None
-        if self.val is not None:
-            self.val.complete()
-            selected = self.val.rows
-        self.keep(folder)
-        for part in (self.train, self.val):
-            if part is not None:
+        parts = [part for part in (self.train, self.val) if part is not None]
+        for part in parts:
+            part.rows[:] = world.largest(part.rows)
+        if world.first:
+            for part in parts:
+                part.complete(on_bad_file=on_bad_file)
                 part.remember()
         trained = np.concatenate([self.train.rows, self._replaced()])
-        return self.start.with_pictures(trained, selected if selects else None)
+        return self.start.with_pictures(trained, self.val.rows if self.val is not None and selects else None)
 
     def _replaced(self) -> Keys:
         """Rows of before in whose places other pictures are read now."""
@@ -121,6 +121,30 @@ class Pictures:
             both = known(then[:, column]) & known(now[:, column])
             differs |= both & (then[:, column] != now[:, column]).any(axis=1)
         return np.concatenate([then[differs], self._before.also])
+
+
+def seen_before(weights: str | os.PathLike[str] | None, data: Dataset) -> Known:
+    """What the weights that a training on `data` starts from have seen: nothing is known of other people's weights.
+
+    A run of before is known by the names of its pictures, where it was trained on the same data.
+    """
+    if weights is None:
+        return Known()
+    try:
+        path = locate(weights)
+        known_by_file = known_of(*read_tensors(path))
+    except UserError:  # no sealed file of ours; whoever loads it says what is wrong
+        return NOTHING
+    if len(known_by_file.trained) or not (path.parent / "run.json").exists():
+        return known_by_file
+    record = read_record(path.parent)
+    if record.data.get("fingerprint") != data.fingerprint():
+        return known_by_file
+    keyed, names = Keyed(data), np.array(list(data.ids), dtype=object)
+    trained, selected = (np.flatnonzero(np.isin(names, list(ids))) for ids in record.seen_names)
+    keyed.complete(np.concatenate([trained, selected]), on_bad_file=record.on_bad_file)
+    by_name = Known(known_by="names" if record.weights is None else "nothing")
+    return replace(by_name.with_pictures(keyed.rows[trained], keyed.rows[selected]), known_by=by_name.known_by)
 
 
 def _digest(tensors: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from ..spec.errors import UserError
 from ..spec.net import Spec, spec_from_json, spec_to_json
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
+from ..spec.seen import Seen
 
 FORMAT = 1
 
@@ -45,8 +46,20 @@ class RunRecord:
     weights: str | None = None
     prefer: Literal["plain", "ema"] | None = None  # which of the plain and averaged weights in that file
     on_bad_file: Literal["stop", "skip"] = "stop"
+    forget_pictures: bool = False  # the sealed file does not say which pictures it has seen
     notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
     format: int = FORMAT
+
+    @property
+    def seen_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The pictures that it trains on, and those that it decides something on."""
+        return self.split.train, self.split.val if self.recipe.decides_on_validation else ()
+
+
+def validation_by_names(record: RunRecord) -> Seen:
+    """What a run has seen of its own validation pictures, by their names."""
+    trained, selected = (len(set(record.split.val) & set(names)) for names in record.seen_names)
+    return Seen.counted(trained, selected, "names" if record.weights is None else "nothing")
 
 
 def record_to_json(record: RunRecord) -> dict[str, Any]:
@@ -73,5 +86,6 @@ def read_record(folder: Path) -> RunRecord:
         **{key: data[key] for key in ("seed", "data", "environment", "command", "created", "weights", "format")},
         prefer=data.get("prefer"),
         on_bad_file=data["on_bad_file"],
+        forget_pictures=data.get("forget_pictures", False),
         notes=tuple(data["notes"]),
     )

@@ -41,6 +41,7 @@ from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment, Recipe
 from .loop import SIGNALS, Reading, Watch
+from .pictures import FILE_NAME as PICTURES
 from .record import RunRecord, Split
 
 
@@ -84,7 +85,14 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run left: the sealed file first, so that nothing old can pass for the new result."""
-    for name in ("model.safetensors", "metrics.jsonl", "report.html", "ledger.jsonl", "mean_image.safetensors"):
+    for name in (
+        "model.safetensors",
+        "metrics.jsonl",
+        "report.html",
+        "ledger.jsonl",
+        "mean_image.safetensors",
+        PICTURES,
+    ):
         (folder / name).unlink(missing_ok=True)
     for file in (folder / "checkpoints").glob("*.safetensors"):
         file.unlink()
@@ -103,8 +111,13 @@ def workload(spec: Spec, size: int, pictures: float, *, training: bool = True) -
 
 def describe(data: Dataset) -> dict[str, Any]:
     """What `run.json` says of the data a run trains on; of a part, the whole it was taken from."""
-    whole = data.source if isinstance(data, Subset) and not isinstance(data, ManifestDataset) else data
+    whole = whole_of(data)
     return {"path": whole.path, "fingerprint": whole.fingerprint(), "classes": list(data.classes)}
+
+
+def whole_of(data: Dataset) -> Dataset:
+    """The data set that a part to train on was taken from."""
+    return data.source if isinstance(data, Subset) and not isinstance(data, ManifestDataset) else data
 
 
 def describe_split(train_data: Dataset, val_data: Dataset | None, seed: int, method: str) -> Split:

@@ -1,0 +1,128 @@
+"""Which pictures a model is to be scored on: `--split` of the run's own data, or of data as it declares itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from ..bundle.file import Loaded
+from ..data.dataset import Dataset
+from ..data.memory import Subset
+from ..data.sources import open_data
+from ..measure.evaluate import chosen_part
+from ..runtime.files import read_json
+from ..runtime.notes import note
+from ..spec.errors import UserError
+from ..train.record import RunRecord, Split, read_record
+
+Data = Dataset | str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a folder of training says about the pictures it has seen: a run's `run.json`, or a `crossval.json`."""
+
+    fingerprint: str | None
+    split: Split
+    on_bad_file: Literal["stop", "skip"] = "stop"
+    selects: bool = False  # something was chosen on the validation pictures
+    from_scratch: bool = True  # it did not start from weights that have seen who knows what
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """Pictures to score, and how they are called in the result."""
+
+    pictures: Dataset
+    split: str  # "all" where the data declares no splits
+    own: bool  # the data is the one that the run was trained on
+
+    @property
+    def unseen(self) -> bool:
+        """Whether these pictures were kept from training and selection, so that looking at them is recorded."""
+        return not (self.own and self.split in ("train", "val"))
+
+
+def run_folder(loaded: Loaded) -> Path | None:
+    """The folder of the run or cross-validation that a sealed file lies in; None for a file on its own."""
+    folder = loaded.path.parent
+    return folder if any((folder / name).exists() for name in ("run.json", "crossval.json")) else None
+
+
+def training_of(loaded: Loaded) -> Training | None:
+    """What the folder of a sealed file says of its training; None for a file on its own."""
+    folder = run_folder(loaded)
+    if folder is None:
+        return None
+    if (folder / "run.json").exists():
+        return as_training(read_record(folder))
+    whole = read_json(folder / "crossval.json")
+    return Training(whole["data"]["fingerprint"], Split(tuple(whole["folds"]), (), whole["split_seed"]))
+
+
+def as_training(record: RunRecord) -> Training:
+    """The pictures of a run."""
+    return Training(
+        record.data.get("fingerprint"),
+        record.split,
+        record.on_bad_file,
+        selects=bool(record.recipe.decides_on_validation),
+        from_scratch=record.weights is None,
+    )
+
+
+def open_for(models: Sequence[Loaded], data: Data) -> Dataset:
+    """Open DATA as the runs among `models` opened it: own data of a run that skips files that are no pictures lists
+    those on standard error and leaves them out; any other data must be sound. What else it remarks is said, too.
+    """
+    if not isinstance(data, (str, os.PathLike)):
+        return data
+    known = [training for training in map(training_of, models) if training is not None]
+    lenient = {training.fingerprint for training in known if training.on_bad_file == "skip"}
+    dataset = open_data(data, on_bad_file="skip") if lenient else open_data(data)
+    if lenient and dataset.fingerprint() not in lenient:
+        dataset = open_data(data)
+    for text in getattr(dataset, "notes", ()):
+        note(text)
+    return dataset
+
+
+def subject_of(seen: Training | RunRecord | None, dataset: Dataset, split: str | None) -> Subject:
+    """Which pictures `--split` means for this data, given what a model has seen in training (None: unknown)."""
+    training = as_training(seen) if isinstance(seen, RunRecord) else seen
+    if training is None or dataset.fingerprint() != training.fingerprint:
+        return Subject(chosen_part(dataset, split), split or ("test" if dataset.splits else "all"), own=False)
+    name = split or "test"
+    if name in ("train", "val"):
+        return Subject(Subset(dataset, _find(training.split, dataset, name)), name, own=True)
+    if name not in dataset.splits:
+        own = [part for part in ("train", "val") if getattr(training.split, part)]
+        have = list(dict.fromkeys([*own, *dataset.splits]))
+        near = get_close_matches(name, have, n=1) if split else []
+        hint = f"did you mean {near[0]}?" if near else "name one with --split, or give data it was not trained on"
+        raise UserError(f"{dataset.path}: the model's own data has no {name} split, but {', '.join(have)}; {hint}")
+    return Subject(Subset(dataset, dataset.splits[name]), name, own=True)
+
+
+def _find(split: Split, dataset: Dataset, name: str) -> list[int]:
+    wanted = split.train if name == "train" else split.val
+    if not wanted:
+        raise UserError(f"the model was trained without {name} pictures of its own; name another split with --split")
+    place = {identity: index for index, identity in enumerate(dataset.ids)}
+    left = [place[identity] for identity in wanted if identity in place]
+    report_excluded(dataset, name, len(wanted) - len(left), len(wanted))
+    return left
+
+
+def report_excluded(dataset: Dataset, name: str, gone: int, count: int) -> None:
+    """Say how many of a run's `count` pictures of `name` the data's manifest now leaves out; `UserError` for all."""
+    if not gone:
+        return
+    by = f"{getattr(dataset, 'manifest', dataset.path)} excludes"
+    if gone == count:
+        raise UserError(f"{by} all {count} {name} pictures of the run, so none is left to score; make it anew")
+    note(f"{by} {gone} of the run's {count} {name} pictures; scored are the {count - gone} that are left")
