@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reslearn.data import packed_source, tar_index
+from reslearn.data.checking import check_data
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 
@@ -255,6 +256,10 @@ def test_several_image_columns(tmp_path):
         open_data(two)
     with pytest.raises(UserError, match=r"no image column 'up'; it has left, right"):
         open_data(f"{two}#image=up")
+    with pytest.raises(UserError, match="after the # stand columns to read"):
+        open_data(f"{two}#left")
+    with pytest.raises(UserError, match="it has no columns to choose from"):
+        open_data(f"{write_tar(tmp_path / 'a.tar', shard(0, 4))}#label=x")
 
 
 @pytest.mark.parametrize(
@@ -275,6 +280,32 @@ def test_what_is_wrong_with_parquet(tmp_path, named, words):
     assert all(word in str(error.value) for word in words), str(error.value)
 
 
+def test_files_that_disagree_are_not_one_set(tmp_path):
+    pictures = [encode(picture(i), "PNG") for i in range(2)]
+    parquet(tmp_path / "train-0.parquet", pictures, [0, 1], ["yes", "no"])
+    parquet(tmp_path / "test-0.parquet", pictures, [0, 1])  # lists none, and so agrees
+    assert open_data(tmp_path, say=lambda _: None).classes == ("yes", "no")
+    parquet(tmp_path / "test-0.parquet", pictures, [0, 1], ["no", "yes"])
+    with pytest.raises(UserError, match=r"its classes are .*yes, no.* they are not one set"):
+        open_data(tmp_path)
+    parquet(tmp_path / "test-0.parquet", pictures, [0, 1], column="img")
+    with pytest.raises(UserError, match=r"it has image, label where .* has img, label"):
+        open_data(tmp_path)
+
+
+def test_rows_without_a_picture_are_findings(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    images = [{"bytes": encode(picture(i), "PNG"), "path": None} for i in range(4)]
+    images += [{"bytes": None, "path": "https://x.org/1.png"}, None]
+    pq.write_table(pa.table({"image": images, "label": [0, 1] * 3}), tmp_path / "a.parquet")
+    report, _ = check_data(str(tmp_path / "a.parquet"), write=False)
+    assert report.pictures == 6 and [row["id"] for row in report.faults["empty"]] == ["a.parquet:4", "a.parquet:5"]
+    assert any("2 row(s) hold no picture: row 4 has the address https://x.org/1.png" in note for note in report.notes)
+    pq.write_table(pa.table({"image": images, "label": [0, 1] * 3}).slice(0, 0), tmp_path / "b.parquet")
+    with pytest.raises(UserError, match="no rows with a picture"):
+        open_data(tmp_path / "b.parquet")
+
+
 def test_the_root_of_a_cloned_set(tmp_path):
     pictures = [encode(picture(i), "PNG") for i in range(4)]
     (tmp_path / "d/data").mkdir(parents=True)
@@ -293,6 +324,12 @@ def test_the_root_of_a_cloned_set(tmp_path):
     columns(tmp_path / "e/other/0000.parquet", image=pictures, label=[0, 1] * 2)
     with pytest.raises(UserError, match=r"several sets in it \(other, plain\); give the folder of one"):
         open_data(tmp_path / "e")
+    (tmp_path / "d/assets").mkdir()
+    (tmp_path / "d/assets/cover.png").write_bytes(pictures[0])
+    with pytest.raises(UserError, match="the class folder 'data' holds no pictures"):
+        open_data(tmp_path / "d")
+    (tmp_path / "d/.gitattributes").write_text("*.parquet filter=lfs")  # as every repository of a hub has
+    assert "not read: " in open_data(tmp_path / "d", say=pytest.fail).notes[0]
     (tmp_path / "f").mkdir()
     (tmp_path / "f/a.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     with pytest.raises(UserError, match=r"a Git LFS pointer, not the file itself; run `git lfs pull`"):

@@ -33,7 +33,7 @@ def asked_of(path: str) -> tuple[str, dict[str, str]]:
     if not mark or os.path.exists(path) or not os.path.exists(base):
         return path, {}
     asked = dict(parse_qsl(text, keep_blank_values=True))
-    if not asked:
+    if not asked or not all(asked.values()):
         raise UserError(f"{path}: after the # stand columns to read, such as {base}#label=species")
     return base, asked
 
@@ -54,8 +54,9 @@ def archives_in(folder: str) -> Archives | None:
         what = os.path.basename(found[0]) if len(found) == 1 else f"{len(found)} archives"
         note = f"{folder}: the set is {what} in it; not read: {some(others)}"
         return Archives(found, folder, (note,) if others else ())
-    below: list[str] = []
-    if not _collect(folder, below, 0):
+    clone = os.path.exists(os.path.join(folder, ".gitattributes"))  # every repository of a hub has one
+    below, pictures = _below(folder, clone)
+    if pictures and not clone:
         return None
     found = _of_one_kind(sorted(below))
     sets: dict[str, list[str]] = {}
@@ -66,7 +67,8 @@ def archives_in(folder: str) -> Archives | None:
     if not found:
         return None
     inside = os.path.commonpath([os.path.dirname(file) for file in found])
-    return Archives(found, inside, (f"{folder}: the set is {len(found)} file(s) in {os.path.relpath(inside, folder)}",))
+    note = f"{folder}: the set is {len(found)} file(s) in {os.path.relpath(inside, folder)}"
+    return Archives(found, inside, (note + (f"; not read: {some(sorted(pictures))}" if pictures else ""),))
 
 
 def folder_split(file: str, folder: str) -> str | None:
@@ -93,21 +95,26 @@ def _of_one_kind(files: list[str]) -> list[str]:
     return next((found for found in kinds if found), [])
 
 
-def _collect(folder: str, found: list[str], depth: int) -> bool:
-    """Add the archives below a folder to `found`; False as soon as there is a picture."""
+def _below(folder: str, whole: bool, depth: int = 0) -> tuple[list[str], list[str]]:
+    """The archives and the pictures in the folders below one; the first picture ends the search unless `whole`."""
+    archives: list[str] = []
+    pictures: list[str] = []
     try:
-        entries = [entry for entry in os.scandir(folder) if not is_clutter(entry.name)]
+        entries = sorted((e for e in os.scandir(folder) if not is_clutter(e.name)), key=lambda entry: entry.name)
     except OSError:
-        return True
+        return archives, pictures
     for entry in entries:
         if entry.is_dir():
-            if depth < _DEEPEST and not _collect(entry.path, found, depth + 1):
-                return False
-        elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
-            return False
+            inner = _below(entry.path, whole, depth + 1) if depth < _DEEPEST else ([], [])
+            archives += inner[0]
+            pictures += inner[1]
+        elif depth and os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+            pictures.append(entry.path)
         elif entry.name.lower().endswith((".parquet", *TARS)):
-            found.append(entry.path)
-    return True
+            archives.append(entry.path)
+        if pictures and not whole:
+            break
+    return archives, pictures
 
 
 def _set_of(relative: str) -> str:

@@ -23,7 +23,6 @@ _MARKS = (  # UTF-32's little-endian mark begins as UTF-16's does
 )
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _KOREAN = re.compile(rb"(?:[\xb0-\xc8][\xa1-\xfe])+")  # the Hangul of EUC-KR: what Korean text mostly is
-LFS = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)

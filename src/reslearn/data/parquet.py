@@ -19,7 +19,7 @@ from .decode import decode_bytes
 from .found import Found
 from .memory import identity_digest
 from .named_files import is_address
-from .parquet_columns import choose_columns, kept_rows, open_parquet, row_classes
+from .parquet_columns import choose_columns, kept_rows, open_parquet, other_labels, row_classes
 from .shards import shard_split, splits_of
 
 
@@ -34,6 +34,7 @@ class ParquetDataset(Found):
         self._files = list(files)
         self._starts: list[tuple[int, int, int]] = []  # first row, file, row group
         self.image, label, names = choose_columns(files, path, asked or {})
+        others = [] if asked else other_labels(files[0], path, label)
         labels: list[Any] = []
         called: list[str | None] = []  # what the pictures' files were called, where the set says so
         per_row: list[str | None] = []
@@ -47,12 +48,15 @@ class ParquetDataset(Found):
                 )
             split = shard_split(file) or (folder_split(file, path) if os.path.isdir(path) else None)
             per_row += [split] * table.metadata.num_rows
-        kept, notes = kept_rows(labels, called, per_row, names, path)
+        kept, remarks = kept_rows(labels, called, per_row, names, path)
         self._rows: Indices = np.array(kept, dtype=np.int64)  # of each picture, counted through all files
         self.classes, self.labels = row_classes([labels[i] for i in kept], kept, names, path)
         self.splits: Mapping[str, Indices] = splits_of([per_row[i] for i in kept], path)
         self.ids: Sequence[str] = [f"{self._shown(i)}:{i}" for i in kept]
-        self.notes = tuple(notes)
+        if not kept:
+            raise UserError(f"{path}: no rows with a picture and a label")
+        self._notes = [*others, *remarks]
+        self._bare: dict[int, str] = {}  # rows without a picture, found on the way, and what they have instead
         if len(self.classes) < 2:
             self.problems = (f"{path}: {len(self.classes)} class(es); a classifier needs at least two",)
         self._held: tuple[int, Any] = (-1, None)
@@ -63,11 +67,20 @@ class ParquetDataset(Found):
     def _group(self, row: int) -> int:
         return int(np.searchsorted([start for start, _, _ in self._starts], row, side="right")) - 1
 
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is not read; rows without a picture are counted as far as they were come across."""
+        if not self._bare:
+            return tuple(self._notes)
+        row, instead = next(iter(self._bare.items()))
+        line = f"{self.path}: {len(self._bare)} row(s) hold no picture: row {row} has {instead}"
+        return (*self._notes, line)
+
     def __len__(self) -> int:
         return len(self.labels)
 
     def raw(self, i: int) -> bytes:
-        """The encoded bytes of picture `i`."""
+        """The encoded bytes of picture `i`; none for a row that has no picture."""
         row = int(self._rows[i])
         place = self._group(row)
         held, column = self._held
@@ -78,11 +91,11 @@ class ParquetDataset(Found):
             self._held = (place, column)
         data = column[row - start].as_py()
         raw = data.get("bytes") if isinstance(data, dict) else data
-        if not isinstance(raw, bytes):
-            name = data.get("path") if isinstance(data, dict) else None
-            instead = f", only the {'address' if is_address(name) else 'path'} {name}" if name else ""
-            raise UserError(f"{self._files[file]}: row {row - start} of group {group} has no image bytes{instead}")
-        return raw
+        if isinstance(raw, bytes):
+            return raw
+        name = data.get("path") if isinstance(data, dict) else None
+        self._bare[row] = f"the {'address' if is_address(name) else 'path'} {name}" if name else "nothing"
+        return b""
 
     def read(self, i: int) -> tuple[Image, int]:
         """Decode picture `i`; an unreadable one is a `UserError` naming the file and row."""

@@ -46,14 +46,27 @@ def image_column(files: Sequence[str], path: str, asked: Mapping[str, str]) -> s
 
 
 def choose_columns(files: Sequence[str], path: str, asked: Mapping[str, str]) -> Columns:
-    """The columns to read, which must be the same in all files. Raises `UserError` where they leave a choice."""
-    first = _columns(open_parquet(files[0], path).schema_arrow, files[0], asked)
-    for file in files[1:]:
-        columns = _columns(open_parquet(file, path).schema_arrow, file, asked)
-        if columns != first:
-            mine, others = (f"{c[0]}, {c[1]}" + (f", {len(c[2])} classes" if c[2] else "") for c in (columns, first))
-            raise UserError(f"{file}: it has {mine} where {files[0]} has {others}; they are not one set")
-    return first
+    """The columns to read, which must be the same in all files, as must the classes of those that list them.
+
+    Raises `UserError` where they are not, and where they leave a choice.
+    """
+    found = {file: _columns(open_parquet(file, path).schema_arrow, file, asked) for file in files}
+    first, (image, label, names) = next(iter(found.items()))
+    for file, columns in found.items():
+        if columns[:2] != (image, label):
+            raise UserError(f"{file}: it has {columns[0]}, {columns[1]} where {first} has {image}, {label}")
+        if names and columns[2] and columns[2] != names:
+            mine, others = some(columns[2]), some(names)
+            raise UserError(f"{file}: its classes are {mine}, those of {first} {others}; they are not one set")
+        names = names or columns[2]
+    return image, label, names
+
+
+def other_labels(file: str, path: str, label: str) -> list[str]:
+    """A line that says which column is the label, where others could be."""
+    there = open_parquet(file, path).schema_arrow.names
+    others = [name for name in _LABELS if name in there and name != label]
+    return [f"{path}: the label is the column '{label}', and not {some(others)}"] if others else []
 
 
 def _image_columns(schema: Any) -> tuple[list[str], list[str]]:
@@ -78,6 +91,7 @@ def _columns(schema: Any, file: str, asked: Mapping[str, str]) -> Columns:
         raise UserError(
             f"{file}: needs an image column (a struct with 'bytes') and a label column ({', '.join(_LABELS[:5])}); "
             f"it has {', '.join(schema.names)}"
+            + (f"; give {file}#label=NAME" if images else "")
             + (f"; '{text[0]}' holds paths or addresses, not the pictures themselves" if text else "")
         )
     declared = [name for name in images if features.get(name, {}).get("_type") == "Image"]

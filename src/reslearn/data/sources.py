@@ -87,8 +87,6 @@ def _open(path: str, split_seed: int, say: Say | None) -> Dataset:
     data = _open_folder(file, asked, say) if os.path.isdir(file) else _open_file(file, asked, say)
     if asked and isinstance(data, FileDataset | PackDataset):
         data.path = os.path.abspath(path)  # what opens it again
-    elif asked:
-        raise UserError(f"{path}: no columns to choose there; give {file}")
     return data
 
 
@@ -103,6 +101,7 @@ def _open_folder(path: str, asked: Mapping[str, str], say: Say | None) -> Datase
     archives = archives_in(path)
     if archives is not None:
         return _open_archives(path, archives, asked, say)
+    _refuse_asked(path, asked)
     return open_folder(path)
 
 
@@ -113,6 +112,7 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: no permission to read this file")
     if is_pack(path):
+        _refuse_asked(path, asked)
         return PackDataset(path)
     refuse_pointer(path)
     lower = path.lower()
@@ -150,6 +150,8 @@ def _open_archives(path: str, archives: Archives, asked: Mapping[str, str], say:
 
     for file in archives.files:
         refuse_pointer(file)
+    if not archives.files[0].lower().endswith(".parquet"):
+        _refuse_asked(path, asked)
     data: Found
     if all(file.lower().endswith(".tar") and is_plain(file) for file in archives.files):
         data = open_shards(archives.files, path)
@@ -157,6 +159,11 @@ def _open_archives(path: str, archives: Archives, asked: Mapping[str, str], say:
         data = open_packed(path, archives, asked, say=say)
     data.notes = (*archives.notes, *data.notes)
     return data
+
+
+def _refuse_asked(path: str, asked: Mapping[str, str]) -> None:
+    if asked:
+        raise UserError(f"{path}: it has no columns to choose from; leave the # and what follows out")
 
 
 def _settle(data: Dataset, path: str, on_bad_file: str, excluded: Collection[str], strict: bool) -> None:
