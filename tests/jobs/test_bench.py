@@ -14,7 +14,7 @@ from reslearn.runtime.load import Load
 from reslearn.runtime.machine import Rates, kept_rates
 from reslearn.spec.errors import UserError
 
-SMALL = {"batch": 4, "image_size": 8, "steps": 4, "warmup": 2, "changes": {"compile": "false"}}
+SMALL = {"batch": 4, "image_size": 8, "steps": 4, "changes": {"compile": "false"}}
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ def train(
     batch: Batch = 128,
     image_size: Size = None,
     recipe: Annotated[str, typer.Option(help="Whose step: augmentation, batch norm, optimiser.")] = "fast-cifar",
+    data: Annotated[str | None, typer.Option(help="Pictures to train on, read as a run would; else noise.")] = None,
     steps: int = 60,
     precision: Precision = None,
     changes: Set = None,
@@ -37,7 +38,8 @@ def train(
 ) -> None:
     """Images/s of training in steady state, as a long run would do it; under `torchrun`, of all processes together."""
     job, options = _prepare(f"bench train {model}", precision, changes)
-    result = job.bench_train(model, batch=batch, image_size=image_size, recipe=recipe, steps=steps, **options)
+    sizes = {"batch": batch, "image_size": image_size, "steps": steps}
+    result = job.bench_train(model, recipe=recipe, data=data, **sizes, **options)
     emit(result, as_json, lambda: _print(result))
 
 
@@ -93,7 +95,10 @@ def _prepare(what: str, precision: str | None, changes: list[str] | None) -> tup
 def _print(result: dict[str, Any]) -> None:
     settings = result["settings"]
     how = f"{settings['precision']}, {'compiled' if settings['compile'] else 'eager'}, {settings['threads']} threads"
-    put(f"{result['images_per_second']:,.1f} images/s  (median of {result['n']}, spread {result['spread']:.1%})")
+    put(
+        f"{result['images_per_second']:,.1f} images/s  (median of {result['n']}, spread {result['spread']:.1%}; "
+        f"{result['sustained']:,.1f} over all the time)"
+    )
     load = result["load"]
     if load and load["busy"]:
         put(f"busy      {load['busy']}: measure again when the machine is quiet")

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..data.dataset import Dataset
 from ..data.loaders import train_loader
-from ..data.memory import ArrayDataset
+from ..data.memory import ArrayDataset, part
 from ..data.sources import open_data
 from ..nets.build import create_model
 from ..runtime import device
@@ -36,6 +37,7 @@ from ..train.setup import workload
 from ..train.update import Update
 from .training import machine_settings
 
+WARMUP = 15  # steps of training that do not count
 LONG = 1e12  # pictures of a run so long that compilation pays wherever it saves anything
 
 
@@ -45,8 +47,8 @@ def bench_train(
     batch: int = 128,
     image_size: int | None = None,
     recipe: str = "fast-cifar",
+    data: str | None = None,
     steps: int = 60,
-    warmup: int = 15,
     precision: Precision | None = None,
     changes: dict[str, str] | None = None,
     tuned_allocator: bool = False,
@@ -54,16 +56,18 @@ def bench_train(
 ) -> dict[str, Any]:
     """Images/s of training `model` as a long run would: augmentation, forward, backward and optimiser included.
 
-    The median over `steps` steps after `warmup` that do not count; compilation is told apart. `changes` sets fields
-    of the settings, e.g. {"compile": "false"}. `batch` is global: under `torchrun` the processes share it. Where no
-    measurement of this processor is kept, it is measured first.
+    The median over `steps` steps after `WARMUP` that do not count; compilation is told apart. Pictures are noise in
+    memory, or those of `data`: then `sustained`, pictures by all time, also counts where steps wait for the loader.
+    `changes` sets fields of the settings, e.g. {"compile": "false"}. `batch` is global: under `torchrun` the processes
+    share it. Where no measurement of this processor is kept, it is measured first.
     Raises `UserError` for sizes below 1, fewer than two steps, and settings that this machine has not.
     """
     check_sizes(batch, image_size, steps)
     machine_settings(Settings(), changes or {})
-    spec = get_spec(model)
+    pictures = None if data is None else trained_on(open_data(data))
+    spec = get_spec(model, **({} if pictures is None else {"num_classes": len(pictures.classes)}))
     size = spec.image_size if image_size is None else image_size
-    values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + warmup, batch_size=batch)
+    values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + WARMUP, batch_size=batch)
     values = replace(values, image_size=size, checkpoint_every=1e9)
     world = from_environment()
     check_batch(spec, values, size, world.size)
@@ -74,7 +78,7 @@ def bench_train(
     settings = machine_settings(settings, changes or {})
     with owned(settings.threads), tempfile.TemporaryDirectory() as folder, process_group(settings.device):
         loader = train_loader(
-            random_pictures(max(1024, 2 * batch), size, spec.num_classes),
+            random_pictures(max(1024, 2 * batch), size, spec.num_classes) if pictures is None else pictures,
             preprocess=default_preprocess(size),
             augment=values.augment,
             batch_size=batch,
@@ -82,11 +86,13 @@ def bench_train(
             device=settings.device,
             rank=world.rank,
             world=world.size,
+            workers=settings.workers,
+            kind=settings.loader,
         )
         torch.manual_seed(0)
         net = create_model(spec).to(settings.device)
         net = net.to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
-        clock = Stopwatch(warmup, settings.threads if world.size == 1 else None)
+        clock = Stopwatch(WARMUP, settings.threads if world.size == 1 else None)
         train(
             Work(
                 folder=Path(folder),
@@ -99,7 +105,7 @@ def bench_train(
                 world=world,
             )
         )
-    facts = {"model": spec.name, "batch": batch, "image_size": size, "processes": world.size}
+    facts = {"model": spec.name, "batch": batch, "image_size": size, "processes": world.size, "data": data}
     return clock.result(batch, settings) | facts
 
 
@@ -187,6 +193,11 @@ def check_sizes(batch: int, image_size: int | None, steps: int) -> None:
     check_at_least("--steps", steps, 2)
 
 
+def trained_on(data: Dataset) -> Dataset:
+    """The part of `data` that a run would train on, its held out pictures included."""
+    return part(data, "train") if "train" in data.splits else data
+
+
 def random_pictures(count: int, size: int, classes: int) -> ArrayDataset:
     """Noise with labels, held in memory."""
     draws = np.random.default_rng(0)
@@ -224,6 +235,7 @@ class Stopwatch:
         laps = self.laps[self._warmup :]
         return {
             "images_per_second": round(batch / statistics.median(laps), 1),
+            "sustained": round(batch * len(laps) / sum(laps), 1),
             "n": len(laps),
             "spread": round(spread_of(laps), 3),
             "load": None if self._watcher is None else self._watcher.load(laps).to_json(),
