@@ -200,7 +200,7 @@ def test_a_run_learns_seals_and_is_read_alike_on_both(digits, tmp_path):
 
 
 def test_a_stopped_run_goes_on(digits, tmp_path):
-    recipe = replace(get_recipe("demo"), epochs=2, checkpoint_every=0.0)
+    recipe = replace(get_recipe("demo"), epochs=2, checkpoint_every=1e-9)
     run = fit("resnet20_cifar", *digits, recipe, out=tmp_path / "run", settings=Settings(device="cuda"))
     whole = [line["loss"] for line in read_journal(run.path / "metrics.jsonl") if line["kind"] == "step"]
     run.model.unlink()

@@ -37,7 +37,7 @@ class Update:
             replace_batchnorm(net, bn_batch=recipe.bn_batch, process_group=group)
         self.net, self.recipe, self.settings = net, recipe, settings
         self.optimiser = build_optimiser(net, recipe, precision=settings.precision)
-        self.scaler = torch.amp.GradScaler(settings.device, enabled=settings.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(torch.device(settings.device).type, enabled=settings.precision == "fp16")
         self.class_weights = class_weights
         wrapped = nn.parallel.DistributedDataParallel(net) if world.size > 1 else net  # gives all the first one's
         self.average = copy.deepcopy(net) if recipe.ema_decay is not None else None
