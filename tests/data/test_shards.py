@@ -204,7 +204,7 @@ def test_a_truncated_or_damaged_shard_names_itself(tmp_path):
 
 
 def parquet(path, pictures, labels, names=None, column="image", label="label"):
-    pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'reslearn[arrow]'")
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pa.table({column: [{"bytes": p, "path": None} for p in pictures], label: labels})
@@ -230,7 +230,7 @@ def test_parquet_in_the_layout_of_hugging_face(tmp_path):
 
 def columns(path, **named):
     """A Parquet file with these columns; bytes become image structs, a tuple keeps bare bytes."""
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     def column(values):
@@ -294,7 +294,9 @@ def test_files_that_disagree_are_not_one_set(tmp_path):
 
 
 def test_rows_without_a_picture_are_findings(tmp_path):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     images = [{"bytes": encode(picture(i), "PNG"), "path": None} for i in range(4)]
     images += [{"bytes": None, "path": "https://x.org/1.png"}, None]
     pq.write_table(pa.table({"image": images, "label": [0, 1] * 3}), tmp_path / "a.parquet")
@@ -349,7 +351,7 @@ def test_a_split_without_labels_is_left_out_aloud(tmp_path):
 
 
 def test_parquet_without_an_image_column_says_what_it_has(tmp_path):
-    pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'reslearn[arrow]'")
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"text": ["a"], "label": [0]}), tmp_path / "a.parquet")

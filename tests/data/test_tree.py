@@ -97,7 +97,9 @@ def rows(files, label=lambda name: name.split("/")[0]):
 
 
 def test_a_table_and_parquet_leave_the_same_rows_out_aloud(tmp_path):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     files = {name: data for name, data in pets(CLUTTER).items() if not name.startswith(("__", ".", "$"))}
     root = write_tree(tmp_path / "d", files)
     want = contents(open_data(write_tree(tmp_path / "plain", pets())))
