@@ -77,6 +77,7 @@ CHECKPOINTS = {  # how trainers save one classifier: body, head's weight, head's
     "lightning net": lambda h, w, b: {"state_dict": under("net.", h) | fc(w, b, "net.fc")},
     "deeper": lambda h, w, b: {"state_dict": under("model.backbone.model.", h) | fc(w, b, "model.head")},
     "fsdp": lambda h, w, b: under("_fsdp_wrapped_module.", h) | {"fc._fsdp_wrapped_module.weight": w, "fc.bias": b},
+    "transformers' way": lambda h, w, b: {"x.resnet." + n: t for n, t in h.items()} | fc(w, b, "x.classifier.1"),
     "mmpretrain": lambda h, w, b: {"state_dict": under("backbone.", h) | fc(w, b, "head.fc"), "meta": {}},
     "separate": lambda h, w, b: under("module.backbone.", h) | fc(w, b, "module.head"),
     "classifier": lambda h, w, b: under("feature_extractor.", h) | fc(w, b, "classifier.1"),
@@ -274,6 +275,7 @@ def test_averaged_weights_that_are_not_there(vision, tmp_path):
 
 REFUSED = {
     "several networks that fit": lambda h, w, b: {"student": h, "teacher": zeroed(h)},
+    r"has several of fc.weight around `a.b`": lambda h, w, b: under("a.b.", h) | fc(w, b, "a.fc") | fc(w, b),
     "several heads": lambda h, w, b: h | {"fc.weight": w, "aux_head.weight": w},
     r"has fc.weight both under `backbone` and beside it": lambda h, w, b: {
         **under("backbone.", full(h, w, b)), "fc.weight": w
@@ -376,6 +378,8 @@ def test_a_file_of_another_kind_is_named(tmp_path, kind):
 
 
 def test_other_places(tmp_path):
+    with pytest.raises(UserError, match="an address, not a file"):
+        read_contents("https://example.org/w.pth")
     (tmp_path / "graph.onnx").write_bytes(b"\x08\x08")
     with pytest.raises(UserError, match="an ONNX graph"):
         read_contents(tmp_path / "graph.onnx")

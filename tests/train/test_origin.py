@@ -5,13 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
+from reslearn.bundle.file import load
+from reslearn.data.memory import Subset
+from reslearn.data.sources import open_data
 from reslearn.nets.build import create_model
+from reslearn.nets.state_files import write_state
+from reslearn.runtime.settings import Settings
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import Preprocess, default_preprocess
 from reslearn.spec.recipes import RECIPES
+from reslearn.train.fit import fit, resume
 from reslearn.train.optimiser import frozen_parameters
 from reslearn.train.origin import check_start, frozen_lines
 
@@ -62,3 +70,30 @@ def test_preprocessing_at_another_size_keeps_its_ratio_and_loses_its_image():
     assert replace(small, mean_image=sealed.mean_image).at_size(224).resize == 256
     assert default_preprocess(32).at_size(16) == default_preprocess(16)
     assert small.differences(sealed) == ["size 112 (224)", "mean 0.0,0.0,0.0 (image abababababab)"]
+
+
+def test_a_resume_needs_the_weights_until_there_is_a_checkpoint(tiny_spec, tiny_recipe, tmp_path):
+    digits = open_data("digits")
+    part, weights = Subset(digits, np.arange(200)), tmp_path / "w.safetensors"
+    torch.manual_seed(0)
+    write_state(weights, create_model(replace(tiny_spec, num_classes=10)).state_dict())
+    recipe, out = replace(tiny_recipe, iterations=4, checkpoint_every=1e-6), tmp_path / "run"
+    whole = fit(tiny_spec, part, None, recipe, out=out, weights=str(weights), settings=Settings())
+    sealed = load(whole.model).net.state_dict()
+    for keep, moved, message in ((1, True, None), (0, True, "no such file"), (0, False, "altered since the run began")):
+        (out / "model.safetensors").unlink(missing_ok=True)
+        for old in sorted((out / "checkpoints").glob("step-*"))[keep:]:
+            old.unlink()
+        there = weights.rename(tmp_path / "moved") if moved else tmp_path / "moved"
+        if not moved:
+            write_state(weights, create_model(replace(tiny_spec, num_classes=10)).state_dict())
+        if message is None:
+            resume(out, train_data=part)
+            assert all(
+                torch.equal(a, b) for a, b in zip(load(out).net.state_dict().values(), sealed.values(), strict=True)
+            )
+        else:
+            with pytest.raises(UserError, match=message):
+                resume(out, train_data=part)
+        if moved:
+            there.rename(weights)

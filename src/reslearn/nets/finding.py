@@ -220,13 +220,28 @@ def _around(contents: Contents, place: Place, places: list[Place]) -> State:
 
     The latter is `{"backbone": {...}, "head": {...}}`.
     """
-    around = {n: t for n, t in _own(contents, place, places).items() if not n.startswith(place.prefix)}
+    around: State = {}
+    for name, tensor in _own(contents, place, places).items():
+        if not name.startswith(place.prefix):
+            seen = _relative(name, place.prefix)
+            if seen in around:
+                raise UserError(f"{contents.where}: has several of {seen} around {place}; save one network alone")
+            around[seen] = tensor
     parent = place.group.rpartition(".")[0]
     for group, state in contents.groups.items():
         above, _, key = group.rpartition(".")
         if above == parent and group not in (place.group, parent) and is_head(f"{key}."):
             around |= {f"{key}.{name}": tensor for name, tensor in state.items()}
     return around
+
+
+def _relative(name: str, prefix: str) -> str:
+    """`name` as seen from the modules around that of `prefix`: beside `net.body.`, `net.fc.bias` is `fc.bias`."""
+    while prefix:
+        prefix = prefix.rstrip(".").rpartition(".")[0]
+        if prefix and name.startswith(f"{prefix}."):
+            return name.removeprefix(f"{prefix}.")
+    return name
 
 
 def _check_names(lacks: list[str], extra: list[str], theirs: dict[str, str], place: Place, contents: Contents) -> None:

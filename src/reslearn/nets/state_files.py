@@ -88,6 +88,8 @@ def file_of(path: Path) -> Path:
         if (path / "run.json").exists():
             raise UserError(f"{path}: this run is not finished; finish it: reslearn resume {path}")
         raise UserError(f"{path}: a folder without {' or '.join(FOLDER_FILES)}; give the file of weights")
+    if re.match(r"\w+:/", str(path)):
+        raise UserError(f"{path}: an address, not a file; download it and give the file")
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     return path

@@ -91,6 +91,11 @@ def load_newest(folder: Path, update: Update) -> Progress | None:
     return None
 
 
+def any_intact(folder: Path) -> bool:
+    """Whether there is a checkpoint to go on from."""
+    return any(_read(path) is not None for path in _newest_first(folder))
+
+
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 

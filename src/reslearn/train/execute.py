@@ -23,11 +23,13 @@ from ..runtime import device
 from ..runtime.process_group import World
 from ..runtime.switches import owned
 from ..spec.codec import to_json
+from ..spec.errors import UserError
 from ..spec.net import Spec
 from . import checkpoint
 from .checkpoint import Progress
 from .journal import Journal
 from .loop import Interrupted, Watch, Work, train
+from .origin import file_sha256
 from .pictures import FILE_NAME as PICTURES
 from .pictures import Pictures
 from .record import RunRecord
@@ -71,8 +73,8 @@ def execute(
         stop = stack.enter_context(StopSignals())
         torch.manual_seed(record.seed)
         net = build(record.spec) if build else create_model(record.spec)
-        if record.weights is not None:
-            load_weights(net, record.weights, prefer=record.prefer)
+        if opened is not None or not checkpoint.any_intact(folder / "checkpoints"):
+            load_start(net, record)
         dtype = device.weight_type(settings)
         net = net.to(settings.device, dtype).to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
         weights = class_weights(pictures.train.labels, len(pictures.train.classes), recipe.class_weights)
@@ -105,6 +107,15 @@ def execute(
         asked = [signum for signum in world.gather(stop.received) if signum is not None]
     if asked:  # after the last step: the run is whole, but what was to come after it (another fold) must not begin
         raise Interrupted(folder, asked[0])
+
+
+def load_start(net: nn.Module, record: RunRecord) -> None:
+    """Put the weights that a run starts from into `net`, where it names some; `UserError` where they were altered."""
+    if record.weights is None:
+        return
+    if record.weights_sha256 not in (None, file_sha256(record.weights)):
+        raise UserError(f"{record.weights}: altered since the run began from it; put it back, or train anew")
+    load_weights(net, record.weights, prefer=record.prefer)
 
 
 def finish(work: Work, record: RunRecord, parts: Parts, build: Build | None) -> None:

@@ -144,6 +144,7 @@ def fit(
         command=command_line(),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         weights=weights,
+        weights_sha256=None if origin is None else origin.sha256,
         prefer=prefer,
         on_bad_file=on_bad_file,
         forget_pictures=forget_pictures,

@@ -44,7 +44,8 @@ class RunRecord:
     command: str
     created: str
     weights: str | None = None
-    prefer: Literal["plain", "ema"] | None = None  # which of the plain and averaged weights in that file
+    weights_sha256: str | None = None  # of that file
+    prefer: Literal["plain", "ema"] | None = None  # which of the plain and averaged weights in it
     on_bad_file: Literal["stop", "skip"] = "stop"
     forget_pictures: bool = False  # the sealed file does not say which pictures it has seen
     notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
@@ -84,6 +85,7 @@ def read_record(folder: Path) -> RunRecord:
         settings=from_json(Settings, data["settings"], str(path)),
         split=from_json(Split, data["split"], str(path)),
         **{key: data[key] for key in ("seed", "data", "environment", "command", "created", "weights", "format")},
+        weights_sha256=data.get("weights_sha256"),
         prefer=data.get("prefer"),
         on_bad_file=data["on_bad_file"],
         forget_pictures=data.get("forget_pictures", False),
