@@ -66,6 +66,9 @@ HEADERS = [
     (lambda h: with_preprocess(h, version=2), "version is 2"),
     (lambda h: with_preprocess(h, std=[True, 1, 1]), "std.0 is true"),
     (lambda h: {**h, "sealed_whole_since": 3}, "sealed_whole_since"),
+    (lambda h: {**h, "sealed_whole_since": "ever"}, "sealed_whole_since is 'ever'; it must be a date"),
+    (lambda h: with_preprocess(h, sise=8), "unknown field 'preprocess.sise'; did you mean preprocess.size"),
+    (lambda h: {**h, "seen": {**h["seen"], "x": 1}}, "unknown field 'seen.x'"),
 ]
 
 

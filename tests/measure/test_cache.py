@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +19,7 @@ from safetensors.numpy import save as serialise
 
 from reslearn.bundle.file import load, read_tensors, save, write_sealed
 from reslearn.bundle.header import Bundle, Member
+from reslearn.data.checking import check_data
 from reslearn.data.memory import Subset
 from reslearn.data.pack import PackOptions
 from reslearn.data.packing import write_pack
@@ -144,6 +147,63 @@ def test_pictures_replaced_while_they_are_scored_are_not_kept(world, tmp_path, m
     monkeypatch.setattr(loaded.net, "forward", slowly)
     evaluate(loaded, data, cache=tmp_path)
     assert list(tmp_path.iterdir()) == [] and "were changed while they were scored" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_costs_no_score(world, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    loaded, data = load(world / "m"), open_data(world / "data")
+    found = evaluate(loaded, data, cache=tmp_path / "file")
+    assert found.images == 8 and (tmp_path / "file").read_text() == "mine"
+    assert "the scores are not kept" in capsys.readouterr().err
+
+
+def test_a_source_of_ones_own_is_what_it_gives(world, tmp_path):
+    """Somebody else's class over files of ours: its pixels count, not the bytes that lie under it."""
+
+    class Darker(Subset):
+        def read(self, i):
+            image, label = super().read(i)
+            return image // self.by, label
+
+    loaded, data = load(world / "m"), open_data(world / "data")
+    losses = []
+    for by in (1, 2, 4):
+        darker = Darker(data, range(len(data)))
+        darker.by = by
+        scored = evaluate(loaded, darker, cache=tmp_path)
+        assert not scored.kept and evaluate(loaded, darker, cache=tmp_path).kept
+        losses.append(scored.loss)
+    assert len(set(losses)) == 3 and not evaluate(loaded, data, cache=tmp_path).kept
+
+
+@pytest.mark.parametrize("how", ["times put back", "link turned", "manifest newer"])
+def test_a_picture_replaced_on_the_sly_is_scored_anew(world, tmp_path, how):
+    root = tmp_path / "data"
+    shutil.copytree(world / "data", root)
+    picture = root / "a" / "0.bmp"
+    if how == "link turned":
+        for i in (1, 2):
+            draw(tmp_path / f"{i}.bmp", 70 + i)
+            os.utime(tmp_path / f"{i}.bmp", ns=(10**18, 10**18))
+        picture.unlink()
+        picture.symlink_to(tmp_path / "1.bmp")
+    os.utime(picture, ns=(10**18, 10**18))
+    if how == "manifest newer":
+        check_data(str(root))
+        manifest = json.loads((root / "reslearn-manifest.json").read_text())
+        manifest["settings"]["hashed_at"] = 2**62
+        (root / "reslearn-manifest.json").write_text(json.dumps(manifest))
+    loaded = load(world / "m")
+    first = evaluate(loaded, open_data(root), cache=tmp_path / "kept")
+    assert evaluate(loaded, open_data(root), cache=tmp_path / "kept").kept
+    if how == "link turned":
+        picture.unlink()
+        picture.symlink_to(tmp_path / "2.bmp")
+    else:
+        draw(picture, 12345)
+        os.utime(picture, ns=(10**18, 10**18))
+    second = evaluate(loaded, open_data(root), cache=tmp_path / "kept")
+    assert not second.kept and second.loss != first.loss
 
 
 # -- the file --------------------------------------------------------------------------------------------------------

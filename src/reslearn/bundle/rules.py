@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -73,8 +74,9 @@ def check_bundle(bundle: Bundle) -> None:
         _check_fields("seen", vars(bundle.seen), SEEN_FIELDS)
     if bundle.recipe is not None:
         _check_fields("recipe", _mapping("recipe", bundle.recipe), {})
-    if bundle.sealed_whole_since is not None and not isinstance(bundle.sealed_whole_since, str):
-        raise UserError(f"sealed_whole_since is {bundle.sealed_whole_since!r}; it must be a date")
+    since = bundle.sealed_whole_since
+    if since is not None and not (isinstance(since, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", since)):
+        raise UserError(f"sealed_whole_since is {_short(since)}; it must be a date such as 2025-01-31")
 
 
 def check_classes(names: tuple[str, ...]) -> None:

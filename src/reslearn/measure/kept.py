@@ -9,6 +9,7 @@ from ..data.contents import Contents
 from ..data.dataset import Dataset
 from ..runtime.notes import note
 from ..runtime.settings import Precision
+from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
 from .cache import CacheKey, Logits, add_to_cache, read_cache
 from .protocols import View
@@ -42,11 +43,15 @@ class Kept:
         return {view.name: there[stored_name(view)] for view in views if stored_name(view) in there}
 
     def add(self, views: Sequence[View], found: Mapping[str, Logits]) -> None:
-        """Keep scores; not of pictures that were replaced while they were scored."""
-        if self.contents.unchanged():
-            add_to_cache(self.folder, self.key, {stored_name(view): found[view.name] for view in views})
-        else:
+        """Keep scores; not of pictures that were replaced while they were scored. A line says why none are kept."""
+        if not self.contents.unchanged():
             note("pictures were changed while they were scored; the scores are not kept")
+            return
+        try:
+            add_to_cache(self.folder, self.key, {stored_name(view): found[view.name] for view in views})
+        except (OSError, UserError) as error:  # what was scored is right all the same
+            why = error.strerror if isinstance(error, OSError) else error
+            note(f"{self.folder}: the scores are not kept ({why})")
 
 
 def stored_name(view: View) -> str:

@@ -131,7 +131,7 @@ def read_safetensors(path: Path) -> tuple[bytes, dict[str, Any]]:
 def _say_what_was_open(path: Path, written: int, header: dict[str, Any]) -> None:
     if written == 1:
         note_once(f"{path}: not sealed whole: format 1 has no checksum over classes, preprocessing and scores")
-    elif header.get("sealed_whole_since") is not None:
+    elif isinstance(header.get("sealed_whole_since"), str):
         note_once(
             f"{path}: sealed whole since {header['sealed_whole_since']}; until then no checksum lay over its classes, "
             "preprocessing and scores"

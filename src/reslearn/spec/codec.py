@@ -63,9 +63,12 @@ def _adapter(cls: type[Any]) -> Any:
 def _check_kinds(raw: Any, value: Any, where: str, place: str) -> None:
     """Raise `UserError` where reading turned a boolean, a number or a text into something of another kind."""
     if isinstance(raw, Mapping):
-        get = value.get if isinstance(value, Mapping) else functools.partial(getattr, value)
+        inner = value if isinstance(value, Mapping) else vars(value)
         for key, item in raw.items():
-            _check_kinds(item, get(key), where, f"{place}.{key}" if place else str(key))
+            name = f"{place}.{key}" if place else str(key)
+            if key not in inner:
+                raise UserError(f"{where}: {unknown('field', name, [f'{place}.{field}' for field in inner])}")
+            _check_kinds(item, inner[key], where, name)
     elif isinstance(raw, (list, tuple)):
         for i, (item, result) in enumerate(zip(raw, value, strict=True)):
             _check_kinds(item, result, where, f"{place}.{i}")
