@@ -56,6 +56,8 @@ def seal_ensemble(
             tensors |= _renamed(its_tensors, member.prefix, prefix, order)
     if MEAN_IMAGE in opened[0][2]:
         tensors[MEAN_IMAGE] = opened[0][2][MEAN_IMAGE]
+    if any((one.data or {}).get("selected_on") == "test" for _, one, _ in opened):
+        fields["data"] = (fields.get("data") or {}) | {"selected_on": "test"}
     bundle = Bundle(
         members=tuple(members),
         preprocess=first.preprocess,

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ..spec.errors import UserError
 from .dataset import Dataset, Image
 from .keys import FILE, PIXELS, ROW, Keys, Source, known, read_all
-from .known import Known
 from .memory import ArrayDataset, Subset
 
 
@@ -86,18 +85,3 @@ class Keyed(Subset):
     def remember(self) -> None:
         """Keep the keys for the next time these files are read."""
         self._reader.remember(self.rows, np.flatnonzero(known(self.rows[:, FILE])))
-
-
-def known_pictures(trained: Dataset | None, selected: Dataset | None = None) -> Known:
-    """What recognises pictures that a network was trained on, and those that something of it was chosen on; reads them.
-
-    Raises `UserError` naming a picture that cannot be read.
-    """
-    rows = []
-    for part in (trained, selected):
-        keyed = None if part is None else Keyed(part)
-        if keyed is not None:
-            keyed.recall()
-            keyed.complete()
-        rows.append(None if keyed is None else keyed.rows)
-    return Known().with_pictures(*rows)

@@ -21,7 +21,7 @@ from ..train.record import read_record
 from .compare import Compared, Side
 from .report_details import SHOTS, picture_of
 from .report_tables import environment_rows
-from .run_report import SELECTED_ON_TEST, curves
+from .run_report import curves, remarks
 
 
 def write_comparison_report(path: str | os.PathLike[str], done: Compared) -> Path:
@@ -38,7 +38,7 @@ def comparison_report(done: Compared) -> Report:
         name=f"{done.a.name} and {done.b.name}",
         summary=f"{found.images:,} pictures of {done.split}, {done.data or 'given from Python'}; "
         f"{scores[0].protocol}, {scores[0].precision}",
-        notes=(SELECTED_ON_TEST,) if any(score.selected_on_test for score in scores) else (),
+        notes=remarks(any(score.selected_on_test for score in scores), done.seen),
         verdict=(done.verdict,),
         facts=(
             *(Fact(label=side.name, value=percent(_mean(side), 2), note=_trainings(side)) for side in (done.a, done.b)),

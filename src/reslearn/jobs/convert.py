@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from ..bundle.file import known_of, read_tensors, save
+from ..bundle.file import read_tensors, save
 from ..bundle.header import Bundle, Member
 from ..data.charset import text_file
-from ..data.known import FORGOTTEN, NOTHING
+from ..data.known import FORGOTTEN
 from ..data.sources import open_data
 from ..nets.build import model_from_contents
 from ..nets.finding import Prefer
@@ -26,6 +26,7 @@ from ..spec.names import spelling
 from ..spec.net import Spec
 from ..spec.preprocess import default_preprocess
 from ..train.origin import adopted, mean_image_of
+from ..train.pictures import seen_by
 
 
 def convert_weights(
@@ -68,11 +69,10 @@ def convert_weights(
     preprocess = replace(base, mean=mean or base.mean, std=std or base.std)
     classes = contents.classes if class_names is None else read_class_names(class_names)
     image = mean_image_of(contents) if preprocess.mean_image is not None else None
-    bundle, known = Bundle((Member(found),), preprocess, classes=classes), NOTHING
+    bundle, known = Bundle((Member(found),), preprocess, classes=classes), seen_by(weights)
     if before is not None:
         bundle, left_out = inherit(before[0], bundle)
         value["notes"] += left_out
-        known = known_of(*before)
     sealed = save(target, [net], bundle, mean_image=image, known=FORGOTTEN if forget_pictures else known)
     return value | {"preprocess_hash": preprocess.hash(), "sha256": sealed.sha256}
 

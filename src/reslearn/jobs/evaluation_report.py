@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..bundle.file import Loaded
@@ -16,7 +16,7 @@ from ..runtime.replacing import write_page
 from ..spec.codec import field_paths
 from .report_details import look_inside
 from .report_tables import environment_rows, rows
-from .run_report import SELECTED_ON_TEST, score_row
+from .run_report import remarks, score_row
 from .subject import Subject
 
 
@@ -37,7 +37,7 @@ def evaluation_report(evaluations: Sequence[Evaluation], subject: Subject, data:
     return Report(
         name=f"{name} on {data.path or 'pictures given from Python'}",
         summary=f"{loaded.path}, {subject.split}: {last.images:,} pictures, {last.protocol}, {last.precision}",
-        notes=tuple(_notes(last)),
+        notes=remarks(last.selected_on_test, last.seen),
         facts=(
             Fact(label="accuracy", value=percent(last.top1), note=f"{right:,} of {last.images:,}"),
             Fact(label="95 % interval", value=interval(last.top1_interval), note="of the accuracy, Wilson"),
@@ -69,13 +69,6 @@ def evaluation_report(evaluations: Sequence[Evaluation], subject: Subject, data:
             Table(title="Environment", rows=tuple(environment_rows(environment()))),
         ),
     )
-
-
-def _notes(last: Evaluation) -> Iterator[str]:
-    if last.selected_on_test:
-        yield SELECTED_ON_TEST
-    if last.seen.worth_saying:
-        yield f"Pictures that the model has seen: {last.seen}."
 
 
 def _protocols(evaluations: Sequence[Evaluation]) -> Grid:

@@ -18,7 +18,7 @@ from ..report.values import Curves, Details, Fact, Report, Score
 from ..runtime.files import write_atomic
 from ..spec.cost import cost
 from ..spec.errors import UserError
-from ..spec.seen import seen_from_json
+from ..spec.seen import Seen, seen_from_json
 from ..train import ledger
 from ..train.journal import read_journal
 from ..train.record import RunRecord, read_record
@@ -151,6 +151,14 @@ def score_row(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
         ece=ece,
         remark=", ".join(filter(None, remarks)),
     )
+
+
+def remarks(selected_on_test: bool, seen: Seen) -> tuple[str, ...]:
+    """What a reader of scores must know first: that test pictures, or these, had a part in the model."""
+    told = [SELECTED_ON_TEST] if selected_on_test else []
+    if seen.worth_saying:
+        told.append(f"Of these pictures, what was seen before by what is scored here: {seen}.")
+    return tuple(told)
 
 
 def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Iterable[Fact]:

@@ -35,7 +35,7 @@ from .execute import Build, Parts, execute
 from .journal import read_journal
 from .loop import Watch
 from .origin import read_origin, starting_preprocess
-from .pictures import Pictures, seen_before
+from .pictures import Pictures, marks_of, seen_before
 from .record import RunRecord, read_record, record_to_json, validation_by_names
 from .setup import (
     check_numerics,
@@ -139,7 +139,7 @@ def fit(
         settings=settings,
         split=describe_split(train_data, val_data, split_seed, split_method),
         seed=seed,
-        data=describe(train_data),
+        data=describe(train_data) | marks_of(weights),
         environment={**environment(), "numerics": numerics(world)},
         command=command_line(),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -18,13 +18,13 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from ..bundle.file import known_of, read_tensors
+from ..bundle.file import known_of, read_bundle, read_tensors
 from ..data.dataset import Dataset
 from ..data.decode import DECODER
 from ..data.keyed import Keyed
 from ..data.keys import FILE, ORIGINAL, PIXELS, ROW, Keys, known
 from ..data.known import NOTHING, Known
-from ..runtime.container import locate, read_safetensors
+from ..runtime.container import read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
 from ..spec.errors import UserError
@@ -123,28 +123,54 @@ class Pictures:
         return np.concatenate([then[differs], self._before.also])
 
 
-def seen_before(weights: str | os.PathLike[str] | None, data: Dataset) -> Known:
-    """What the weights that a training on `data` starts from have seen: nothing is known of other people's weights.
+def seen_by(weights: str | os.PathLike[str]) -> Known:
+    """What a file of weights has seen: as a sealed file says, or the run whose checkpoint it is; of others, nothing."""
+    try:
+        return known_of(*read_tensors(weights))
+    except UserError:  # no sealed file of ours; whoever loads it says what is wrong
+        run = _run_of(weights)
+        kept = None if run is None else read_pictures(run)
+    if run is None or kept is None:
+        return NOTHING
+    selects = bool(read_record(run).recipe.decides_on_validation)
+    seen = kept.start.with_pictures(np.concatenate([kept.train, kept.also]), kept.val if selects else None)
+    return seen if known(kept.train).all() else replace(seen, known_by="nothing")
 
-    A run of before is known by the names of its pictures, where it was trained on the same data.
+
+def seen_before(weights: str | os.PathLike[str] | None, data: Dataset) -> Known:
+    """What the weights that a training on `data` starts from have seen.
+
+    Where their file does not say, a run is known by the names of its pictures, if it was trained on the same data.
     """
     if weights is None:
         return Known()
-    try:
-        path = locate(weights)
-        known_by_file = known_of(*read_tensors(path))
-    except UserError:  # no sealed file of ours; whoever loads it says what is wrong
-        return NOTHING
-    if len(known_by_file.trained) or not (path.parent / "run.json").exists():
-        return known_by_file
-    record = read_record(path.parent)
+    seen, run = seen_by(weights), _run_of(weights)
+    if len(seen.trained) or run is None:
+        return seen
+    record = read_record(run)
     if record.data.get("fingerprint") != data.fingerprint():
-        return known_by_file
+        return seen
     keyed, names = Keyed(data), np.array(list(data.ids), dtype=object)
     trained, selected = (np.flatnonzero(np.isin(names, list(ids))) for ids in record.seen_names)
     keyed.complete(np.concatenate([trained, selected]), on_bad_file=record.on_bad_file)
-    by_name = Known(known_by="names" if record.weights is None else "nothing")
-    return replace(by_name.with_pictures(keyed.rows[trained], keyed.rows[selected]), known_by=by_name.known_by)
+    by_names = seen.with_pictures(keyed.rows[trained], keyed.rows[selected])
+    return replace(by_names, known_by="names" if record.weights is None else "nothing", forgotten=False)
+
+
+def marks_of(weights: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """What must be said of every model that is made from these weights: that they were chosen by looking at test."""
+    try:
+        data = {} if weights is None else read_bundle(weights).data or {}
+    except UserError:
+        return {}
+    return {"selected_on": "test"} if data.get("selected_on") == "test" else {}
+
+
+def _run_of(weights: str | os.PathLike[str]) -> Path | None:
+    """The folder of the run that a sealed file or a checkpoint lies in."""
+    path = Path(weights).resolve()
+    folders = [path, path.parent, path.parent.parent if path.parent.name == "checkpoints" else path.parent]
+    return next((folder for folder in folders if (folder / "run.json").is_file()), None)
 
 
 def _digest(tensors: dict[str, Any]) -> str:
