@@ -45,7 +45,7 @@ def evaluate_model(
     policy = Policy(allow_seen, only_unseen)
     loaded = model if isinstance(model, Loaded) else load(model, build=build)
     dataset = open_for([loaded], data)
-    subject = subject_of(training_of(loaded), dataset, split)
+    subject = subject_of(training_of(loaded), dataset, split, anyway=policy.anyway)
 
     def scored(watches: Sequence[Watched]) -> Evaluation:
         return evaluate_subject(loaded, watches[0], dataset, cache=cache, **options)
@@ -114,7 +114,7 @@ def evaluate_protocols(
     """
     loaded = load(request.model, device=request.device)
     dataset = open_for([loaded], request.data)
-    subject = subject_of(training_of(loaded), dataset, request.split)
+    subject = subject_of(training_of(loaded), dataset, request.split, anyway=request.policy.anyway)
     for text in protocols:
         check_protocol(text, loaded)  # a misspelt one fails before the first is scored
     return watched(

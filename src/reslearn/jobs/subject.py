@@ -91,12 +91,19 @@ def open_for(models: Sequence[Loaded], data: Data) -> Dataset:
     return dataset
 
 
-def subject_of(seen: Training | RunRecord | None, dataset: Dataset, split: str | None) -> Subject:
-    """Which pictures `--split` means for this data, given what a model has seen in training (None: unknown)."""
+def subject_of(
+    seen: Training | RunRecord | None, dataset: Dataset, split: str | None, *, anyway: bool = False
+) -> Subject:
+    """Which pictures `--split` means for this data, given what a model has seen in training (None: unknown).
+
+    Without `split`, of the model's own data, it is `test`; `anyway`, where there is none, all of it.
+    """
     training = as_training(seen) if isinstance(seen, RunRecord) else seen
     if training is None or dataset.fingerprint() != training.fingerprint:
         return Subject(chosen_part(dataset, split), split or ("test" if dataset.splits else "all"), own=False)
-    name = split or "test"
+    name = split or ("all" if anyway and "test" not in dataset.splits else "test")
+    if name == "all" and not dataset.splits:
+        return Subject(dataset, name, own=True)
     if name in ("train", "val"):
         return Subject(Subset(dataset, _find(training.split, dataset, name)), name, own=True)
     if name not in dataset.splits:
@@ -104,6 +111,9 @@ def subject_of(seen: Training | RunRecord | None, dataset: Dataset, split: str |
         have = list(dict.fromkeys([*own, *dataset.splits]))
         near = get_close_matches(name, have, n=1) if split else []
         hint = f"did you mean {near[0]}?" if near else "name one with --split, or give data it was not trained on"
+        if split is None:
+            count, trained = len(dataset), len(training.split.train)
+            hint += f"; {trained:,} of all {count:,} were trained on: --allow-seen scores all, --only-unseen the others"
         raise UserError(f"{dataset.path}: the model's own data has no {name} split, but {', '.join(have)}; {hint}")
     return Subject(Subset(dataset, dataset.splits[name]), name, own=True)
 

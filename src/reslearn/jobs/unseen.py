@@ -36,6 +36,11 @@ class Policy:
         if self.allow_seen and self.only_unseen:
             raise UserError("--allow-seen scores what was trained on and --only-unseen leaves it out; give one of them")
 
+    @property
+    def anyway(self) -> bool:
+        """Whether it was said what becomes of them."""
+        return self.allow_seen or self.only_unseen
+
 
 STRICT = Policy()
 
