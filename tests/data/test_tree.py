@@ -290,6 +290,14 @@ def test_links_are_followed_on_a_disk_and_in_a_tar(tmp_path):
     assert contents(open_data(tmp_path / "hard.tar")) == contents(open_data(tmp_path / "h"))
 
 
+def test_links_into_a_hidden_store_are_followed(tmp_path):
+    """As git-annex and DVC keep data: names that are links, contents in a hidden folder."""
+    files = {".annex/objects/a": PICTURES[0], ".annex/objects/b": PICTURES[1], ".annex/raw/c.png": PICTURES[2]}
+    files |= {"cat/0.png": "../.annex/objects/a", "dog/0.png": "../.annex/objects/b", "dog/more": "../.annex/raw"}
+    want = contents(open_data(write_tree(tmp_path / "d", files)))
+    assert len(want) == 3 and contents(open_data(write_tar(tmp_path / "d.tar", files))) == want
+
+
 def test_links_out_of_a_tar_and_rings_are_counted_aloud(tmp_path):
     files = pets({"cat/a.png": "/data/a.png", "cat/b.png": "../../b.png", "dog/c.png": "d.png", "dog/d.png": "c.png"})
     data = open_data(write_tar(tmp_path / "d.tar", files | {"dog/self": "..", "dog/loop": "loop/x"}))
@@ -305,7 +313,7 @@ def test_a_sparse_member_is_counted_aloud(tmp_path):
     raw[at + 148 : at + 156] = b"%06o\0 " % (sum(raw[at : at + 148]) + 8 * 32 + sum(raw[at + 156 : at + 512]))
     path.write_bytes(raw)
     data = open_data(path)
-    assert len(data) == 4 and "1 sparse file(s) not read: cat/s.png" in data.notes[0]
+    assert len(data) == 4 and "1 sparse file(s), not read: cat/s.png" in data.notes[0]
 
 
 def test_shards_of_class_folders_have_the_splits_of_their_names(tmp_path):

@@ -46,7 +46,7 @@ def read_columns(path: str, rows: Rows, asked: Mapping[str, str]) -> Columns:
     """
     if not rows.cells:
         raise UserError(f"{path}: no rows; each line names a picture and its label")
-    head = [cell.strip() for cell in rows.cells[0]]
+    head = [" ".join(cell.split()) for cell in rows.cells[0]]
     where = _by_name(path, head, rows, asked)
     lines, cells = (rows.lines, rows.cells) if where is None else (rows.lines[1:], rows.cells[1:])
     if not cells:
@@ -60,14 +60,15 @@ def read_columns(path: str, rows: Rows, asked: Mapping[str, str]) -> Columns:
         if len(row) < need:
             raise UserError(f"{path}, line {line}: {len(row)} column(s) where {need} are needed")
     columns = {name: [row[i].strip() for row in cells] for name, i in places.items()}
+    for column in columns.values():
+        for line, cell in zip(lines, column, strict=True):
+            if "\n" in cell:
+                raise UserError(f"{path}, line {line}: a line break in a cell; is a quote before it not closed?")
     if hot:
         columns["label"] = [
             _hot_label(f"{path}, line {line}", head, hot, row) for line, row in zip(lines, cells, strict=True)
         ]
     label = [one_label(cell, f"{path}, line {line}") for line, cell in zip(lines, columns["label"], strict=True)]
-    for line, *texts in zip(lines, columns["path"], label, strict=True):
-        if any("\n" in text for text in texts):
-            raise UserError(f"{path}, line {line}: a line break in a path or label; is a quote before it not closed?")
     header = {} if where is None else {name: head[i] for name, i in places.items()}
     notes = [] if hot or where is None else _remarks(path, head, header["label"], asked)
     return Columns(lines, columns["path"], label, columns.get("split"), columns.get("group"), header, notes)

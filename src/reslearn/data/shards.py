@@ -126,7 +126,8 @@ def open_shards(files: Sequence[str], path: str) -> SliceDataset:
         splits=splits,
         path=path,
     )
-    data.notes, data.problems = (*shards.notes, *notes), tuple(problems)
+    data.notes = (*shards.notes, *notes)
+    data.problems = tuple("; ".join([line, *shards.notes]) for line in problems)  # links out of it may be the reason
     data.strays = tuple(Stray(named(shards.at[s.name]), s.cls, s.split) for s in strays)
     return data
 

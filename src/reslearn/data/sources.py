@@ -124,7 +124,9 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
     try:
         is_tar = _is_tar(path)
         cifar = open_cifar_archive(path) if is_tar else None
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except UserError:
+        raise
+    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError) as error:  # what damage makes tarfile raise
         raise UserError(f"{path}: damaged or incomplete archive ({error})") from None
     if cifar is not None:
         return cifar

@@ -43,8 +43,6 @@ def read_index(path: str) -> Index:
     found, targets, sparse = Index(), {}, []
     for entry in entries(path):
         name = clean(entry.name)
-        if in_clutter(name):
-            continue
         if entry.kind == b"5":
             found.folders.add(name)
         elif entry.kind in (b"1", b"2"):
@@ -55,10 +53,13 @@ def read_index(path: str) -> Index:
         elif entry.kind == b"0":
             found.files.append((entry.name, entry.offset, entry.size))
     lost = _follow(found, targets) if targets else []
-    if lost:
-        found.notes.append(f"{path}: {len(lost)} link(s) lead to nothing in the archive, not read: {some(lost)}")
-    if sparse:
-        found.notes.append(f"{path}: {len(sparse)} sparse file(s) not read: {some(sparse)}; archive without --sparse")
+    # Clutter goes last: what versions data, such as git-annex or DVC, links to files in a hidden folder.
+    found.files = [file for file in found.files if not in_clutter(clean(file[0]))]
+    found.folders = {folder for folder in found.folders if not in_clutter(folder)}
+    for what, names in (("link(s) lead to nothing in the archive", lost), ("sparse file(s)", sparse)):
+        names = [name for name in names if not in_clutter(name.split(" -> ")[0])]
+        if names:
+            found.notes.append(f"{path}: {len(names)} {what}, not read: {some(names)}")
     return found
 
 
