@@ -64,3 +64,14 @@ def test_what_could_not_be_sealed_is_not_trained(tiny_spec, tiny_recipe, tmp_pat
     with pytest.raises(UserError, match="classes: "):
         fitting.fit(tiny_spec, data, None, tiny_recipe, out=tmp_path / "run", settings=Settings(threads=1))
     assert not (tmp_path / "run").exists()
+
+
+def test_the_run_of_another_program_is_not_overwritten(tiny_spec, tiny_recipe, tmp_path):
+    """A `run.json` that is none of ours, beside files with the names that a run of ours has."""
+    data = ArrayDataset(np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 1, 0, 1]), classes=("a", "b"), ids=list("wxyz"))
+    for text in ('{"id": 3}', "[]", "no json"):
+        (tmp_path / "run.json").write_text(text)
+        (tmp_path / "model.safetensors").write_text("theirs")
+        with pytest.raises(UserError, match=r"its run\.json is none of reslearn"):
+            fitting.fit(tiny_spec, data, None, tiny_recipe, out=tmp_path, overwrite=True, settings=Settings(threads=1))
+        assert (tmp_path / "model.safetensors").read_text() == "theirs"

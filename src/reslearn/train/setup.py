@@ -31,7 +31,7 @@ from ..measure.sharding import Share
 from ..runtime.choice import Workload
 from ..runtime.container import read_safetensors
 from ..runtime.device import weight_type
-from ..runtime.files import write_atomic
+from ..runtime.files import read_json, write_atomic
 from ..runtime.process_group import World
 from ..runtime.processor import read_processor
 from ..runtime.settings import Settings
@@ -77,10 +77,21 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
             raise UserError(
                 f"{folder}: holds a run already; go on with `reslearn resume {folder}` or replace it with --overwrite"
             )
+        if not _is_run(folder / "run.json"):
+            raise UserError(f"{folder}: its run.json is none of reslearn, and is not overwritten; name another --out")
     elif folder.is_dir() and any(entry.name != "lock" for entry in folder.iterdir()):
         raise UserError(f"{folder}: not empty and no run; name a new folder with --out")
     elif folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: a file; name a new folder with --out")
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a `run.json` is one of ours, whatever else may be wrong with it: other programs have such files, too."""
+    try:
+        record = read_json(path)
+    except UserError:
+        return False
+    return isinstance(record, dict) and {"spec", "recipe", "split"} <= record.keys()
 
 
 def clear(folder: Path) -> None:
