@@ -46,7 +46,7 @@ def _kind_of_zip(file: Path) -> str | None:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except Exception:  # whatever zipfile meets in damaged bytes: torch will not read it, either
         return None
     inner = {name.partition("/")[2] or name for name in names}
     if any(name == "constants.pkl" or name.startswith("code/") for name in inner):
@@ -55,7 +55,7 @@ def _kind_of_zip(file: Path) -> str | None:
             f"torch.save(torch.jit.load({str(file)!r}).state_dict(), 'weights.pth')"
         )
     if "data.pkl" in inner:
-        return None
+        return None if _is_intact(file) else "a PyTorch file with a part that has not its checksum; copy it again"
     if any(name.endswith("serialized_exported_program.json") or name.startswith("models/") for name in inner):
         return "a program that torch.export saved; save the network's state_dict() instead"
     if any(name.endswith(".npy") for name in names):
@@ -63,3 +63,18 @@ def _kind_of_zip(file: Path) -> str | None:
     if any(name.endswith("weights.h5") for name in names):
         return "a Keras model"
     return f"a zip archive ({', '.join(names[:2]) or 'empty'}); unpack it first"
+
+
+def _is_intact(file: Path) -> bool:
+    """Whether the parts of a zip have their checksums; torch itself does not look, and can write files without any."""
+    wrong, total = 0, 0
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            total += 1
+            try:
+                with archive.open(info) as part:
+                    while part.read(1 << 20):
+                        pass
+            except Exception:  # whatever zipfile meets in damaged bytes
+                wrong += 1
+    return wrong in (0, total)
