@@ -19,7 +19,7 @@ from reslearn.spec.errors import UserError
 from reslearn.spec.recipe import Recipe
 from reslearn.train import schedule
 from reslearn.train.fit import fit
-from reslearn.train.optimiser import _orthogonal, build_optimiser, frozen_parameters, set_learning_rate
+from reslearn.train.optimiser import SGD, AdamW, _orthogonal, build_optimiser, frozen_parameters, set_learning_rate
 from reslearn.train.update import Update
 
 RATES = [0.1, 0.1, 0.01, 0.01, 0.05]
@@ -247,3 +247,26 @@ def test_running_out_of_memory_says_what_to_set(tiny_recipe):
         torch.empty(2**58)
     with pytest.raises(RuntimeError, match="shape"), memory_advice(tiny_recipe):
         torch.zeros(2, 3) @ torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "options"),
+    [
+        (SGD, torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3}),
+        (SGD, torch.optim.SGD, {"momentum": 0.9}),
+        (AdamW, torch.optim.AdamW, {"betas": (0.8, 0.99), "weight_decay": 0.1}),
+    ],
+)
+def test_the_optimisers_are_torch_s_to_the_bit(ours, theirs, options):
+    weights = {}
+    for kind in (ours, theirs):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(7, 5), nn.ReLU(), nn.Linear(5, 3))
+        optimiser = kind(net.parameters(), lr=0.1, **options)
+        for _ in range(5):
+            optimiser.zero_grad(set_to_none=True)
+            net(torch.randn(4, 7)).square().sum().backward()
+            optimiser.step()
+        state = optimiser.state_dict()["state"]
+        weights[kind] = [*net.parameters(), *(torch.as_tensor(v) for slots in state.values() for v in slots.values())]
+    assert all(torch.equal(a, b) for a, b in zip(weights[ours], weights[theirs], strict=True))

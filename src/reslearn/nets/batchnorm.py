@@ -167,6 +167,11 @@ class _AllReduce(torch.autograd.Function):
         return total, None
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # a compiled graph breaks here rather than fails
+# A compiled graph breaks there rather than fails. The first of the two loads torch's compiler, a second, when it is
+# called; the other does at once.
+_outside_graphs: Any = getattr(torch, "_disable_dynamo", torch.compiler.disable)
+
+
+@_outside_graphs  # type: ignore[untyped-decorator]
 def _all_reduce(value: Tensor, group: dist.ProcessGroup) -> Tensor:
     return _AllReduce.apply(value, group)  # type: ignore[no-any-return, no-untyped-call]

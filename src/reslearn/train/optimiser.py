@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ..spec.recipe import Recipe
 
@@ -29,12 +31,12 @@ def build_optimiser(net: nn.Module, recipe: Recipe, *, precision: str = "fp32") 
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.peak_lr, betas=recipe.betas)
+        return AdamW(groups, lr=recipe.peak_lr, betas=recipe.betas)
     if recipe.optimizer == "muon":
         groups.append({"params": filters, "weight_decay": recipe.weight_decay, "muon": True})
         dtype = {"bf16": torch.bfloat16, "fp64": torch.float64}.get(precision, torch.float32)
         return Muon(groups, lr=recipe.peak_lr, momentum=recipe.momentum, fixed_norm=recipe.fixed_norm, dtype=dtype)
-    return torch.optim.SGD(groups, lr=recipe.peak_lr, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    return SGD(groups, lr=recipe.peak_lr, momentum=recipe.momentum, nesterov=recipe.nesterov)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float, recipe: Recipe) -> None:
@@ -51,7 +53,30 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float, recipe: Recip
         group["lr"] = group["rate_of_buffers"] = lr
 
 
-class Muon(torch.optim.Optimizer):
+class Uncompiled:
+    """torch wraps these methods so that its compiler leaves them alone, and to say so the wrappers load the compiler: a
+    second before the first step. Nobody compiles an optimiser here; these are the methods themselves.
+    """
+
+    add_param_group = inspect.unwrap(Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(Optimizer.zero_grad)
+    state_dict = inspect.unwrap(Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
+
+
+class SGD(Uncompiled, torch.optim.SGD):
+    """torch's."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+
+
+class AdamW(Uncompiled, torch.optim.AdamW):
+    """torch's."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+class Muon(Uncompiled, Optimizer):
     """Momentum, orthogonalised per convolution kernel (Keller Jordan's Muon); groups without `muon` get Nesterov SGD.
 
     A kernel (out, in, k, k) is seen as a matrix (out, in k k). Its update has spectral norm near 1 and is scaled by
