@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from reslearn.data import key_table, keys
 from reslearn.data.key_table import KeyTable
 from reslearn.data.keys import FILE, ORIGINAL, PIXELS, Source, file_keys, pixel_key
-from reslearn.data.pack import PackOptions
+from reslearn.data.pack_index import PackOptions
 from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
 from reslearn.data.splitting import split_data

@@ -10,7 +10,8 @@ from reslearn.data import packing
 from reslearn.data.checking import check_data
 from reslearn.data.identity import identities
 from reslearn.data.memory import ArrayDataset
-from reslearn.data.pack import PackDataset, PackOptions
+from reslearn.data.pack import PackDataset
+from reslearn.data.pack_index import PackOptions
 from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
 from reslearn.data.splitting import split_data

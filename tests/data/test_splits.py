@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from reslearn.data.folders import FileDataset
 from reslearn.data.memory import ArrayDataset, Subset
-from reslearn.data.pack import PackOptions
+from reslearn.data.pack_index import PackOptions
 from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
 from reslearn.data.splits import assign, check_folds, choose_splits, quotas

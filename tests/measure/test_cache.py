@@ -21,7 +21,7 @@ from reslearn.bundle.file import load, read_tensors, save, write_sealed
 from reslearn.bundle.header import Bundle, Member
 from reslearn.data.checking import check_data
 from reslearn.data.memory import Subset
-from reslearn.data.pack import PackOptions
+from reslearn.data.pack_index import PackOptions
 from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
 from reslearn.measure.cache import CacheKey, add_to_cache, read_cache

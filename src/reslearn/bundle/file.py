@@ -95,10 +95,7 @@ def write_sealed(
     bundle = replace(bundle, format=FORMAT, sealed_whole_since=whole_since(bundle))
     header = header_to_json(bundle)  # under the only key: the order of several is random
     content, digest = stamp(serialise(dict(tensors), metadata={KEY: header}))
-    try:
-        write_atomic(replaceable(path, SEALED), content)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    write_atomic(replaceable(path, SEALED), content)
     return replace(bundle, sha256=digest)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import sys
 import warnings
 from typing import Any
 
@@ -55,14 +53,15 @@ def main(arguments: list[str] | None = None) -> int:
             return _fail(str(error), 2)
         except Fault as error:
             return _fail(str(error), 1)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         except OSError as error:
             return _fail(_os_error(error), 2 if error.errno in BAD_PATH and error.filename else 1)
         except Exception as error:
             if hasattr(error, "signum"):  # train.loop.Interrupted, whose class would import torch
                 return _fail(str(error), 128 + error.signum)
+            if str(error).startswith("DataLoader worker"):  # raised wherever the main process happens to be
+                from ..data.streaming import WORKER_DIED
+
+                return _fail(WORKER_DIED, 1)
             if hasattr(error, "format_message"):  # the parser's own errors; Typer's vendored click hides their class
                 return _fail(f"{error.format_message()} (reslearn --help lists what is valid)", 2)
             raise

@@ -174,7 +174,7 @@ def pack(
 ) -> None:
     """Write one memory-mapped file with random access; stopped and run again, it goes on where it was."""
     say(f"reslearn data pack: {data}")
-    from ..data.pack import PackOptions
+    from ..data.pack_index import PackOptions
     from ..data.packing import check_target, write_pack
     from ..data.sources import open_data
 

@@ -130,8 +130,8 @@ def rewrite_line(text: str, *, last: bool) -> None:
 def _naming_standard_output() -> Iterator[None]:
     try:
         yield
-    except BrokenPipeError:
-        raise  # whoever read it has seen enough
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         error.filename = error.filename or "standard output"
         raise

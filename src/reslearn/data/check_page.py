@@ -19,6 +19,7 @@ TITLES = {
     "empty": ("Empty files", "0 bytes. Left out of training."),
     "truncated": ("Truncated", "The file ends too early. Left out of training."),
     "undecodable": ("Not readable", "No image, or too damaged to decode. Left out of training."),
+    "altered": ("Altered in the pack", "Other bytes than were packed. Left out of training; pack the data again."),
     "bomb": ("Decompression bombs", "More pixels than any real picture, found in the header. Left out of training."),
     "repaired": ("Repaired by the decoder", "Damaged JPEG data that decodes with a warning; look at the picture."),
     "wrong-extension": ("Wrong extension", "Read by content, so nothing is wrong for training."),

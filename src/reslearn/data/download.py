@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.files import exclusive_lock
+from ..runtime.files import exclusive_lock, naming
 from ..spec.errors import UserError, unknown
 
 _CHUNK = 1 << 20
@@ -112,7 +112,7 @@ def _fetch_rest(address: str, part: Path, size: int, progress: Callable[[int, in
         with urllib.request.urlopen(request, timeout=60) as answer:
             if have and answer.status != 206:
                 have = 0
-            with open(part, "ab" if have else "wb") as file:
+            with naming(part), open(part, "ab" if have else "wb") as file:
                 while chunk := answer.read(_CHUNK):
                     file.write(chunk)
                     have += len(chunk)

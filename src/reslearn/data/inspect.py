@@ -22,8 +22,10 @@ from .formats.headers import read_header
 from .formats.kinds import NAMED
 from .formats.unread import Unread
 from .identity import content_hash, encoded_bytes
+from .memory import root_of
+from .pack import PackDataset
 
-FATAL = ("empty", "truncated", "undecodable", "bomb")  # training must not read these
+FATAL = ("empty", "truncated", "undecodable", "bomb", "altered")  # training must not read these
 LOSSY = ("cmyk", "16-bit", "alpha")  # what conversion to RGB of 8 bits loses
 ADVICE = ("repaired", "wrong-extension", *LOSSY, "animated", "exif-rotated", "tiny", "odd-size", "extreme-aspect")
 MAX_ASPECT = 4.0
@@ -59,6 +61,9 @@ class Inspector:
     def one(self, i: int) -> Facts:
         """Everything about picture `i`; never raises for a bad one."""
         name = self.dataset.ids[i]
+        root, where = root_of(self.dataset)
+        if isinstance(root, PackDataset) and root.altered(int(where[i])):
+            return Facts(i, "", 0, 0, (("altered", "its bytes are not those that were packed"),), None)
         try:
             raw = encoded_bytes(self.dataset, i)
             if raw is None:

@@ -1,18 +1,16 @@
 """One memory-mapped file with random access: the encoded pictures as they are, or resized once to a shorter side.
 
-Layout: 64 bytes of head (magic, place and length of the index), the pictures one after another, then the index: a JSON
-line and the arrays it names. Written to `NAME.part` with a journal beside it, so that a stopped `pack` goes on where it
-was, and renamed when whole.
+Layout: 64 bytes of head (magic, place, length and checksum of the index), the pictures one after another, then the
+index (`pack_index`). Written to `NAME.part` with a journal beside it, so that a stopped `pack` goes on where it was,
+and renamed when whole.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
-import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,19 +22,10 @@ from .decode import decode_bytes
 from .found import Found
 from .listing import Stray
 from .memory import identity_digest
+from .pack_index import HEAD, MAGIC, read_index
 from .strings import StringTable
 
-MAGIC, HEAD, FORMAT = b"RSLNPACK", 64, 1
 SUFFIX = ".pack"
-Encoding = Literal["original", "raw", "jpeg"]
-
-
-@dataclass(frozen=True)
-class PackOptions:
-    """What is stored: `original` bytes, `raw` RGB pixels, or `jpeg` (quality 95, a tenth of raw's size)."""
-
-    encoding: Encoding = "original"
-    shorter_side: int | None = None  # larger pictures are reduced to it, antialiased; smaller ones stay
 
 
 class PackDataset(Found):
@@ -46,21 +35,22 @@ class PackDataset(Found):
         self.path = os.path.abspath(path)
         self._file = os.path.abspath(path)  # `path` may be renamed to the source this is the pack of
         self._map = _map(path)
-        info, arrays = _read_index(path, self._map)
-        self.classes = tuple(info["classes"])
-        self.options = PackOptions(**info["options"])
-        self.beside: Mapping[str, Any] = info.get("beside", {})  # what its source held beside the pictures
-        self.source: str = info["fingerprint"]
+        index = read_index(path, self._map)
+        info, arrays = index.info, index.arrays
+        self.classes, self.options, self.source = info.classes, info.options, info.fingerprint
+        self.beside = info.beside
+        self.notes = () if index.sealed else (f"{path}: packed by an earlier version, its index has no checksum",)
         self.ids: Sequence[str] = StringTable.of_blob(arrays["id_ends"], arrays["ids"].tobytes())
         self.labels: Indices = arrays["labels"]
-        self.splits: Mapping[str, Indices] = {name: arrays[f"split/{name}"] for name in info["splits"]}
-        self.groups = tuple(info["groups"]) if info["groups"] is not None else None
+        self.splits: Mapping[str, Indices] = {name: arrays[f"split/{name}"] for name in info.splits}
+        self.groups = info.groups
         self.hashes: list[str] = [row.tobytes().hex() for row in arrays["hashes"]]
         self.key_rows = np.zeros((len(self.labels), 48), np.uint8)  # as in `keys`: of the originals, as far as known
         self.key_rows[:, :16] = arrays["hashes"][:, :16]
         if "pixel_keys" in arrays:  # packs of other encodings, since these are stored
             self.key_rows[:, 32:] = arrays["pixel_keys"]
         self._ends, self._shapes = arrays["ends"], arrays["shapes"]
+        self._stored_keys = arrays.get("stored_keys")  # of other encodings than `original`, since these are stored
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -68,8 +58,8 @@ class PackDataset(Found):
     def as_source(self, path: str) -> PackDataset:
         """Itself in the place of the source `path` that it was packed from: what was noted there is noted here."""
         self.path = os.path.abspath(path)  # what `open_data` opens again is the source, not its pack
-        self.notes, self.problems = tuple(self.beside.get("notes", ())), tuple(self.beside.get("problems", ()))
-        self.strays = tuple(Stray(*stray) for stray in self.beside.get("strays", ()))
+        self.notes, self.problems = self.beside.notes, self.beside.problems
+        self.strays = tuple(Stray(*stray) for stray in self.beside.strays)
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -96,6 +86,14 @@ class PackDataset(Found):
         """All that the pixels of picture `i` are made of: how it is stored, its shape, its bytes."""
         return f"{self.options.encoding} {self._shapes[i].tolist()}\n".encode() + self.raw(i)
 
+    def altered(self, i: int) -> bool:
+        """Whether the stored bytes of picture `i` are other ones than were packed, as far as the index can tell."""
+        found = hashlib.sha256(self.raw(i)).digest()
+        if self.options.encoding == "original":
+            return found.hex() != self.hashes[i]
+        stated = bytes(16) if self._stored_keys is None else self._stored_keys[i].tobytes()
+        return any(stated) and found[:16] != stated
+
     def read(self, i: int) -> tuple[Image, int]:
         """Picture `i`: a view into the map for a raw pack, decoded otherwise."""
         if self.options.encoding == "raw":
@@ -113,8 +111,6 @@ class PackDataset(Found):
 
     def fingerprint(self) -> str:
         """Digest of content hashes, identities, labels and how the pictures are stored."""
-        import hashlib
-
         digest = hashlib.sha256(identity_digest(self.ids, self.labels, self.classes))
         digest.update("".join(self.hashes).encode() + repr(self.options).encode())
         return digest.hexdigest()[:32]
@@ -125,7 +121,7 @@ def is_pack(path: str) -> bool:
     try:
         with open_regular(path) as file:
             return file.read(len(MAGIC)) == MAGIC
-    except OSError:
+    except (OSError, UserError):
         return False
 
 
@@ -135,39 +131,3 @@ def _map(path: str) -> np.memmap[Any, np.dtype[np.uint8]]:
             return np.memmap(file, np.uint8, "r")
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be mapped ({error})") from None
-
-
-def _read_index(path: str, data: np.memmap[Any, np.dtype[np.uint8]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The JSON line of a pack's index, and the arrays that it describes (views into the map)."""
-    try:
-        magic, version, start, length = struct.unpack("<8sQQQ", data[:32].tobytes())
-        if magic != MAGIC:
-            raise UserError(f"{path}: not a pack")
-        if version > FORMAT:
-            raise UserError(f"{path}: a pack of format {version}; this version reads up to {FORMAT}, update it")
-        if start + length != len(data):
-            raise ValueError(f"{len(data)} bytes where {start + length} were written")
-        line_end = start + int(np.flatnonzero(data[start:] == ord("\n"))[0])
-        info = json.loads(data[start:line_end].tobytes())
-        arrays, at = {}, line_end + 1
-        for name, dtype, shape in info["arrays"]:
-            count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-            arrays[name] = np.frombuffer(data[at : at + count].tobytes(), dtype).reshape(shape)
-            at += count
-        return info, arrays
-    except (struct.error, ValueError, KeyError, IndexError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path}: a damaged pack ({error}); pack the data again") from None
-
-
-def index_bytes(info: dict[str, Any], arrays: Mapping[str, Any]) -> bytes:
-    """The index as it stands at the end of a pack."""
-    layout = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
-    line = json.dumps({**info, "arrays": layout}, ensure_ascii=True).encode() + b"\n"
-    return line + b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())
-
-
-def head_bytes(index_start: int, index_length: int) -> bytes:
-    """The first 64 bytes of a pack."""
-    return struct.pack("<8sQQQ", MAGIC, FORMAT, index_start, index_length).ljust(HEAD, b"\0")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..runtime import notes
-from ..runtime.files import user_cache
+from ..runtime.files import naming, user_cache
 from ..runtime.opening import open_regular
 from ..spec.errors import UserError
 from .archives import Archives
@@ -19,7 +19,7 @@ from .packing import write_pack
 from .parquet import ParquetDataset
 from .parquet_columns import image_column
 from .shards import COMPRESSED, open_shards
-from .tar_index import open_tar
+from .tar_index import DAMAGED, open_tar
 
 COPY_RATE = 60e6  # bytes per second of the source: decompress, hash, write; measured on a slow disk
 READING = "2"  # of compressed tars: raised when another release reads other pictures or classes from the same file
@@ -88,7 +88,12 @@ def _decompress(file: str, folder: Path, unpacked: int, need: Callable[[int], No
         name = name.removesuffix(suffix)
     target = folder / f"{name}.tar"
     try:
-        with open_regular(file) as opened, open_tar(opened) as source, tarfile.open(target, "w") as plain:
+        with (
+            naming(target),
+            open_regular(file) as opened,
+            open_tar(opened) as source,
+            tarfile.open(target, "w") as plain,
+        ):
             for member in source:
                 if member.isfile():
                     unpacked += member.size
@@ -97,7 +102,7 @@ def _decompress(file: str, folder: Path, unpacked: int, need: Callable[[int], No
                     plain.addfile(member, source.extractfile(member))
                 elif member.isdir() or member.islnk() or member.issym():
                     plain.addfile(member)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(f"{file}: damaged or incomplete archive ({error})") from None

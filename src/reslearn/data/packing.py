@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
@@ -14,17 +15,20 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..runtime.files import exclusive_lock, writable_target
+from ..runtime.files import exclusive_lock, naming, writable_target
+from ..runtime.opening import DOCUMENT, parse_json, read_regular
 from ..spec.errors import UserError
 from .dataset import Dataset
 from .found import Found
 from .identity import content_hash, groups_of
 from .keys import ORIGINAL, Source, pixel_key
 from .memory import identity_digest
-from .pack import HEAD, PackDataset, PackOptions, head_bytes, index_bytes, is_pack
+from .pack import PackDataset, is_pack
+from .pack_index import HEAD, PackOptions, head_bytes, index_bytes
 from .preprocess import resize
 from .strings import StringTable
 
+_HEX = re.compile("[0-9a-f]*")
 _JOURNAL_EVERY = 64  # pictures between two lines of the journal
 Record = tuple[bytes, tuple[int, int], str, str]  # stored bytes, (height, width) or (0, 0), content hash, pixel key
 
@@ -51,8 +55,8 @@ def write_pack(
     job = json.dumps([dataset.fingerprint(), _members(dataset), asdict(options)])
     part, journal = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.journal")
     with exclusive_lock(target.with_name(target.name + ".lock"), f"{target}: another process is writing this pack"):
-        done = _go_on(part, journal, job)
-        with open(part, "r+b" if done else "wb") as file, open(journal, "a") as lines:
+        done = _go_on(part, journal, job, len(dataset))
+        with naming(part), open(part, "r+b" if done else "wb") as file, open(journal, "a") as lines:
             if not done:
                 file.write(bytes(HEAD))
                 lines.write(job + "\n")
@@ -88,18 +92,18 @@ def _members(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _go_on(part: Path, journal: Path, job: str) -> list[dict[str, Any]]:
+def _go_on(part: Path, journal: Path, job: str, count: int) -> list[dict[str, Any]]:
     """Records of an earlier, stopped job that was the same; both files are cut to what is surely whole."""
     try:
-        lines = journal.read_text().split("\n")
+        lines = read_regular(journal, DOCUMENT).split(b"\n")
         size = part.stat().st_size
-    except OSError:
+    except (OSError, UserError):
         lines, size = [], 0
     done: list[dict[str, Any]] = []
-    if lines and lines[0] == job:
+    if lines and lines[0] == job.encode():
         for text in lines[1:-1]:
-            record = json.loads(text)
-            if record["end"] > size:
+            record = _record(text, done[-1]["end"] if done else HEAD, size)
+            if record is None or len(done) == count:
                 break
             done.append(record)
     if done:
@@ -109,6 +113,23 @@ def _go_on(part: Path, journal: Path, job: str) -> list[dict[str, Any]]:
         part.unlink(missing_ok=True)
         journal.unlink(missing_ok=True)
     return done
+
+
+def _record(text: bytes, start: int, size: int) -> dict[str, Any] | None:
+    """A journal's line about the picture from `start` on, if it is one and that picture lies in the part file."""
+    try:
+        record = parse_json(text, "")
+    except UserError:
+        return None
+    match record:
+        case {"end": int(end), "shape": [int(), int()], "sha256": str(digest)} if (
+            start <= end <= size
+            and _HEX.fullmatch(digest)
+            and len(digest) == 64
+            and all(_HEX.fullmatch(record.get(name) or "") for name in ("pixels", "stored"))
+        ):
+            return dict(record)
+    return None
 
 
 def _records(
@@ -127,7 +148,10 @@ def _records(
                     data, shape, digest, pixels = waiting.pop(0).result()
                     file.write(data)
                     end += len(data)
-                    yield {"end": end, "shape": shape, "sha256": digest, "pixels": pixels}
+                    line = {"end": end, "shape": shape, "sha256": digest, "pixels": pixels}
+                    # of original bytes the content hash tells already whether they are altered
+                    stored = "" if options.encoding == "original" else hashlib.sha256(data).hexdigest()[:32]
+                    yield line | {"stored": stored}
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -180,7 +204,6 @@ def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[s
         strays = [[stray.name, stray.cls, stray.split] for stray in dataset.strays]
         info["beside"] = {"notes": list(dataset.notes), "problems": list(dataset.problems), "strays": strays}
     hashes = np.frombuffer(bytes.fromhex("".join(r["sha256"] for r in done)), np.uint8).reshape(len(done), -1)
-    pixels = "".join((r.get("pixels") or "").rjust(32, "0") for r in done)  # a part file of before has none
     arrays = {
         "ends": np.array([r["end"] for r in done], dtype="<i8"),
         "shapes": np.array([r["shape"] for r in done], dtype="<i4").reshape(len(done), 2),
@@ -189,11 +212,13 @@ def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[s
         "id_ends": np.asarray(id_ends, dtype="<i8"),
         "ids": np.frombuffer(blob, np.uint8),
     } | {f"split/{name}": np.asarray(indices, dtype="<i8") for name, indices in dataset.splits.items()}
-    if pixels.strip("0"):
-        arrays["pixel_keys"] = np.frombuffer(bytes.fromhex(pixels), np.uint8).reshape(len(done), -1)
+    for name, keys in (("pixel_keys", "pixels"), ("stored_keys", "stored")):
+        text = "".join((r.get(keys) or "").rjust(32, "0") for r in done)  # a part file of before has none
+        if text.strip("0"):
+            arrays[name] = np.frombuffer(bytes.fromhex(text), np.uint8).reshape(len(done), -1)
     start, index = file.tell(), index_bytes(info, arrays)
     file.write(index)
     file.seek(0)
-    file.write(head_bytes(start, len(index)))
+    file.write(head_bytes(start, index))
     file.flush()
     os.fsync(file.fileno())

@@ -23,7 +23,7 @@ from .manifest import data_of, manifest_path, obey, read_manifest
 from .memory import ArrayDataset, Subset, part, root_of
 from .named_files import is_address
 from .pack import PackDataset, is_pack
-from .tar_index import open_tar
+from .tar_index import DAMAGED, open_tar
 
 __all__ = ["Subset", "open_data"]
 
@@ -126,7 +126,7 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
         cifar = open_cifar_archive(path) if is_tar else None
     except UserError:
         raise
-    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError) as error:  # what damage makes tarfile raise
+    except (*DAMAGED, ValueError, OverflowError) as error:  # what damage makes tarfile raise
         raise UserError(f"{path}: damaged or incomplete archive ({error})") from None
     if cifar is not None:
         return cifar

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from ..spec.errors import UserError
+from ..spec.errors import Fault, UserError
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment
 from .batch import Batch, Finish
@@ -138,6 +138,17 @@ class _Trial:
         return bad
 
 
+WORKER_DIED = (
+    "a process that reads pictures has died or was killed, perhaps for want of memory; what is done is kept: "
+    "run the command again, or resume, with fewer of them (--workers, --set settings.workers=N)"
+)
+
+
+def worker_died(error: BaseException) -> bool:
+    """Whether torch's loader says that: in a plain `RuntimeError`, raised wherever the main process happens to be."""
+    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
+
+
 class Workers:
     """`function` applied to tasks in order by persistent worker processes, or here when `workers` is 0."""
 
@@ -172,11 +183,21 @@ class Workers:
             yield from map(self._function, tasks)
             return
         self._tasks.items = tasks
-        for result in self._loader:
+        for result in self._results():
             if isinstance(result, _Failure):
                 self.close()
                 raise UserError(result.message)
             yield result
+
+    def _results(self) -> Iterator[Any]:
+        """What the workers return. Raises `Fault` where one of them has died."""
+        try:
+            yield from self._loader or ()
+        except RuntimeError as error:
+            if not worker_died(error):
+                raise
+            self.close()
+            raise Fault(WORKER_DIED) from error
 
     def close(self) -> None:
         """End the workers now, rather than when the loader happens to be collected; `map` starts new ones."""

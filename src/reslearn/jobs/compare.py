@@ -13,10 +13,11 @@ from ..measure.comparison import Comparison, compare
 from ..measure.evaluate import Evaluation
 from ..measure.metrics import correct
 from ..runtime.container import FILE_NAME
-from ..runtime.files import read_json
 from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.seen import Seen
+from ..train.crossval import read_record as read_crossval
+from ..train.record import read_record
 from .members import Options, check_protocols, common_pictures, load_all, score_all
 from .subject import Data, open_for, run_folder
 from .unseen import watched
@@ -130,8 +131,9 @@ def _side(name: str, paths: list[Path], loaded: list[Loaded], scores: list[Evalu
 
 def _data_of(loaded: Loaded, given: str | os.PathLike[str]) -> str:
     folder = run_folder(loaded)
-    records = [folder / name for name in ("run.json", "crossval.json")] if folder is not None else []
-    known = next((read_json(file)["data"]["path"] for file in records if file.exists()), None)
+    known = None
+    if folder is not None:
+        known = (read_record if (folder / "run.json").exists() else read_crossval)(folder).data["path"]
     if known is None:
         raise UserError(f"{given}: does not say which pictures it belongs to; name them with --data")
     return str(known)

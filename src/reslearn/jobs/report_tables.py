@@ -37,21 +37,28 @@ def record_tables(record: RunRecord, opened: list[dict[str, Any]]) -> tuple[Tabl
 
 def environment_rows(environment: dict[str, Any]) -> Rows:
     """An environment record, one line a fact."""
-    flags = ", ".join(environment.get("cpu_flags", ()))
-    found: Rows = [(name, version) for name, version in environment.get("packages", {}).items()]
-    found += [
-        ("python", str(environment.get("python", ""))),
-        ("system", str(environment.get("system", ""))),
-        ("processor", f"{environment.get('cpu', '')}, {environment.get('cores', '?')} cores ({flags or 'no flags'})"),
-        ("memory", f"{environment.get('memory_gib')} GiB"),
-        ("gpus", ", ".join(environment.get("gpus", ())) or "none"),
-        ("compiler", environment.get("cxx") or "none"),
-        ("allocator", str(environment.get("allocator", ""))),
+    facts = {name: str(environment[name]) for name in environment if environment[name] is not None}
+    flags = _listed(environment.get("cpu_flags")) or "no flags"
+    return [
+        *_named(environment.get("packages")),
+        ("python", facts.get("python", "")),
+        ("system", facts.get("system", "")),
+        ("processor", f"{facts.get('cpu', '')}, {facts.get('cores', '?')} cores ({flags})"),
+        ("memory", f"{facts.get('memory_gib')} GiB"),
+        ("gpus", _listed(environment.get("gpus")) or "none"),
+        ("compiler", facts.get("cxx", "none")),
+        ("allocator", facts.get("allocator", "")),
+        *([("commit", facts["git"])] if "git" in facts else []),
+        *_named(environment.get("variables")),
     ]
-    if environment.get("git"):
-        found.append(("commit", environment["git"]))
-    found += [(name, value) for name, value in environment.get("variables", {}).items()]
-    return found
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else ""
+
+
+def _named(value: Any) -> Rows:
+    return [(str(name), str(item)) for name, item in value.items()] if isinstance(value, dict) else []
 
 
 def _data(record: RunRecord) -> Rows:

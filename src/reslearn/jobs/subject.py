@@ -14,9 +14,9 @@ from ..data.dataset import Dataset
 from ..data.memory import Subset
 from ..data.sources import open_data
 from ..measure.evaluate import chosen_part
-from ..runtime.files import read_json
 from ..runtime.notes import note
 from ..spec.errors import UserError
+from ..train.crossval import read_record as read_crossval
 from ..train.record import RunRecord, Split, read_record
 
 Data = Dataset | str | os.PathLike[str]
@@ -60,8 +60,8 @@ def training_of(loaded: Loaded) -> Training | None:
         return None
     if (folder / "run.json").exists():
         return as_training(read_record(folder))
-    whole = read_json(folder / "crossval.json")
-    return Training(whole["data"]["fingerprint"], Split(tuple(whole["folds"]), (), whole["split_seed"]))
+    whole = read_crossval(folder)
+    return Training(whole.data["fingerprint"], Split(tuple(whole.folds), (), whole.split_seed))
 
 
 def as_training(record: RunRecord) -> Training:

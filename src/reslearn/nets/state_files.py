@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import pathlib
 import re
@@ -17,11 +18,11 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as parse_tensors
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from ..runtime.container import MEAN_IMAGE, SEEN, is_sealed, read_container
-from ..runtime.files import atomic_path, read_json
+from ..runtime.files import read_json, write_atomic
 from ..runtime.opening import descriptor_path, open_regular
 from ..runtime.replacing import PICKLE, WEIGHTS, replaceable
 from ..spec.codec import from_json
@@ -195,8 +196,10 @@ def write_state(path: str | os.PathLike[str], state: State, layout: str = "resle
     Raises `UserError` where something is there that is no safetensors file which this wrote.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with atomic_path(state_target(path)) as temporary:
-        if Path(path).suffix in PICKLES:
-            torch.save(tensors, temporary)
-        else:
-            save_file(tensors, temporary, metadata={"reslearn.layout": layout})
+    if Path(path).suffix in PICKLES:
+        memory = io.BytesIO()  # of a full disk these libraries' own writers do not say the name
+        torch.save(tensors, memory)
+        content = memory.getvalue()
+    else:
+        content = serialise(tensors, metadata={"reslearn.layout": layout})
+    write_atomic(state_target(path), content)

@@ -22,6 +22,17 @@ def user_cache() -> Path:
 
 
 @contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An `OSError` of the block that names no file, as a full disk's does, names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is synced and renamed over `path`.
 
@@ -40,9 +51,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
         _sync_folder(target.parent)
     except OSError as error:
-        if error.filename != str(temporary):
+        if error.filename not in (None, str(temporary)):
             raise
-        raise type(error)(error.errno, error.strerror, str(path)) from error  # nobody knows the temporary name
+        error.filename = str(path)  # nobody knows the temporary name
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

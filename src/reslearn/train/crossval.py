@@ -25,11 +25,11 @@ from ..measure.evaluate import Evaluation, evaluate, score
 from ..measure.predictions import Predictions, merge_predictions, read_predictions, write_predictions
 from ..nets.finding import Prefer
 from ..runtime.environment import environment
-from ..runtime.files import exclusive_lock, read_json, write_json
+from ..runtime.files import exclusive_lock, write_json
 from ..runtime.settings import Settings
 from ..spec.codec import from_json, to_json
 from ..spec.errors import UserError
-from ..spec.net import Spec, spec_from_json, spec_to_json
+from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.seen import seen_from_json, summed
@@ -37,6 +37,7 @@ from .execute import Build
 from .fit import Run, finished_run, fit, resume
 from .loop import Interrupted, Watch
 from .origin import Origin, check_start, file_sha256
+from .record import check_seed, read_parts
 
 FORMAT = 1
 RECORD, PREDICTIONS, MODEL = "crossval.json", "out-of-fold.safetensors", "model.safetensors"
@@ -65,6 +66,10 @@ class CrossvalRecord:
     on_bad_file: Literal["stop", "skip"] = "stop"
     forget_pictures: bool = False  # the sealed files do not say which pictures they have seen
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        check_seed(self.seed + self.count)
 
 
 @dataclass(frozen=True)
@@ -123,20 +128,10 @@ def start(out: str | os.PathLike[str], record: CrossvalRecord) -> bool:
 def read_record(folder: Path) -> CrossvalRecord:
     """Read `crossval.json`. Raises `UserError` where `folder` holds no cross-validation, or one of a newer format."""
     path = folder / RECORD
-    data = read_json(path)
-    if data.get("format", 0) > FORMAT:
-        raise UserError(
-            f"{path}: format {data['format']} is newer than this reslearn reads ({FORMAT}); update reslearn"
-        )
-    plain = ("count", "folds", "method", "split_seed", "seed", "data", "environment", "command", "created", "format")
-    newer = [name for name in ("weights", "weights_sha256", "prefer", "on_bad_file", "forget_pictures") if name in data]
-    return CrossvalRecord(
-        spec=spec_from_json(data["spec"], str(path)),
-        recipe=from_json(Recipe, data["recipe"], str(path)),
-        preprocess=from_json(Preprocess, data["preprocess"], str(path)),
-        settings=from_json(Settings, data["settings"], str(path)),
-        **{name: data[name] for name in (*plain, *newer)},
-    )
+    record = from_json(CrossvalRecord, read_parts(path, FORMAT), str(path))
+    if not all(1 <= fold <= record.count for fold in record.folds.values()):
+        raise UserError(f"{path}: a fold outside 1..{record.count}; the file is damaged, put a copy of it back")
+    return record
 
 
 def new_record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ..runtime import device
 from ..runtime.process_group import World
 from ..runtime.switches import owned
 from ..spec.codec import to_json
-from ..spec.errors import UserError
+from ..spec.errors import Fault, UserError
 from ..spec.net import Spec
 from . import checkpoint
 from .checkpoint import Progress
@@ -72,7 +72,7 @@ def execute(
         stack.enter_context(torch.random.fork_rng())
         stop = stack.enter_context(StopSignals())
         torch.manual_seed(record.seed)
-        net = build(record.spec) if build else create_model(record.spec)
+        net = build(record.spec) if build else built(record.spec)
         if opened is not None or not checkpoint.any_intact(folder / "checkpoints"):
             load_start(net, record)
         dtype = device.weight_type(settings)
@@ -98,15 +98,38 @@ def execute(
             keep=lambda: pictures.keep(folder),
             world=world,
         )
-        if world.first:
-            pictures.keep(folder)
-        with memory_advice(recipe):
-            train(work)
-        finish(work, record, parts, build)
+        with still_there(folder):
+            if world.first:
+                pictures.keep(folder)
+            with memory_advice(recipe):
+                train(work)
+            finish(work, record, parts, build)
         world.barrier()
         asked = [signum for signum in world.gather(stop.received) if signum is not None]
     if asked:  # after the last step: the run is whole, but what was to come after it (another fold) must not begin
         raise Interrupted(folder, asked[0])
+
+
+@contextlib.contextmanager
+def still_there(folder: Path) -> Iterator[None]:
+    """What goes wrong because somebody has removed the run's folder meanwhile becomes a `Fault` that says so."""
+    try:
+        yield
+    except (OSError, UserError) as error:
+        if (folder / "run.json").exists():
+            raise
+        raise Fault(
+            f"{folder}: removed while the run was being trained, so nothing of it is left; train anew"
+        ) from error
+
+
+def built(spec: Spec) -> nn.Module:
+    """The network of a spec. Raises `UserError` for one that no memory holds."""
+    try:
+        return create_model(spec)
+    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"network {spec.name}: it cannot be built here ({reason}); choose a smaller one") from None
 
 
 def load_start(net: nn.Module, record: RunRecord) -> None:

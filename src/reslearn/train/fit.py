@@ -217,7 +217,10 @@ def finished_run(folder: Path, build: Build | None = None) -> Run | None:
     model = folder / "model.safetensors"
     if not model.exists():
         return None
-    end = read_journal(folder / "metrics.jsonl")[-1]
+    journal = folder / "metrics.jsonl"
+    end = next((line for line in reversed(read_journal(journal)) if line["kind"] == "end"), None)
+    if end is None:
+        raise UserError(f"{journal}: its last line is gone, though the run is sealed; put a copy of it back")
     val = verify(model, build=build).scores.get("val")
     if val is not None and "seen" not in val:  # sealed before scores said it
         val = {**val, "seen": validation_by_names(read_record(folder)).to_json()}

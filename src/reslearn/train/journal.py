@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+from ..runtime.files import naming
 from ..runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
 from ..spec.errors import UserError
 
@@ -28,7 +29,7 @@ class Journal:
 
     def __init__(self, path: Path, keep_bytes: int, *, writes: bool = True) -> None:
         """Cut the journal to `keep_bytes` and append from there; with `writes=False` (other ranks) do nothing."""
-        self._file = None
+        self._file, self._path = None, path
         if writes:
             self._file = open_to_append(path)
             self._file.truncate(min(keep_bytes, os.fstat(self._file.fileno()).st_size))
@@ -36,14 +37,16 @@ class Journal:
     def write(self, **values: Any) -> None:
         """Append one line."""
         if self._file is not None:
-            self._file.write(json.dumps(values).encode() + b"\n")
+            with naming(self._path):
+                self._file.write(json.dumps(values).encode() + b"\n")
 
     def flush(self) -> int:
         """Put everything on disk and return the file's length in bytes."""
         if self._file is None:
             return 0
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with naming(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
         return os.fstat(self._file.fileno()).st_size
 
     def __enter__(self) -> Journal:
@@ -52,8 +55,14 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._file is None:
+            return
+        try:
+            with naming(self._path):
+                self._file.close()
+        except OSError:
+            if error is None:  # of a disk that is full something has been said already
+                raise
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..runtime.files import naming
 from ..runtime.notes import warn
 from ..runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
 from ..spec.codec import finite
@@ -22,7 +23,7 @@ def enter(folder: Path, **values: Any) -> None:
     entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **values}
     text = json.dumps(finite(entry), ensure_ascii=False, allow_nan=False) + "\n"
     line = text.encode(errors="backslashreplace")  # a path that is not UTF-8 as \udce9, which is JSON
-    with open_to_append(folder / FILE_NAME) as file:
+    with naming(folder / FILE_NAME), open_to_append(folder / FILE_NAME) as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":  # an earlier write was cut short: its remains must not spoil this line
@@ -49,7 +50,7 @@ def read_ledger(folder: Path) -> list[dict[str, Any]]:
 
 def _entry(line: bytes) -> dict[str, Any]:
     value = parse_json(line, "")
-    if not isinstance(value, dict) or not all(holds(value.get(name)) for name, holds in _FIELDS.items()):
+    if not isinstance(value, dict) or not all(name in value and holds(value[name]) for name, holds in _FIELDS.items()):
         raise UserError("no entry")
     return value
 

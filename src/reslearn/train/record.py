@@ -19,6 +19,15 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
+class DataFacts:
+    """What a record says of its data, at least."""
+
+    path: str | None  # None: given from Python
+    fingerprint: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Split:
     """Which samples are trained on and which are validated on, by the names that the data gives them (`ids`)."""
 
@@ -51,6 +60,9 @@ class RunRecord:
     notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
     format: int = FORMAT
 
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
     @property
     def seen_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The pictures that it trains on, and those that it decides something on."""
@@ -69,25 +81,39 @@ def record_to_json(record: RunRecord) -> dict[str, Any]:
 
 
 def read_record(folder: Path) -> RunRecord:
-    """Read `run.json`. Raises `UserError` where `folder` is no run, or one of a newer format."""
+    """Read `run.json`. Raises `UserError` where `folder` is no run, one of a newer format, or damaged."""
     path = folder / "run.json"
     if not path.exists():
         raise UserError(f"{folder}: no run here (no run.json); start one with `reslearn train DATA ... --out {folder}`")
+    data = read_parts(path, FORMAT)
+    data["split"] = from_json(Split, data.get("split"), f"{path}: split")
+    return from_json(RunRecord, data, str(path))
+
+
+def read_parts(path: Path, newest: int) -> dict[str, Any]:
+    """The fields of a record at `path`, those that all records have as values. Raises `UserError` for a damaged one."""
     data = read_json(path)
-    if data.get("format", 0) > FORMAT:
-        raise UserError(
-            f"{path}: format {data['format']} is newer than this reslearn reads ({FORMAT}); update reslearn"
-        )
-    return RunRecord(
-        spec=spec_from_json(data["spec"], str(path)),
-        recipe=from_json(Recipe, data["recipe"], str(path)),
-        preprocess=from_json(Preprocess, data["preprocess"], str(path)),
-        settings=from_json(Settings, data["settings"], str(path)),
-        split=from_json(Split, data["split"], str(path)),
-        **{key: data[key] for key in ("seed", "data", "environment", "command", "created", "weights", "format")},
-        weights_sha256=data.get("weights_sha256"),
-        prefer=data.get("prefer"),
-        on_bad_file=data["on_bad_file"],
-        forget_pictures=data.get("forget_pictures", False),
-        notes=tuple(data["notes"]),
-    )
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: not a record of reslearn, or damaged; put a copy of it back")
+    written = data.get("format", 0)
+    if type(written) is not int or written > newest:
+        raise UserError(f"{path}: format {written!r} is newer than this reslearn reads ({newest}); update reslearn")
+    about = data.get("data")
+    about = about if isinstance(about, dict) else {}
+    facts = {name: about[name] for name in ("path", "fingerprint", "classes") if name in about}
+    from_json(DataFacts, facts, f"{path}: data")
+    spec = spec_from_json(data.get("spec"), f"{path}: spec")
+    if spec.num_classes != len(facts["classes"]):
+        raise UserError(f"{path}: {spec.num_classes} outputs for {len(facts['classes'])} classes; it is damaged")
+    return data | {
+        "spec": spec,
+        "recipe": from_json(Recipe, data.get("recipe"), f"{path}: recipe"),
+        "preprocess": from_json(Preprocess, data.get("preprocess"), f"{path}: preprocess"),
+        "settings": from_json(Settings, data.get("settings"), f"{path}: settings"),
+    }
+
+
+def check_seed(seed: int) -> None:
+    """Raise `UserError` for a seed that torch's generators do not take."""
+    if not -(2**63) <= seed < 2**64:
+        raise UserError(f"seed is {seed}; it must be a whole number of at most 64 bits")

@@ -293,7 +293,9 @@ def check_numerics(record: RunRecord, world: World, allowed: bool) -> None:
     With another number of processes the global batches, their order and their augmentation stay what they were;
     which samples are normalised together, and the last bits, do not.
     """
-    then, now = record.environment.get("numerics", {}), numerics(world)
+    then, now = record.environment.get("numerics"), numerics(world)
+    if not isinstance(then, dict):
+        then = {}
     changed = [f"{name} was {then[name]}, is {now[name]}" for name in now if name in then and then[name] != now[name]]
     if changed and not allowed:
         raise UserError(

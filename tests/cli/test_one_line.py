@@ -1,0 +1,142 @@
+"""What the world does to a command while it runs: one line that says what and where, and the right exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from reslearn.cli.app import main
+from reslearn.data.streaming import Workers
+from reslearn.spec.errors import Fault
+
+RESLEARN = f"{sys.executable} -m reslearn"
+TRAIN = ["train", "digits", "--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--precision", "fp32"]
+TRAIN += ["--set", "spec.stage_blocks=1,1,1", "--set", "settings.threads=1", "--set", "checkpoint_every=0.01"]
+
+
+def shell(line, **options):
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, **options)
+
+
+def test_standard_output_that_takes_nothing():
+    closed = shell(f"{RESLEARN} list --json >&-")
+    assert (closed.returncode, closed.stderr.count("\n")) == (1, 1) and "standard output is closed" in closed.stderr
+    full = shell(f"{RESLEARN} list --json >/dev/full")
+    assert (full.returncode, full.stderr.count("\n")) == (1, 1)
+    assert full.stderr.startswith("reslearn: standard output: No space left")
+    ended = shell(f"{RESLEARN} list --json | true; echo ${{PIPESTATUS[0]}}")
+    assert ended.stdout == "0\n" and ended.stderr == ""
+
+
+def test_standard_error_that_takes_nothing():
+    for redirection in ("2>&-", "2>/dev/full", "2>&- <&-"):
+        done = shell(f"{RESLEARN} paper show static --json {redirection}")
+        assert done.returncode == 0 and json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("draw", [pytest.param(n, marks=[pytest.mark.slow] if n > 1 else []) for n in range(20)])
+def test_ctrl_c_while_modules_are_loaded(draw, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reslearn", "evaluate", "nothing", "digits"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    time.sleep(random.Random(draw).uniform(0.3, 2.5))
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert "Traceback" not in err
+    assert process.returncode in (130, 2), "2 where it was too fast for us"
+
+
+@pytest.fixture
+def small_disk():
+    """Files longer than `small_disk(bytes)` fail to be written, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A trained run and foreign weights."""
+    folder = tmp_path_factory.mktemp("made")
+    assert main([*TRAIN, "--epochs", "1", "--out", str(folder / "run")]) == 0
+    net = torch.nn.Linear(300, 300)
+    torch.save(net.state_dict(), folder / "w.pth")
+    return folder
+
+
+CONVERT = ["convert", "run", "--model", "resnet20_cifar", "--set", "stage_blocks=1,1,1", "--to"]
+COMMANDS = {
+    "run.json": ([*TRAIN, "--epochs", "1", "--out", "new"], 500),
+    "checkpoints/step-": ([*TRAIN, "--epochs", "1", "--out", "new"], 100_000),
+    "scores.safetensors": (["evaluate", "run", "digits", "--no-cache", "--predictions", "scores.safetensors"], 5000),
+    "run/report.html": (["report", "run"], 5000),
+    "x.pack.part": (["data", "pack", "digits", "--encoding", "raw", "-o", "x.pack"], 5000),
+    "m.json": (["data", "check", "digits", "-o", "m.json"], 5000),
+    "p.png": (["data", "preview", "digits", "-o", "p.png"], 1000),
+    "x.pth": ([*CONVERT, "akamaster", "-o", "x.pth"], 1000),
+    "x.safetensors": ([*CONVERT, "akamaster", "-o", "x.safetensors"], 1000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_names_the_file(name, made, small_disk, tmp_path, monkeypatch, capsys):
+    shutil.copytree(made, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    command, size = COMMANDS[name]
+    small_disk(size)
+    status = main(command)
+    small_disk(resource.RLIM_INFINITY)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("reslearn: ")]
+    assert status == 1 and len(lines) == 1
+    assert name in lines[0] and "File too large" in lines[0] and ".tmp" not in lines[0], lines
+
+
+def test_a_journal_that_finds_no_room_names_itself(small_disk, tmp_path):
+    from reslearn.train.journal import Journal
+
+    with pytest.raises(OSError, match=r"metrics\.jsonl"), Journal(tmp_path / "metrics.jsonl", 0) as journal:
+        small_disk(100)
+        for step in range(1000):
+            journal.write(kind="step", step=step, loss=1.0, lr=0.1)
+        journal.flush()
+
+
+def test_a_run_folder_that_is_removed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    from reslearn.train import loop
+
+    saved = loop.save
+
+    def remove_first(work, journal):
+        shutil.rmtree("run", ignore_errors=True)
+        saved(work, journal)
+
+    monkeypatch.setattr(loop, "save", remove_first)
+    assert main([*TRAIN, "--epochs", "1", "--out", "run"]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("reslearn: ")]
+    assert len(lines) == 1 and lines[0].startswith("reslearn: run: removed while the run was being trained")
+
+
+def dies(task):
+    if task == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return np.zeros(1)
+
+
+def test_a_killed_reader_is_a_fault_of_one_line():
+    with pytest.raises(Fault, match="has died or was killed"):
+        list(Workers(dies, 2).map(range(8)))
