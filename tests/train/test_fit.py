@@ -53,7 +53,7 @@ def test_pictures_are_loaded_after_the_process_has_its_gpu(tiny_spec, tiny_recip
     with pytest.raises(Enough):
         fitting.resume(tmp_path / "run", train_data=data)
     with pytest.raises(Enough):
-        bench.bench_train("resnet20_cifar", image_size=8, batch=8, steps=2, warmup=0)
+        bench.bench_train("resnet20_cifar", image_size=8, batch=8, steps=2)
     assert events == ["group", "loader"] * 3
 
 
