@@ -15,7 +15,7 @@ import numpy as np
 from .dataset import Dataset, Indices
 from .decode import DECODER
 from .key_table import KeyTable, Stamps, places_of, stamp_of
-from .keys import SIZE, Keys, bytes_key, file_keys, known, pixel_key
+from .keys import SIZE, Keys, bytes_key, file_keys, is_ours, known, pixel_key
 from .memory import Subset, root_of
 from .pack import PackDataset
 
@@ -28,7 +28,7 @@ class Contents:
         self._dataset = dataset
         self._stamps = _stamps(dataset)  # before anything is read
         root, where = root_of(dataset)
-        if not _is_ours(dataset):
+        if not is_ours(dataset):
             keys = _pixel_keys(dataset)
         elif isinstance(root, PackDataset):
             keys = _stored_keys(root, where)
@@ -41,17 +41,6 @@ class Contents:
     def unchanged(self) -> bool:
         """Whether every file is still the one that was there."""
         return self._stamps == _stamps(self._dataset)
-
-
-def _is_ours(dataset: Dataset) -> bool:
-    """Whether the bytes of a source say what it reads: not if somebody else's class changes them on the way."""
-    package = __name__.partition(".")[0]
-    while True:
-        if type(dataset).__module__.partition(".")[0] != package or "read" in vars(dataset):
-            return False
-        if not isinstance(dataset, Subset):
-            return True
-        dataset = dataset.source
 
 
 def _stamps(dataset: Dataset) -> dict[str, tuple[int, int, int, int]]:
