@@ -1,0 +1,138 @@
+"""A run notes the keys of its pictures while it reads them, and ends with the same record whatever happened to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from reslearn.bundle.file import load, read_bundle
+from reslearn.data.folders import FileDataset
+from reslearn.data.keyed import Keyed
+from reslearn.data.keys import FILE
+from reslearn.data.known import filter_of
+from reslearn.data.memory import Subset
+from reslearn.data.sources import open_data
+from reslearn.data.splits import choose_splits
+from reslearn.runtime.settings import Settings
+from reslearn.spec.net import NetSpec
+from reslearn.spec.recipe import Recipe
+from reslearn.spec.seen import Seen
+from reslearn.train.fit import fit, resume
+from reslearn.train.pictures import FILE_NAME, read_pictures, seen_by
+
+TINY = NetSpec(
+    name="tiny", stem="cifar", stem_channels=4, block="basic", stage_blocks=(1,), stage_channels=(4,), num_classes=2
+)
+RECIPE = Recipe("tiny", "tests", iterations=6, batch_size=4, image_size=8, checkpoint_every=1e-6)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    draw = np.random.default_rng(1)
+    for cls in "ab":
+        (tmp_path / "pictures" / cls).mkdir(parents=True)
+        for i in range(10):
+            image = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Pillow.fromarray(image).save(tmp_path / "pictures" / cls / f"{i}.png")
+    return tmp_path / "pictures"
+
+
+def parts(folder):
+    data = open_data(folder)
+    splits = choose_splits(data, val_fraction=0.2)
+    return Subset(data, splits["train"]), Subset(data, splits["val"])
+
+
+def settings(loader, workers=0):
+    return Settings(compile=False, threads=1, loader=loader, workers=workers)
+
+
+class Stop:
+    def __init__(self, steps):
+        self.left = steps
+
+    def __call__(self, event):
+        if hasattr(event, "loss"):
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("loader", "workers"), [("resident", 0), ("streaming", 0), ("streaming", 2)])
+@pytest.mark.parametrize("stopped", [None, 1, 5])
+def test_the_record_is_the_same_however_it_was_read(folder, tmp_path, loader, workers, stopped):
+    train, val = parts(folder)
+    out = tmp_path / "run"
+    if stopped is None:
+        fit(TINY, train, val, RECIPE, out=out, settings=settings(loader, workers))
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            fit(TINY, train, val, RECIPE, out=out, settings=settings(loader, workers), watch=Stop(stopped))
+        assert read_pictures(out) is not None  # as far as it had come
+        resume(out, train_data=train, val_data=val)
+    for part, rows in ((train, read_pictures(out).train), (val, read_pictures(out).val)):
+        whole = Keyed(part)
+        whole.complete()
+        assert np.array_equal(rows, whole.rows)
+    assert not len(read_pictures(out).also)
+    assert np.array_equal(load(out).known.trained, filter_of(read_pictures(out).train))
+
+
+def test_each_picture_is_read_once_for_its_keys_and_its_pixels(folder, tmp_path, monkeypatch):
+    train, _ = parts(folder)
+    read = []
+    real = FileDataset.raw
+    monkeypatch.setattr(FileDataset, "raw", lambda self, i: read.append(i) or real(self, i))
+    fit(TINY, train, None, RECIPE, out=tmp_path / "run", settings=settings("resident"))
+    again = [i for i in read if read.count(i) > 1]
+    assert set(read) == set(train.indices.tolist()) and set(again) <= {train.indices[0]}  # whose size is asked first
+
+
+def test_a_picture_that_was_replaced_while_the_run_stood_still_is_known_in_both_forms(folder, tmp_path):
+    train, val = parts(folder)
+    with pytest.raises(KeyboardInterrupt):
+        fit(TINY, train, val, RECIPE, out=tmp_path / "run", settings=settings("resident"), watch=Stop(3))
+    before = read_pictures(tmp_path / "run").train[0, FILE].copy()
+    image = np.random.default_rng(77).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Pillow.fromarray(image).save(folder / train.ids[0])
+    resume(tmp_path / "run", train_data=train, val_data=val)
+    kept, known = read_pictures(tmp_path / "run"), load(tmp_path / "run").known
+    assert len(kept.also) == 1 and np.array_equal(kept.also[0, FILE], before)
+    assert set(filter_of(kept.also)) <= set(known.trained) and set(filter_of(kept.train)) <= set(known.trained)
+
+
+def test_a_damaged_record_is_made_anew(folder, tmp_path):
+    train, val = parts(folder)
+    with pytest.raises(KeyboardInterrupt):
+        fit(TINY, train, val, RECIPE, out=tmp_path / "run", settings=settings("resident"), watch=Stop(3))
+    file = tmp_path / "run" / FILE_NAME
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert read_pictures(tmp_path / "run") is None
+    resume(tmp_path / "run", train_data=train, val_data=val)
+    assert len(load(tmp_path / "run").known.trained) == 2 * len(train)
+
+
+def test_a_run_can_forget(folder, tmp_path):
+    train, val = parts(folder)
+    run = fit(TINY, train, val, RECIPE, out=tmp_path / "run", settings=settings("resident"), forget_pictures=True)
+    assert run.val["seen"] == Seen(0, 0, "content").to_json()  # it knew while it trained
+    assert not (tmp_path / "run" / FILE_NAME).exists()
+    assert read_bundle(run.path).seen.forgotten and seen_by(run.path).known_by == "nothing"
+    more = fit(TINY, val, None, RECIPE, out=tmp_path / "more", weights=str(run.model), settings=settings("resident"))
+    assert read_bundle(more.path).seen.known_by != "content"
+
+
+def test_a_checkpoint_has_seen_what_its_run_has(folder, tmp_path):
+    train, val = parts(folder)
+    best = replace(RECIPE, select="best", validate_every=1.0)
+    fit(TINY, train, val, best, out=tmp_path / "run", settings=settings("resident"))
+    checkpoint = max((tmp_path / "run" / "checkpoints").glob("step-*"))
+    known = seen_by(checkpoint)
+    assert known.known_by == "content"
+    assert np.array_equal(known.trained, load(tmp_path / "run").known.trained)
+    assert np.array_equal(known.selected, load(tmp_path / "run").known.selected) and len(known.selected)
