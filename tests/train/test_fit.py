@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.train import fit as fitting
+from reslearn.train.reopening import check_classes
 
 
 class Enough(Exception):
@@ -75,3 +77,11 @@ def test_the_run_of_another_program_is_not_overwritten(tiny_spec, tiny_recipe, t
         with pytest.raises(UserError, match=r"its run\.json is none of reslearn"):
             fitting.fit(tiny_spec, data, None, tiny_recipe, out=tmp_path, overwrite=True, settings=Settings(threads=1))
         assert (tmp_path / "model.safetensors").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("change", [("0", "1", "x"), ("1", "0", "2"), ("0", "1", "2", "3")])
+def test_a_run_is_not_resumed_on_other_classes(change, tmp_path):
+    record = SimpleNamespace(data={"classes": ["0", "1", "2"]})
+    check_classes(tmp_path, record, SimpleNamespace(path="data", classes=("0", "1", "2")))
+    with pytest.raises(UserError, match="other classes than the run"):
+        check_classes(tmp_path, record, SimpleNamespace(path="data", classes=change))

@@ -37,6 +37,7 @@ from .loop import Watch
 from .origin import read_origin, starting_preprocess
 from .pictures import Pictures, marks_of, seen_before
 from .record import RunRecord, read_record, record_to_json, validation_by_names
+from .reopening import reopen
 from .setup import (
     check_numerics,
     check_world,
@@ -48,7 +49,6 @@ from .setup import (
     open_loader,
     planned_workload,
     refuse_existing,
-    reopen,
     save_mean_image,
     whole_of,
     with_mean_image,

@@ -23,7 +23,7 @@ from ..data.foreign import Transform, Transformed
 from ..data.identity import hashes_of
 from ..data.loaders import TrainLoader, fits, prepare, readable, train_loader
 from ..data.manifest import ManifestDataset
-from ..data.sources import Subset, open_data
+from ..data.sources import Subset
 from ..data.statistics import mean_image
 from ..measure import metrics
 from ..measure.evaluate import shared_logits
@@ -212,32 +212,6 @@ def load_mean_image(folder: Path, record: RunRecord) -> torch.Tensor | None:
     if hashlib.sha256(mean.numpy().tobytes()).hexdigest() != record.preprocess.mean_image:
         raise UserError(f"{path}: altered since the run began; train anew with --overwrite")
     return mean
-
-
-def reopen(folder: Path, record: RunRecord) -> tuple[Dataset, Dataset]:
-    """The training and validation parts of a run, found again by the identities in `run.json`."""
-    path = record.data["path"]
-    if path is None:
-        raise UserError(f"{folder}: this run trained on data given from Python; resume it there, with the same data")
-    data = open_data(path, on_bad_file=record.on_bad_file)
-    place = {identity: index for index, identity in enumerate(data.ids)}
-    parts = []
-    for ids in (record.split.train, record.split.val):
-        missing = [identity for identity in ids if identity not in place]
-        excluded = [identity for identity in missing if identity in getattr(data, "excluded", {})]
-        if excluded:
-            more = f" and {len(excluded) - 1} more" if len(excluded) > 1 else ""
-            raise UserError(
-                f"{getattr(data, 'manifest', path)}: it excludes {excluded[0]}{more} of the run {folder}; "
-                f"train anew with --overwrite, or mend the pictures and run `reslearn data check` again"
-            )
-        if missing:
-            raise UserError(
-                f"{path}: {missing[0]} (and {len(missing) - 1} more) of the run {folder} is gone; "
-                f"put it back, or train anew with --overwrite"
-            )
-        parts.append(Subset(data, np.array([place[identity] for identity in ids], dtype=np.int64)))
-    return parts[0], parts[1]
 
 
 def provisional(
