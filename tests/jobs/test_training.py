@@ -15,7 +15,7 @@ from reslearn.runtime import choice
 from reslearn.runtime.machine import Rates
 from reslearn.spec.errors import UserError
 from reslearn.train.record import read_record
-from reslearn.train.setup import reopen
+from reslearn.train.reopening import reopen
 
 
 @pytest.mark.parametrize(
