@@ -191,7 +191,7 @@ def test_two_threads_both_compute_in_fp32():
 
         def read(self, i):
             if i == 4 and self.other is not None:
-                assert self.other.wait(20)
+                assert self.other.wait(600)
             assert not loaded.net.training
             return super().read(i)
 

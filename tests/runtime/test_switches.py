@@ -53,13 +53,13 @@ def test_the_first_thread_to_leave_takes_nothing_from_the_second(restored):
     def second():
         with exact_fp32():
             entered.set()
-            leave.wait(10)
+            leave.wait(600)
             found.append(torch.get_float32_matmul_precision())
 
     thread = threading.Thread(target=second)
     with exact_fp32():
         thread.start()
-        entered.wait(10)
+        entered.wait(600)
     leave.set()
     thread.join()
     assert found == ["highest"]

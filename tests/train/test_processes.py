@@ -76,7 +76,7 @@ def launch(processes, arguments):
 
 
 def finish(process):
-    printed, errors = process.communicate(timeout=120)
+    printed, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     return printed, errors
 
