@@ -91,7 +91,7 @@ def try_damage(name, draw, made, folder, capsys):
     if file.is_dir():
         file = max(file.iterdir())
     elif not file.exists():
-        pytest.skip(f"{name} is not written")
+        pytest.skip(f"needs {name}, which this run does not write")
     command = draw.choice(commands).replace("*", name).split()
     right = None
     if "--json" in command:
