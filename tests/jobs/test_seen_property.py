@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from reslearn.bundle.file import load
 from reslearn.data.memory import Subset
-from reslearn.data.pack import PackOptions
+from reslearn.data.pack_index import PackOptions
 from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
 from reslearn.data.splits import choose_splits
