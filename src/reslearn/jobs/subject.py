@@ -113,7 +113,9 @@ def subject_of(
         hint = f"did you mean {near[0]}?" if near else "name one with --split, or give data it was not trained on"
         if split is None:
             count, trained = len(dataset), len(training.split.train)
-            hint += f"; {trained:,} of all {count:,} were trained on: --allow-seen scores all, --only-unseen the others"
+            hint += (
+                f"; its run trained on {trained:,} of all {count:,}: --allow-seen scores all, --only-unseen the unseen"
+            )
         raise UserError(f"{dataset.path}: the model's own data has no {name} split, but {', '.join(have)}; {hint}")
     return Subject(Subset(dataset, dataset.splits[name]), name, own=True)
 
