@@ -57,7 +57,8 @@ def test_ctrl_c_while_modules_are_loaded(draw, tmp_path):
     process.send_signal(signal.SIGINT)
     err = process.communicate(timeout=60)[1]
     assert "Traceback" not in err
-    assert process.returncode in (130, 2), "2 where it was too fast for us"
+    # 2 where it was too fast for us; the bare signal where Python had begun to take itself apart
+    assert process.returncode in (130, 2, -signal.SIGINT)
 
 
 @pytest.fixture

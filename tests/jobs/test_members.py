@@ -184,7 +184,14 @@ def test_a_cross_validation_says_which_pictures_it_belongs_to(runs):
     record = json.loads((runs[0] / "run.json").read_text())
     folds = {identity: 1 + i % 2 for i, identity in enumerate(record["split"]["train"] + record["split"]["val"])}
     (runs[0] / "run.json").unlink()
-    (runs[0] / "crossval.json").write_text(json.dumps({"data": record["data"], "folds": folds, "split_seed": 0}))
+    shared = ("spec", "recipe", "preprocess", "settings", "seed", "data", "environment", "command", "created")
+    whole = {name: record[name] for name in shared} | {
+        "count": 2,
+        "folds": folds,
+        "method": "stratified",
+        "split_seed": 0,
+    }
+    (runs[0] / "crossval.json").write_text(json.dumps(whole))
     value = compare_models(runs[0], runs[1]).to_json()
     assert value["data"] == "digits" and value["split"] == "test" and value["images"] == 360
 

@@ -27,6 +27,7 @@ from ..nets.finding import Prefer
 from ..runtime.environment import environment
 from ..runtime.files import exclusive_lock, write_json
 from ..runtime.settings import Settings
+from ..spec.catalogue import get_spec
 from ..spec.codec import from_json, to_json
 from ..spec.errors import UserError
 from ..spec.net import Spec, spec_to_json
@@ -160,7 +161,7 @@ def new_record(
         )
     check_start(recipe, None if origin is None else origin.path)
     return CrossvalRecord(
-        spec=spec,
+        spec=get_spec(spec, num_classes=len(dataset.classes)),  # as each fold will have it
         recipe=recipe,
         preprocess=preprocess,
         settings=settings,
