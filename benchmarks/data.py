@@ -255,10 +255,10 @@ def memory(epochs: int) -> None:
 def tree_memory() -> float:
     """MiB that this process and its children hold for themselves (libraries that others map too are not theirs)."""
     me = os.getpid()
-    pids = [me, *map(int, Path(f"/proc/{me}/task/{me}/children").read_text().split())]
+    pids = [me, *map(int, Path(f"/proc/{me}/task/{me}/children").read_text(encoding="utf-8").split())]
     total = 0
     for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
             if line.startswith(("Private_Clean:", "Private_Dirty:")):
                 total += int(line.split()[1])
     return total / 1024
@@ -297,7 +297,7 @@ def about() -> None:
     import torch
 
     model = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             model = line.split(":", 1)[1].strip()
             break

@@ -63,7 +63,7 @@ def made(tmp_path_factory):
                 path = f"pics/{split}/{name}/{i}.png"
                 cv2.imwrite(path, rng.integers(0, 255, (8, 8, 3), dtype=np.uint8))
                 rows.append([path, name, split])
-    with open("list.csv", "w") as file:
+    with open("list.csv", "w", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
     for name, mode in (("pics.tar", "w"), ("pics.tar.gz", "w:gz")):
         with tarfile.open(name, mode) as tar:

@@ -102,13 +102,13 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def refresh(page: Path, root: Path) -> None:
     """Run a page's slow blocks in full, in a scratch folder that sees the data lying in `root`; write the outputs."""
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as scratch:
         slow = [block for block in blocks(text) if block.language == "console" and block.slow]
         bodies = [_run(block, Path(scratch), root) for block in slow]
     for block, body in reversed(list(zip(slow, bodies, strict=True))):  # last first: earlier places stay valid
         text = text[: block.span[0]] + body + text[block.span[1] :]
-    page.write_text(text)
+    page.write_text(text, encoding="utf-8")
 
 
 def _run(block: Block, scratch: Path, root: Path) -> str:

@@ -132,7 +132,7 @@ def kill_all(process):
 
 def parent_of(pid):
     try:
-        with open(f"/proc/{pid}/stat") as file:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
             return int(file.read().rpartition(")")[2].split()[1])
     except (OSError, ValueError):
         return None

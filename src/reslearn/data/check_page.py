@@ -47,7 +47,7 @@ def render_check(report: CheckReport, dataset: Dataset) -> str:
     place = {name: i for i, name in enumerate(dataset.ids)}
     templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
-    style = (Path(figures.__file__).parent / "templates" / "style.css").read_text()
+    style = (Path(figures.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
     faults = [_fault_section(kind, report.faults[kind], dataset, place) for kind in KINDS if kind in report.faults]
     groups = [
         _group_section(kind, title, lead, getattr(report, kind), dataset, place)

@@ -56,7 +56,7 @@ def write_pack(
     part, journal = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.journal")
     with exclusive_lock(target.with_name(target.name + ".lock"), f"{target}: another process is writing this pack"):
         done = _go_on(part, journal, job, len(dataset))
-        with naming(part), open(part, "r+b" if done else "wb") as file, open(journal, "a") as lines:
+        with naming(part), open(part, "r+b" if done else "wb") as file, open(journal, "a", encoding="utf-8") as lines:
             if not done:
                 file.write(bytes(HEAD))
                 lines.write(job + "\n")
@@ -108,7 +108,7 @@ def _go_on(part: Path, journal: Path, job: str, count: int) -> list[dict[str, An
             done.append(record)
     if done:
         os.truncate(part, done[-1]["end"])
-        journal.write_text("\n".join([job, *(json.dumps(r) for r in done)]) + "\n")
+        journal.write_text("\n".join([job, *(json.dumps(r) for r in done)]) + "\n", encoding="utf-8")
     else:
         part.unlink(missing_ok=True)
         journal.unlink(missing_ok=True)

@@ -111,7 +111,7 @@ def _html(sections: Sequence[Section], drawn: dict[str, Figure], counts: dict[st
     for figure in drawn.values():
         figure.patch.set_alpha(0)
     return environment.get_template("papers.html.jinja").render(
-        css=(SHARED / "style.css").read_text(),
+        css=(SHARED / "style.css").read_text(encoding="utf-8"),
         papers=PAPERS,
         counts=counts,
         rule=RULE,

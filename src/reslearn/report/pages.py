@@ -130,7 +130,7 @@ def _templates() -> jinja2.Environment:
 
 @cache
 def _style() -> str:
-    return (TEMPLATES / "style.css").read_text()
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
 
 
 def _version() -> str:

@@ -74,7 +74,7 @@ def spread_of(times: Sequence[float]) -> float:
 def _all_seconds() -> float | None:
     """Seconds that all processors together were not idle since the machine started; what a host took away counts."""
     try:
-        fields = STAT.read_text().partition("\n")[0].split()[1:]
+        fields = STAT.read_text(encoding="utf-8").partition("\n")[0].split()[1:]
         user, nice, system, _idle, _waiting, irq, softirq, steal = map(int, fields[:8])
         return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError):
@@ -89,7 +89,7 @@ def _own_seconds() -> float:
 
 def _seconds_of(pid: int | None) -> float:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime
     except (OSError, ValueError, IndexError):
         return 0.0
