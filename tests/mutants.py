@@ -4,164 +4,242 @@
 
 A mutant is a copy of the sources with one operator, comparison, constant or statement changed. It is noticed when a
 test fails or takes far longer than before. Those that cannot be noticed are named, with the reason, in mutants.txt.
+
+The tests of a package are run once as they are, and what functions each of them calls is written down. A mutant then
+meets the tests that call its function, the quickest files first, and those that start other processes last.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
-import copy
+import importlib
 import os
+import pickle
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from reslearn.measure.metrics import wilson_interval
+import pytest
+from mutating import ROOT, Mutant, mutants
 
-ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_suffix(".txt")
-SWAPS = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Add: ast.Sub, ast.Sub: ast.Add,
-    ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult,
-    ast.And: ast.Or, ast.Or: ast.And, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.MatMult: ast.Mult,
-}  # fmt: skip
+HEAVY = (
+    *("torch", "torch._dynamo", "sklearn.metrics", "scipy.stats", "cv2", "PIL.Image", "safetensors.torch", "pydantic"),
+    *("typer", "jinja2", "rich.console", "hypothesis", "xml.etree.ElementTree"),
+)
+Place = tuple[str, int]  # a file from the root, and the first line of a function in it
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """One fault: where it is, how it reads, and the whole file with it."""
+@dataclass(eq=False)  # pytest wants to hash its plugins
+class Calls:
+    """A plugin of pytest: which functions of the package each test calls, and what it takes."""
 
-    package: str
-    path: str  # from the root
-    line: int
-    change: str  # `before -> after`
     source: str
+    tests: dict[str, set[Place]] = field(default_factory=dict)
+    shared: dict[str, set[Place]] = field(default_factory=dict)  # by a module's fixtures, and under "" by a session's
+    seconds: dict[str, float] = field(default_factory=dict)
+    starting: set[str] = field(default_factory=set)  # tests that start other processes, whose calls nobody sees
+    _now: set[Place] = field(default_factory=set)
+    _test: str = ""
 
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.change}"
+    def trace(self, frame: Any, event: str, value: Any) -> None:
+        """Called by Python for every function's beginning."""
+        code = frame.f_code
+        if code.co_filename.startswith(self.source):
+            self._now.add(("src" + code.co_filename[len(self.source) :], code.co_firstlineno))
 
-    @property
-    def key(self) -> str:
-        """Its name in mutants.txt, which another line in front of it does not change."""
-        return f"{self.path}: {self.change}"
-
-
-def changed(node: ast.AST) -> Iterator[ast.AST]:
-    """The wrong versions of a node, each a copy."""
-    match node:
-        case ast.Compare(ops=[op]) if type(op) in SWAPS:
-            yield ast.Compare(node.left, [SWAPS[type(op)]()], node.comparators)
-        case ast.BinOp() | ast.BoolOp() | ast.AugAssign() if type(node.op) in SWAPS and not of_texts(node):
-            new = copy.copy(node)
-            new.op = SWAPS[type(node.op)]()
-            yield new
-        case ast.UnaryOp(op=ast.Not() | ast.USub()):
-            yield node.operand
-        case ast.Constant(value=bool()):
-            yield ast.Constant(not node.value)
-        case ast.Constant(value=int() | float()):
-            yield ast.Constant(node.value + 1)
-        case ast.If() | ast.IfExp():
-            new = copy.copy(node)
-            new.test = ast.UnaryOp(ast.Not(), node.test)
-            yield new
-        case ast.Expr(value=ast.Call()):
-            yield ast.Pass()
-
-
-def of_texts(node: ast.AST) -> bool:
-    """Whether a text or a path is put together here: no other operator can do that, so any test would notice."""
-    return any(
-        isinstance(part, ast.JoinedStr | ast.Constant) and not isinstance(getattr(part, "value", ""), int | float)
-        for part in ast.iter_child_nodes(node)
-    )
-
-
-def ignored(node: ast.AST) -> Iterator[ast.AST]:
-    """What of a node is not executed, or only said: annotations, sentences."""
-    match node:
-        case ast.AnnAssign():
-            yield node.annotation
-        case ast.FunctionDef():
-            yield from filter(None, [node.returns, *(a.annotation for a in [*node.args.args, *node.args.kwonlyargs])])
-        case ast.Raise() | ast.JoinedStr():
-            yield node
-        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
-            yield node
-
-
-def mutants(path: Path, package: str) -> Iterator[Mutant]:
-    """Every mutant of a file."""
-    tree = ast.parse(path.read_text("utf-8"))
-    skipped = {id(inner) for node in ast.walk(tree) for part in ignored(node) for inner in ast.walk(part)}
-    for parent in ast.walk(tree):
-        if id(parent) in skipped:
-            continue
-        for field, value in ast.iter_fields(parent):
-            places = enumerate(value) if isinstance(value, list) else [(None, value)]
-            for index, node in list(places):
-                if not isinstance(node, ast.AST) or id(node) in skipped:
-                    continue
-                for wrong in changed(node):
-                    before, after = (shown(n) for n in (node, wrong))
-                    put(parent, field, index, wrong)
-                    source = ast.unparse(ast.fix_missing_locations(tree))
-                    put(parent, field, index, node)
-                    yield Mutant(package, str(path.relative_to(ROOT)), node.lineno, f"{before} -> {after}", source)
-
-
-def put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
-    """Set a child of `parent`."""
-    if index is None:
-        setattr(parent, field, node)
-    else:
-        getattr(parent, field)[index] = node
-
-
-def shown(node: ast.AST) -> str:
-    """The first line of a node as source."""
-    return ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).splitlines()[0]
-
-
-def run_tests(package: str, mutant: Mutant | None, limit: float | None) -> tuple[bool, float]:
-    """Whether all tests of a package pass within `limit` seconds, in a copy of the checkout, and how long they took."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        for name in ("src", "tests"):
-            shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
-        if mutant is not None:
-            (Path(folder) / mutant.path).write_text(mutant.source, "utf-8")
-        shared = os.environ.get("RESLEARN_SHARED_DATA", str(ROOT.parent / "shared" / "data"))
-        surroundings = os.environ | {"PYTHONPATH": f"{folder}/src", "OMP_NUM_THREADS": "1", "TMPDIR": folder}
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"tests/{package}"]
-        started = time.monotonic()
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=surroundings | {"RESLEARN_SHARED_DATA": shared},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    @contextlib.contextmanager
+    def into(self, places: set[Place]) -> Iterator[None]:
+        """Write calls down in `places` meanwhile."""
+        before, self._now = self._now, places
         try:
-            passed = process.wait(limit) == 0
-        except subprocess.TimeoutExpired:
-            passed = False
+            yield
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # what its tests have started, too
-            process.wait()
-        return passed, time.monotonic() - started
+            self._now = before
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: Any) -> Any:
+        started, self._test = time.monotonic(), item.nodeid
+        with self.into(self.tests.setdefault(item.nodeid, set())):
+            sys.settrace(self.trace)
+            try:
+                return (yield)
+            finally:
+                sys.settrace(None)
+                self.seconds[item.nodeid] = time.monotonic() - started
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Any:
+        if fixturedef.scope == "function":
+            return (yield)
+        file = request.node.nodeid if fixturedef.scope in ("module", "class") else ""
+        with self.into(self.shared.setdefault(file.partition("::")[0], set())):
+            return (yield)
+
+    def audit(self, event: str, values: Any) -> None:
+        """Called by Python for what has to do with the world."""
+        if event in ("subprocess.Popen", "os.fork", "os.posix_spawn"):
+            self.starting.add(self._test)
+
+    def meeting(self, mutant: Mutant) -> list[str]:
+        """The tests that may notice a mutant, those that are likely to do it soon first."""
+        place = mutant.path, mutant.function
+
+        def calls(places: set[Place]) -> bool:
+            return any(file == mutant.path and (line == place[1] or not place[1]) for file, line in places)
+
+        everywhere = calls(self.shared.get("", set()))
+        called = [
+            test
+            for test, places in self.tests.items()
+            if everywhere or calls(places) or calls(self.shared.get(test.partition("::")[0], set()))
+        ]
+        chosen = [test for test in called if test not in self.starting]
+        late = [test for test in self.tests if test in self.starting]
+        cost: dict[str, float] = {}
+        for test in chosen:
+            cost[test.partition("::")[0]] = cost.get(test.partition("::")[0], 0) + self.seconds[test]
+        name = Path(mutant.path).stem
+
+        def order(test: str) -> tuple[bool, float, str]:
+            file = test.partition("::")[0]
+            return name not in Path(file).stem, cost[file], file
+
+        return sorted(chosen, key=order) + sorted(late, key=lambda test: self.seconds[test])
+
+
+@dataclass(eq=False)
+class Chosen:
+    """A plugin of pytest that runs these tests, in this order."""
+
+    tests: list[str]
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        place = {test: i for i, test in enumerate(self.tests)}
+        items[:] = sorted((item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid])
+
+
+@dataclass
+class Copy:
+    """A copy of the checkout in which one mutant after the other is tried."""
+
+    folder: Path
+    origin: Path = ROOT
+
+    def __post_init__(self) -> None:
+        ignored = shutil.ignore_patterns("__pycache__") if self.origin == ROOT else None
+        for name in ("src", "tests"):
+            shutil.copytree(self.origin / name, self.folder / name, ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", self.folder)
+
+    def begin(self, tests: list[str], mutant: Mutant | None = None, calls: Path | None = None) -> int:
+        """Run tests in a forked process, which has the large libraries loaded already; the process's number."""
+        if mutant is not None:
+            self._replace(mutant, mutant.source)
+        process = os.fork()
+        if process:
+            return process
+        try:
+            self._in_the_child(tests, calls)
+        finally:
+            os._exit(70)
+
+    def _in_the_child(self, tests: list[str], calls: Path | None) -> None:
+        os.setsid()
+        os.chdir(self.folder)
+        output = os.open(self.folder / "output", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        for number in range(3):
+            os.dup2(output, number)
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        shared = os.environ.get("RESLEARN_SHARED_DATA", str(ROOT.parent / "shared" / "data"))
+        os.environ.update(PYTHONPATH=f"{self.folder}/src", TMPDIR=str(temporary), RESLEARN_SHARED_DATA=shared)
+        tempfile.tempdir = None
+        sys.path[:0] = [f"{self.folder}/src"]
+        sys.dont_write_bytecode = calls is None  # the first run's serves all others
+        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+        common = ["-x", "-q", "-p", "no:cacheprovider", *files]
+        if calls is None:
+            os._exit(int(pytest.main(common, plugins=[Chosen(tests)])))
+        plugin = Calls(f"{self.folder}/src")
+        sys.addaudithook(plugin.audit)
+        status = pytest.main(common, plugins=[plugin])
+        calls.write_bytes(pickle.dumps((plugin.tests, plugin.shared, plugin.seconds, plugin.starting)))
+        os._exit(int(status))
+
+    def restore(self, mutant: Mutant) -> None:
+        """Put the file back, and throw away what its tests wrote."""
+        self._replace(mutant, (ROOT / mutant.path).read_text("utf-8"))
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+
+    def _replace(self, mutant: Mutant, source: str) -> None:
+        path = self.folder / mutant.path
+        path.write_text(source, "utf-8")
+        for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+            compiled.unlink()
+
+
+def kill(process: int) -> None:
+    """End a process of ours and what its tests have started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, signal.SIGKILL)
+
+
+def record(copy: Copy, package: str) -> Calls | None:
+    """What the tests of a package call, as they are; None where one fails."""
+    file = copy.folder / "calls"
+    process = copy.begin([f"tests/{package}"], calls=file)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    kill(process)
+    if status:
+        print((copy.folder / "output").read_text(errors="replace")[-3000:])
+    return None if status else Calls("", *pickle.loads(file.read_bytes()))
+
+
+def try_all(sample: list[Mutant], copies: list[Copy], calls: dict[str, Calls]) -> list[bool]:
+    """Whether each mutant is noticed."""
+    results: dict[int, bool] = {}
+    free, running, waiting = list(copies), {}, list(enumerate(sample))
+    while waiting or running:
+        while free and waiting:
+            (index, mutant), copy = waiting.pop(0), free.pop()
+            known = calls[mutant.package]
+            tests = known.meeting(mutant)
+            limit = 30 + 4 * len(copies) * sum(known.seconds[test] for test in tests)
+            started = time.monotonic()
+            process = copy.begin(tests, mutant) if tests else 0
+            if not process:
+                results[index] = tell(mutant, False, 0.0)
+                free.append(copy)
+                continue
+            running[process] = index, mutant, copy, started, started + limit
+        process, status = os.waitpid(-1, os.WNOHANG) if running else (0, 0)
+        late = [number for number, (*_, end) in running.items() if time.monotonic() > end]
+        for number in late:
+            kill(number)
+        if process not in running:
+            time.sleep(0.05)
+            continue
+        index, mutant, copy, started, _ = running.pop(process)
+        kill(process)
+        copy.restore(mutant)
+        free.append(copy)
+        results[index] = tell(mutant, os.waitstatus_to_exitcode(status) not in (0, 5), time.monotonic() - started)
+    return [results[index] for index in range(len(sample))]
+
+
+def tell(mutant: Mutant, noticed: bool, seconds: float) -> bool:
+    """Say what became of a mutant."""
+    print(f"{'noticed ' if noticed else 'SURVIVED'} {seconds:4.0f} s  {mutant}", flush=True)
+    return noticed
 
 
 def main() -> int:
@@ -179,23 +257,27 @@ def main() -> int:
     sample = random.Random(chosen.seed).sample(found, min(chosen.count, len(found)))
     print(f"{len(found):,} mutants of {', '.join(packages)}; {len(sample)} drawn with seed {chosen.seed}", flush=True)
     sample = [mutant for mutant in sample if mutant.key not in known]
+    for name in HEAVY:
+        importlib.import_module(name)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        first, calls = Copy(Path(folder) / "0"), {}
+        for name in sorted({mutant.package for mutant in sample}):
+            recorded = record(first, name)
+            if recorded is None:
+                print(f"tests/{name} fail as they are; mend them first")
+                return 1
+            calls[name] = recorded
+            print(f"tests/{name}: {sum(recorded.seconds.values()):.0f} s", flush=True)
+        others = [Copy(Path(folder) / str(number), first.folder) for number in range(1, chosen.jobs)]
+        results = try_all(sample, [first, *others], calls)
+    return report(sample, results)
 
-    limits = {}
-    for name in sorted({mutant.package for mutant in sample}):
-        passed, seconds = run_tests(name, None, None)
-        if not passed:
-            print(f"tests/{name} fail as they are; mend them first")
-            return 1
-        limits[name] = 60 + 4 * chosen.jobs * seconds
-        print(f"tests/{name}: {seconds:.0f} s", flush=True)
 
-    def noticed(mutant: Mutant) -> bool:
-        passed, seconds = run_tests(mutant.package, mutant, limits[mutant.package])
-        print(f"{'SURVIVED' if passed else 'noticed '} {seconds:4.0f} s  {mutant}", flush=True)
-        return not passed
+def report(sample: list[Mutant], results: list[bool]) -> int:
+    """Print the score with its interval, and who survived."""
+    from reslearn.measure.metrics import wilson_interval
 
-    with ThreadPoolExecutor(chosen.jobs) as pool:
-        results = list(pool.map(noticed, sample))
     caught = sum(results)
     low, high = wilson_interval(caught, len(results))
     print(f"noticed {caught} of {len(results)}: {caught / len(results):.1%} (95 %: {low:.1%} to {high:.1%})")

@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = importlib.util.spec_from_file_location("mutants", Path(__file__).with_name("mutants.py"))
+    spec = importlib.util.spec_from_file_location("mutating", Path(__file__).with_name("mutating.py"))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
@@ -47,3 +47,13 @@ def test_what_is_changed(source, changes, tool, tmp_path, monkeypatch):
     monkeypatch.setattr(tool, "ROOT", tmp_path)
     (tmp_path / "x.py").write_text(source)
     assert sorted(mutant.change for mutant in tool.mutants(tmp_path / "x.py", "x")) == sorted(changes)
+
+
+def test_a_mutant_knows_the_function_that_it_lies_in(tool, tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    source = "a = 1\n\n@cached\ndef f(x):\n    def g(y):\n        return y < 2\n    return [i + 3 for i in x]\n"
+    (tmp_path / "x.py").write_text(source)
+    names = {"f": 0, "g": 0}
+    exec(source.replace("@cached", "@remember"), {"remember": lambda f: names.update(f=f.__code__.co_firstlineno)})
+    where = {mutant.change: mutant.function for mutant in tool.mutants(tmp_path / "x.py", "x")}
+    assert where == {"1 -> 2": 0, "y < 2 -> y <= 2": 5, "2 -> 3": 5, "i + 3 -> i - 3": names["f"], "3 -> 4": 3}

@@ -9,13 +9,17 @@ import random
 import shutil
 import tarfile
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from reslearn.cli.app import main
 
+from .limits import GIGA, at_most
 from .mutants import damaged_bytes, damaged_json, damaged_lines
 
 TRAIN = ["--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--precision", "fp32"]
@@ -43,6 +47,8 @@ FORMATS = {
     "list.csv": (damaged_bytes, ["data stats *", f"train * {' '.join(TRAIN)} --out new --dry-run"]),
     "pics.tar": (damaged_bytes, ["data stats *"]),
     "pics.tar.gz": (damaged_bytes, ["data stats *"]),
+    "pics.parquet": (damaged_bytes, ["data stats *"]),
+    "pics.zip": (damaged_bytes, ["data stats *"]),
 }
 
 
@@ -65,6 +71,11 @@ def made(tmp_path_factory):
                 rows.append([path, name, split])
     with open("list.csv", "w", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
+    names = [path for path, *_ in rows[1:]]
+    files = [{"bytes": Path(path).read_bytes(), "path": path} for path in names]
+    labels = [int("dog" in path) for path in names]
+    pq.write_table(pa.table({"image": files, "label": labels}), "pics.parquet", row_group_size=8)
+    shutil.make_archive("pics", "zip", base_dir="pics")
     for name, mode in (("pics.tar", "w"), ("pics.tar.gz", "w:gz")):
         with tarfile.open(name, mode) as tar:
             tar.add("pics")
@@ -100,7 +111,8 @@ def try_damage(name, draw, made, folder, capsys):
     file.write_bytes(how(file.read_bytes(), draw))
     capsys.readouterr()
     started = time.monotonic()
-    status = main(command)
+    with at_most(GIGA):
+        status = main(command)
     out, err = capsys.readouterr()
     lines = [line for line in err.splitlines() if line.startswith("reslearn: ")]
     assert status in (0, 2), (command, err)

@@ -74,16 +74,26 @@ def made(tmp_path_factory):
     """A trained run and foreign weights."""
     folder = tmp_path_factory.mktemp("made")
     assert main([*TRAIN, "--epochs", "1", "--out", str(folder / "run")]) == 0
+    shutil.copytree(folder / "run", folder / "other")
     net = torch.nn.Linear(300, 300)
     torch.save(net.state_dict(), folder / "w.pth")
     return folder
 
 
+EVALUATE = ["evaluate", "run", "digits", "--no-cache"]
+CROSSVAL = ["crossval", *TRAIN[1:], "--folds", "2", "--epochs", "0.2", "--out", "new"]
 CONVERT = ["convert", "run", "--model", "resnet20_cifar", "--set", "stage_blocks=1,1,1", "--to"]
 COMMANDS = {
     "run.json": ([*TRAIN, "--epochs", "1", "--out", "new"], 500),
     "checkpoints/step-": ([*TRAIN, "--epochs", "1", "--out", "new"], 100_000),
-    "scores.safetensors": (["evaluate", "run", "digits", "--no-cache", "--predictions", "scores.safetensors"], 5000),
+    "new/metrics.jsonl": ([*TRAIN, "--epochs", "20", "--set", "checkpoint_every=60", "--out", "new"], 10_000),
+    "new/crossval.json": (CROSSVAL, 500),
+    "new/fold-1/checkpoints/step-": (CROSSVAL, 100_000),
+    "both.safetensors": (["ensemble", "run", "other", "--data", "digits", "-o", "both.safetensors"], 5000),
+    "page.html": ([*EVALUATE, "--report", "page.html"], 5000),
+    "runs/demo/run.json": (["demo"], 500),
+    "runs/demo/checkpoints/step-": (["demo"], 100_000),
+    "scores.safetensors": ([*EVALUATE, "--predictions", "scores.safetensors"], 5000),
     "run/report.html": (["report", "run"], 5000),
     "x.pack.part": (["data", "pack", "digits", "--encoding", "raw", "-o", "x.pack"], 5000),
     "m.json": (["data", "check", "digits", "-o", "m.json"], 5000),

@@ -31,8 +31,34 @@ def test_a_write_killed_before_its_rename_leaves_the_old_contents(tmp_path):
         "import os, signal, sys; from reslearn.runtime import files\n"
         f"with files.atomic_path({str(path)!r}) as t: t.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     assert files.read_json(path) == {"old": 1}
+    assert len(os.listdir(tmp_path)) == 2, "the second one removed what the first one left"
+    files.write_json(tmp_path / "b.json", {})
+    assert sorted(os.listdir(tmp_path)) == ["a.json", "b.json"]
+
+
+def test_what_another_process_is_writing_is_no_leftover(tmp_path):
+    code = (
+        "import sys; from reslearn.runtime import files\n"
+        f"with files.atomic_path({str(tmp_path / 'a.json')!r}) as t:\n"
+        "    print('begun', flush=True); input(); t.write_bytes(b'A')"
+    )
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **options) as other:
+        assert other.stdout.readline() == "begun\n"
+        files.write_atomic(tmp_path / "b.json", "B")
+        assert len(os.listdir(tmp_path)) == 2
+        other.communicate("\n")
+    assert sorted(os.listdir(tmp_path)) == ["a.json", "b.json"]
+    assert (tmp_path / "a.json").read_bytes() == b"A"
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path):
+    for name in ("a" * 255, "사" * 85):
+        files.write_atomic(tmp_path / name, name)
+        assert (tmp_path / name).read_text() == name
 
 
 def test_damaged_json_is_one_line(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,18 +92,19 @@ def _by_name(path: str, head: Sequence[str], rows: Rows, asked: Mapping[str, str
         for name, synonyms in COLUMNS.items()
         if set(synonyms) & set(names)
     }
-    twice = [name for name in names if name and names.count(name) > 1 and names.index(name) in found.values()]
+    often = Counter(names)
+    twice = [names[i] for i in found.values() if often[names[i]] > 1]
     if twice:
         raise UserError(f"{path}, line {rows.lines[0]}: two columns are called '{twice[0]}'; rename one")
     for kind, name in asked.items():
         if kind not in COLUMNS or name.lower() not in names:
             what = f"there is no column '{name}'" if kind in COLUMNS else f"'{kind}' is none of {', '.join(COLUMNS)}"
-            raise UserError(f"{path}#{kind}={name}: {what}; line {rows.lines[0]} has {', '.join(head)}")
+            raise UserError(f"{path}#{kind}={name}: {what}; line {rows.lines[0]} has {some(head, 20)}")
         found[kind] = names.index(name.lower())
     if "path" not in found or "label" in found:
         if asked and "path" not in found:
             raise UserError(
-                f"{path}: which column names the pictures? Found {', '.join(head)}; add path=NAME after the #"
+                f"{path}: which column names the pictures? Found {some(head, 20)}; add path=NAME after the #"
             )
         return found if "path" in found else None
     others = [i for i, name in enumerate(names) if i not in found.values() and name not in _INDEX]
@@ -113,7 +115,7 @@ def _by_name(path: str, head: Sequence[str], rows: Rows, asked: Mapping[str, str
     single = all(sum(row[i].strip().lower() in _YES for i in hot) == 1 for row in body)
     if len(hot) > 1 and (single or hot == others):
         return found | {f"hot {i}": i for i in hot}
-    choices = ", ".join(head[i] for i in others)
+    choices = some([head[i] for i in others], 20)
     raise UserError(f"{path}, line {rows.lines[0]}: which column is the label? Found {choices}; give {path}#label=NAME")
 
 

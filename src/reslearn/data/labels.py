@@ -30,7 +30,7 @@ def class_order(names: Sequence[str]) -> tuple[tuple[str, ...], Indices]:
     """
     one = spellings(names)
     distinct = set(one.values())
-    numeric = all(name.isdecimal() for name in distinct)
+    numeric = all(name.isdecimal() and len(name) < 20 for name in distinct)  # longer ones are no numbers of classes
     classes = tuple(sorted(distinct, key=int) if numeric else sorted(distinct))
     index = {name: i for i, name in enumerate(classes)}
     return classes, np.array([index[one[name]] for name in names], dtype=np.int64)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.opening import parse_json
+from ..runtime.opening import DOCUMENT, check_size, parse_json
 from ..spec.codec import from_json
 from ..spec.errors import UserError, check_choice
 
@@ -91,6 +91,7 @@ def read_index(path: str, data: NDArray[np.uint8]) -> Index:
         raise UserError(f"{path}: a pack of format {version}; this version reads up to {FORMAT}, update it")
     if start + length != len(data) or start < HEAD:
         raise _damaged(path, f"{len(data):,} bytes where {start + length:,} were written")
+    check_size(f"{path}: its index", length, DOCUMENT)
     index = data[start:].tobytes()
     stated = head[_FIXED:]
     if any(stated) and stated != _checksum(head[:_FIXED], index):

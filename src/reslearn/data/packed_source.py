@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tarfile
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..runtime import notes
-from ..runtime.files import naming, user_cache
+from ..runtime.files import exclusive_lock, naming, user_cache
 from ..runtime.opening import open_regular
 from ..spec.errors import UserError
 from .archives import Archives
 from .pack import SUFFIX, PackDataset
-from .packing import write_pack
+from .packing import remove_remains, write_pack
 from .parquet import ParquetDataset
 from .parquet_columns import image_column
 from .shards import COMPRESSED, open_shards
@@ -35,7 +35,12 @@ def open_packed(
     source = archives.folder if os.path.isdir(path) else path
     chosen = image_column(files, path, asked) if parquet else READING
     target = pack_path(source, files, chosen)
+    unpacked_into = target.with_name(f".{os.path.basename(os.path.abspath(source))}.unpacking")
     if target.exists():
+        remove_remains(target)
+        if unpacked_into.exists():
+            with contextlib.suppress(UserError, OSError), _emptied(unpacked_into):
+                pass
         return PackDataset(str(target)).as_source(path)
     say = say or notes.say
     size = sum(os.path.getsize(file) for file in files)
@@ -46,14 +51,31 @@ def open_packed(
     say(f"{path}: no random access; packing it once into {target} ({_mega(size)}, about {seconds:.0f} s)")
     if parquet:
         return write_pack(ParquetDataset(files, path, asked), target, threads=1).as_source(path)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as folder:
+    with _emptied(unpacked_into) as folder:
         plain, unpacked = [], 0
         for file in files:
             tar, unpacked = _decompress(
-                file, Path(folder), unpacked, lambda whole: _need_room(path, target.parent, 2 * whole, free)
+                file, folder, unpacked, lambda whole: _need_room(path, target.parent, 2 * whole, free)
             )
             plain.append(tar)
         return write_pack(open_shards(plain, path), target).as_source(path)
+
+
+@contextlib.contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """An empty folder for the block. Its name is always the same, so what a killed process left in it is removed.
+
+    Raises `UserError` while another process has it.
+    """
+    lock = folder.with_name(f"{folder.name}.lock")
+    with exclusive_lock(lock, f"{folder}: another process is unpacking into it; wait for it or stop it"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink(missing_ok=True)  # while it is still ours
 
 
 def _need_room(path: str, folder: Path, size: int, free: int) -> None:

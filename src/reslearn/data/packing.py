@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -53,8 +54,8 @@ def write_pack(
     if options.encoding == "original" and options.shorter_side is not None:
         raise UserError("original bytes cannot be resized; choose encoding raw or jpeg")
     job = json.dumps([dataset.fingerprint(), _members(dataset), asdict(options)])
-    part, journal = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.journal")
-    with exclusive_lock(target.with_name(target.name + ".lock"), f"{target}: another process is writing this pack"):
+    part, journal, lock = _beside(target)
+    with exclusive_lock(lock, f"{target}: another process is writing this pack"):
         done = _go_on(part, journal, job, len(dataset))
         with naming(part), open(part, "r+b" if done else "wb") as file, open(journal, "a", encoding="utf-8") as lines:
             if not done:
@@ -72,8 +73,24 @@ def write_pack(
             _finish(file, dataset, options, done)
         os.replace(part, target)
         journal.unlink()
-        target.with_name(target.name + ".lock").unlink(missing_ok=True)  # while it is still ours
+        lock.unlink(missing_ok=True)  # while it is still ours
     return PackDataset(str(target))
+
+
+def remove_remains(target: Path) -> None:
+    """Remove what a process leaves beside a whole pack when it is killed just after that came to be there."""
+    part, journal, lock = _beside(target)
+    if lock.exists():
+        with contextlib.suppress(OSError, UserError), exclusive_lock(lock):
+            part.unlink(missing_ok=True)
+            journal.unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
+
+
+def _beside(target: Path) -> tuple[Path, Path, Path]:
+    """The unfinished pack, its journal, and the lock of whoever writes them."""
+    part, journal, lock = (target.with_name(target.name + end) for end in (".part", ".part.journal", ".lock"))
+    return part, journal, lock
 
 
 def check_target(target: str | os.PathLike[str]) -> None:

@@ -19,7 +19,7 @@ from .decode import decode_bytes
 from .found import Found
 from .memory import identity_digest
 from .named_files import is_address
-from .parquet_columns import choose_columns, kept_rows, open_parquet, other_labels, row_classes
+from .parquet_columns import choose_columns, kept_rows, open_parquet, other_labels, read_group, row_classes
 from .shards import shard_split, splits_of
 
 
@@ -42,10 +42,9 @@ class ParquetDataset(Found):
             table = open_parquet(file, path)
             for group in range(table.num_row_groups):
                 self._starts.append((len(labels), number, group))
-                labels += table.read_row_group(group, columns=[label]).column(0).to_pylist()
-                called += _called(
-                    table.read_row_group(group, columns=[f"{self.image}.path"]), len(labels) - len(called)
-                )
+                labels += read_group(file, path, group, label, table).column(0).to_pylist()
+                names_of = read_group(file, path, group, f"{self.image}.path", table)
+                called += _called(names_of, len(labels) - len(called))
             split = shard_split(file) or (folder_split(file, path) if os.path.isdir(path) else None)
             per_row += [split] * table.metadata.num_rows
         kept, remarks = kept_rows(labels, called, per_row, names, path)
@@ -86,7 +85,7 @@ class ParquetDataset(Found):
         held, column = self._held
         start, file, group = self._starts[place]
         if held != place:
-            table = open_parquet(self._files[file], self.path).read_row_group(group, columns=[self.image])
+            table = read_group(self._files[file], self.path, group, self.image)
             column = table.column(0).combine_chunks()
             self._held = (place, column)
         data = column[row - start].as_py()

@@ -34,6 +34,15 @@ def open_parquet(file: str, path: str) -> Any:
         raise UserError(f"{file}: not a readable Parquet file ({error})") from None
 
 
+def read_group(file: str, path: str, group: int, column: str, table: Any = None) -> Any:
+    """One column of a row group, of the opened `table` if there is one. Raises `UserError` where it is damaged."""
+    table = table if table is not None else open_parquet(file, path)
+    try:
+        return table.read_row_group(group, columns=[column])
+    except Exception as error:  # pyarrow raises its own kinds
+        raise UserError(f"{file}: not a readable Parquet file (row group {group}: {error})") from None
+
+
 def image_column(files: Sequence[str], path: str, asked: Mapping[str, str]) -> str:
     """What a pack of these files must be of where they leave a choice; empty where they do not."""
     try:
@@ -84,13 +93,13 @@ def _columns(schema: Any, file: str, asked: Mapping[str, str]) -> Columns:
     for kind, name in asked.items():
         among = {"image": images, "label": schema.names}.get(kind)
         if among is None or name not in among:
-            raise UserError(f"{file}: no {kind} column '{name}'; it has {', '.join(among or schema.names)}")
+            raise UserError(f"{file}: no {kind} column '{name}'; it has {some(among or schema.names, 20)}")
     label = asked.get("label") or (labels[0] if labels else None)
     if not images or label is None:
         text = [f.name for f in schema if f.name in _IMAGES and str(f.type) in {"string", "large_string"}]
         raise UserError(
             f"{file}: needs an image column (a struct with 'bytes') and a label column ({', '.join(_LABELS[:5])}); "
-            f"it has {', '.join(schema.names)}"
+            f"it has {some(schema.names, 20)}"
             + (f"; give {file}#label=NAME" if images else "")
             + (f"; '{text[0]}' holds paths or addresses, not the pictures themselves" if text else "")
         )
@@ -99,19 +108,19 @@ def _columns(schema: Any, file: str, asked: Mapping[str, str]) -> Columns:
     sole = [group[0] for group in (declared, structs, images) if len(group) == 1]
     image = asked.get("image") or next(iter(called + sole), None)
     if image is None:
-        raise UserError(f"{file}: several image columns ({', '.join(images)}); choose one: {file}#image={images[0]}")
+        raise UserError(f"{file}: several image columns ({some(images, 20)}); choose one: {file}#image={images[0]}")
     kind = str(schema.field(label).type)
     if kind.startswith(("list", "large_list", "fixed_size_list", "struct", "map")):
         raise UserError(f"{file}: the labels in '{label}' are of type {kind}; {ONE_EACH}")
     names = features.get(label, {}).get("names")
-    return image, label, names if isinstance(names, list) else None
+    return image, label, names if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
 
 
 def _features(schema: Any) -> dict[str, Any]:
     """What Hugging Face's metadata says of each column."""
     try:
         found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     return {name: about for name, about in found.items() if isinstance(about, dict)} if isinstance(found, dict) else {}
 
@@ -153,6 +162,8 @@ def row_classes(
     if names is None or any(isinstance(label, str) for label in labels):
         texts = [one_label(label, f"{path}: row {row}") for label, row in zip(labels, rows, strict=True)]
         return class_order(texts) if names is None else listed_classes(names, texts, path, "its metadata")
+    if strange := [label for label in labels if not isinstance(label, int)]:
+        raise UserError(f"{path}: label {strange[0]!r} is no whole number, as its metadata list {len(names)} names")
     y = np.asarray(labels, dtype=np.int64)
     if len(y) and not 0 <= y.min() <= y.max() < len(names):
         raise UserError(f"{path}: label {int(y.max() if y.max() >= len(names) else y.min())} has no class name")

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..spec.errors import UserError
-from .opening import DOCUMENT, kind_of, open_to_append, parse_json, read_regular
+from .opening import DOCUMENT, kind_of, open_regular, open_to_append, parse_json, read_regular
+
+LEFTOVER = ".reslearn.tmp"  # what the name of a file ends with while it is written
 
 
 def user_cache() -> Path:
@@ -41,14 +43,16 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises `UserError` for a folder that is missing or one in the file's place, else `OSError` naming `path`.
     """
     target = Path(os.path.realpath(writable_target(path)))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    remove_leftovers(target.parent)
+    # a long name is cut, for the temporary one must not be longer than a file's name may be
+    temporary = target.with_name(f".{target.name[:40]}.{os.urandom(6).hex()}{LEFTOVER}")
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
+        with _held(temporary) as handle:
+            yield temporary
             if target.exists():
-                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+                os.fchmod(handle, stat.S_IMODE(target.stat().st_mode))
+            os.fsync(handle)
+            os.replace(temporary, target)
         _sync_folder(target.parent)
     except OSError as error:
         if error.filename not in (None, str(temporary)):
@@ -57,6 +61,36 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name is being written, or was when its process was killed."""
+    return name.startswith(".") and name.endswith(LEFTOVER)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left half-written in `folder`. What is being written is locked, and stays."""
+    with contextlib.suppress(OSError):
+        for name in filter(is_leftover, os.listdir(folder)):
+            with contextlib.suppress(OSError, UserError), open_regular(folder / name) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(file.fileno(), folder / name):
+                    os.unlink(folder / name)
+
+
+@contextlib.contextmanager
+def _held(temporary: Path) -> Iterator[int]:
+    """The new, empty file `temporary`, locked so that nobody takes it for a leftover; yields its descriptor."""
+    while True:
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: none of its files is a leftover
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_at(handle, temporary):  # else it was removed between our opening and our locking
+                yield handle
+                return
+        finally:
+            os.close(handle)
 
 
 def writable_target(path: str | os.PathLike[str], kind: Literal["file", "folder"] = "file", where: str = "") -> Path:

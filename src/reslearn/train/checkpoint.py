@@ -16,8 +16,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from ..runtime.container import read_safetensors
 from ..runtime.files import write_atomic
-from ..runtime.opening import read_regular
+from ..spec.errors import UserError
 from .schedule import Seen
 from .update import Update
 
@@ -124,13 +125,12 @@ def _write(folder: Path, stem: str, tensors: dict[str, torch.Tensor], metadata: 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     """Tensors and metadata, or None unless the contents match the checksum in the name."""
     try:
-        content = read_regular(path, path.stat().st_size)  # our own: as large as the network and its optimiser
-    except FileNotFoundError:
+        content, metadata = read_safetensors(path)
+    except (FileNotFoundError, UserError):
         return None
     if hashlib.sha256(content).hexdigest()[:16] != path.stem.rpartition("-")[2]:
         return None
-    length = int.from_bytes(content[:8], "little")
-    return safetensors.torch.load(content), json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return safetensors.torch.load(content), metadata
 
 
 def _newest_first(folder: Path) -> list[Path]:

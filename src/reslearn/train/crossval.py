@@ -25,7 +25,7 @@ from ..measure.evaluate import Evaluation, evaluate, score
 from ..measure.predictions import Predictions, merge_predictions, read_predictions, write_predictions
 from ..nets.finding import Prefer
 from ..runtime.environment import environment
-from ..runtime.files import exclusive_lock, write_json
+from ..runtime.files import exclusive_lock, is_leftover, write_json
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import from_json, to_json
@@ -119,7 +119,7 @@ def start(out: str | os.PathLike[str], record: CrossvalRecord) -> bool:
         if changed:
             raise UserError(f"{folder}: holds another cross-validation ({', '.join(changed)} differ); name a new --out")
         return True
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and not all(is_leftover(entry.name) for entry in folder.iterdir()):
         raise UserError(f"{folder}: not empty and no cross-validation; name a new folder with --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECORD, {**to_json(record), "spec": spec_to_json(record.spec)})

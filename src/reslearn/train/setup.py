@@ -31,7 +31,7 @@ from ..measure.sharding import Share
 from ..runtime.choice import Workload
 from ..runtime.container import read_safetensors
 from ..runtime.device import weight_type
-from ..runtime.files import read_json, write_atomic
+from ..runtime.files import is_leftover, read_json, write_atomic
 from ..runtime.process_group import World
 from ..runtime.processor import read_processor
 from ..runtime.settings import Settings
@@ -79,10 +79,16 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
             )
         if not _is_run(folder / "run.json"):
             raise UserError(f"{folder}: its run.json is none of reslearn, and is not overwritten; name another --out")
-    elif folder.is_dir() and any(entry.name != "lock" for entry in folder.iterdir()):
+    elif folder.is_dir() and not _hardly_begun({entry.name for entry in folder.iterdir()}):
         raise UserError(f"{folder}: not empty and no run; name a new folder with --out")
     elif folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: a file; name a new folder with --out")
+
+
+def _hardly_begun(names: set[str]) -> bool:
+    """Whether a folder of these names holds nothing, or what a run that was killed leaves before its `run.json`."""
+    names = {name for name in names if not is_leftover(name)}
+    return names <= ({"lock", "mean_image.safetensors"} if "lock" in names else set())
 
 
 def _is_run(path: Path) -> bool:
@@ -95,9 +101,12 @@ def _is_run(path: Path) -> bool:
 
 
 def clear(folder: Path) -> None:
-    """Remove what an earlier run left: the sealed file first, so that nothing old can pass for the new result."""
+    """Remove what an earlier run left: the sealed file first, so that nothing old can pass for the new result, then the
+    checkpoints, so that the old run could only be begun again, and not go on without half of its journal."""
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    for file in (folder / "checkpoints").glob("*.safetensors"):
+        file.unlink()
     for name in (
-        "model.safetensors",
         "metrics.jsonl",
         "report.html",
         "ledger.jsonl",
@@ -105,8 +114,6 @@ def clear(folder: Path) -> None:
         PICTURES,
     ):
         (folder / name).unlink(missing_ok=True)
-    for file in (folder / "checkpoints").glob("*.safetensors"):
-        file.unlink()
 
 
 def planned_workload(spec: Spec, recipe: Recipe, images: int, size: int) -> Workload:
