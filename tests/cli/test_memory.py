@@ -136,11 +136,12 @@ def test_a_picture_of_a_terabyte(folder, capsys):
     assert status == 0 and "long.png" in out + err
 
 
-def tar_of(name, size):
-    """A tar whose member says that it has `size` bytes."""
+def tar_of(name, size, pax=None):
+    """A tar whose member says that it has `size` bytes, or what the extended header says."""
     member = tarfile.TarInfo(name)
     member.size = size
-    return member.tobuf(tarfile.GNU_FORMAT) + bytes(1024)
+    member.pax_headers = pax or {}
+    return member.tobuf(tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT) + bytes(1024)
 
 
 def zip_of(name, content):
@@ -176,7 +177,7 @@ FILES = {
     "x.tar": {
         "octal": tar_of("cat/0.png", 8**11 - 1),
         "exabytes": tar_of("cat/0.png", 1 << 62),
-        "pax": tarfile.TarInfo("x").create_pax_header({"name": "x" * 1000}, "utf-8") + bytes(1024),
+        "pax": tar_of("cat/0.png", 9, {"size": "9" * 30}),
     },
     "x.tar.gz": {
         "exabytes": gzip.compress(tar_of("cat/0.png", 1 << 62)),

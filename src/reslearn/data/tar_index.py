@@ -156,7 +156,31 @@ def open_tar(file: BinaryIO) -> tarfile.TarFile:
     start = file.read(6)
     file.seek(0)
     kind: Any = next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), "r:")
-    return tarfile.open(fileobj=file, mode=kind)
+    return tarfile.open(fileobj=_LittlePadding(file) if kind == "r:gz" else file, mode=kind)  # type: ignore[arg-type]
+
+
+class _LittlePadding:
+    """A gzip file that ends after a megabyte of zeros behind its data: Python reads these one by one, if need be a
+    terabyte of them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._zeros = file, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As the file's own."""
+        if self._zeros > 1 << 20:
+            return b""
+        found = self._file.read(size)
+        self._zeros = self._zeros + 1 if size == 1 and found == b"\0" else 0
+        return found
+
+    def seek(self, place: int, start: int = 0) -> int:
+        """As the file's own."""
+        self._zeros = 0
+        return self._file.seek(place, start)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _said(tar: BinaryIO, kind: bytes, size: int, damaged: str) -> dict[str, str]:

@@ -74,7 +74,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 def _checked(line: bytes, where: str) -> dict[str, Any]:
     value = parse_json(line, where)
     names = FIELDS.get(str(value.get("kind"))) if isinstance(value, dict) else None
-    if names is None or not all(_holds(name, value.get(name)) for name in names):
+    if names is None or not all(name in value and _holds(name, value[name]) for name in names):
         raise UserError(f"{where}: damaged, no line of a journal; put a copy of it back, or train with --overwrite")
     return dict(value)
 
