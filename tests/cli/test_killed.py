@@ -37,7 +37,7 @@ COMMANDS = {
     "evaluate": ["evaluate", "run", "pics", "--predictions", "p.safetensors", "--report", "page.html", "--json"],
     "check": ["data", "check", "pics", "-o", "m.json", "--json"],
 }
-CLOCK = {"seconds", "images_per_second", "created", "time", "images_per_s", "report"}
+CLOCK = {"command", "seconds", "images_per_second", "created", "time", "images_per_s", "report"}
 
 
 @dataclass(frozen=True)

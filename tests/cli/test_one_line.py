@@ -123,6 +123,7 @@ def test_a_journal_that_finds_no_room_names_itself(small_disk, tmp_path):
         for step in range(1000):
             journal.write(kind="step", step=step, loss=1.0, lr=0.1)
         journal.flush()
+    small_disk(resource.RLIM_INFINITY)
 
 
 def test_a_run_folder_that_is_removed(tmp_path, monkeypatch, capsys):

@@ -21,7 +21,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from ..runtime.container import MEAN_IMAGE, SEEN, is_sealed, read_container
+from ..runtime.container import MEAN_IMAGE, SEEN, check_safetensors, is_sealed, read_container
 from ..runtime.files import read_json, write_atomic
 from ..runtime.opening import descriptor_path, open_regular
 from ..runtime.replacing import PICKLE, WEIGHTS, replaceable
@@ -120,10 +120,12 @@ def _read_sealed(file: Path, where: str) -> Contents:
 
 def _read_safetensors(file: Path) -> State:
     try:
+        check_safetensors(file)  # before the library maps a file that may be of any length
         with open_regular(file) as held, safe_open(descriptor_path(held, file), framework="pt") as opened:
             return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise UserError(f"{file}: not a whole safetensors file ({error}); copy it again") from None
+    except (SafetensorError, UserError) as error:
+        reason = str(error).removeprefix(f"{file}: ").partition(";")[0]
+        raise UserError(f"{file}: not a whole safetensors file ({reason}); copy it again") from None
 
 
 def _read_pickle(file: Path) -> Any:

@@ -104,6 +104,15 @@ def read_safetensors(path: Path) -> tuple[bytes, dict[str, Any]]:
     """All bytes of a safetensors file, and its metadata. Its beginning says how many bytes there are, and they must all
     be there before they are read, for a sparse file is as long as it likes. Raises `UserError` for any other file.
     """
+    needed, metadata = check_safetensors(path)
+    content = read_regular(path, needed)
+    if len(content) < needed:
+        raise UserError(f"{path}: it became shorter while it was read; copy it again")
+    return content, metadata
+
+
+def check_safetensors(path: Path) -> tuple[int, dict[str, Any]]:
+    """How many bytes a safetensors file has, as its beginning says and as are there, and its metadata."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         start = file.read(10)
@@ -122,10 +131,7 @@ def read_safetensors(path: Path) -> tuple[bytes, dict[str, Any]]:
         raise UserError(f"{path}: truncated, {size:,} of {needed:,} bytes are there; copy it again")
     if size > needed:
         raise UserError(f"{path}: {size - needed:,} bytes too long for its header; copy it again")
-    content = read_regular(path, needed)
-    if len(content) < needed:
-        raise UserError(f"{path}: it became shorter while it was read; copy it again")
-    return content, metadata if isinstance(metadata, dict) else {}
+    return needed, metadata if isinstance(metadata, dict) else {}
 
 
 def _say_what_was_open(path: Path, written: int, header: dict[str, Any]) -> None:
