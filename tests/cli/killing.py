@@ -1,20 +1,28 @@
-"""A command that kills itself: at its n-th change to a folder, or in the middle of writing a file that becomes long.
+"""Commands that kill themselves: at the n-th change to a folder, or within the write that makes a file too long.
 
-    python killing.py CHANGE BYTES COUNTER ARGUMENT...
-
-Run in the folder. At the CHANGE-th file that is opened to write, renamed, removed or synced there, it dies by SIGKILL
-just before; with BYTES, the kernel ends it within the write that would make any file longer. 0 is never. COUNTER gets
-the number of changes of a command that came to its end.
+A process that has everything loaded reads one order a line, as JSON, and for each forks a process that runs the
+command in its folder. It answers with that process's number, and at its end with its status. `change`: at that file
+which is opened to write, renamed, removed or synced below the folder, the command dies by SIGKILL just before; `size`:
+the kernel ends it within the write that would make any file longer. 0 is never. What is printed, and the number of
+changes, lie beside the folder.
 """
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import resource
 import signal
 import sys
+import traceback
 from pathlib import Path
 
+from reslearn.cli.app import main as run
+
+JOBS = ("training", "crossval", "convert", "ensemble", "evaluation")
+JOBS += ("evaluation_report", "crossval_report", "run_report")
+LOADED = [*(f"reslearn.jobs.{name}" for name in JOBS), "reslearn.data.check", "reslearn.data.packing"]
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 
 
@@ -44,20 +52,40 @@ def die_at(change: int, folder: str) -> list[int]:
     return count
 
 
-def main() -> None:
-    change, size, counter, *arguments = sys.argv[1:]
-    count = die_at(int(change), os.getcwd())
+def obey(order: dict) -> None:
+    """Run the command of an order in this process."""
+    folder = Path(order["folder"])
+    for number, name in ((1, "printed"), (2, "errors")):
+        os.dup2(os.open(folder.parent / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.chdir(folder)
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    count = die_at(order["change"], str(folder))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if int(size):
+    if order["size"]:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # else Python makes an error of it
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), int(size)))
-    from reslearn.cli.app import main as run
-
-    status = run(arguments)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["size"], order["size"]))
+    status = run(order["arguments"])
     sys.stdout.flush()
-    if not int(size):
-        Path(counter).write_text(str(count[0]))
-    sys.exit(status)
+    sys.stderr.flush()
+    if not order["size"]:
+        (folder.parent / "changes").write_text(str(count[0]))
+    os._exit(status)
+
+
+def main() -> None:
+    for name in LOADED:
+        importlib.import_module(name)
+    while line := sys.stdin.readline():
+        process = os.fork()
+        if process == 0:
+            try:
+                obey(json.loads(line))
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(70)
+        print(process, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The instants: just before the n-th change to the folder, inside a write, and aft
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -68,58 +69,77 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(pictures, tmp_path_factory):
+def made(commands, pictures, tmp_path_factory):
     """The same, and two runs that were trained on them."""
     folder = tmp_path_factory.mktemp("made") / "here"
     shutil.copytree(pictures, folder)
     for seed, out in enumerate(("run", "other")):
-        run_command(folder, ["train", "pics", *TINY, "--seed", str(seed), "--out", out])
+        commands.run(folder, ["train", "pics", *TINY, "--seed", str(seed), "--out", out])
     return folder
 
 
-def do(name, made, here):
+def do(commands, name, made, here):
     """The command done once, undisturbed."""
     shutil.copytree(made, here)
     before = {path.stat().st_ino for path in here.rglob("*")}
     started = time.monotonic()
-    printed = run_command(here, COMMANDS[name])
+    printed = commands.run(here, COMMANDS[name])
     seconds = time.monotonic() - started
     changes = int((here.parent / "changes").read_text())
     new = [path.stat() for path in here.rglob("*") if path.is_file() and path.stat().st_ino not in before]
     return Whole(printed, left_in(here), changes, seconds, max(file.st_size for file in new))
 
 
-def begin(folder, arguments, *, change=0, size=0):
-    """Start a command in `folder`, which dies by itself if told so; its caches lie there, too."""
-    surroundings = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
-    killing = [sys.executable, str(Path(__file__).with_name("killing.py")), str(change), str(size)]
-    return subprocess.Popen(
-        [*killing, str(folder.parent / "changes"), *arguments],
-        cwd=folder, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+class Commands:
+    """The process that runs commands, with everything loaded."""
+
+    def __init__(self):
+        surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("killing.py"))],
+            env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def begin(self, folder, arguments, *, change=0, size=0):
+        """Start a command in `folder`, which dies by itself if told so; its caches lie there, too. Its number."""
+        order = {"folder": str(folder), "arguments": arguments, "change": change, "size": size}
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def end(self):
+        """The status of the command that was begun."""
+        return int(self.process.stdout.readline())
+
+    def run(self, folder, arguments):
+        """The JSON value that a command prints which comes to its end."""
+        self.begin(folder, arguments)
+        assert self.end() == 0, (folder.parent / "errors").read_text()
+        printed = (folder.parent / "printed").read_text()
+        return timeless(json.loads(printed)) if "--json" in arguments else None
 
 
-def run_command(folder, arguments):
-    """The JSON value that a command prints which comes to its end."""
-    process = begin(folder, arguments)
-    printed, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return timeless(json.loads(printed)) if "--json" in arguments else None
+@pytest.fixture(scope="module")
+def commands():
+    found = Commands()
+    yield found
+    found.process.communicate()
 
 
-def killed(folder, arguments, instant, whole, draw):
+def killed(commands, folder, arguments, instant, whole, draw):
     """Start a command and kill it at an instant of this kind; tells whether it died."""
     if instant == "change":
-        process = begin(folder, arguments, change=draw.randint(1, whole.changes))
+        commands.begin(folder, arguments, change=draw.randint(1, whole.changes))
     elif instant == "write":
-        process = begin(folder, arguments, size=draw.randint(1, whole.largest))
+        commands.begin(folder, arguments, size=draw.randint(1, whole.largest))
     else:
-        process = begin(folder, arguments)
-        time.sleep(draw.uniform(0.3, 1.0) * whole.seconds)
-        process.kill()
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode in (0, -signal.SIGKILL, -signal.SIGXFSZ), errors
-    return process.returncode != 0
+        process = commands.begin(folder, arguments)
+        time.sleep(draw.uniform(0.0, 1.0) * whole.seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    status = commands.end()
+    assert status in (0, -signal.SIGKILL, -signal.SIGXFSZ), (folder.parent / "errors").read_text()
+    return status != 0
 
 
 def left_in(folder):
@@ -154,7 +174,7 @@ def timeless(value):
     return [timeless(part) for part in value] if isinstance(value, list) else value
 
 
-def check(name, instant, draw, whole, made, folder):
+def check(commands, name, instant, draw, whole, made, folder):
     """Kill the command once or twice, give it again, and compare with `whole`; tells how often it died."""
     shutil.copytree(made, folder)
     deaths = 0
@@ -162,8 +182,8 @@ def check(name, instant, draw, whole, made, folder):
         again = COMMANDS[name]
         if name == "crossval" and (folder / "cv" / "crossval.json").exists() and draw.random() < 0.5:
             again = ["resume", "cv", "--json"]
-        deaths += killed(folder, again, instant, whole, draw)
-    printed = run_command(folder, COMMANDS[name])
+        deaths += killed(commands, folder, again, instant, whole, draw)
+    printed = commands.run(folder, COMMANDS[name])
     assert printed == whole.printed
     files = left_in(folder)
     checkpoints = [place for place in {*files, *whole.files} if "/checkpoints/" in place]  # their names are digests
@@ -174,18 +194,18 @@ def check(name, instant, draw, whole, made, folder):
     return deaths
 
 
-def test_a_killed_pack_is_given_again(pictures, tmp_path):
-    whole = do("pack", pictures, tmp_path / "whole")
-    assert check("pack", "change", random.Random(1), whole, pictures, tmp_path / "here")
+def test_a_killed_pack_is_given_again(commands, pictures, tmp_path):
+    whole = do(commands, "pack", pictures, tmp_path / "whole")
+    assert check(commands, "pack", "change", random.Random(1), whole, pictures, tmp_path / "here")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_killed_at_twenty_instants(name, made, tmp_path):
-    whole, deaths = do(name, made, tmp_path / "whole"), 0
+def test_killed_at_twenty_instants(name, commands, made, tmp_path):
+    whole, deaths = do(commands, name, made, tmp_path / "whole"), 0
     for number in range(20):
         instant = ["change", "change", "write", "time"][number % 4]
         draw = random.Random(f"{name} {number}")
-        deaths += check(name, instant, draw, whole, made, tmp_path / str(number) / "here")
+        deaths += check(commands, name, instant, draw, whole, made, tmp_path / str(number) / "here")
         shutil.rmtree(tmp_path / str(number))
     assert deaths >= 15, "nearly all of them were killed before their end"
