@@ -73,7 +73,8 @@ def small_disk():
 def made(tmp_path_factory):
     """A trained run and foreign weights."""
     folder = tmp_path_factory.mktemp("made")
-    assert main([*TRAIN, "--epochs", "1", "--out", str(folder / "run")]) == 0
+    for seed, name in enumerate(("run", "other")):
+        assert main([*TRAIN, "--epochs", "1", "--seed", str(seed), "--out", str(folder / name)]) == 0
     net = torch.nn.Linear(300, 300)
     torch.save(net.state_dict(), folder / "w.pth")
     return folder
@@ -87,7 +88,7 @@ COMMANDS = {
     "checkpoints/step-": ([*TRAIN, "--epochs", "1", "--out", "new"], 100_000),
     "new/crossval.json": (CROSSVAL, 500),
     "new/fold-1/checkpoints/step-": (CROSSVAL, 100_000),
-    "both.safetensors": (["ensemble", "run", "run", "--data", "digits", "-o", "both.safetensors"], 5000),
+    "both.safetensors": (["ensemble", "run", "other", "--data", "digits", "-o", "both.safetensors"], 5000),
     "page.html": ([*EVALUATE, "--report", "page.html"], 5000),
     "runs/demo/run.json": (["demo"], 500),
     "scores.safetensors": ([*EVALUATE, "--predictions", "scores.safetensors"], 5000),
