@@ -51,7 +51,7 @@ def changed(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Constant(value=bool()):
             yield ast.Constant(not node.value)
         case ast.Constant(value=int() | float()):
-            yield ast.Constant(node.value + 1)
+            yield ast.Constant(node.value + 1 if node.value + 1 != node.value else 2 * node.value)
         case ast.If() | ast.IfExp():
             new = copy.copy(node)
             new.test = ast.UnaryOp(ast.Not(), node.test)
