@@ -156,7 +156,7 @@ def open_tar(file: BinaryIO) -> tarfile.TarFile:
     start = file.read(6)
     file.seek(0)
     kind: Any = next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), "r:")
-    return tarfile.open(fileobj=_LittlePadding(file) if kind == "r:gz" else file, mode=kind)  # type: ignore[arg-type]
+    return tarfile.open(fileobj=_LittlePadding(file) if kind == "r:gz" else file, mode=kind)
 
 
 class _LittlePadding:
