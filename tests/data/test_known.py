@@ -18,7 +18,7 @@ from reslearn.data.memory import ArrayDataset
 from reslearn.data.sources import open_data
 from reslearn.data.streaming import parallel_map
 from reslearn.spec.errors import UserError
-from reslearn.spec.seen import Seen, seen_from_json, summed
+from reslearn.spec.seen import Seen, seen_from_json, shared, summed
 
 GRADES = ("content", "names", "nothing")
 
@@ -59,7 +59,8 @@ def test_together_they_are_known_as_well_as_the_weakest(grades):
     assert whole.known_by == max(grades, key=GRADES.index)
     rows = np.concatenate([some_rows(2, i) for i in range(len(grades))])
     seen, trained = count(parts, pictures(len(rows)), rows)
-    assert trained.all() and seen == Seen(len(rows), None if whole.known_by == "nothing" else 0, whole.known_by)
+    assert trained.all() and seen == Seen.counted(len(rows), 0, whole.known_by)
+    assert seen.to_json()["trained"] == (None if whole.known_by == "nothing" else len(rows))
     assert count([whole], pictures(len(rows)), rows)[0] == seen
 
 
@@ -69,10 +70,16 @@ def test_what_is_not_known_is_not_none():
         assert count([one], pictures(), none)[0].to_json() == {"trained": None, "selected": None, "known_by": "nothing"}
     named = Named(["p0", "p2", "gone"], ["p1"], "names", NOTHING)
     assert count([named], pictures(), none)[0] == Seen(2, 1, "names")
-    assert count([named, NOTHING], pictures(), none)[0] == Seen(2, 1, "nothing")
+    unsure = count([named, NOTHING], pictures(), none)[0]
+    assert unsure.to_json() == Seen().to_json() and unsure.at_least == (2, 1)
+    assert summed([unsure, Seen(1, 0, "content")]).at_least == (3, 1)
+    assert shared(Seen(), [unsure, Seen(1, 4, "names"), Seen()]).at_least == (2, 4)
+    assert shared(Seen(5, 0, "names"), [Seen(1, 0, "content")]) == Seen(5, 0, "names")
     assert summed([Seen(1, 0, "content"), Seen(0, 2, "names")]) == Seen(1, 2, "names")
     assert seen_from_json(None) == seen_from_json({"known_by": "rumour"}) == Seen()
     assert seen_from_json(Seen(1, 2, "names").to_json()) == Seen(1, 2, "names")
+    for damaged in ("3", None, True, -1, 2.0):
+        assert seen_from_json({"trained": damaged, "selected": 0, "known_by": "content"}) == Seen()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +88,9 @@ def test_what_is_not_known_is_not_none():
         (Seen(0, 0, "content"), "none of these pictures"),
         (Seen(1200, 3, "content"), "1,200 trained on and 3 selected on"),
         (Seen(2, 0, "names"), "2 trained on (known by their names alone)"),
-        (Seen(2, None, "nothing"), "2 trained on at least"),
+        (Seen(at_least=(2, 0)), "2 trained on at least"),
+        (Seen(at_least=(2, 1)), "2 trained on and 1 selected on at least"),
+        (Seen(), "not known: the model does not say what it has seen"),
     ],
 )
 def test_words(seen, words):

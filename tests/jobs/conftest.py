@@ -8,11 +8,13 @@ import pytest
 
 from reslearn.data.sources import open_data
 from reslearn.data.splits import choose_splits
-from reslearn.jobs.training import Plan, Subset
+from reslearn.jobs.training import Plan, Subset, train
 from reslearn.runtime.settings import Settings
 from reslearn.spec.net import NetSpec
 from reslearn.spec.recipe import Augment, Recipe
 from reslearn.train.fit import fit
+
+from .noise import noise, plan
 
 
 @pytest.fixture
@@ -75,3 +77,15 @@ def short_run(_short_run, tmp_path):
 def photo():
     """A picture larger than a thumbnail."""
     return np.random.default_rng(0).integers(0, 255, (375, 500, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def flat(tmp_path):
+    return noise(tmp_path / "flat")
+
+
+@pytest.fixture
+def run(flat, tmp_path):
+    """A run on 18 of the 20 pictures of `flat`."""
+    train(plan(flat), out=tmp_path / "run")
+    return tmp_path / "run"

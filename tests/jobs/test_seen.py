@@ -9,7 +9,6 @@ import sys
 import tarfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image as Pillow
 
@@ -26,42 +25,15 @@ from reslearn.jobs.convert import convert_weights
 from reslearn.jobs.crossval import plan_crossval, run_crossval
 from reslearn.jobs.ensemble import ensemble_models
 from reslearn.jobs.members import Options
-from reslearn.jobs.training import Plan, train
+from reslearn.jobs.training import train
 from reslearn.jobs.unseen import Policy
 from reslearn.spec.errors import UserError
 from reslearn.spec.seen import Seen
 from reslearn.train.ledger import read_ledger
 
-CHANGES = {
-    "iterations": "2", "batch_size": "8", "spec.stage_blocks": "[1,1,1]", "spec.stage_channels": "[4,4,4]",
-    "spec.stem_channels": "4", "settings.threads": "1", "settings.compile": "false",
-}  # fmt: skip
+from .noise import CHANGES, noise, plan
+
 ASIDE = Options(cache=None, policy=Policy(allow_seen=True))
-
-
-def noise(root, count=10, seed=1):
-    draw = np.random.default_rng(seed)
-    for cls in "ab":
-        (root / cls).mkdir(parents=True, exist_ok=True)
-        for i in range(count):
-            Pillow.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(root / cls / f"{seed}-{i:02d}.bmp")
-    return root
-
-
-def plan(data, **options):
-    return Plan(str(data), model="resnet20_cifar", recipe="demo", image_size=8, changes=CHANGES, **options)
-
-
-@pytest.fixture
-def flat(tmp_path):
-    return noise(tmp_path / "flat")
-
-
-@pytest.fixture
-def run(flat, tmp_path):
-    """A run on 18 of the 20 pictures of `flat`."""
-    train(plan(flat), out=tmp_path / "run")
-    return tmp_path / "run"
 
 
 def refused(model, data, trained, count, **options):

@@ -111,7 +111,13 @@ def test_an_unknown_name_or_field_names_the_nearest():
         ("resnet50", {"output_stride": 4}, "output_stride is 4; valid: 8, 16, 32"),
         ("resnet20_cifar", {"output_stride": 8}, "output_stride is 8; a cifar stem"),
         ("resnet50", {"stage_blocks": (3, 4)}, "stage_blocks and stage_channels must have one entry per stage"),
-        ("resnet50", {"stage_blocks": (3, 4, 0, 3)}, "every entry of stage_blocks and stage_channels"),
+        ("resnet50", {"stage_blocks": (3, 4, 0, 3)}, "stage_blocks is 3,4,0,3; every entry must be at least 1"),
+        (
+            "resnet50",
+            {"stage_blocks": (9, 9, 9990, 9)},
+            "stage_blocks is 9,9,9990,9; every entry must be at least 1, and all together at most 10,000",
+        ),
+        ("resnet50", {"stage_channels": (3, 4, 0, 3)}, "every entry of stage_channels"),
         ("resnet50", {"dropout": 0.3}, "dropout is 0.3; it stands between the two convolutions of a basic block"),
         ("resnet18", {"dropout": 1.0}, "dropout is 1.0; it must be at least 0 and below 1"),
         ("resnet18", {"drop_path": -0.1}, "drop_path is -0.1"),
@@ -123,7 +129,12 @@ def test_an_unknown_name_or_field_names_the_nearest():
         ("resnet18", {"stem": "deep", "stem_channels": 33}, "stem_channels is 33; a deep stem"),
         ("vgg16", {"head": "none"}, "head is 'none'; valid: 'imagenet', 'cifar'"),
         ("vgg16", {"stage_convs": (1, 1)}, "stage_convs and stage_channels must have one entry per stage"),
-        ("vgg16", {"stage_convs": (0, 1, 1, 1, 1)}, "every entry of stage_convs"),
+        ("vgg16", {"stage_convs": (0, 1, 1, 1, 1)}, "stage_convs is 0,1,1,1,1; every entry"),
+        (
+            "vgg16",
+            {"stage_convs": (10**9, 1, 1, 1, 1)},
+            "stage_convs is 1000000000,1,1,1,1; every entry must be at least 1, and all",
+        ),
     ],
 )
 def test_an_impossible_network_says_which_field_and_what_is_valid(name, changes, message):

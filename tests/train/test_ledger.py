@@ -63,6 +63,16 @@ def test_a_damaged_line_costs_no_other(tmp_path, capsys, line):
     assert "line 2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("digest", [{}, {"model_digest": "d"}, {"model_digest": 3}])
+def test_a_line_says_which_model_was_scored_and_one_of_before_does_not(tmp_path, digest, capsys):
+    ledger.enter(tmp_path, split="test", data=None, **SCORES, **digest)
+    lines = read_ledger(tmp_path)
+    assert [line.get("model_digest") for line in lines] == (
+        [] if 3 in digest.values() else [digest.get("model_digest")]
+    )
+    assert bool(capsys.readouterr().err) != bool(lines)
+
+
 @pytest.mark.parametrize("name", [*SCORES, "split", "data", "time"])
 @pytest.mark.parametrize("value", [[], {}, "x", True, -1, 1e999])
 def test_a_value_that_nobody_could_read_is_damage(tmp_path, capsys, name, value):

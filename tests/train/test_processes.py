@@ -11,15 +11,23 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 from safetensors import safe_open
 
+from reslearn.bundle.file import load, read_bundle
+from reslearn.data.keyed import Keyed
+from reslearn.data.known import filter_of
+from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
 from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.spec.recipes import get_recipe
 from reslearn.train.fit import fit
+from reslearn.train.pictures import FILE_NAME, read_pictures
+from reslearn.train.record import read_record
 
 COMMON = ["digits", "--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--precision", "fp32"]
 COMMON += ["--set", "spec.stage_blocks=[1,1,1]", "--set", "settings.threads=1", "--epochs", "3"]
@@ -119,6 +127,42 @@ def test_two_processes_speak_and_write_once(whole):
     assert errors.count("reslearn train:") == 1, "progress is printed once"
     steps = [line["step"] for line in journal(folder, "step")]
     assert steps == list(range(len(steps)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loader", ["resident", "streaming"])
+def test_two_processes_end_with_the_same_record_of_pictures_as_one(loader, tmp_path):
+    """Each reads its part alone; what the run has noted and what the file recognises is the same."""
+    draw = np.random.default_rng(1)
+    for cls in "ab":
+        (tmp_path / "pictures" / cls).mkdir(parents=True)
+        for i in range(15):
+            image = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Pillow.fromarray(image).save(tmp_path / "pictures" / cls / f"{i}.png")
+    options = ["train", tmp_path / "pictures", *COMMON[1:], "--val-fraction", "0.2", "--set", "batch_size=8"]
+    options += ["--set", f"settings.loader={loader}"]
+    started = [launch(n, ["-m", "reslearn", *options, "--out", tmp_path / f"run{n}"]) for n in (1, 2)]
+    for process in started:
+        finish(process)
+    one, two = (tmp_path / f"run{n}" for n in (1, 2))
+    assert read_bundle(one).seen == read_bundle(two).seen
+    assert read_bundle(one).seen.trained == 2 * 24
+    assert json.loads((one / "run.json").read_text())["split"] == json.loads((two / "run.json").read_text())["split"]
+    known = [load(run).known for run in (one, two)]
+    assert np.array_equal(known[0].trained, known[1].trained)
+    assert np.array_equal(known[0].selected, known[1].selected)
+    assert (one / FILE_NAME).read_bytes() == (two / FILE_NAME).read_bytes()
+
+
+def test_two_processes_note_every_picture(whole):
+    record = read_record(whole[0])
+    kept, data = read_pictures(whole[0]), open_data("digits")
+    place = {identity: i for i, identity in enumerate(data.ids)}
+    for ids, rows in ((record.split.train, kept.train), (record.split.val, kept.val)):
+        alone = Keyed(Subset(data, [place[identity] for identity in ids]))
+        alone.complete()
+        assert np.array_equal(rows, alone.rows)
+    assert np.array_equal(load(whole[0]).known.trained, filter_of(kept.train))
 
 
 def kill_all(process):

@@ -10,7 +10,7 @@ import typer
 from ..runtime.container import sealed_in
 from ..runtime.replacing import PAGE, sealed_target
 from ..spec.errors import UserError
-from ..spec.seen import seen_from_json
+from ..spec.seen import seen_from_json, shared
 from .evaluation import (
     AllowSeen,
     Cache,
@@ -138,10 +138,10 @@ def _numbers(text: str, models: int) -> list[float]:
 
 
 def _print_ensemble(value: dict[str, Any]) -> None:
-    for member in value["members"]:
+    each = [seen_from_json(member["score"]["seen"]) for member in value["members"]]
+    for member, seen in zip(value["members"], each, strict=True):
         score = member["score"]
         scored = f"top-1 {100 * score['top1']:.2f} %, loss {score['loss']:.4f}"
-        seen = seen_from_json(score["seen"])
         note = f", seen: {seen}" if seen.worth_saying else ""
         put(f"{member['model']}  weight {member['weight']:g}  {scored}{note}")
     whole, gain = value["ensemble"], value["gain"]
@@ -151,7 +151,7 @@ def _print_ensemble(value: dict[str, Any]) -> None:
     best = value["members"][gain["best"]]["model"]
     put(f"gain       {100 * gain['top1']:+.2f} points over {best} (95 %: {low:+.2f} .. {high:+.2f})")
     put(f"scored on  {value['images']:,} pictures of {value['scored_on']}")
-    print_seen("seen       ", seen_from_json(whole["seen"]))
+    print_seen("seen       ", shared(seen_from_json(whole["seen"]), each))
     if value["selected_on"] == value["scored_on"]:
         put("note       members were chosen on these same pictures, so this is a little too good; add --score-split")
     if whole["selected_on_test"]:

@@ -139,7 +139,8 @@ def _find_spec(model: str) -> Spec:
     if run.exists() and not (Path(model) / "model.safetensors").exists():  # a run that is not finished
         from ..runtime.files import read_json
 
-        return spec_from_json(read_json(run).get("spec"), str(run))
+        record = read_json(run)  # whatever else may be wrong with it: the network alone is shown
+        return spec_from_json(record.get("spec") if isinstance(record, dict) else None, str(run))
     where = locate(model)
     members = header_from_json(read_container(where).header, str(where)).members
     if len(members) > 1:

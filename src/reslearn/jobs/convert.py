@@ -26,7 +26,7 @@ from ..spec.names import spelling
 from ..spec.net import Spec
 from ..spec.preprocess import default_preprocess
 from ..train.origin import adopted, mean_image_of
-from ..train.pictures import seen_by
+from ..train.pictures import marks_of, seen_by
 
 
 def convert_weights(
@@ -69,7 +69,8 @@ def convert_weights(
     preprocess = replace(base, mean=mean or base.mean, std=std or base.std)
     classes = contents.classes if class_names is None else read_class_names(class_names)
     image = mean_image_of(contents) if preprocess.mean_image is not None else None
-    bundle, known = Bundle((Member(found),), preprocess, classes=classes), seen_by(weights)
+    bundle = Bundle((Member(found),), preprocess, classes=classes, data=marks_of(weights) or None)
+    known = seen_by(weights)
     if before is not None:
         bundle, left_out = inherit(before[0], bundle)
         value["notes"] += left_out

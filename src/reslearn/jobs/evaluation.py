@@ -60,14 +60,14 @@ def evaluate_subject(loaded: Loaded, watch: Watched, dataset: Dataset, **options
     evaluation = evaluate(loaded, subject.pictures, lookout=lookout, recogniser=known, **options)
     folder = run_folder(loaded)
     if folder is not None and subject.unseen and joined().first:
-        lookout.writes(lambda: _enter(folder, dataset, subject, evaluation))
+        lookout.writes(lambda: _enter(folder, loaded, dataset, subject, evaluation))
     return evaluation
 
 
-def _enter(folder: Path, dataset: Dataset, subject: Subject, evaluation: Evaluation) -> None:
-    scores = evaluation.to_json()
+def _enter(folder: Path, loaded: Loaded, dataset: Dataset, subject: Subject, evaluation: Evaluation) -> None:
+    about = {"data": dataset.path, "fingerprint": dataset.fingerprint(), "model_digest": loaded.identity()}
     try:
-        ledger.enter(folder, data=dataset.path, fingerprint=dataset.fingerprint(), split=subject.split, **scores)
+        ledger.enter(folder, **about, split=subject.split, **evaluation.to_json())
     except OSError as error:
         warn(f"{folder}: no line in the ledger ({error.strerror})")
 

@@ -125,10 +125,13 @@ def _scores(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]], ece
     for name, sealed in loaded.bundle.scores.items():
         selected = "weights selected on it" if name == "val" and record.recipe.select == "best" else ""
         lines[name, sealed["protocol"], sealed["precision"]] = sealed | {"remark": selected}
+    now = loaded.identity() if opened else None
     for line in opened:
         own = line["fingerprint"] == record.data["fingerprint"]
         name = line["split"] if own else f"{line['data']} ({line['split']})"
-        lines[name, line["protocol"], line["precision"]] = line
+        before = line.get("model_digest") not in (None, now)
+        remark = {"remark": "of the file as it was before it was sealed anew"} if before else {}
+        lines[name, line["protocol"], line["precision"]] = line | remark
     for (name, *how), line in lines.items():
         yield score_row(name, line, ece.get(name) if how == PLAIN else None)
 

@@ -14,7 +14,9 @@ from ..data.dataset import Dataset
 from ..data.memory import Subset
 from ..data.sources import open_data
 from ..measure.evaluate import chosen_part
+from ..runtime.container import FILE_NAME
 from ..runtime.notes import note
+from ..runtime.replacing import RECORDS
 from ..spec.errors import UserError
 from ..train.crossval import read_record as read_crossval
 from ..train.record import RunRecord, Split, read_record
@@ -50,7 +52,8 @@ class Subject:
 def run_folder(loaded: Loaded) -> Path | None:
     """The folder of the run or cross-validation that a sealed file lies in; None for a file on its own."""
     folder = loaded.path.parent
-    return folder if any((folder / name).exists() for name in ("run.json", "crossval.json")) else None
+    own = loaded.path.name == FILE_NAME and any((folder / name).exists() for name in RECORDS)
+    return folder if own else None  # another file that lies there need not be of that run
 
 
 def training_of(loaded: Loaded) -> Training | None:

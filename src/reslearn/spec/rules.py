@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from .net import NetSpec
 
 
+DEEPEST = 10_000  # blocks or convolutions in all; beyond it a record alone could ask for hours of counting
+
+
+def check_depth(name: str, counts: tuple[int, ...]) -> None:
+    """Raise `UserError` unless each stage has something, and all together not more than any network has."""
+    if min(counts) < 1 or sum(counts) > DEEPEST:
+        given = ",".join(map(str, counts))
+        raise UserError(f"{name} is {given}; every entry must be at least 1, and all together at most {DEEPEST:,}")
+
+
 def check_at_least(name: str, value: float | None, least: float) -> None:
     """Raise `UserError` unless `value` is absent or a finite number of at least `least`."""
     if value is not None and not least <= value < math.inf:
@@ -45,8 +55,9 @@ def validate(spec: NetSpec) -> None:
             raise UserError(f"{field} is {getattr(spec, field)}; it must be at least 0 and below 1")
     if len(spec.stage_blocks) != len(spec.stage_channels) or not spec.stage_blocks:
         raise UserError("stage_blocks and stage_channels must have one entry per stage, and at least one stage")
-    if min(spec.stage_blocks) < 1 or min(spec.stage_channels) < 1:
-        raise UserError("every entry of stage_blocks and stage_channels must be at least 1")
+    check_depth("stage_blocks", spec.stage_blocks)
+    if min(spec.stage_channels) < 1:
+        raise UserError("every entry of stage_channels must be at least 1")
     _validate_together(spec)
 
 

@@ -13,18 +13,21 @@ KnownBy = Literal["content", "names", "nothing"]  # the weakest last
 class Seen:
     """How many of the pictures that were scored were trained on, and how many something was chosen on.
 
-    None where that is not known. A number beside `nothing` is what one of several sources knows: at least so many.
+    None with `nothing`, where that is not known. What some of several sources know all the same is `at_least`, the two
+    numbers in the same order: told in words and never written, for it is no count.
     """
 
     trained: int | None = None
     selected: int | None = None
     known_by: KnownBy = "nothing"
+    at_least: tuple[int, int] = (0, 0)
 
     @classmethod
     def counted(cls, trained: int, selected: int, known_by: KnownBy) -> Seen:
-        """Numbers that were counted; with `nothing`, a zero is not known."""
-        sure = known_by != "nothing"
-        return cls(trained if sure else trained or None, selected if sure else selected or None, known_by)
+        """Numbers that were counted; with `nothing` there are at least so many."""
+        if known_by == "nothing":
+            return cls(at_least=(trained, selected))
+        return cls(trained, selected, known_by)
 
     def to_json(self) -> dict[str, Any]:
         """The three keys of every score."""
@@ -36,7 +39,7 @@ class Seen:
         return bool(self.trained or self.selected) or self.known_by == "nothing"
 
     def __str__(self) -> str:
-        said = [f"{n:,} {what}" for n, what in ((self.trained, "trained on"), (self.selected, "selected on")) if n]
+        said = [f"{n:,} {what}" for n, what in zip(_least(self), ("trained on", "selected on"), strict=True) if n]
         if self.known_by == "nothing":
             return " and ".join(said) + " at least" if said else "not known: the model does not say what it has seen"
         by = " (known by their names alone)" if self.known_by == "names" else ""
@@ -59,10 +62,13 @@ class SeenHeader:
 
 
 def seen_from_json(value: Any) -> Seen:
-    """`seen` of a score as it was written; nothing is known of a score of before, which has none."""
+    """`seen` of a score as it was written; nothing is known of scores of before, which have none, and damaged ones."""
     if not isinstance(value, dict) or value.get("known_by") not in get_args(KnownBy):
         return Seen()
-    return Seen(value.get("trained"), value.get("selected"), value["known_by"])
+    trained, selected = (value.get(name) for name in ("trained", "selected"))
+    if type(trained) is not int or type(selected) is not int or min(trained, selected) < 0:
+        return Seen()
+    return Seen.counted(trained, selected, value["known_by"])
 
 
 def weakest(grades: Iterable[KnownBy]) -> KnownBy:
@@ -73,5 +79,18 @@ def weakest(grades: Iterable[KnownBy]) -> KnownBy:
 
 def summed(scores: Sequence[Seen]) -> Seen:
     """Of scores of different pictures: the sums, known as well as the weakest."""
-    trained, selected = (sum(getattr(one, name) or 0 for one in scores) for name in ("trained", "selected"))
+    trained, selected = (sum(column) for column in zip(*map(_least, scores), strict=True)) if scores else (0, 0)
     return Seen.counted(trained, selected, weakest(one.known_by for one in scores))
+
+
+def shared(whole: Seen, scores: Sequence[Seen]) -> Seen:
+    """`whole`, of the same pictures as its members' `scores`; or at least what one of them knows."""
+    if whole.known_by != "nothing":
+        return whole
+    trained, selected = (max(column) for column in zip(*map(_least, [whole, *scores]), strict=True))
+    return Seen.counted(trained, selected, "nothing")
+
+
+def _least(seen: Seen) -> tuple[int, int]:
+    known = seen.known_by != "nothing"
+    return (seen.trained or 0, seen.selected or 0) if known else seen.at_least

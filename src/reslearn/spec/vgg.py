@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import UserError, check_choice
+from .rules import check_depth
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ class VggSpec:
         for field in ("in_channels", "num_classes", "hidden_channels"):
             if getattr(self, field) < 1:
                 raise UserError(f"{field} is {getattr(self, field)}; it must be at least 1")
-        if min(self.stage_convs) < 1 or min(self.stage_channels) < 1:
-            raise UserError("every entry of stage_convs and stage_channels must be at least 1")
+        check_depth("stage_convs", self.stage_convs)
+        if min(self.stage_channels) < 1:
+            raise UserError("every entry of stage_channels must be at least 1")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
 

@@ -52,6 +52,8 @@ def _entry(line: bytes) -> dict[str, Any]:
     value = parse_json(line, "")
     if not isinstance(value, dict) or not all(name in value and holds(value[name]) for name, holds in _FIELDS.items()):
         raise UserError("no entry")
+    if not _text_or_none(value.get("model_digest")):  # of what was scored, its file's name aside; older lines have none
+        raise UserError("no entry")
     return value
 
 

@@ -24,11 +24,12 @@ from ..data.decode import DECODER
 from ..data.keyed import Keyed
 from ..data.keys import FILE, ORIGINAL, PIXELS, ROW, Keys, known
 from ..data.known import NOTHING, Known
+from ..runtime.container import FILE_NAME as MODEL
 from ..runtime.container import read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
 from ..spec.errors import UserError
-from .record import read_record
+from .record import RunRecord, read_record
 
 FILE_NAME, KEY, FORMAT = "pictures.safetensors", "reslearn.pictures", 1
 _NONE: Keys = np.empty((0, ROW), np.uint8)
@@ -129,10 +130,11 @@ def seen_by(weights: str | os.PathLike[str]) -> Known:
         return known_of(*read_tensors(weights))
     except UserError:  # no sealed file of ours; whoever loads it says what is wrong
         run = _run_of(weights)
-        kept = None if run is None else read_pictures(run)
-    if run is None or kept is None:
+    record = None if run is None else _record_of(run)
+    kept = None if run is None else read_pictures(run)
+    if record is None or kept is None:
         return NOTHING
-    selects = bool(read_record(run).recipe.decides_on_validation)
+    selects = bool(record.recipe.decides_on_validation)
     seen = kept.start.with_pictures(np.concatenate([kept.train, kept.also]), kept.val if selects else None)
     return seen if known(kept.train).all() else replace(seen, known_by="nothing")
 
@@ -145,10 +147,8 @@ def seen_before(weights: str | os.PathLike[str] | None, data: Dataset) -> Known:
     if weights is None:
         return Known()
     seen, run = seen_by(weights), _run_of(weights)
-    if len(seen.trained) or run is None:
-        return seen
-    record = read_record(run)
-    if record.data.get("fingerprint") != data.fingerprint():
+    record = None if len(seen.trained) or run is None else _record_of(run)
+    if record is None or record.data["fingerprint"] != data.fingerprint():
         return seen
     keyed, names = Keyed(data), np.array(list(data.ids), dtype=object)
     trained, selected = (np.flatnonzero(np.isin(names, list(ids))) for ids in record.seen_names)
@@ -159,18 +159,30 @@ def seen_before(weights: str | os.PathLike[str] | None, data: Dataset) -> Known:
 
 def marks_of(weights: str | os.PathLike[str] | None) -> dict[str, Any]:
     """What must be said of every model that is made from these weights: that they were chosen by looking at test."""
-    try:
-        data = {} if weights is None else read_bundle(weights).data or {}
-    except UserError:
+    if weights is None:
         return {}
+    try:
+        data = read_bundle(weights).data or {}
+    except UserError:  # no sealed file, but maybe a checkpoint of a run that began from such weights
+        run = _run_of(weights)
+        record = None if run is None else _record_of(run)
+        data = {} if record is None else record.data
     return {"selected_on": "test"} if data.get("selected_on") == "test" else {}
 
 
 def _run_of(weights: str | os.PathLike[str]) -> Path | None:
-    """The folder of the run that a sealed file or a checkpoint lies in."""
+    """The folder of the run whose result or checkpoint this is; other files that lie there need not be of the run."""
     path = Path(weights).resolve()
-    folders = [path, path.parent, path.parent.parent if path.parent.name == "checkpoints" else path.parent]
-    return next((folder for folder in folders if (folder / "run.json").is_file()), None)
+    folder = path.parent if path.name == MODEL else path.parent.parent if path.parent.name == "checkpoints" else path
+    return folder if (folder / "run.json").is_file() else None
+
+
+def _record_of(run: Path) -> RunRecord | None:
+    """The record of a run; None for a damaged one and for another program's, of which nothing is known."""
+    try:
+        return read_record(run)
+    except UserError:
+        return None
 
 
 def _digest(tensors: dict[str, Any]) -> str:
