@@ -43,7 +43,8 @@ def test_the_record_says_how_the_split_was_chosen(small_plan, folder, tmp_path, 
     run = train(plan, out=tmp_path / "run")
     split = json.loads((run.path / "run.json").read_text())["split"]
     assert (split["identity"], split["method"]) == expected
-    parts = reopen(run.path, read_record(run.path))
+    again = reopen(run.path, read_record(run.path))
+    parts = again.train, again.val
     assert [tuple(part.ids) for part in parts] == [tuple(split["train"]), tuple(split["val"])]
     assert np.array_equal(parts[0].labels, plan.train_data.labels)
 

@@ -11,12 +11,12 @@ from PIL import Image as Pillow
 from reslearn.bundle.file import load, read_bundle
 from reslearn.data.folders import FileDataset
 from reslearn.data.keyed import Keyed
-from reslearn.data.keys import FILE
 from reslearn.data.known import filter_of
 from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
 from reslearn.data.splits import choose_splits
 from reslearn.runtime.settings import Settings
+from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
 from reslearn.spec.recipe import Recipe
 from reslearn.spec.seen import Seen
@@ -77,7 +77,6 @@ def test_the_record_is_the_same_however_it_was_read(folder, tmp_path, loader, wo
         whole = Keyed(part)
         whole.complete()
         assert np.array_equal(rows, whole.rows)
-    assert not len(read_pictures(out).also)
     assert np.array_equal(load(out).known.trained, filter_of(read_pictures(out).train))
 
 
@@ -91,17 +90,27 @@ def test_each_picture_is_read_once_for_its_keys_and_its_pixels(folder, tmp_path,
     assert set(read) == set(train.indices.tolist()) and set(again) <= {train.indices[0]}  # whose size is asked first
 
 
-def test_a_picture_that_was_replaced_while_the_run_stood_still_is_known_in_both_forms(folder, tmp_path):
+@pytest.mark.parametrize(("loader", "workers"), [("streaming", 0), ("streaming", 2)])
+def test_a_picture_that_is_replaced_while_the_run_is_trained_stops_it(folder, tmp_path, loader, workers):
+    """Read once more it would be trained on, and the first one no longer known; put back, the run goes on."""
     train, val = parts(folder)
-    with pytest.raises(KeyboardInterrupt):
-        fit(TINY, train, val, RECIPE, out=tmp_path / "run", settings=settings("resident"), watch=Stop(3))
-    before = read_pictures(tmp_path / "run").train[0, FILE].copy()
-    image = np.random.default_rng(77).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    Pillow.fromarray(image).save(folder / train.ids[0])
+    long = replace(RECIPE, iterations=200)
+    old = {name: (folder / name).read_bytes() for name in train.ids}
+
+    def swap(event):
+        if getattr(event, "step", 0) == 8:  # two epochs: all have been read
+            for name in train.ids:
+                image = np.random.default_rng(77).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Pillow.fromarray(image).save(folder / name)
+
+    with pytest.raises(UserError, match="became another picture while the run was trained"):
+        fit(TINY, train, val, long, out=tmp_path / "run", settings=settings(loader, workers), watch=swap)
+    with pytest.raises(UserError, match="16 pictures replaced"):
+        resume(tmp_path / "run", train_data=train, val_data=val)
+    for name, content in old.items():
+        (folder / name).write_bytes(content)
     resume(tmp_path / "run", train_data=train, val_data=val)
-    kept, known = read_pictures(tmp_path / "run"), load(tmp_path / "run").known
-    assert len(kept.also) == 1 and np.array_equal(kept.also[0, FILE], before)
-    assert set(filter_of(kept.also)) <= set(known.trained) and set(filter_of(kept.train)) <= set(known.trained)
+    assert np.array_equal(load(tmp_path / "run").known.trained, filter_of(read_pictures(tmp_path / "run").train))
 
 
 def test_a_damaged_record_is_made_anew(folder, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from ..runtime.notes import speak, warn
-from ..spec.errors import Fault, UserError
+from ..spec.errors import Fault, Retold, UserError
 from . import bench, comparison, crossval, data, evaluation, models, papers, reports, training
 
 GROUPS = (models, training, evaluation, comparison, crossval, reports, papers, data, bench)
@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
             return result if isinstance(result, int) else 0
         except (KeyboardInterrupt, typer.Abort):
             return 130
+        except Retold:
+            return 2
         except UserError as error:
             return _fail(str(error), 2)
         except Fault as error:

@@ -97,12 +97,12 @@ def crossval(
     emit(done.to_json() if done else waiting(out, plan.record.count), as_json, lambda: print_crossval(done, out))
 
 
-def resume_crossval(out: Path, as_json: bool) -> None:
+def resume_crossval(out: Path, as_json: bool, *, data: str | None = None) -> None:
     """`resume` of a cross-validation's folder: train what is left of its folds and merge them."""
     from ..jobs.crossval import resume_folds
 
     with watching() as watch:
-        done = resume_folds(out, watch=announcer(watch))
+        done = resume_folds(out, data=data, watch=announcer(watch))
     emit(done.to_json(), as_json, lambda: print_crossval(done, out))
 
 

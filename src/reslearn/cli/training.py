@@ -105,6 +105,9 @@ def train(
 
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    data: Annotated[
+        str | None, typer.Option(metavar="NEWPATH", help="Where the same data is now, if it has moved.")
+    ] = None,
     allow_different_numerics: Annotated[
         bool, typer.Option(help="Go on although this machine computes otherwise.")
     ] = False,
@@ -114,10 +117,10 @@ def resume(
     say(f"reslearn resume: {run}")
     jobs, _ = _prepare()
     if (run / "crossval.json").exists():
-        resume_crossval(run, as_json)
+        resume_crossval(run, as_json, data=data)
         return
     with watching() as watch:
-        done, nothing_left = jobs.resume(run, allow_different_numerics=allow_different_numerics, watch=watch)
+        done, nothing_left = jobs.resume(run, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
     if nothing_left:
         say(f"{run}: this run is finished")
     emit(done.to_json(), as_json, lambda: _print_run(done))

@@ -16,7 +16,7 @@ from ..runtime.container import FILE_NAME
 from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.seen import Seen
-from ..train.crossval import read_record as read_crossval
+from ..train.crossval_record import read_record as read_crossval
 from ..train.record import read_record
 from .members import Options, check_protocols, common_pictures, load_all, score_all
 from .subject import Data, open_for, run_folder

@@ -23,17 +23,11 @@ from ..spec.errors import UserError
 from ..spec.net import spec_to_json
 from ..spec.recipes import get_recipe
 from ..train.batch_size import check_batch
-from ..train.crossval import (
-    MODEL,
-    RECORD,
-    Crossval,
-    CrossvalRecord,
-    check_fold,
-    new_record,
-    proceed,
-    read_record,
-    start,
-)
+from ..train.crossval import Crossval, check_fold, proceed
+from ..train.crossval_record import RECORD, CrossvalRecord, new_record, read_record, start
+from ..train.execute import still_there
+from ..train.fold_data import reopen_folds
+from ..train.fold_models import MODEL
 from ..train.folds import choose_folds
 from ..train.loop import Watch
 from ..train.origin import Origin, check_start, frozen_lines, read_origin, starting_preprocess
@@ -166,9 +160,14 @@ def run_crossval(
     return finish(Path(out), plan.dataset, only, watch, plan.record.weights)
 
 
-def resume_folds(folder: str | os.PathLike[str], *, watch: Callable[[int], Watch] | None = None) -> Crossval:
-    """Continue the cross-validation in `folder` to its end, from its `crossval.json` alone."""
-    done = finish(Path(folder), None, None, watch)
+def resume_folds(
+    folder: str | os.PathLike[str], *, data: str | None = None, watch: Callable[[int], Watch] | None = None
+) -> Crossval:
+    """Continue the cross-validation in `folder` to its end, from its `crossval.json` alone.
+
+    `data` is where its data has moved to.
+    """
+    done = finish(Path(folder), None, None, watch, moved_to=data)
     if done is None:
         raise RuntimeError(f"{folder}: folds are missing although all were trained")
     return done
@@ -180,17 +179,36 @@ def finish(
     only: int | None,
     watch: Callable[[int], Watch] | None,
     weights: str | None = None,
+    *,
+    moved_to: str | None = None,
 ) -> Crossval | None:
     """Train what is left, merge, and write the report unless nothing is new."""
-    finished = all((folder / name).exists() for name in (MODEL, FILE_NAME))
-    done = proceed(folder, dataset, weights=weights, only=only, watch=watch)
-    if done is not None and not finished:
-        write_crossval_report(done)
+    sealed = _stamp(folder / MODEL)
+    done = proceed(folder, dataset, data=moved_to, weights=weights, only=only, watch=watch)
+    if done is not None and (_stamp(folder / MODEL) != sealed or not (folder / FILE_NAME).exists()):
+        with still_there(folder, RECORD):
+            write_crossval_report(done)
     return done
 
 
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 def as_begun(out: str | os.PathLike[str], plan: CrossvalPlan) -> CrossvalPlan:
-    """`plan` with the settings of the cross-validation that `out` holds already, if any: nothing is decided anew."""
+    """`plan` with the settings of the cross-validation that `out` holds already, if any: nothing is decided anew.
+
+    Its folds stand, too, where the data has gained pictures or names. Raises `UserError` for data that it did not begin
+    with.
+    """
     if not (Path(out) / RECORD).exists():
         return plan
-    return replace(plan, record=replace(plan.record, settings=read_record(Path(out)).settings))
+    there, record = read_record(Path(out)), replace(plan.record, settings=read_record(Path(out)).settings)
+    if there.data["fingerprint"] != record.data["fingerprint"]:
+        reopen_folds(Path(out), there, plan.dataset)
+        record = replace(record, folds=there.folds)
+    return replace(plan, record=record)

@@ -17,7 +17,9 @@ from ..report.values import Curves, Details, Fact, Grid, Report, Table
 from ..runtime.files import write_atomic
 from ..spec.codec import field_paths
 from ..spec.errors import UserError
-from ..train.crossval import MODEL, PREDICTIONS, Crossval, CrossvalRecord, fold_folder, read_record
+from ..train.crossval import Crossval
+from ..train.crossval_record import CrossvalRecord, read_record
+from ..train.fold_models import MODEL, PREDICTIONS, fold_folder
 from ..train.journal import read_journal
 from ..train.record import read_record as read_run
 from .report_details import look_inside

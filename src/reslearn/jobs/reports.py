@@ -10,7 +10,9 @@ from ..report.values import Report
 from ..runtime.files import write_atomic
 from ..runtime.replacing import FIGURE, replaceable
 from ..spec.errors import UserError
-from ..train import crossval
+from ..train.crossval import merge
+from ..train.crossval_record import RECORD, read_record
+from ..train.fold_models import PREDICTIONS, fold_folder
 from .crossval_report import crossval_report
 from .run_report import FILE_NAME, gather
 
@@ -31,10 +33,10 @@ def rewrite(folder: Path, figures: Path | None = None) -> tuple[Path, list[Path]
 
 def report_of(folder: Path) -> Report:
     """What the page of this folder shows."""
-    if not (folder / crossval.RECORD).exists():
+    if not (folder / RECORD).exists():
         return gather(folder)
-    record = crossval.read_record(folder)
+    record = read_record(folder)
     for k in range(1, record.count + 1):
-        if not (crossval.fold_folder(folder, k) / crossval.PREDICTIONS).exists():
+        if not (fold_folder(folder, k) / PREDICTIONS).exists():
             raise UserError(f"{folder}: fold {k} is not finished; give the `reslearn crossval` command again")
-    return crossval_report(crossval.merge(folder, record))
+    return crossval_report(merge(folder, record))

@@ -18,7 +18,7 @@ from ..runtime.container import FILE_NAME
 from ..runtime.notes import note
 from ..runtime.replacing import RECORDS
 from ..spec.errors import UserError
-from ..train.crossval import read_record as read_crossval
+from ..train.crossval_record import read_record as read_crossval
 from ..train.record import RunRecord, Split, read_record
 
 Data = Dataset | str | os.PathLike[str]

@@ -31,6 +31,7 @@ from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from ..spec.rules import check_at_least
 from ..train.batch_size import check_batch
+from ..train.execute import still_there
 from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
 from ..train.loop import Watch
@@ -160,12 +161,19 @@ def train(
 
 
 def resume(
-    run: str | os.PathLike[str], *, allow_different_numerics: bool = False, watch: Watch | None = None
+    run: str | os.PathLike[str],
+    *,
+    data: str | None = None,
+    allow_different_numerics: bool = False,
+    watch: Watch | None = None,
 ) -> tuple[Run, bool]:
-    """Continue a run, or finish its report; also tells whether there was nothing left to do."""
+    """Continue a run, or finish its report; also tells whether there was nothing left to do.
+
+    `data` is where its data has moved to.
+    """
     folder = Path(run)
     sealed = (folder / "model.safetensors").exists()
-    done = resume_run(folder, allow_different_numerics=allow_different_numerics, watch=watch)
+    done = resume_run(folder, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
     reported = (folder / "report.html").exists()
     if not (sealed and reported) and from_environment().first:  # a report of the unfinished run is out of date
         _report(folder)
@@ -177,7 +185,8 @@ def _report(folder: Path) -> None:
         write_report,
     )  # matplotlib and jinja2, half a second: after the run, not before its first step
 
-    write_report(folder)
+    with still_there(folder):
+        write_report(folder)
 
 
 def check_options(epochs: float | None, image_size: int | None) -> None:

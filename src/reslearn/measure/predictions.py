@@ -35,13 +35,16 @@ class Predictions:
     logits: Logits
     classes: tuple[str, ...]
     fold: Indices | None = None  # (N,) which member of a cross-validation predicted it
+    model: str | None = None  # the sha256 of the sealed file that predicted; None: not stated
 
 
 def write_predictions(path: str | os.PathLike[str], predictions: Predictions) -> None:
     """Write one safetensors file, atomically: the same predictions give the same bytes. `UserError` where something is
     there that is no such file.
     """
-    text = {"ids": predictions.ids, "classes": predictions.classes, "format": FORMAT}
+    text: dict[str, Any] = {"ids": predictions.ids, "classes": predictions.classes, "format": FORMAT}
+    if predictions.model is not None:
+        text["model"] = predictions.model
     tensors: dict[str, NDArray[Any]] = {
         "logits": np.ascontiguousarray(predictions.logits, np.float32),
         "labels": predictions.labels,
@@ -71,7 +74,7 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
         raise UserError(f"{path}: no such file") from None
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path}: not a file of predictions, or damaged; predict again") from None
-    return Predictions(ids, labels, logits, classes, tensors.get("fold"))
+    return Predictions(ids, labels, logits, classes, tensors.get("fold"), text.get("model"))
 
 
 def _digest(text: Mapping[str, Any], content: bytes) -> str:

@@ -20,6 +20,10 @@ class Fault(RuntimeError):
     """
 
 
+class Retold(UserError):
+    """What stops this process because another one's input is wrong, which says it: here it is not said again."""
+
+
 def unknown(kind: str, name: object, choices: Iterable[str]) -> UserError:
     """An error for a name that is not one of `choices`, naming the nearest ones first."""
     valid = list(choices)

@@ -35,7 +35,7 @@ from .pictures import Pictures
 from .record import RunRecord
 from .schedule import start
 from .setup import StopSignals, memory_advice, provisional
-from .together import average_statistics, check_equal, check_same_start, share_state, share_statistics
+from .together import average_statistics, check_equal, check_same_start, digest, share_state, share_statistics
 from .update import Update
 
 BN_BATCHES = 200  # exact statistics average over at most this many training batches
@@ -95,12 +95,11 @@ def execute(
             validate=validate,
             watch=watch if watch is not None and world.first else lambda event: None,
             stop=lambda: stop.received,
-            keep=lambda: pictures.keep(folder),
+            keep=lambda: keep_pictures(pictures, folder, world),
             world=world,
         )
         with still_there(folder):
-            if world.first:
-                pictures.keep(folder)
+            keep_pictures(pictures, folder, world)
             with memory_advice(recipe):
                 train(work)
             finish(work, record, parts, build)
@@ -110,13 +109,20 @@ def execute(
         raise Interrupted(folder, asked[0])
 
 
+def keep_pictures(pictures: Pictures, folder: Path, world: World) -> None:
+    """Write what all processes have read so far."""
+    pictures.share(world)
+    if world.first:
+        pictures.keep(folder)
+
+
 @contextlib.contextmanager
-def still_there(folder: Path) -> Iterator[None]:
+def still_there(folder: Path, record: str = "run.json") -> Iterator[None]:
     """What goes wrong because somebody has removed the run's folder meanwhile becomes a `Fault` that says so."""
     try:
         yield
     except (OSError, UserError) as error:
-        if (folder / "run.json").exists():
+        if (folder / record).exists():
             raise
         raise Fault(
             f"{folder}: removed while the run was being trained, so nothing of it is left; train anew"
@@ -169,12 +175,18 @@ def finish(work: Work, record: RunRecord, parts: Parts, build: Build | None) -> 
             seconds=round(progress.seconds, 3),
             images_per_second=round(progress.images_per_second, 1),
             skipped=work.loader.skipped,
+            weights=digest(net),
         )
         journal.flush()
-    if record.forget_pictures:
-        (work.folder / PICTURES).unlink(missing_ok=True)
-        known = FORGOTTEN
+    known = FORGOTTEN if record.forget_pictures else known
     seal(work.folder / "model.safetensors", [net], bundle, mean_image=parts.mean_image, known=known)
+    forget(work.folder, record)
+
+
+def forget(folder: Path, record: RunRecord) -> None:
+    """Leave no keys in a finished run that is to forget its pictures; until then they tell what it has begun with."""
+    if record.forget_pictures:
+        (folder / PICTURES).unlink(missing_ok=True)
 
 
 def chosen_net(work: Work) -> nn.Module:

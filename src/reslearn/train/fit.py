@@ -25,19 +25,19 @@ from ..runtime.machine import MEASURE
 from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
-from ..spec.errors import UserError
+from ..spec.errors import Fault, UserError
 from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from .batch_size import check_batch
-from .execute import Build, Parts, execute
+from .execute import Build, Parts, execute, forget, still_there
 from .journal import read_journal
 from .loop import Watch
 from .origin import read_origin, starting_preprocess
-from .pictures import Pictures, marks_of, seen_before
+from .pictures import Pictures, marks_of, seen_before, whole_of
 from .record import RunRecord, read_record, record_to_json, validation_by_names
-from .reopening import reopen
+from .reopening import Reopened, recheck, reopen
 from .setup import (
     check_numerics,
     check_world,
@@ -50,9 +50,9 @@ from .setup import (
     planned_workload,
     refuse_existing,
     save_mean_image,
-    whole_of,
     with_mean_image,
 )
+from .together import together
 
 NOT_REPRODUCIBLE = "not reproducible from its record"  # pictures went through a callable that is not in `run.json`
 
@@ -154,20 +154,21 @@ def fit(
     with process_group(settings.device) as world:  # before that, this process has no GPU of its own
         record = replace(record, settings=world.tell(settings))  # decided once: another machine might choose otherwise
         loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
-        opened = new_folder(folder, record, mean_image) if world.first else contextlib.nullcontext()
+        opened = new_folder(folder, record, mean_image, pictures) if world.first else contextlib.nullcontext()
         parts = Parts(loader, pictures, mean_image)
         execute(folder, record, parts, world, opened=opened, build=build, watch=watch)
     return sealed_run(folder, build)
 
 
 @contextlib.contextmanager
-def new_folder(folder: Path, record: RunRecord, mean_image: torch.Tensor | None) -> Iterator[None]:
+def new_folder(folder: Path, record: RunRecord, mean_image: torch.Tensor | None, pictures: Pictures) -> Iterator[None]:
     """The run folder made or emptied, `run.json` in it, locked while the block lasts."""
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder / "lock"):
         clear(folder)
         if mean_image is not None:
             save_mean_image(folder, mean_image)
+        pictures.keep(folder)  # before the run is one: whatever is resumed knows what it began with
         write_json(folder / "run.json", record_to_json(record))
         yield
 
@@ -175,6 +176,7 @@ def new_folder(folder: Path, record: RunRecord, mean_image: torch.Tensor | None)
 def resume(
     run: str | os.PathLike[str],
     *,
+    data: str | os.PathLike[str] | None = None,
     train_data: Dataset | None = None,
     val_data: Dataset | None = None,
     transform: Transform | None = None,
@@ -185,13 +187,21 @@ def resume(
     """Continue the run in folder `run` to its end; a finished one is only read.
 
     Everything is taken from `run.json`; data given to `fit` as objects without a path must be given again, and so must
-    a `transform`.
+    a `transform`. `data` is where the data has moved to, which is noted in `run.json`.
+
+    Raises `UserError`, in every process and before anything is written, where classes, labels or pictures of the run's
+    parts are not those that it began with.
     """
     folder, world = Path(run), from_environment()
     record = read_record(folder)
+    if data is not None and train_data is not None:
+        raise UserError("resume: give data, where it has moved to, or train_data and val_data, not both")
     with exclusive_lock(folder / "lock") if world.first else contextlib.nullcontext():
         finished = finished_run(folder, build)
         if finished is not None:
+            forget(folder, record)
+            if data is not None and world.first:
+                move(folder, record, reopen(folder, record, os.fspath(data)))
             return finished
         check_numerics(record, world, allow_different_numerics)
         check_world(record.recipe, record.settings, world)
@@ -200,16 +210,34 @@ def resume(
                 f"{folder}: this run's pictures go through {'a' if transform is None else 'no'} transform given from "
                 f"Python; go on with reslearn.resume(run{', transform=...' if transform is None else ''})"
             )
-        if train_data is None:
-            train_data, val_data = reopen(folder, record)
-        mean_image = load_mean_image(folder, record)
-        pictures = Pictures(train_data, val_data, seen_before(record.weights, whole_of(train_data)))
-        pictures.recall(folder)
         with process_group(record.settings.device) as world:
+            again = together(world, lambda: _reopened(folder, record, data, train_data, val_data))
+            mean_image = load_mean_image(folder, record)
+            pictures = Pictures(again.train, again.val, seen_before(record.weights, whole_of(again.train)))
+            pictures.recall(folder, record.data["fingerprint"])
+            move(folder, record, again)
             loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
             parts = Parts(loader, pictures, mean_image)
-            execute(folder, record, parts, world, build=build, watch=watch)
+            execute(folder, again.record, parts, world, build=build, watch=watch)
         return sealed_run(folder, build)
+
+
+def _reopened(
+    folder: Path,
+    record: RunRecord,
+    moved_to: str | os.PathLike[str] | None,
+    train_data: Dataset | None,
+    val_data: Dataset | None,
+) -> Reopened:
+    if train_data is not None:
+        return recheck(folder, record, train_data, val_data)
+    return reopen(folder, record, None if moved_to is None else os.fspath(moved_to))
+
+
+def move(folder: Path, before: RunRecord, again: Reopened) -> None:
+    """Write into `run.json` where the data is now, if it has moved."""
+    if from_environment().first and again.record.moved != before.moved:
+        write_json(folder / "run.json", record_to_json(again.record))
 
 
 def finished_run(folder: Path, build: Build | None = None) -> Run | None:
@@ -236,8 +264,9 @@ def finished_run(folder: Path, build: Build | None = None) -> Run | None:
 
 
 def sealed_run(folder: Path, build: Build | None) -> Run:
-    """The run that was just sealed in `folder`."""
-    run = finished_run(folder, build)
+    """The run that was just sealed in `folder`. Raises `Fault` where it is gone already."""
+    with still_there(folder):
+        run = finished_run(folder, build)
     if run is None:
-        raise RuntimeError(f"{folder}: the sealed file vanished while it was written")
+        raise Fault(f"{folder}: its sealed file was removed as soon as it was written; train anew")
     return run

@@ -76,7 +76,7 @@ class Work:
     validate: Callable[[nn.Module], tuple[float, float] | None]  # -> loss and error in percent, provisional
     watch: Watch = lambda event: None
     stop: Callable[[], int | None] = lambda: None  # asked after every step: the signal that ends the run
-    keep: Callable[[], None] = lambda: None  # what else belongs to a checkpoint
+    keep: Callable[[], None] = lambda: None  # what else belongs to a checkpoint; every process is asked
     world: World = field(default_factory=World)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=200))  # seconds of the newest steps
     val_error: float | None = None
@@ -122,9 +122,9 @@ def train(work: Work) -> None:
             torch.manual_seed(random.key(work.seed, f"layers/{progress.step}/{work.world.rank}"))  # dropout, drop path
             loss, wrong = update(batch, progress.lr, progress.step / total)
 
-            signum = account(work, journal, loss, wrong, len(batch.labels))
+            signum, late = account(work, journal, loss, wrong, len(batch.labels))
             due = work.passes(1.0) and end_of_epoch(work, journal)
-            if due or signum or time.monotonic() - work.saved_at > recipe.checkpoint_every:
+            if due or signum or late:
                 save(work, journal)
             if progress.stopped_early:
                 break
@@ -132,12 +132,18 @@ def train(work: Work) -> None:
                 raise Interrupted(work.folder, signum)
 
 
-def account(work: Work, journal: Journal, loss: float, wrong: int, images: int) -> int:
-    """Count the step that was just taken and tell of it; the signal, if any process was asked to stop."""
+def account(work: Work, journal: Journal, loss: float, wrong: int, images: int) -> tuple[int, bool]:
+    """Count the step that was just taken and tell of it.
+
+    Returns the signal, if any process was asked to stop, and whether a checkpoint is due by the first one's clock.
+    """
     progress, recipe = work.progress, work.recipe
     told = work.stop()
+    late = float(work.world.first and time.monotonic() - work.saved_at > recipe.checkpoint_every)
     asked = [float(told == signum) for signum in SIGNALS]
-    loss, wrong_sum, *asked = work.world.sum(loss / work.world.size, wrong, *asked)  # one process is asked: all stop
+    loss, wrong_sum, late, *asked = work.world.sum(
+        loss / work.world.size, wrong, late, *asked
+    )  # one is asked: all stop
     images *= work.world.size
     if not math.isfinite(loss):
         raise UserError(
@@ -157,7 +163,7 @@ def account(work: Work, journal: Journal, loss: float, wrong: int, images: int) 
     schedule.after_step(recipe, progress.seen, progress.step, error)
     epoch, rate = work.epochs(progress.step), progress.images_per_second
     work.watch(Tick(progress.step, work.total, epoch, loss, error, progress.lr, rate, work.val_error))
-    return next((signum for signum, count in zip(SIGNALS, asked, strict=True) if count), 0)
+    return next((signum for signum, count in zip(SIGNALS, asked, strict=True) if count), 0), late > 0
 
 
 def end_of_epoch(work: Work, journal: Journal) -> bool:
@@ -204,7 +210,7 @@ def validate(work: Work) -> tuple[float, float] | None:
 def save(work: Work, journal: Journal) -> None:
     """Write a checkpoint that the journal, as far as it goes, belongs to."""
     work.progress.metrics_bytes = journal.flush()
+    work.keep()
     if work.world.first:
-        work.keep()
         checkpoint.save(work.folder / "checkpoints", work.update, work.progress)
     work.saved_at, work.now = time.monotonic(), time.perf_counter()

@@ -7,6 +7,7 @@ comes what the sealed file recognises.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -19,17 +20,22 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ..bundle.file import known_of, read_bundle, read_tensors
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, Indices
 from ..data.decode import DECODER
 from ..data.keyed import Keyed
-from ..data.keys import FILE, ORIGINAL, PIXELS, ROW, Keys, known
+from ..data.keys import FILE, PIXELS, ROW, Keys, known
 from ..data.known import NOTHING, Known
+from ..data.manifest import ManifestDataset
+from ..data.memory import Subset
+from ..data.sameness import plain, sizes_of
 from ..runtime.container import FILE_NAME as MODEL
 from ..runtime.container import read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
 from ..spec.errors import UserError
+from ..spec.seen import weakest
 from .record import RunRecord, read_record
+from .together import together
 
 FILE_NAME, KEY, FORMAT = "pictures.safetensors", "reslearn.pictures", 1
 _NONE: Keys = np.empty((0, ROW), np.uint8)
@@ -41,7 +47,9 @@ class Kept:
 
     train: Keys = field(default_factory=lambda: _NONE)  # (N, 48)
     val: Keys = field(default_factory=lambda: _NONE)
-    also: Keys = field(default_factory=lambda: _NONE)  # what stood in the places of other pictures, before a resume
+    sizes: tuple[Indices | None, Indices | None] = (None, None)  # (N,) bytes of the files of train and val
+    plain: bool = True  # the file keys are those of the bytes that were decoded
+    decoder: int = DECODER  # what made the pixel keys
     start: Known = field(default_factory=Known)  # what the weights that the run began with have seen
 
 
@@ -54,7 +62,11 @@ def read_pictures(folder: Path) -> Kept | None:
         if about["sha256"] != _digest(tensors):
             return None
         start = Known(tensors["start.trained"], tensors["start.selected"], about["start"])
-        return Kept(tensors["train"], tensors["val"], tensors["also"], start)
+        if len(tensors.get("also", ())):  # pictures that were replaced between a stop and a resume, which was possible
+            start = start.with_pictures(tensors["also"])
+        sizes = tensors.get("sizes.train"), tensors.get("sizes.val")
+        plain, decoder = bool(about.get("plain", True)), int(about["decoder"])
+        return Kept(tensors["train"], tensors["val"], sizes, plain, decoder, start)
     except (UserError, OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
@@ -63,37 +75,72 @@ class Pictures:
     """The pictures of a run, noted while they are read."""
 
     def __init__(self, train: Dataset, val: Dataset | None, start: Known) -> None:
-        self.train = Keyed(train)
-        self.val = Keyed(val) if val is not None and len(val) else None  # None where nothing is validated on
+        self.train = Keyed(train, fixed=True)
+        self.val = Keyed(val, fixed=True) if val is not None and len(val) else None  # None where nothing is validated
         self.start = start
-        self._before = Kept()
-        self._written = -1
+        self._plain = plain(train)
+        self._written = self._shared = -1
 
-    def recall(self, folder: Path) -> None:
-        """Go on from what the run has noted before it was stopped."""
+    def recall(self, folder: Path, fingerprint: str) -> None:
+        """Go on from what the run, begun on data with this fingerprint, has noted before it was stopped."""
         kept = read_pictures(folder)
         if kept is None:
+            if whole_of(self.train.source).fingerprint() != fingerprint:  # of what it was trained on, the names tell
+                self.start = replace(self.start, known_by=weakest([self.start.known_by, "names"]))
             return
-        self._before, self.start = kept, kept.start
+        same_decoder = kept.decoder == DECODER
+        self.start = kept.start if same_decoder else kept.start.with_pictures(kept.train)
+        self._plain = self._plain and kept.plain
         for part, rows in ((self.train, kept.train), (self.val, kept.val)):
             if part is not None and len(rows) == len(part):
-                lacking = ~known(part.rows)
-                part.rows[lacking] = rows[lacking]
+                if not same_decoder:
+                    rows[:, FILE.stop :] = 0
+                part.adopt(rows)
+
+    @property
+    def _parts(self) -> list[Keyed]:
+        return [part for part in (self.train, self.val) if part is not None]
+
+    def _filled(self) -> int:
+        return sum(int(known(part.rows[:, column]).sum()) for part in self._parts for column in (FILE, PIXELS))
+
+    def share(self, world: World) -> None:
+        """Tell all processes what each has read: each reads a part of the pictures."""
+        filled = self._filled()
+        if not world.sum(float(filled != self._shared))[0]:
+            return
+        for part in self._parts:
+            largest = world.largest(part.rows)
+            other = np.flatnonzero(known(part.rows[:, PIXELS]) & (part.rows != largest).any(axis=1))
+            part.rows[:] = largest
+            name = part.ids[int(other[0])] if len(other) else None
+            together(world, functools.partial(_still_one, part.path, name))
+        self._shared = self._filled()
 
     def keep(self, folder: Path) -> None:
         """Write what is known now, unless that is written."""
-        parts = [self.train.rows, self.val.rows if self.val is not None else _NONE]
-        filled = sum(int(known(rows[:, columns]).sum()) for rows in parts for columns in (FILE, PIXELS))
+        for part in self._parts:
+            part.ask_memory()
+        filled = self._filled()
         if filled == self._written:
             return
-        tensors = {
-            "train": np.array(parts[0]),
-            "val": np.array(parts[1]),
-            "also": self._replaced(),
+        for part in self._parts:
+            part.remember()
+        tensors: dict[str, Any] = {
+            "train": np.array(self.train.rows),
+            "val": np.array(self.val.rows if self.val is not None else _NONE),
+            "sizes.train": sizes_of(self.train),
+            "sizes.val": sizes_of(self.val) if self.val is not None else np.empty(0, np.int64),
             "start.trained": self.start.trained,
             "start.selected": self.start.selected,
         }
-        about = {"format": FORMAT, "decoder": DECODER, "start": self.start.known_by, "sha256": _digest(tensors)}
+        about = {
+            "format": FORMAT,
+            "decoder": DECODER,
+            "plain": self._plain,
+            "start": self.start.known_by,
+            "sha256": _digest(tensors),
+        }
         write_atomic(folder / FILE_NAME, save(tensors, metadata={KEY: json.dumps(about)}))
         self._written = filled
 
@@ -102,26 +149,21 @@ class Pictures:
 
         With `selects`, something was chosen on the validation pictures.
         """
-        parts = [part for part in (self.train, self.val) if part is not None]
-        for part in parts:
-            part.rows[:] = world.largest(part.rows)
+        self.share(world)
         if world.first:
-            for part in parts:
+            for part in self._parts:
                 part.complete(on_bad_file=on_bad_file)
-                part.remember()
-        trained = np.concatenate([self.train.rows, self._replaced()])
-        return self.start.with_pictures(trained, self.val.rows if self.val is not None and selects else None)
+        return self.start.with_pictures(self.train.rows, self.val.rows if self.val is not None and selects else None)
 
-    def _replaced(self) -> Keys:
-        """Rows of before in whose places other pictures are read now."""
-        then, now = self._before.train, self.train.rows
-        if len(then) != len(now):
-            return np.concatenate([then, self._before.also])
-        differs = np.zeros(len(now), bool)
-        for column in (FILE, PIXELS, ORIGINAL):
-            both = known(then[:, column]) & known(now[:, column])
-            differs |= both & (then[:, column] != now[:, column]).any(axis=1)
-        return np.concatenate([then[differs], self._before.also])
+
+def _still_one(path: str | None, other: str | None) -> None:
+    if other is not None:  # two processes have read two pictures under one name
+        raise UserError(f"{path}: {other} became another picture while the run was trained; put it back and resume")
+
+
+def whole_of(data: Dataset) -> Dataset:
+    """The data set that a part to train on was taken from."""
+    return data.source if isinstance(data, Subset) and not isinstance(data, ManifestDataset) else data
 
 
 def seen_by(weights: str | os.PathLike[str]) -> Known:
@@ -135,7 +177,7 @@ def seen_by(weights: str | os.PathLike[str]) -> Known:
     if record is None or kept is None:
         return NOTHING
     selects = bool(record.recipe.decides_on_validation)
-    seen = kept.start.with_pictures(np.concatenate([kept.train, kept.also]), kept.val if selects else None)
+    seen = kept.start.with_pictures(kept.train, kept.val if selects else None)
     return seen if known(kept.train).all() else replace(seen, known_by="nothing")
 
 

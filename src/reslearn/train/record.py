@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
+from ..data.dataset import Indices
 from ..runtime.files import read_json
 from ..runtime.settings import Settings
 from ..spec.codec import from_json, to_json
@@ -36,6 +41,11 @@ class Split:
     seed: int
     identity: str = "path"  # or "content": what a picture is known by when parts are drawn, name and size or hash
     method: str = "stratified"  # or grouped, declared (by the data), none (all is trained on), given (from Python)
+    train_labels: str = (
+        ""  # class indices of `train`, as `labels_text` writes them; "": not recorded, by older releases
+    )
+    val_labels: str = ""
+    pictures: int = 0  # so many the data had in all; 0: not recorded
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ class RunRecord:
     on_bad_file: Literal["stop", "skip"] = "stop"
     forget_pictures: bool = False  # the sealed file does not say which pictures it has seen
     notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
+    moved: tuple[dict[str, Any], ...] = ()  # where the data was before, and since when it is elsewhere
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -67,6 +78,24 @@ class RunRecord:
     def seen_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The pictures that it trains on, and those that it decides something on."""
         return self.split.train, self.split.val if self.recipe.decides_on_validation else ()
+
+
+def labels_text(labels: Iterable[int]) -> str:
+    """Class indices, runs of one shortened: `3x0 1 2x0` for 0 0 0 1 0 0."""
+    runs = ((label, sum(1 for _ in group)) for label, group in itertools.groupby(int(label) for label in labels))
+    return " ".join(f"{count}x{label}" if count > 1 else str(label) for label, count in runs)
+
+
+def read_labels(text: str, count: int, where: str) -> Indices | None:
+    """(count,) what `labels_text` wrote; None where nothing is recorded. Raises `UserError` for other text."""
+    if not text:
+        return None
+    runs = [run.rpartition("x") for run in text.split()]
+    if all(label.isdecimal() and (not x or n.isdecimal()) and len(n + label) < 18 for n, x, label in runs):
+        counts = np.array([int(n) if x else 1 for n, x, _ in runs], np.int64)
+        if counts.max() <= count and counts.sum() == count:
+            return np.repeat(np.array([int(label) for _, _, label in runs], np.int64), counts)
+    raise UserError(f"{where}: no labels of {count:,} pictures; it is damaged, put a copy of it back")
 
 
 def validation_by_names(record: RunRecord) -> Seen:

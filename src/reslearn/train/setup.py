@@ -22,8 +22,6 @@ from ..data.dataset import Dataset
 from ..data.foreign import Transform, Transformed
 from ..data.identity import hashes_of
 from ..data.loaders import TrainLoader, fits, prepare, readable, train_loader
-from ..data.manifest import ManifestDataset
-from ..data.sources import Subset
 from ..data.statistics import mean_image
 from ..measure import metrics
 from ..measure.evaluate import shared_logits
@@ -42,7 +40,8 @@ from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment, Recipe
 from .loop import SIGNALS, Reading, Watch
 from .pictures import FILE_NAME as PICTURES
-from .record import RunRecord, Split
+from .pictures import whole_of
+from .record import RunRecord, Split, labels_text
 
 
 class StopSignals:
@@ -133,18 +132,21 @@ def describe(data: Dataset) -> dict[str, Any]:
     return {"path": whole.path, "fingerprint": whole.fingerprint(), "classes": list(data.classes)}
 
 
-def whole_of(data: Dataset) -> Dataset:
-    """The data set that a part to train on was taken from."""
-    return data.source if isinstance(data, Subset) and not isinstance(data, ManifestDataset) else data
-
-
 def describe_split(train_data: Dataset, val_data: Dataset | None, seed: int, method: str) -> Split:
     """What `run.json` says of the split: `content` where all pictures' hashes are known, so that they decided it."""
     parts = [part for part in (train_data, val_data) if part is not None]
     columns = [hashes_of(part) for part in parts if len(part)]
     hashed = bool(columns) and all(column is not None and all(column) for column in columns)
     ids = tuple(train_data.ids), tuple(val_data.ids) if val_data is not None else ()
-    return Split(*ids, seed, "content" if hashed else "path", method)
+    return Split(
+        *ids,
+        seed,
+        "content" if hashed else "path",
+        method,
+        train_labels=labels_text(train_data.labels),
+        val_labels=labels_text(val_data.labels) if val_data is not None else "",
+        pictures=len(whole_of(train_data)),
+    )
 
 
 def open_loader(

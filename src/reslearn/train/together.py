@@ -7,8 +7,9 @@ running statistics; the first process's are the run's, as DDP has them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -16,8 +17,25 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..runtime.process_group import World
-from ..spec.errors import Fault, UserError
+from ..spec.errors import Fault, Retold, UserError
 from .checkpoint import Progress
+
+T = TypeVar("T")
+
+
+def together(world: World, work: Callable[[], T]) -> T:
+    """What `work` returns. Where it raises `UserError` in any process it does so in all, and one of them says it."""
+    result, refusal = None, None
+    try:
+        result = work()
+    except UserError as error:
+        refusal = error
+    refused = [str(told) for told in world.gather(refusal and str(refusal)) if told is not None]
+    if refused:
+        if world.first:
+            raise UserError(refused[0]) from refusal
+        raise Retold(refused[0]) from refusal
+    return cast(T, result)
 
 
 def share_statistics(net: nn.Module, world: World) -> None:

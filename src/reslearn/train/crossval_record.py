@@ -1,0 +1,144 @@
+"""`crossval.json`: everything a cross-validation is, and which picture is held out in which fold; written first."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from ..data.dataset import Dataset
+from ..nets.finding import Prefer
+from ..runtime.environment import environment
+from ..runtime.files import is_leftover, write_json
+from ..runtime.settings import Settings
+from ..spec.catalogue import get_spec
+from ..spec.codec import from_json, to_json
+from ..spec.errors import UserError
+from ..spec.net import Spec, spec_to_json
+from ..spec.preprocess import Preprocess
+from ..spec.recipe import Recipe
+from .origin import Origin, check_start
+from .record import check_seed, labels_text, read_parts
+
+FORMAT = 1
+RECORD = "crossval.json"
+FREE = {"environment", "command", "created", "settings", "data", "weights", "moved"}  # may differ between machines
+
+
+@dataclass(frozen=True)
+class CrossvalRecord:
+    """The contents of `crossval.json`."""
+
+    spec: Spec
+    recipe: Recipe
+    preprocess: Preprocess
+    settings: Settings
+    count: int  # K
+    folds: dict[str, int]  # identity of each picture -> the fold, 1 ... K, in which it is held out
+    method: str  # stratified, grouped or declared
+    split_seed: int
+    seed: int
+    data: dict[str, Any]  # path, fingerprint, classes
+    environment: dict[str, Any]
+    command: str
+    created: str
+    weights: str | None = None  # what every fold starts from
+    weights_sha256: str | None = None  # of that file, wherever a machine has it
+    prefer: Prefer | None = None  # which of the plain and averaged weights in it
+    on_bad_file: Literal["stop", "skip"] = "stop"
+    forget_pictures: bool = False  # the sealed files do not say which pictures they have seen
+    labels: str = ""  # class indices of the pictures of `folds`, as `record.labels_text` writes them; "": not recorded
+    pictures: int = 0  # so many the data had in all; 0: not recorded
+    moved: tuple[dict[str, Any], ...] = ()  # where the data was before, and since when it is elsewhere
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        check_seed(self.seed + self.count)
+
+
+def start(out: str | os.PathLike[str], record: CrossvalRecord) -> bool:
+    """Write `crossval.json`, unless the same cross-validation is there already (True: it will be continued)."""
+    folder = Path(out)
+    if (folder / RECORD).exists():
+        there = read_record(folder)
+        same_data = there.data["fingerprint"] == record.data["fingerprint"]
+        free = FREE if same_data else {*FREE, "folds", "labels", "pictures"}  # then `proceed` tells what changed
+        changed = [
+            f.name for f in fields(record) if f.name not in free and getattr(there, f.name) != getattr(record, f.name)
+        ]
+        if same_data and not there.labels:  # begun by an earlier release
+            changed = [name for name in changed if name not in ("labels", "pictures")]
+        if changed:
+            raise UserError(f"{folder}: holds another cross-validation ({', '.join(changed)} differ); name a new --out")
+        return True
+    if folder.is_dir() and not all(is_leftover(entry.name) for entry in folder.iterdir()):
+        raise UserError(f"{folder}: not empty and no cross-validation; name a new folder with --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_record(folder, record)
+    return False
+
+
+def write_record(folder: Path, record: CrossvalRecord) -> None:
+    """Write `crossval.json`."""
+    write_json(folder / RECORD, {**to_json(record), "spec": spec_to_json(record.spec)})
+
+
+def read_record(folder: Path) -> CrossvalRecord:
+    """Read `crossval.json`. Raises `UserError` where `folder` holds no cross-validation, or one of a newer format."""
+    path = folder / RECORD
+    record = from_json(CrossvalRecord, read_parts(path, FORMAT), str(path))
+    if not all(1 <= fold <= record.count for fold in record.folds.values()):
+        raise UserError(f"{path}: a fold outside 1..{record.count}; the file is damaged, put a copy of it back")
+    return record
+
+
+def new_record(
+    dataset: Dataset,
+    spec: Spec,
+    recipe: Recipe,
+    *,
+    folds: tuple[dict[str, int], str],
+    preprocess: Preprocess,
+    settings: Settings,
+    seed: int,
+    split_seed: int,
+    command: str,
+    origin: Origin | None = None,
+    on_bad_file: Literal["stop", "skip"] = "stop",
+    forget_pictures: bool = False,
+) -> CrossvalRecord:
+    """Everything a cross-validation is, before anything is trained."""
+    if recipe.input_mean == "pixel":
+        raise UserError("a mean image differs from fold to fold, and one file holds one; add --set input_mean=channel")
+    if recipe.decides_on_validation:
+        instead = " ".join(f"--set {name}={value}" for name, value in recipe.decides_on_validation.items())
+        raise UserError(
+            f"recipe {recipe.name} decides on validation by {', '.join(recipe.decides_on_validation)}: "
+            f"that would be the very pictures each fold is scored on; add {instead}"
+        )
+    check_start(recipe, None if origin is None else origin.path)
+    return CrossvalRecord(
+        spec=get_spec(spec, num_classes=len(dataset.classes)),  # as each fold will have it
+        recipe=recipe,
+        preprocess=preprocess,
+        settings=settings,
+        count=max(folds[0].values()),
+        folds=folds[0],
+        method=folds[1],
+        split_seed=split_seed,
+        seed=seed,
+        data={"path": dataset.path, "fingerprint": dataset.fingerprint(), "classes": list(dataset.classes)},
+        environment=environment(),
+        command=command,
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        weights=None if origin is None else origin.path,
+        weights_sha256=None if origin is None else origin.sha256,
+        prefer=None if origin is None else origin.prefer,
+        on_bad_file=on_bad_file,
+        forget_pictures=forget_pictures,
+        labels=labels_text(label for name, label in zip(dataset.ids, dataset.labels, strict=True) if name in folds[0]),
+        pictures=len(dataset),
+    )
