@@ -14,15 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from reslearn.bundle.file import load
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.sources import open_data
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.metrics import accuracy, loss
-from reslearn.measure.predictions import read_predictions
+from reslearn.measure.predictions import read_predictions, write_predictions
 from reslearn.runtime.settings import Settings
-from reslearn.spec.errors import UserError
+from reslearn.spec.errors import Fault, UserError
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.train import execute
 from reslearn.train.crossval import proceed
@@ -30,6 +31,7 @@ from reslearn.train.crossval_record import new_record, read_record, start
 from reslearn.train.fold_models import PREDICTIONS
 from reslearn.train.folds import choose_folds
 from reslearn.train.loop import Interrupted
+from reslearn.train.together import digest
 
 
 def few(count=220):
@@ -279,3 +281,118 @@ def test_a_signal_after_a_fold_s_last_step_ends_all_of_it(when, whole, tmp_path,
     assert not (folder / "fold-2").exists()
     monkeypatch.undo()
     assert np.array_equal(proceed(folder, data).out_of_fold.logits, done.out_of_fold.logits)
+
+
+# -- the same pictures, the right network ------------------------------------------------------------------------------
+
+
+def without_model(fold):
+    (fold / "model.safetensors").unlink()
+
+
+def with_another(fold):
+    shutil.copy(fold.parent / "fold-1" / "model.safetensors", fold / "model.safetensors")
+
+
+def with_another_not_predicted(fold):
+    with_another(fold)
+    (fold / PREDICTIONS).unlink()
+
+
+def with_a_damaged(fold):
+    content = bytearray((fold / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (fold / "model.safetensors").write_bytes(content)
+
+
+def with_another_s_predictions_unstated(fold):
+    """As an earlier release wrote them: of no stated network."""
+    kept = read_predictions(fold / PREDICTIONS)
+    write_predictions(fold / PREDICTIONS, replace(kept, logits=-kept.logits, model=None))
+
+
+def with_another_ensemble(fold):
+    shutil.copy(fold / "model.safetensors", fold.parent / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_model,
+        with_another,
+        with_another_not_predicted,
+        with_a_damaged,
+        with_another_s_predictions_unstated,
+        with_another_ensemble,
+    ],
+)
+def test_predictions_and_ensemble_belong_to_the_folds_networks(change, whole):
+    done, data, _ = whole
+    before = [digest(load(folder).net) for folder in (done.path / "fold-2", done.path)]
+    predicted = done.predictions.read_bytes()
+    change(done.path / "fold-2")
+    again = proceed(done.path, data)
+    assert [digest(load(folder).net) for folder in (done.path / "fold-2", done.path)] == before
+    assert again.predictions.read_bytes() == predicted
+    assert again.out_of_fold.to_json() == done.out_of_fold.to_json()
+
+
+def test_another_fold_s_run_is_refused(whole):
+    done, data, _ = whole
+    shutil.rmtree(done.path / "fold-2")
+    shutil.copytree(done.path / "fold-1", done.path / "fold-2")
+    with pytest.raises(UserError, match="fold-2: it holds out other pictures"):
+        proceed(done.path, data)
+
+
+def begun(data, out, record):
+    """The cross-validation with its first fold trained, begun on a folder's pictures."""
+    start(out, record)
+    assert proceed(out, data, only=1) is None
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    digits = open_data("digits")
+    for i in range(60):
+        (tmp_path / "pics" / str(digits.labels[i] % 2)).mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(digits.images[i]).save(tmp_path / "pics" / str(digits.labels[i] % 2) / f"{i}.png")
+    return tmp_path / "pics"
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_other_pictures_or_labels_are_refused(forget, pictures, tmp_path, tiny_spec, tiny_recipe):
+    data = open_data(pictures)
+    out = tmp_path / "cv"
+    begun(data, out, record_of(data, tiny_spec, tiny_recipe, folds=2, forget_pictures=forget))
+    first = data.ids[0]
+    os.rename(pictures / first, pictures / first.replace("0/", "1/"))
+    changed = "is gone" if forget else rf"1 label changed \({first} was 0, is 1\)"  # the keys are forgotten
+    with pytest.raises(UserError, match=changed):
+        proceed(out)
+    os.rename(pictures / first.replace("0/", "1/"), pictures / first)
+    kept = (pictures / first).read_bytes()
+    Pillow.new("RGB", (8, 8)).save(pictures / first)
+    if not forget:
+        with pytest.raises(UserError, match=rf"1 picture replaced \({first}\)"):
+            proceed(out)
+    (pictures / first).write_bytes(kept)
+    shutil.move(pictures, tmp_path / "moved")
+    with pytest.raises(UserError, match="--data NEWPATH"):
+        proceed(out)
+    done = proceed(out, data=str(tmp_path / "moved"))
+    assert done is not None and done.out_of_fold.images == 60
+    assert read_record(out).data["path"] == str(tmp_path / "moved") and len(read_record(out).moved) == 1
+    assert proceed(out).to_json() == done.to_json()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_our_line(tmp_path, tiny_spec, tiny_recipe):
+    data = few()
+    start(tmp_path / "cv", record_of(data, tiny_spec, tiny_recipe))
+
+    def remove(tick):
+        if tick.step == 2:
+            shutil.rmtree(tmp_path / "cv")
+
+    with pytest.raises(Fault, match=r"cv.*: removed while the run was being trained"):
+        proceed(tmp_path / "cv", data, watch=lambda fold: remove)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,6 +198,25 @@ def test_two_killed_processes_resume_to_the_same_bits(draw, whole, tmp_path):
 def digest(folder):
     with safe_open(folder / "model.safetensors", "pt") as file:
         return json.loads(file.metadata()["reslearn.bundle"])["sha256"]
+
+
+def test_two_processes_refuse_other_pictures_once(tmp_path):
+    """Both compare, one speaks, none is left waiting; nothing is written."""
+    for name, shade in (("a", 60), ("b", 190)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(8):
+            Pillow.new("RGB", (8, 8), (shade, i, 0)).save(tmp_path / "data" / name / f"{i}.png")
+    run = tmp_path / "run"
+    finish(reslearn("train", tmp_path / "data", *COMMON[1:], "--set", "batch_size=4", "--out", run))
+    (run / "model.safetensors").unlink()
+    shutil.rmtree(tmp_path / "data" / "a")
+    shutil.copytree(tmp_path / "data" / "b", tmp_path / "data" / "a")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    process = reslearn("resume", run)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0 and errors.count("reslearn: ") == 1
+    assert "not what the run" in errors and "Traceback (most" not in errors.partition("torch.distributed")[0]
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_batch_that_does_not_divide_is_one_line(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 
 from reslearn.bundle.file import load
 from reslearn.cli.app import main
+from reslearn.data.checking import check_data
 from reslearn.data.folders import FileDataset
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.pack_index import PackOptions
@@ -255,6 +256,27 @@ def test_other_pictures_elsewhere_are_refused(folder, tmp_path):
     refused(tmp_path / "run", "12 pictures replaced", data=other)
     lossy = as_pack(folder, tmp_path / "lossy", encoding="jpeg")  # of the very files, but it shows other pixels
     refused(tmp_path / "run", "12 pictures replaced", data=lossy)
+
+
+def test_what_an_index_or_a_manifest_says_of_pictures_is_not_believed(folder, tmp_path):
+    """The bytes of a pack altered in place; other pictures of the same size, older than the manifest beside them."""
+    recode(folder)  # all of one size
+    pack = as_pack(folder, tmp_path / "packed", encoding="raw")
+    begin(pack, tmp_path / "run")
+    content = pack.read_bytes()
+    for i in (0, 10):
+        content = content.replace(PNG[0][i].tobytes(), PNG[1][i].tobytes())
+    pack.write_bytes(content)
+    refused(tmp_path / "run", "2 pictures replaced")
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    for path in other.rglob("*.png"):
+        write(path, PNG[1][int(path.stem) + 10 * (path.parent.name == "b")], level=0)
+    check_data(str(folder), workers=0)
+    begin(folder, tmp_path / "folder")
+    shutil.move(folder / "reslearn-manifest.json", other)
+    shutil.rmtree(folder)
+    shutil.move(other, folder)
+    refused(tmp_path / "folder", "12 pictures replaced")
 
 
 def test_a_finished_run_learns_where_its_data_is(folder, tmp_path):

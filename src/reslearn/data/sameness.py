@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from .dataset import Dataset, Indices
 from .decode import DECODER
 from .keyed import Keyed
-from .keys import FILE, PIXELS, ROW, Keys, known
-from .memory import root_of
+from .keys import FILE, PIXELS, ROW, Keys, is_ours, known
+from .memory import Subset, root_of
 from .pack import PackDataset
-from .pack_index import PackOptions
 
 Mask = NDArray[np.bool_]
 
@@ -63,9 +62,8 @@ class Comparison:
 
 
 def plain(data: Dataset) -> bool:
-    """Whether the file keys of `data` are those of what is decoded: not of a pack that stores other pixels."""
-    root = root_of(data)[0]
-    return not isinstance(root, PackDataset) or root.options == PackOptions()
+    """Whether the file keys of `data` are those of what is decoded: a pack's are its index's word on the originals."""
+    return not isinstance(root_of(data)[0], PackDataset)
 
 
 def sizes_of(data: Dataset) -> Indices:
@@ -122,7 +120,8 @@ class _Search:
     now: Keyed = field(init=False)
 
     def __post_init__(self) -> None:
-        self.now = Keyed(self.data)
+        root, where = root_of(self.data)  # without its manifest, whose hashes are hearsay
+        self.now = Keyed(Subset(root, where) if is_ours(self.data) else self.data)
         self.now.recall()
         self.files_tell = self.recorded.plain and plain(self.data)
         self.pixels_tell = self.recorded.decoder == DECODER

@@ -93,9 +93,10 @@ class Pictures:
         self._plain = self._plain and kept.plain
         for part, rows in ((self.train, kept.train), (self.val, kept.val)):
             if part is not None and len(rows) == len(part):
+                adopted = np.array(rows)
                 if not same_decoder:
-                    rows[:, FILE.stop :] = 0
-                part.adopt(rows)
+                    adopted[:, FILE.stop :] = 0
+                part.adopt(adopted)
 
     @property
     def _parts(self) -> list[Keyed]:
