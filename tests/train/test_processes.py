@@ -215,7 +215,7 @@ def test_two_processes_refuse_other_pictures_once(tmp_path):
     process = reslearn("resume", run)
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0 and errors.count("reslearn: ") == 1
-    assert "not what the run" in errors and "Traceback (most" not in errors.partition("torch.distributed")[0]
+    assert "not what the run" in errors and "fit.py" not in errors  # torchrun's own traceback is not ours
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
