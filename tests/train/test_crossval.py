@@ -221,7 +221,7 @@ def test_folds_of_another_cross_validation_are_refused(whole, tmp_path):
         proceed(done.path, data, only=6)
     assert proceed(done.path, few(230)).to_json() == done.to_json()  # more pictures, which stand in none of its folds
     with pytest.raises(UserError, match=r"10 pictures\) is gone"):
-        proceed(done.path, few(150 + 60))
+        proceed(done.path, few(150))
     (done.path / "fold-2" / PREDICTIONS).unlink()
     shutil.copy(done.path / "fold-1" / PREDICTIONS, done.path / "fold-2" / PREDICTIONS)
     with pytest.raises(UserError, match="two of the parts"):
