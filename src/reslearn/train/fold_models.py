@@ -67,8 +67,9 @@ def drop_stale(folder: Path, together: Predictions) -> None:
     if not (folder / MODEL).exists():
         return
     try:
-        stated = (read_bundle(folder / MODEL).data or {}).get("predictions")
-        if stated == digest_of(together) or (stated is None and _same(folder, together)):
+        about = read_bundle(folder / MODEL).data or {}
+        stated = about.get("predictions")
+        if stated == digest_of(together) or (stated is None and "folds" in about and _same(folder, together)):
             return
     except UserError as error:
         warn(f"{error}; it is sealed anew")
