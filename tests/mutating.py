@@ -95,8 +95,10 @@ def mutants(path: Path, package: str) -> Iterator[Mutant]:
                 if not isinstance(node, ast.AST) or id(node) in skipped:
                     continue
                 for wrong in changed(node):
-                    before, after = (shown(n) for n in (node, wrong))
+                    seen = parent if isinstance(node, ast.Constant) and isinstance(parent, ast.expr) else None
+                    before = shown(seen or node)
                     put(parent, field, index, wrong)
+                    after = shown(seen or wrong)
                     source = ast.unparse(ast.fix_missing_locations(tree))
                     put(parent, field, index, node)
                     where = str(path.relative_to(ROOT)), node.lineno, functions.get(id(node), 0)

@@ -36,7 +36,7 @@ def test_every_mutant_of_a_file_is_another_program(tool):
         ("x: int | None = f(-y)", ["-y -> y"]),
         ("f(x)", ["f(x) -> pass"]),
         ("x = y * 2 if z else True", ["y * 2 if z else True -> y * 2 if not z else True", "y * 2 -> y / 2",
-                                       "True -> False", "2 -> 3"]),
+                                       "y * 2 if z else True -> y * 2 if z else False", "y * 2 -> y * 3"]),
         ("raise ValueError(f'{x + 1}')", []),
         ("'''A sentence.'''", []),
         ("x = name + 'text'", []),
@@ -56,4 +56,10 @@ def test_a_mutant_knows_the_function_that_it_lies_in(tool, tmp_path, monkeypatch
     names = {"f": 0, "g": 0}
     exec(source.replace("@cached", "@remember"), {"remember": lambda f: names.update(f=f.__code__.co_firstlineno)})
     where = {mutant.change: mutant.function for mutant in tool.mutants(tmp_path / "x.py", "x")}
-    assert where == {"1 -> 2": 0, "y < 2 -> y <= 2": 5, "2 -> 3": 5, "i + 3 -> i - 3": names["f"], "3 -> 4": 3}
+    assert where == {
+        "1 -> 2": 0,
+        "y < 2 -> y <= 2": 5,
+        "y < 2 -> y < 3": 5,
+        "i + 3 -> i - 3": names["f"],
+        "i + 3 -> i + 4": 3,
+    }

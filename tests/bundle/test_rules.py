@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from reslearn.bundle import rules
 from reslearn.bundle.file import load, read_tensors, save, write_sealed
 from reslearn.bundle.header import Bundle, header_to_json
 from reslearn.runtime.container import NO_DIGEST
@@ -207,3 +208,29 @@ def test_tensors_outside_every_member(sealed):
         assert f"tensor {name} belongs to no network" in one_line_from(sealed)
     sealed.write_bytes(safetensors.torch.save({"a": torch.zeros(1)}))
     assert "did not seal" in one_line_from(sealed)
+
+
+@pytest.mark.parametrize(
+    ("rule", "right", "wrong"),
+    [
+        (rules._SHARE, [0, 0.5, 1], [-0.1, 1.1, True, "0", NAN]),
+        (rules._PERCENT, [0, 0.5, 100], [-0.1, 100.1, True, NAN]),
+        (rules._NOT_NEGATIVE, [0, 1e9], [-1, True, INF, NAN]),
+        (rules._LOSS, [0, INF], [-1, -INF, NAN, True]),
+        (rules._INTERVAL, [[0, 1], (0.2, 0.3)], [[0], [0, 1, 1], [0, 2], "01", 1]),
+        (rules._COUNT, [0, 7], [-1, 1.0, True, "1"]),
+        (rules._TEXT, ["", "x"], [1, ["x"]]),
+        (rules._FLAG, [True, False], [0, 1, "true"]),
+        (rules._TEXTS, [[], ["x"], ("x", "y")], ["x", [1], ["x", 1]]),
+        (
+            rules._SEEN,
+            [{"known_by": "content", "trained": 1, "selected": 0}, {"known_by": "nothing"}]
+            + [{"known_by": "names", "trained": None, "selected": 2}, {"known_by": "names", "trained": 2}],
+            [{"trained": 1}, {"known_by": "me"}, {"known_by": "names", "trained": -1}, ["known_by"]]
+            + [{"known_by": "names", "trained": 1, "selected": "2"}],
+        ),
+    ],
+)
+def test_what_a_field_may_be(rule, right, wrong):
+    assert [value for value in right if not rule[0](value)] == []
+    assert [value for value in wrong if rule[0](value)] == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from reslearn.measure.predictions import KEY, Predictions, read_predictions, write_predictions
+from reslearn.measure.predictions import KEY, Predictions, merge_predictions, read_predictions, write_predictions
 from reslearn.spec.errors import UserError
 
 LOGITS = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
@@ -48,3 +49,19 @@ def test_what_does_not_fit_is_one_line(path, change):
     path.write_bytes(save({"logits": LOGITS, "labels": LABELS}, metadata={KEY: json.dumps(text)}))
     with pytest.raises(UserError, match="not a file of predictions"):
         read_predictions(path)
+
+
+def test_parts_are_one_set_in_the_order_of_their_names():
+    parts = [
+        Predictions(("z", "x"), LABELS[:2], LOGITS[:2], ("cat", "dog"), np.array([1, 1])),
+        Predictions(("y",), LABELS[2:], LOGITS[2:], ("cat", "dog"), np.array([2])),
+    ]
+    whole = merge_predictions(parts)
+    assert whole.ids == ("x", "y", "z") and whole.classes == ("cat", "dog")
+    assert np.array_equal(whole.logits, LOGITS[[1, 2, 0]]) and np.array_equal(whole.labels, LABELS[[1, 2, 0]])
+    assert whole.fold.tolist() == [1, 2, 1]
+    assert merge_predictions([parts[0], replace(parts[1], fold=None)]).fold is None
+    with pytest.raises(UserError, match="in two of the parts"):
+        merge_predictions([parts[0], replace(parts[1], ids=("x",))])
+    with pytest.raises(UserError, match="different classes"):
+        merge_predictions([parts[0], replace(parts[1], classes=("cat", "elk"))])

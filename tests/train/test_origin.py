@@ -13,7 +13,8 @@ from reslearn.bundle.file import load
 from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
 from reslearn.nets.build import create_model
-from reslearn.nets.state_files import write_state
+from reslearn.nets.state_files import Contents, write_state
+from reslearn.runtime.container import MEAN_IMAGE
 from reslearn.runtime.settings import Settings
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
@@ -21,7 +22,7 @@ from reslearn.spec.preprocess import Preprocess, default_preprocess
 from reslearn.spec.recipes import RECIPES
 from reslearn.train.fit import fit, resume
 from reslearn.train.optimiser import frozen_parameters
-from reslearn.train.origin import check_start, frozen_lines
+from reslearn.train.origin import adopted, check_start, frozen_lines
 
 
 @pytest.mark.parametrize("name", ["resnet20_cifar", "preact_resnet18", "vgg16_cifar"])
@@ -70,6 +71,17 @@ def test_preprocessing_at_another_size_keeps_its_ratio_and_loses_its_image():
     assert replace(small, mean_image=sealed.mean_image).at_size(224).resize == 256
     assert default_preprocess(32).at_size(16) == default_preprocess(16)
     assert small.differences(sealed) == ["size 112 (224)", "mean 0.0,0.0,0.0 (image abababababab)"]
+
+
+def test_at_another_size_the_channels_means_take_the_place_of_a_mean_image():
+    image = torch.arange(3 * 4 * 4, dtype=torch.float32).reshape(3, 4, 4) / 100
+    sealed = Preprocess(size=4, resize=4, mean=(0.0,) * 3, std=(1.0,) * 3, mean_image="ab" * 32)
+    contents = Contents("x", {"": {MEAN_IMAGE: image}}, preprocess=sealed)
+    assert adopted(contents, None) == adopted(contents, 4) == sealed
+    means = tuple(round(float(channel.mean()), 6) for channel in image)
+    assert adopted(contents, 8) == replace(sealed.at_size(8), mean=means)
+    assert adopted(contents, None, image=False) == replace(sealed, mean=means, mean_image=None)
+    assert adopted(replace(contents, preprocess=None), 8) is None
 
 
 def test_a_resume_needs_the_weights_until_there_is_a_checkpoint(tiny_spec, tiny_recipe, tmp_path):
