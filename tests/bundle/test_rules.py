@@ -224,11 +224,10 @@ def test_tensors_outside_every_member(sealed):
         (rules._TEXTS, [[], ["x"], ("x", "y")], ["x", [1], ["x", 1]]),
         (
             rules._SEEN,
-            [{"known_by": "content", "trained": 1, "selected": 0}, {"known_by": "nothing"}]
-            + [{"known_by": "names", "trained": None, "selected": 2}, {"known_by": "names", "trained": 2}],
-            [{"trained": 1}, {"known_by": "me"}, {"known_by": "names", "trained": -1}, ["known_by"]]
-            + [{"known_by": "names", "trained": 1, "selected": "2"}],
+            [{"known_by": "content", "trained": 1, "selected": 0}, {"known_by": "names", "trained": None}],
+            [{"trained": 1}, {"known_by": "me"}, ["known_by"], {"known_by": "names", "selected": "2"}],
         ),
+        (rules._SEEN, [{"known_by": "nothing", "selected": 3}], [{"known_by": "nothing", "trained": -1}]),
     ],
 )
 def test_what_a_field_may_be(rule, right, wrong):
