@@ -6,6 +6,7 @@ import json
 import pickle
 import tarfile
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -317,3 +318,10 @@ def test_a_head_that_is_not_used_may_be_anything(tmp_path, capsys):
     made = create_model("resnet20_cifar", num_classes=3, weights=tmp_path / "w.pth")
     assert "the head starts afresh: 2 -> 3 classes" in capsys.readouterr().err
     assert all(torch.isfinite(p).all() for p in made.parameters())
+
+
+@pytest.mark.parametrize("layout", ["torchvision", "timm"])
+def test_a_cifar_stem_is_read_from_a_layout_that_has_no_place_for_it(layout):
+    spec = replace(get_spec("resnet18"), stem="cifar")
+    assert why_not(spec, layout) is not None
+    assert why_not(spec, layout, reading=True) is None
