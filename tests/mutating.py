@@ -75,7 +75,7 @@ def ignored(node: ast.AST) -> Iterator[ast.AST]:
             yield node.annotation
         case ast.FunctionDef():
             yield from filter(None, [node.returns, *(a.annotation for a in [*node.args.args, *node.args.kwonlyargs])])
-        case ast.Raise() | ast.JoinedStr():
+        case ast.Raise() | ast.JoinedStr() | ast.keyword(arg="strict"):  # that two lists are of one length
             yield node
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             yield node

@@ -40,6 +40,7 @@ def test_every_mutant_of_a_file_is_another_program(tool):
         ("raise ValueError(f'{x + 1}')", []),
         ("'''A sentence.'''", []),
         ("x = name + 'text'", []),
+        ("zip(a, b, strict=True)", ["zip(a, b, strict=True) -> pass"]),
         ("while a and b:\n    n += 1", ["n += 1 -> n -= 1", "a and b -> a or b", "1 -> 2"]),
     ],
 )  # fmt: skip

@@ -110,13 +110,13 @@ def test_risk_coverage(case):
     assert risk[-1] == pytest.approx(wrong.mean()) and area == pytest.approx(risk.mean())
 
 
-@given(cases())
 def test_a_set_without_a_mistake_or_all_of_them_gets_an_end_of_the_range():
     sure = 5 * np.eye(3)
     assert calibration.fit_temperature(sure, [0, 1, 2]) == pytest.approx(1e-3, rel=1e-9)
     assert calibration.fit_temperature(sure, [1, 2, 0]) == pytest.approx(1e3, rel=1e-9)
 
 
+@given(cases())
 def test_the_temperature_is_the_best_one(case):
     logits, labels = case
     best = calibration.fit_temperature(logits, labels)
