@@ -12,7 +12,7 @@ from reslearn.bundle.header import Bundle, Member
 from reslearn.data.preprocess import resize
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.protocols import parse_protocol
-from reslearn.measure.views import combine_views, dense_scores, head_everywhere
+from reslearn.measure.views import _batches, combine_views, dense_scores, head_everywhere
 from reslearn.nets.build import create_model
 from reslearn.nets.resnet import Head
 from reslearn.spec.errors import UserError
@@ -296,3 +296,14 @@ def test_a_damaged_cache_is_computed_anew(tmp_path):
     assert evaluate(model(), MIXED, cache=tmp_path).to_json() == first.to_json()
     assert evaluate(model(), MIXED, cache=tmp_path, precision="bf16").precision == "bf16"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_pictures_of_one_shape_go_together_and_no_batch_has_more_pixels_than_it_may():
+    shapes = [(4, 4), (2, 8), (4, 4), (4, 4), (9, 9), (2, 8)]
+    pictures = [np.full((*shape, 3), i, np.uint8) for i, shape in enumerate(shapes)]
+    found = list(_batches(pictures, 32))
+    assert sorted(place for places, _ in found for place in places) == list(range(6))
+    assert [len(places) for places, _ in found] == [2, 1, 2, 1], "one at least, whatever its size"
+    for places, batch in found:
+        assert batch.shape == (len(places), 3, *shapes[places[0]])
+        assert [int(picture.max()) for picture in batch] == places == [int(picture.min()) for picture in batch]

@@ -104,7 +104,18 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(run, (x, gamma.requires_grad_(), beta.requires_grad_()))
 
 
+def test_left_to_itself_it_adds_to_the_variance_what_torch_adds():
+    torch.manual_seed(0)
+    x, ones, zeros = 1e-3 * torch.randn(8, 5, dtype=torch.float64), torch.ones(5).double(), torch.zeros(5).double()
+    for training in (True, False):
+        ours = batch_norm(x, zeros.clone(), 1e-6 * ones, ones, zeros, training=training)
+        theirs = nn.functional.batch_norm(x, zeros.clone(), 1e-6 * ones, ones, zeros, training=training)
+        assert torch.allclose(ours, theirs, rtol=1e-9)
+        assert torch.equal(ours, batch_norm(x, zeros.clone(), 1e-6 * ones, ones, zeros, training=training, eps=1e-5))
+
+
 def test_wrong_input_is_named():
+    assert BatchNorm(5, bn_batch=2).bn_batch == 2, "the least"
     with pytest.raises(UserError, match="bn_batch is 3; it must divide the 8 samples"):
         BatchNorm(5, bn_batch=3)(torch.randn(8, 5))
     with pytest.raises(UserError, match="bn_batch is 1; it must be at least 2"):
