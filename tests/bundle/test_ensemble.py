@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reslearn.bundle.ensemble import class_order
+from reslearn.bundle.ensemble import class_order, seal_ensemble
+from reslearn.bundle.file import save
 from reslearn.spec.errors import UserError
+
+from .sealing import TINY, bundle_of, tiny
 
 
 def test_where_each_class_stands_among_another_models():
@@ -26,3 +29,14 @@ def test_where_each_class_stands_among_another_models():
 def test_other_classes_are_named(given, said):
     with pytest.raises(UserError, match=said):
         class_order(["cat", "dog"], given, "a.st", "b.st")
+
+
+def test_the_members_of_a_member_share_its_weight(tmp_path):
+    files = [tmp_path / f"{seed}.safetensors" for seed in range(3)]
+    for seed, file in enumerate(files):
+        save(file, [tiny(seed)], bundle_of(TINY))
+    assert [one.weight for one in seal_ensemble(tmp_path / "equal", files).members] == [1, 1, 1]
+    pair = seal_ensemble(tmp_path / "pair", files, weights=[3, 1, 0])
+    assert [one.weight for one in pair.members] == [3, 1], "who weighs nothing is left out"
+    whole = seal_ensemble(tmp_path / "all", [tmp_path / "pair", files[2]], weights=[2, 5])
+    assert [one.weight for one in whole.members] == [1.5, 0.5, 5]

@@ -233,3 +233,9 @@ def test_tensors_outside_every_member(sealed):
 def test_what_a_field_may_be(rule, right, wrong):
     assert [value for value in right if not rule[0](value)] == []
     assert [value for value in wrong if rule[0](value)] == []
+
+
+@pytest.mark.parametrize("field", ["output", "combine"])
+def test_a_bundle_answers_in_a_known_way(field):
+    with pytest.raises(UserError, match=f"{field} is 'odds'; valid: "):
+        rules.check_bundle(replace(bundle_of(TINY), **{field: "odds"}))

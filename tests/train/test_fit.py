@@ -16,6 +16,7 @@ from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.train import fit as fitting
+from reslearn.train.journal import read_journal
 from reslearn.train.reopening import check_classes
 
 
@@ -85,3 +86,16 @@ def test_a_run_is_not_resumed_on_other_classes(change, tmp_path):
     check_classes(tmp_path, record, SimpleNamespace(path="data", classes=("0", "1", "2")))
     with pytest.raises(UserError, match="other classes than the run"):
         check_classes(tmp_path, record, SimpleNamespace(path="data", classes=change))
+
+
+def test_an_epoch_s_loss_is_the_mean_of_its_steps(tiny_spec, tiny_recipe, tmp_path):
+    data, recipe = Subset(open_data("digits"), np.arange(160)), replace(tiny_recipe, iterations=8)
+    fitting.fit(tiny_spec, data, None, recipe, out=tmp_path / "run", settings=Settings(threads=1))
+    steps, epochs = [], 0
+    for line in read_journal(tmp_path / "run" / "metrics.jsonl"):
+        if line["kind"] == "step":
+            steps.append(line["loss"])  # of 64 pictures each
+        elif line["kind"] == "epoch":
+            assert line["train_loss"] == pytest.approx(np.mean(steps))
+            steps, epochs = [], epochs + 1
+    assert epochs == 3 and not steps

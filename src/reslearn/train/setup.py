@@ -87,7 +87,7 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
 def _hardly_begun(names: set[str]) -> bool:
     """Whether a folder of these names holds nothing, or what a run that was killed leaves before its `run.json`."""
     names = {name for name in names if not is_leftover(name)}
-    return names <= ({"lock", "mean_image.safetensors"} if "lock" in names else set())
+    return names <= ({"lock", "mean_image.safetensors", PICTURES} if "lock" in names else set())
 
 
 def _is_run(path: Path) -> bool:
