@@ -344,6 +344,16 @@ def test_data_given_from_python_is_compared_as_well(tmp_path):
     assert bits(tmp_path / "run") == bits(tmp_path / "whole")
 
 
+def test_checkpoints_of_a_run_on_other_pictures_are_refused(folder, tmp_path):
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    (other / "a" / "0.png").unlink()
+    begin(folder, tmp_path / "run")
+    begin(other, tmp_path / "second")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    shutil.copytree(tmp_path / "second" / "checkpoints", tmp_path / "run" / "checkpoints")
+    refused(tmp_path / "run", "a checkpoint of another run")
+
+
 def test_labels_are_written_short():
     labels = [0, 0, 0, 1, 0, 12, 12]
     assert labels_text(labels) == "3x0 1 0 2x12"

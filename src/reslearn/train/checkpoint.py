@@ -44,14 +44,15 @@ class Progress:
     seen: Seen = field(default_factory=Seen)  # what the learning rate depends on besides the step
 
 
-def save(folder: Path, update: Update, progress: Progress) -> Path:
-    """Write a checkpoint of this instant and drop what is no longer needed."""
+def save(folder: Path, update: Update, progress: Progress, run: str = "") -> Path:
+    """Write a checkpoint of this instant of `run` and drop what is no longer needed."""
     tensors = {f"net.{name}": tensor for name, tensor in update.net.state_dict().items()}
     if update.average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in update.average.state_dict().items()}
     for index, slots in update.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
     metadata = {"progress": json.dumps(asdict(progress)), "scaler": json.dumps(update.scaler.state_dict())}
+    metadata["run"] = run
     path = _write(folder, f"step-{progress.step:09d}", tensors, metadata)
     keep = {progress.best_file, *(old.name for old in _newest_first(folder)[:KEEP])}
     for old in folder.glob("*.safetensors"):
@@ -73,14 +74,19 @@ def load_best(folder: Path, name: str, net: nn.Module) -> None:
     net.load_state_dict(found[0])
 
 
-def load_newest(folder: Path, update: Update) -> Progress | None:
-    """Restore the newest intact checkpoint into `update`; None where there is none to go on from."""
+def load_newest(folder: Path, update: Update, run: str = "") -> Progress | None:
+    """Restore the newest intact checkpoint into `update`; None where there is none to go on from.
+
+    Raises `UserError` for one of another run than `run`, which was trained on other pictures.
+    """
     for path in _newest_first(folder):
         found = _read(path)
         if found is None:
             warnings.warn(f"{path} is damaged; going back to the checkpoint before it", stacklevel=2)
             continue
         tensors, metadata = found
+        if run and metadata.get("run", "") not in ("", run):  # earlier releases did not say whose they are
+            raise UserError(f"{path}: a checkpoint of another run; put this run's own back, or train anew")
         update.net.load_state_dict(_under("net.", tensors))
         if update.average is not None:
             update.average.load_state_dict(_under("average.", tensors))

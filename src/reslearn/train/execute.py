@@ -84,7 +84,7 @@ def execute(
         validate = provisional(record, val, parts.mean_image) if val is not None else lambda _: None
         stack.enter_context(opened or contextlib.nullcontext())
         world.barrier()  # no process reads checkpoints before the first one has cleared the folder
-        progress = checkpoint.load_newest(folder / "checkpoints", update)
+        progress = checkpoint.load_newest(folder / "checkpoints", update, record.identity)
         check_same_start(folder, progress, world)
         work = Work(
             folder=folder,
@@ -96,6 +96,7 @@ def execute(
             watch=watch if watch is not None and world.first else lambda event: None,
             stop=lambda: stop.received,
             keep=lambda: keep_pictures(pictures, folder, world),
+            run=record.identity,
             world=world,
         )
         with still_there(folder):

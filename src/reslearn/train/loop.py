@@ -77,6 +77,7 @@ class Work:
     watch: Watch = lambda event: None
     stop: Callable[[], int | None] = lambda: None  # asked after every step: the signal that ends the run
     keep: Callable[[], None] = lambda: None  # what else belongs to a checkpoint; every process is asked
+    run: str = ""  # whose checkpoints these are
     world: World = field(default_factory=World)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=200))  # seconds of the newest steps
     val_error: float | None = None
@@ -212,5 +213,5 @@ def save(work: Work, journal: Journal) -> None:
     work.progress.metrics_bytes = journal.flush()
     work.keep()
     if work.world.first:
-        checkpoint.save(work.folder / "checkpoints", work.update, work.progress)
+        checkpoint.save(work.folder / "checkpoints", work.update, work.progress, work.run)
     work.saved_at, work.now = time.monotonic(), time.perf_counter()

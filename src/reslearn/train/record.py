@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -73,6 +74,13 @@ class RunRecord:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
+
+    @property
+    def identity(self) -> str:
+        """What tells this run from others: it stays where its data moves, and names are then others."""
+        began = self.moved[0].get("fingerprint") if self.moved else self.data["fingerprint"]
+        labels = (self.split.train_labels, self.split.val_labels)
+        return hashlib.sha256(repr((self.created, self.seed, began, labels)).encode()).hexdigest()[:32]
 
     @property
     def seen_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
