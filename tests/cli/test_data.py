@@ -116,6 +116,22 @@ def test_preview_writes_a_sheet(capsys, pictures, tmp_path):
     assert "policy" in refused(capsys, "data", "preview", pictures, "--set", "augment.policy=random")
 
 
+def test_a_sheet_in_the_data_is_no_class_and_none_is_written_among_pictures(capsys, pictures):
+    for place in ("train/cat/p.png", "test/p.png"):
+        line = refused(capsys, "data", "preview", pictures, "-o", pictures / place)
+        assert "--out: what is written to" in line and "would be taken for a picture" in line
+        assert not (pictures / place).exists()
+    tree = pictures / "train"  # class folders alone
+    (tree / "sheets").mkdir()
+    ok(capsys, "data", "check", tree, "--html", tree / "sheets/check.html", "-o", tree / "sheets/m.json")
+    small = ("--rows", "2", "--columns", "2", "--image-size", "8")
+    for _ in range(2):
+        ok(capsys, "data", "preview", tree, "-o", tree / "sheets/p.png", *small)
+    ok(capsys, "data", "pack", tree, "-o", tree / "sheets/d.pack")
+    assert list(ok(capsys, "data", "stats", tree)["classes"]) == ["cat", "dog"]
+    assert list(ok(capsys, "data", "stats", pictures)["classes"]) == ["cat", "dog"]
+
+
 def test_pack_and_read_it(capsys, pictures, tmp_path):
     target = tmp_path / "a.pack"
     value = ok(capsys, "data", "pack", pictures, "-o", target, "--resize", "32")

@@ -9,6 +9,7 @@ import pytest
 
 from reslearn.data import packed_source, tar_index
 from reslearn.data.checking import check_data
+from reslearn.data.identity import groups_of
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 
@@ -268,7 +269,7 @@ def test_several_image_columns(tmp_path):
         ({"image": [b"x"] * 2, "label": [[0], [0, 1]]}, ["list", "multi-label"]),
         (
             {"image": ["https://x.org/1.png"] * 2, "label": [0, 1]},
-            ["needs an image column", "holds paths or addresses"],
+            ["needs an image column", "holds text, such as paths or addresses"],
         ),
         ({"image": [b"x"] * 2, "label": [None, 1]}, ["row 0 has no label"]),
         ({"image": [b"x"] * 2, "label": [1, 1]}, ["a classifier needs at least two"]),
@@ -348,6 +349,23 @@ def test_a_split_without_labels_is_left_out_aloud(tmp_path):
     assert open_data(tmp_path, say=pytest.fail).notes == data.notes  # a pack that is there says so too
     pair = columns(tmp_path / "pair.parquet", image=pictures, label=[-1, 1] * 2)
     assert open_data(pair, say=lambda _: None).classes == ("-1", "1")
+
+
+def test_parquet_has_the_splits_and_groups_that_a_table_would_have(tmp_path):
+    image, who = [{"bytes": encode(picture(i)), "path": None} for i in range(4)], ["a", "a", "b", None]
+
+    def opened(name, **more):
+        return open_data(columns(tmp_path / name, image=image, label=["x", "y"] * 2, **more), say=lambda _: None)
+
+    data = opened("a.parquet", split=["Train", "train", "validation", "test"], patient=who)
+    assert {k: v.tolist() for k, v in data.splits.items()} == {"test": [3], "train": [0, 1], "val": [2]}
+    assert groups_of(data) == ["a", "a", "b", ""] and not data.notes
+    odd = opened("b.parquet", split=["train", "train", "fold-2", None], patient=[7, 7, 8, 9])
+    assert not odd.splits and groups_of(odd) == ["7", "7", "8", "9"]
+    assert "the column 'split' holds 'fold-2', which is no split, so it is not read" in odd.notes[0]
+    named = opened("train-0.parquet", split=["train", "train", "train", "test"])
+    assert list(named.splits) == ["train"] and "in 1 row(s) the column 'split' differs" in named.notes[0]
+    assert not opened("c.parquet", split=[1, 2, 3, 4]).splits  # numbers are folds, if anything
 
 
 def test_parquet_without_an_image_column_says_what_it_has(tmp_path):

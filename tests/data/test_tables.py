@@ -243,3 +243,39 @@ def test_missing_files_are_findings_of_the_check_and_then_left_out(table):
 def test_an_address_as_data_is_named_as_one():
     with pytest.raises(UserError, match=r"https://x\.org/d\.csv: an address; download it"):
         open_data("https://x.org/d.csv")
+
+
+def test_numbers_written_in_two_ways_have_one_order_and_are_remarked_on(table):
+    def labelled(*labels):
+        return open_data(table("".join(f"{f},{label}\n" for f, label in zip(FILES, labels, strict=False))))
+
+    data = labelled("1", "2", "01", "001")
+    assert data.classes == ("001", "01", "1", "2") and "look alike: '001' and '01' and '1'" in data.notes[0]
+    assert "look alike: '1' and '1.0'" in labelled("1.0", "1", "10.0").notes[0]
+
+
+def test_labels_that_are_pictures_and_cells_that_are_missing_are_refused(table):
+    for text, words in (
+        ("0,img/000.jpg\n1,img/001.jpg\n", "the label img/000.jpg is the name of a picture; the path comes first"),
+        ("path,label\nimg/000.jpg,a\n,b\n", "line 3: no path; name the picture"),
+        ("path,label,split\nimg/000.jpg,a,train\nimg/001.jpg,b,\n", "line 3: no split, and others have one"),
+    ):
+        with pytest.raises(UserError, match=words):
+            open_data(table(text))
+
+
+def test_names_that_may_be_no_classes_are_remarked_on(table):
+    def notes(*labels, head="path,label", more=""):
+        rows = "".join(f"{f},{label}{more}\n" for f, label in zip(FILES, labels, strict=False))
+        return " ".join(open_data(table(f"{head}\n{rows}")).notes)
+
+    assert "nan may be a missing label" in notes("cat", "nan", "dog")
+    assert "cat|dog may be several labels" in notes("cat", "cat|dog", "dog") and not notes("cat|x", "dog")
+    assert "decimal numbers, each a class of its own, in lexical order (0.0, 10.0, 2.0)" in notes("0.0", "2.0", "10.0")
+    assert "is_test not read" in notes("a", "b", head="path,label,is_test", more=",1")
+
+
+def test_percent_signs_are_decoded_where_the_file_is_not_called_so(folder):
+    root = folder({"my pictures": 2})
+    (root / "a.csv").write_text("my%20pictures/000.jpg,a\nmy%20pictures/001.jpg,b\n")
+    assert open_data(root / "a.csv").ids[0] == "my pictures/000.jpg"

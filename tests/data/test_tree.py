@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL.PngImagePlugin import PngInfo
 
 from reslearn.data.check import check
 from reslearn.data.checking import check_data
@@ -20,6 +21,8 @@ from .conftest import encode, picture
 
 NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
 PICTURES = [encode(picture(i, (12, 16)), "PNG") for i in range(8)]
+OURS = PngInfo()
+OURS.add_text("Software", "reslearn")
 RUN = b'{\n "spec": {\n  "name": "resnet20_cifar"\n }\n}\n'
 
 
@@ -96,17 +99,26 @@ def rows(files, label=lambda name: name.split("/")[0]):
     return [(name, label(name)) for name, data in files.items() if isinstance(data, bytes)]
 
 
-def test_a_table_and_parquet_leave_the_same_rows_out_aloud(tmp_path):
+def write_parquet(folder, rows):
+    """(bytes, path, class, split) in one file per split, named as Hugging Face does; the classes as text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    folder.mkdir()
+    for split in {row[3] for row in rows}:
+        images, labels = zip(*[({"bytes": r[0], "path": r[1]}, r[2]) for r in rows if r[3] == split], strict=True)
+        table = pa.table({"image": images, "label": labels})
+        pq.write_table(table, folder / f"{split or 'data'}-00000-of-00001.parquet", row_group_size=2)
+    return folder
+
+
+def test_a_table_and_parquet_leave_the_same_rows_out_aloud(tmp_path):
     files = {name: data for name, data in pets(CLUTTER).items() if not name.startswith(("__", ".", "$"))}
     root = write_tree(tmp_path / "d", files)
     want = contents(open_data(write_tree(tmp_path / "plain", pets())))
     (tmp_path / "d.csv").write_text("path,label\n" + "".join(f"d/{name},{c}\n" for name, c in rows(files)))
-    table = [({"bytes": files[name], "path": name}, c) for name, c in rows(files)]
-    pq.write_table(pa.table({"image": [t[0] for t in table], "label": [t[1] for t in table]}), tmp_path / "d.parquet")
-    for source in (tmp_path / "d.csv", tmp_path / "d.parquet"):
+    parquet = write_parquet(tmp_path / "parquet", [(files[name], name, c, "") for name, c in rows(files)])
+    for source in (tmp_path / "d.csv", parquet):
         data = open_data(source, say=lambda _: None)
         assert contents(data) == want and len(data.notes) == 1
         assert f"{len(files) - len(pets())} row(s)" in data.notes[0] and "hidden or system files" in data.notes[0]
@@ -132,6 +144,10 @@ WRITTEN = {
     "splits/m.json": b'{\n "data": "..",\n "classes": [',
     "sealed/model.safetensors": b"x",
     "begun/lock": b"",
+    "sheets/preview.png": encode(picture(6, (12, 16)), "PNG", pnginfo=OURS),
+    "figures/loss.png": encode(picture(6, (12, 16)), "PNG", pnginfo=OURS),
+    "figures/loss.svg": b"<?xml version='1.0'?>" + 630 * b" " + b"<dc:title>reslearn</dc:title>",
+    "cat/d.pack": b"RSLNPACK" + bytes(60),
 }
 
 
@@ -141,9 +157,17 @@ def test_what_this_package_writes_into_the_data_is_no_class(tmp_path):
         data = open_data(source, say=lambda _: None)
         assert contents(data) == want, source
     data = open_data(tmp_path / "d")
-    assert len(data.notes) == 1 and all(name.split("/")[0] in data.notes[0] for name in ("begun", "cv", "packs"))
+    assert len(data.notes) == 1 and all(name.split("/")[0] in data.notes[0] for name in ("begun", "cv", "figures"))
+    parted = {f"{part}/{n}": d for part in ("train", "val") for n, d in pets(WRITTEN).items()}
+    for source in every_source(tmp_path / "parted", parted):
+        split = open_data(source, say=lambda _: None)
+        assert split.classes == ("cat", "dog") and len(split) == 8, source
     with pytest.raises(UserError, match="the folder of a run, not pictures"):
         open_data(tmp_path / "d/runs/a")
+    (tmp_path / "d/figures/todo.txt").write_text("figures are no pictures of a class, whatever is beside them")
+    with pytest.raises(UserError, match=r"the class folder 'figures' holds no pictures"):
+        open_data(tmp_path / "d")
+    (tmp_path / "d/figures/todo.txt").unlink()
     (tmp_path / "d/notes").mkdir()
     (tmp_path / "d/notes/todo.txt").write_text("any other folder without a picture may be a class")
     with pytest.raises(UserError, match=r"the class folder 'notes' holds no pictures"):
@@ -180,6 +204,11 @@ def test_what_one_class_may_have_been_meant_to_be(tmp_path):
     inner = write_tree(tmp_path / "a", {f"pets/{n}": d for n, d in pets().items()})
     with pytest.raises(UserError, match=r"only one class \('pets'\); .* if cat, dog are the classes, give .*a/pets"):
         open_data(inner)
+    with pytest.raises(UserError, match=r"if cat, dog are the classes, pack what is in pets"):
+        open_data(write_tar(tmp_path / "a.tar", pets({"x.png": PICTURES[5]}), "pets/"))
+    loose = write_tree(tmp_path / "l", {"0.png": PICTURES[0], "labels.csv": b"0.png,a\n"})
+    with pytest.raises(UserError, match=r"only 1 outside class folders; .*, or give .*l/labels\.csv"):
+        open_data(loose)
     table = write_tree(
         tmp_path / "b", {"train/0.png": PICTURES[0], "train/metadata.csv": b"file_name,label\n0.png,a\n"}
     )
@@ -190,6 +219,30 @@ def test_what_one_class_may_have_been_meant_to_be(tmp_path):
     )
     with pytest.raises(UserError, match=r"only one class \('a'\); .*, and only val are read, as splits"):
         open_data(beside)
+
+
+def test_folders_called_as_splits_without_classes_or_inside_them(tmp_path):
+    flat = {f"{part}/{i}.png": PICTURES[i] for part in ("train", "test") for i in range(2)}
+    for source in every_source(tmp_path / "flat", flat):
+        with pytest.raises(UserError, match=r"test, train, which are called as splits; .*: train/CLASS"):
+            open_data(source, say=lambda _: None)
+    inside = {f"{c}/{part}/0.png": PICTURES[0] for c in ("cat", "dog") for part in ("train", "test")}
+    for source in every_source(tmp_path / "inside", inside):
+        notes = open_data(source, say=lambda _: None).notes
+        assert any("hold folders test, train, which are no splits there" in n and "test/cat" in n for n in notes)
+    years = {f"{part}2017/{i}.png": PICTURES[i] for part in ("train", "val") for i in range(2)}
+    with pytest.raises(UserError, match=r"train2017, val2017, which are called as splits; .*: val2017/CLASS"):
+        open_data(write_tree(tmp_path / "years", years))
+    numbered = {f"{part}_1/{n}": d for part in ("train", "test") for n, d in pets().items()}
+    with pytest.raises(UserError, match=r"test_1, train_1, which are called as splits; call them train, val and test"):
+        open_data(write_tree(tmp_path / "numbered", numbered))
+    deeper = {f"train/{part}/{n}": d for part in ("train", "val") for n, d in pets().items()}
+    with pytest.raises(UserError, match=r"train, val, which are called as splits; give .*deeper/train"):
+        open_data(write_tree(tmp_path / "deeper", deeper))
+    parted = {f"train/{n}": d for n, d in inside.items()}
+    assert "hold folders test, train, which are no splits" in open_data(write_tree(tmp_path / "p", parted)).notes[0]
+    vehicles = open_data(write_tree(tmp_path / "v", {f"{c}/0.png": PICTURES[0] for c in ("train", "bus")}))
+    assert vehicles.classes == ("bus", "train") and not vehicles.notes
 
 
 def test_splits_with_names_of_their_own_are_remarked_on(tmp_path):
@@ -342,7 +395,7 @@ NAMES = st.sampled_from(["cat", "dog", "Ähre", "고양이", "1", "10", "2", "cl
 LEAVES = st.sampled_from(["0.png", "1.PNG", "sub/2.png", "IMG.2020.3.png", "noextension"])
 TRAPS = st.sampled_from(
     [{name: data} for name, data in CLUTTER.items()]
-    + [{n: d for n, d in WRITTEN.items() if n.startswith(f)} for f in ("runs/", "cv/", "packs/", "pages/", "begun/")]
+    + [{n: d for n, d in WRITTEN.items() if n.startswith(f)} for f in ("runs/", "cv/", "packs/", "pages/", "figures/")]
     + [{"README.md": b"x"}, {"cat/notes.txt": b"x"}, {"hollow": None}, {"loose.png": PICTURES[7]}]
 )
 
@@ -369,6 +422,9 @@ def test_any_tree_is_the_same_set_in_every_source(tmp_path_factory, classes, lea
     (tmp_path / "d.csv").write_text("".join(f"d/{name},{cls},{split}\n" for name, cls, split in cells))
     listed = open_data(tmp_path / "d.csv")
     assert contents(listed) == contents(tar), (sorted(files), tar.notes)
+    packed = write_tar(tmp_path / "d.tar.xz", {name: files[name] for name in shuffled}, mode="w:xz")
+    for source in (packed, write_parquet(tmp_path / "parts", [(files[cell[0]], *cell) for cell in cells])):
+        assert contents(open_data(source, say=lambda _: None)) == contents(tar), source
     try:
         folder = open_data(root)
     except UserError as error:

@@ -15,6 +15,7 @@ from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.report_details import THUMBNAIL, encode
 from reslearn.jobs.reports import rewrite
 from reslearn.jobs.run_report import curves, gather, write_report
+from reslearn.spec.errors import UserError
 from reslearn.train.journal import read_journal
 from reslearn.train.ledger import read_ledger
 from reslearn.train.record import read_record, record_to_json
@@ -115,6 +116,20 @@ def test_figures_as_files(short_run, tmp_path):
     assert page == short_run / "report.html" and page.exists()
     assert {path.name for path in written} >= {"error.png", "error.svg", "val_confusion.png", "val_reliability.svg"}
     assert all(path.stat().st_size > 1000 for path in written)
+
+
+def test_figures_are_written_nowhere_among_the_pictures_of_the_run(short_run, tmp_path, folder):
+    record = read_record(short_run)
+    data = record.data | {"path": str(folder)}
+    (short_run / "run.json").write_text(json.dumps(record_to_json(dataclasses.replace(record, data=data))))
+    for place in ("cat", "cat/figures"):
+        with pytest.raises(UserError, match=r"--figures: .*would be taken for a picture of .*pictures; name another"):
+            rewrite(short_run, folder / place)
+    assert not (folder / "cat/figures").exists()
+    rewrite(short_run, folder / "figures")
+    opened = open_data(folder)
+    assert opened.classes == ("cat", "dog") and "written by reslearn, so no class: figures" in opened.notes[0]
+    rewrite(short_run, folder / "figures")  # again: it is still no class
 
 
 def test_large_pictures_become_thumbnails_and_small_ones_stay_exact(photo):

@@ -385,6 +385,13 @@ def test_other_places(tmp_path):
         read_contents(tmp_path / "graph.onnx")
     with pytest.raises(UserError, match=r"a folder without model.safetensors or pytorch_model.bin"):
         read_contents(tmp_path)
+    for name in ("model.safetensors.index.json", "model-00002-of-00002.safetensors", "pytorch_model-1-of-10.bin"):
+        (tmp_path / name).write_text("{}")
+        with pytest.raises(UserError, match="weights in several files; save them as one"):
+            read_contents(tmp_path / name)
+    with pytest.raises(UserError, match="weights in several files; save them as one"):
+        read_contents(tmp_path)
+    (tmp_path / "model.safetensors.index.json").unlink()
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(UserError, match="this run is not finished; finish it: reslearn resume"):
         read_contents(tmp_path)
@@ -440,3 +447,18 @@ def test_a_file_without_checksums_is_read(vision, tmp_path):
     finally:
         torch.serialization.set_crc32_options(before)
     assert read_contents(tmp_path / "w.pth").groups[""].keys() == vision[1].keys()
+
+
+def test_tensors_without_values_and_names_that_differ_by_marks_alone(vision, tmp_path):
+    _, body, weight, bias = vision
+    whole = full(body, weight, bias)
+    name = "layer1.0.conv1.weight"
+    for tensor, words in ((whole[name].to_sparse(), "is sparse"), (whole[name].to("meta"), "has no values")):
+        torch.save(whole | {name: tensor}, tmp_path / "w.pth")
+        with pytest.raises(UserError, match=f"{name} {words}"):
+            load_weights(ours(), tmp_path / "w.pth")
+    torch.save(whole | under("module.", zeroed(whole)), tmp_path / "w.pth")
+    with pytest.raises(UserError, match="holds several networks that fit"):
+        load_weights(ours(), tmp_path / "w.pth")
+    torch.save(whole | under("module.", whole), tmp_path / "w.pth")  # the same twice is one
+    assert torch.equal(load_weights(ours(), tmp_path / "w.pth").state["head.fc.weight"], weight)

@@ -138,6 +138,8 @@ def preview(
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the sheet is a PNG file; name it {out.with_suffix('.png').name}")
     check_targets({"--out": (out, FIGURE)})
+    from ..data.folders import refuse_among_pictures
+    from ..data.memory import part, root_of
     from ..data.preview import contact_sheet
     from ..data.sources import open_data
     from ..spec.codec import parse_assignments, set_fields
@@ -148,11 +150,10 @@ def preview(
     chosen = set_fields(get_recipe(recipe or "paper-cifar"), parse_assignments(assignments or []))
     dataset = open_data(data)
     say_notes(dataset)
+    refuse_among_pictures(out.parent, root_of(dataset)[0].path or "", "--out")
     if split_name is None and "train" in dataset.splits:
         split_name = "train"
     if split_name is not None:
-        from ..data.memory import part
-
         dataset = part(dataset, split_name)
     side = size or chosen.image_size or (32 if max(dataset.read(0)[0].shape[:2]) <= 64 else 224)
     sheet = contact_sheet(dataset, default_preprocess(side), chosen.augment, seed=seed, rows=rows, columns=columns)

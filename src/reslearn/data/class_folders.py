@@ -9,7 +9,7 @@ from ..spec.errors import UserError
 from ..spec.names import spellings
 from .listing import Stray, is_run, some, split_of
 from .tree import LAYOUT, Branch, Listing, Tree, base_name, join, pictures
-from .tree_remarks import account, hollow, lonely
+from .tree_remarks import account, bare_splits, hollow, lonely, looks_like_split
 
 _ORDER = ("train", "val", "test")
 
@@ -29,8 +29,7 @@ def read_tree(tree: Tree) -> Listing:
         for split, place in places.items()
         for name in tree.folders(place)
     }
-    if not parts:
-        _leave_out(tree, found, inside)
+    _leave_out(tree, found, inside)
     one = spellings(name for _, name in inside)
     found.classes = _classes(tree, parts, one, inside, found)
     label = {cls: i for i, cls in enumerate(found.classes)}
@@ -119,6 +118,8 @@ def _classes(
     elif empty:
         remedy = "add some or remove the folder" if len(empty) == 1 else "add some or remove the folders"
         found.problems.append(f"{hollow(tree, empty)}; {remedy}")
-    if len(classes) == 1:
+    if len(classes) > 1 and all(map(looks_like_split, classes)):
+        found.problems.insert(0, bare_splits(tree, parts, classes))
+    elif len(classes) == 1:
         found.problems.insert(0, lonely(tree, parts, classes[0]))
     return classes

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..spec.errors import UserError
+from .decode import EXTENSIONS
 from .labels import LABELS, ONE_EACH, one_label
 from .listing import some
 from .rows import Rows
@@ -22,6 +25,7 @@ COLUMNS = {
     "group": ("group", "patient", "subject", "session"),
 }
 _INDEX = {"", "index", "unnamed: 0"}  # what pandas writes in front
+_SPLITTING = re.compile(r"(is_?)?(train|val|valid|validation|test)(ing)?|folds?", re.IGNORECASE)
 _YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false", ""}
 
 
@@ -69,7 +73,15 @@ def read_columns(path: str, rows: Rows, asked: Mapping[str, str]) -> Columns:
         columns["label"] = [
             _hot_label(f"{path}, line {line}", head, hot, row) for line, row in zip(lines, cells, strict=True)
         ]
+    for line, cell in zip(lines, columns["path"], strict=True):
+        if not cell:
+            raise UserError(f"{path}, line {line}: no path; name the picture, or remove the line")
     label = [one_label(cell, f"{path}, line {line}") for line, cell in zip(lines, columns["label"], strict=True)]
+    if all(os.path.splitext(name)[1].lower() in EXTENSIONS for name in label):
+        raise UserError(
+            f"{path}, line {lines[0]}: the label {label[0]} is the name of a picture; the path comes first, or a "
+            f"header says which column is what, as {path}#path=NAME&label=NAME does"
+        )
     header = {} if where is None else {name: head[i] for name, i in places.items()}
     notes = [] if hot or where is None else _remarks(path, head, header["label"], asked)
     return Columns(lines, columns["path"], label, columns.get("split"), columns.get("group"), header, notes)
@@ -77,11 +89,14 @@ def read_columns(path: str, rows: Rows, asked: Mapping[str, str]) -> Columns:
 
 def _remarks(path: str, head: Sequence[str], label: str, asked: Mapping[str, str]) -> list[str]:
     """Which column is the label, where that was not the only answer."""
+    unread = [name for name in head if name != label and _SPLITTING.fullmatch(name)]
+    line = f"{path}: {some(unread)} not read; a column split says train, val or test"
+    notes = [line] if unread else []
     others = [name for name in head if name != label and name.lower() in COLUMNS["label"]]
     if "label" in asked or not (others or label.lower() not in COLUMNS["label"]):
-        return []
+        return notes
     why = f"and not {some(others)}" if others else "the only one left"
-    return [f"{path}: the label is the column '{label}', {why}"]
+    return [f"{path}: the label is the column '{label}', {why}", *notes]
 
 
 def _by_name(path: str, head: Sequence[str], rows: Rows, asked: Mapping[str, str]) -> dict[str, int] | None:

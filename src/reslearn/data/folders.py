@@ -16,8 +16,9 @@ from .decode import decode_bytes, read_bytes
 from .found import Found
 from .listing import HEAD, is_clutter
 from .memory import identity_digest
+from .other_sources import other_sources
 from .strings import StringTable
-from .tree import join
+from .tree import Branch, NoPictures, join
 
 
 class FileDataset(Found):
@@ -133,12 +134,32 @@ def open_folder(path: str) -> FileDataset:
 
     Raises `UserError` for a folder without pictures and for one that cannot be listed.
     """
-    found = read_tree(DiskTree(path))
+    try:
+        found = read_tree(DiskTree(path))
+    except NoPictures as error:
+        others = other_sources(path)
+        raise UserError(f"{error}; {others}" if others else str(error)) from None
     labels = np.array(found.labels, dtype=np.int64)
     splits = {name: np.arange(part.start, part.stop, dtype=np.int64) for name, part in found.splits.items()}
     data = FileDataset(path, found.names, labels, classes=found.classes, splits=splits, notes=found.notes)
     data.strays, data.problems = tuple(found.strays), tuple(found.problems)
     return data
+
+
+def refuse_among_pictures(folder: str | os.PathLike[str], data: str, where: str) -> None:
+    """Raise `UserError` if a picture of ours in `folder` would be one of a class of DATA, the path `data`.
+
+    `where`, such as `--out`, opens the message. Anything but a folder of class folders is no matter.
+    """
+    if not os.path.isdir(data):
+        return
+    top = os.path.relpath(os.path.realpath(folder), os.path.realpath(data)).split(os.sep)[0]
+    inside = top not in {os.curdir, os.pardir} and os.path.isdir(os.path.join(data, top))
+    if inside and Branch(DiskTree(data), top).pictures:
+        raise UserError(
+            f"{where}: what is written to {os.fspath(folder)} would be taken for a picture of {data}; "
+            "name another folder"
+        )
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,9 @@ LABELS = (
     *("label", "class", "class_name", "target", "category", "cls", "labels", "y", "class_label", "label_name"),
     *("category_name", "fine_label", "classes", "class_id", "category_id", "label_id"),
 )
+_NUMBER = re.compile(r"0*(\d+)(?:\.0+)?")
+_MISSING = {"nan", "null", "<na>", "n/a", "#n/a"}  # as pandas and spreadsheets write it
+_DECIMAL = re.compile(r"-?\d+\.\d+")
 _UNSEEN = ("Zs", "Cf", "Cc")  # Unicode's spaces, formats and controls
 ONE_EACH = "several labels a picture (multi-label) are not learned here; give each picture one class"
 
@@ -31,7 +35,7 @@ def class_order(names: Sequence[str]) -> tuple[tuple[str, ...], Indices]:
     one = spellings(names)
     distinct = set(one.values())
     numeric = all(name.isdecimal() and len(name) < 20 for name in distinct)  # longer ones are no numbers of classes
-    classes = tuple(sorted(distinct, key=int) if numeric else sorted(distinct))
+    classes = tuple(sorted(sorted(distinct), key=int) if numeric else sorted(distinct))  # `01` comes before `1`
     index = {name: i for i, name in enumerate(classes)}
     return classes, np.array([index[one[name]] for name in names], dtype=np.int64)
 
@@ -53,13 +57,31 @@ def listed_classes(
 
 
 def look_alikes(classes: Sequence[str], path: str) -> list[str]:
-    """A line where names differ only in case, spaces or characters that nobody sees: they may be meant as one."""
+    """A line where names differ only in case, spaces, characters that nobody sees or how they write a number (`1`,
+    `01`, `1.0`): they may be meant as one."""
     alike: dict[str, list[str]] = {}
     for name in classes:
         seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) not in _UNSEEN)
-        alike.setdefault(seen.casefold(), []).append(name)
+        number = _NUMBER.fullmatch(seen)
+        alike.setdefault(number[1] if number else seen.casefold(), []).append(name)
     same = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
     return [f"{path}: classes that look alike: {some(same)}"] if same else []
+
+
+def odd_names(classes: Sequence[str], path: str) -> list[str]:
+    """Lines about names that may be no classes: missing labels, several in one, decimal numbers."""
+    notes = []
+    missing = [name for name in classes if name.lower() in _MISSING]
+    if missing:
+        notes.append(f"{path}: {some(missing)} may be a missing label, and is a class here; remove such lines if it is")
+    known = set(classes)
+    joined = [name for name in classes if len(parts := re.split(r"\s*[|;]\s*", name)) > 1 and known.issuperset(parts)]
+    if joined:
+        notes.append(f"{path}: {some(joined)} may be several labels, and is a class of its own here")
+    if classes and all(_DECIMAL.fullmatch(name) for name in classes):
+        line = f"{path}: the labels are decimal numbers, each a class of its own, in lexical order ({some(classes)})"
+        notes.append(line + "; nothing is fitted to their values")
+    return notes
 
 
 def one_label(value: Any, where: str) -> str:

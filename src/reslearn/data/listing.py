@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..runtime.replacing import FIGURE, PAGE
 from .decode import EXTENSIONS
 
-HEAD = 512  # first bytes that are enough to tell what a file is
+HEAD = 1024  # first bytes that are enough to tell what a file is
 _CLUTTER = {  # hidden names (.DS_Store, ._x.jpg, .ipynb_checkpoints, .Trash-1000, .git) apart
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "__pycache__", "lost+found"),
     *("@eadir", "@tmp", "@recycle", "#recycle", "@recently-snapshot", "$recycle.bin", "system volume information"),
@@ -76,8 +77,13 @@ def is_run(name: str, head: Callable[[], bytes]) -> bool:
 
 
 def is_written(name: str, head: Callable[[], bytes]) -> bool:
-    """Whether a file is a pack, report, sealed file, manifest or lock of ours."""
-    return any(name.endswith(suffix) and begin.match(head()) for suffix, begin in _WRITTEN)
+    """Whether a file is a pack, report, figure, contact sheet, sealed file, manifest or lock of ours."""
+    if any(name.endswith(suffix) and begin.match(head()) for suffix, begin in _WRITTEN):
+        return True
+    if not name.endswith((".png", ".svg", ".html")):
+        return False
+    start = head()
+    return FIGURE.known(start, b"") or PAGE.known(start, b"")
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

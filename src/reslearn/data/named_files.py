@@ -7,6 +7,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from ..spec.errors import UserError
 from ..spec.names import spelling
@@ -40,7 +41,8 @@ class NamedFiles:
         return None
 
     def _candidates(self, name: str) -> Iterator[str]:
-        """`name` as it is, with `/` for Windows' separator, in other Unicode spellings, and by its folder's listing."""
+        """`name` as it is, with `/` for Windows' separator, in other Unicode spellings, by its folder's listing; and
+        all that without `%20` and the like."""
         yield name
         paths = dict.fromkeys([name, name.replace("\\", "/")])
         for path in paths:
@@ -51,6 +53,8 @@ class NamedFiles:
             if len(near) > 1:
                 raise UserError(f"{name} may be {' or '.join(sorted(near))}; name the file whole")
             yield from (f"{above}/{one}" if above else one for one in near)
+        if (plain := unquote(name)) != name:  # as addresses and some labelling programs write it
+            yield from self._candidates(plain)
 
     def _listing(self, above: str) -> dict[str, list[str]]:
         """Lower-case name, and name without a picture's extension, to the files of a folder that have it."""

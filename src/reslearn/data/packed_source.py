@@ -22,7 +22,7 @@ from .shards import COMPRESSED, open_shards
 from .tar_index import DAMAGED, open_tar
 
 COPY_RATE = 60e6  # bytes per second of the source: decompress, hash, write; measured on a slow disk
-READING = "2"  # of compressed tars: raised when another release reads other pictures or classes from the same file
+READING = "3"  # of compressed tars: raised when another release reads other pictures or classes from the same file
 _SPARE = 1.2  # of the disk asked for: index, hashes, and what a file system adds
 
 

@@ -19,7 +19,16 @@ from .decode import decode_bytes
 from .found import Found
 from .memory import identity_digest
 from .named_files import is_address
-from .parquet_columns import choose_columns, kept_rows, open_parquet, other_labels, read_group, row_classes
+from .parquet_columns import (
+    beside_columns,
+    choose_columns,
+    kept_rows,
+    open_parquet,
+    other_labels,
+    read_group,
+    row_classes,
+    row_splits,
+)
 from .shards import shard_split, splits_of
 
 
@@ -28,6 +37,8 @@ class ParquetDataset(Found):
 
     `asked` names the image and label column where the files leave a choice, as DATA `d.parquet#image=photo` does.
     """
+
+    groups: tuple[str, ...] | None = None  # as of a table
 
     def __init__(self, files: Sequence[str], path: str, asked: Mapping[str, str] | None = None) -> None:
         self.path = os.path.abspath(path)
@@ -38,6 +49,8 @@ class ParquetDataset(Found):
         labels: list[Any] = []
         called: list[str | None] = []  # what the pictures' files were called, where the set says so
         per_row: list[str | None] = []
+        beside = beside_columns(files, path, label)
+        cells: dict[str, list[Any]] = {kind: [] for kind in beside}
         for number, file in enumerate(files):
             table = open_parquet(file, path)
             for group in range(table.num_row_groups):
@@ -45,8 +58,11 @@ class ParquetDataset(Found):
                 labels += read_group(file, path, group, label, table).column(0).to_pylist()
                 names_of = read_group(file, path, group, f"{self.image}.path", table)
                 called += _called(names_of, len(labels) - len(called))
+                for kind, name in beside.items():
+                    cells[kind] += read_group(file, path, group, name, table).column(0).to_pylist()
             split = shard_split(file) or (folder_split(file, path) if os.path.isdir(path) else None)
             per_row += [split] * table.metadata.num_rows
+        per_row, unread = row_splits(per_row, cells.get("split"), beside.get("split", ""), path)
         kept, remarks = kept_rows(labels, called, per_row, names, path)
         self._rows: Indices = np.array(kept, dtype=np.int64)  # of each picture, counted through all files
         self.classes, self.labels = row_classes([labels[i] for i in kept], kept, names, path)
@@ -54,7 +70,9 @@ class ParquetDataset(Found):
         self.ids: Sequence[str] = [f"{self._shown(i)}:{i}" for i in kept]
         if not kept:
             raise UserError(f"{path}: no rows with a picture and a label")
-        self._notes = [*others, *remarks]
+        self._notes = [*others, *unread, *remarks]
+        if "group" in cells:
+            self.groups = tuple("" if cells["group"][i] is None else str(cells["group"][i]) for i in kept)
         self._bare: dict[int, str] = {}  # rows without a picture, found on the way, and what they have instead
         if len(self.classes) < 2:
             self.problems = (f"{path}: {len(self.classes)} class(es); a classifier needs at least two",)

@@ -10,12 +10,14 @@ import numpy as np
 
 from ..runtime.opening import descriptor_path, open_regular
 from ..spec.errors import UserError
+from .columns import COLUMNS
 from .dataset import Indices
 from .labels import LABELS, ONE_EACH, class_order, listed_classes, one_label
-from .listing import in_clutter, some
+from .listing import in_clutter, some, split_of
 
 _LABELS = tuple(dict.fromkeys(("label", "labels", "fine_label", "class", "target", *LABELS)))  # the first one counts
 _IMAGES = ("image", "img", "picture", "photo", "pixels")  # of several image columns, the first of these
+_TEXT = ("string", "large_string", "dictionary<values=string", "dictionary<values=large_string")
 Columns = tuple[str, str, list[str] | None]  # of the pictures, of the labels, and the classes' names if it lists them
 
 
@@ -51,7 +53,9 @@ def image_column(files: Sequence[str], path: str, asked: Mapping[str, str]) -> s
         return ""  # a pack that is there can be read without
     image, label, _ = choose_columns(files, path, asked)
     candidates = sum(map(len, _image_columns(open_parquet(files[0], path).schema_arrow)))
-    return f"{image}|{label}" if asked or candidates > 1 else ""
+    beside = beside_columns(files, path, label)
+    choice = [image, label] if asked or candidates > 1 else []
+    return "|".join(choice + [f"{kind}={name}" for kind, name in beside.items()])
 
 
 def choose_columns(files: Sequence[str], path: str, asked: Mapping[str, str]) -> Columns:
@@ -69,6 +73,36 @@ def choose_columns(files: Sequence[str], path: str, asked: Mapping[str, str]) ->
             raise UserError(f"{file}: its classes are {mine}, those of {first} {others}; they are not one set")
         names = names or columns[2]
     return image, label, names
+
+
+def beside_columns(files: Sequence[str], path: str, label: str) -> dict[str, str]:
+    """The columns that all files have for `split` and `group`, as a table has them (`columns.COLUMNS`)."""
+    schemas = [open_parquet(file, path).schema_arrow for file in files]
+    found: dict[str, str] = {}
+    for kind, types in (("split", _TEXT), ("group", (*_TEXT, "int"))):
+        for name in reversed(COLUMNS[kind]):
+            there = [str(schema.field(name).type) for schema in schemas if schema.names.count(name) == 1]
+            if name != label and len(there) == len(files) and all(one.startswith(types) for one in there):
+                found[kind] = name
+    return found
+
+
+def row_splits(
+    by_file: Sequence[str | None], cells: Sequence[Any] | None, column: str, path: str
+) -> tuple[list[str | None], list[str]]:
+    """The split of each row: what its file's name says, else its cell; and a line where there are cells that do not
+    count."""
+    if cells is None or not any(cells):
+        return list(by_file), []
+    said = [split_of(cell) if isinstance(cell, str) else None for cell in cells]
+    if any(by_file):
+        differ = sum(a != b for a, b in zip(by_file, said, strict=True))
+        line = f"{path}: the splits are those of the files' names; in {differ:,} row(s) the column '{column}' differs"
+        return list(by_file), [line] if differ else []
+    strange = next((cell for cell, split in zip(cells, said, strict=True) if split is None), None)
+    if None in said:
+        return list(by_file), [f"{path}: the column '{column}' holds {strange!r}, which is no split, so it is not read"]
+    return said, []
 
 
 def other_labels(file: str, path: str, label: str) -> list[str]:
@@ -101,7 +135,7 @@ def _columns(schema: Any, file: str, asked: Mapping[str, str]) -> Columns:
             f"{file}: needs an image column (a struct with 'bytes') and a label column ({', '.join(_LABELS[:5])}); "
             f"it has {some(schema.names, 20)}"
             + (f"; give {file}#label=NAME" if images else "")
-            + (f"; '{text[0]}' holds paths or addresses, not the pictures themselves" if text else "")
+            + (f"; '{text[0]}' holds text, such as paths or addresses, not the pictures' bytes" if text else "")
         )
     declared = [name for name in images if features.get(name, {}).get("_type") == "Image"]
     called = [name for name in _IMAGES if name in images]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tarfile
-import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
@@ -17,11 +17,12 @@ from .archives import TARS, Archives, archives_in, asked_of, is_plain, refuse_po
 from .dataset import Dataset
 from .folders import FileDataset
 from .found import Found
-from .labels import look_alikes
+from .labels import look_alikes, odd_names
 from .listing import some
 from .manifest import data_of, manifest_path, obey, read_manifest
 from .memory import ArrayDataset, Subset, part, root_of
 from .named_files import is_address
+from .other_sources import other_source
 from .pack import PackDataset, is_pack
 from .tar_index import DAMAGED, open_tar
 
@@ -83,7 +84,8 @@ def _open(path: str, split_seed: int, say: Say | None) -> Dataset:
     if not os.path.exists(file):
         if is_address(path):
             raise UserError(f"{path}: an address; download it and name the file or folder: DATA is {KINDS}")
-        raise UserError(f"{path}: no such file or folder{_nearest(path)}; DATA is {KINDS}")
+        pattern = "; a pattern is not expanded, give the folder of the shards" if re.search(r"[*?{\[]", path) else ""
+        raise UserError(f"{path}: no such file or folder{_nearest(path)}{pattern}; DATA is {KINDS}")
     data = _open_folder(file, asked, say) if os.path.isdir(file) else _open_file(file, asked, say)
     if asked and isinstance(data, FileDataset | PackDataset):
         data.path = os.path.abspath(path)  # what opens it again
@@ -130,10 +132,11 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
         raise UserError(f"{path}: damaged or incomplete archive ({error})") from None
     if cifar is not None:
         return cifar
-    if is_tar or lower.endswith(TARS):
+    other = None if is_tar else other_source(path)
+    if is_tar or (lower.endswith(TARS) and (other is None or other.a_tar)):
         return _open_archives(path, archive, asked, say)
-    if zipfile.is_zipfile(path):
-        raise UserError(f"{path}: a zip archive, which is not read in place; unpack it and give the folder")
+    if other is not None:
+        raise UserError(f"{path}: {other}")
     raise UserError(f"{path}: not a set of labelled pictures; DATA is {KINDS}")
 
 
@@ -175,7 +178,7 @@ def _settle(data: Dataset, path: str, on_bad_file: str, excluded: Collection[str
     if strict:
         _refuse(data.problems)
         _refuse([line for name, line in data.missing.items() if name not in excluded])
-    data.notes = (*data.notes, *look_alikes(data.classes, path))
+    data.notes = (*data.notes, *look_alikes(data.classes, path), *odd_names(data.classes, path))
     strays = [stray.name for stray in data.strays if stray.name not in excluded]
     if not strays:
         return

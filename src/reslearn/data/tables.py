@@ -147,6 +147,8 @@ def _splits(path: str, names: Sequence[str] | None, lines: Sequence[int]) -> dic
     splits: dict[str, list[int]] = {}
     for i, name in enumerate(names):
         split = split_of(name)
+        if not name:
+            raise UserError(f"{path}, line {lines[i]}: no split, and others have one; say it in each line or in none")
         if split is None:
             raise UserError(f"{path}, line {lines[i]}: {unknown('split', name, SPLIT_NAMES)}")
         splits.setdefault(split, []).append(i)

@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from ..spec.errors import UserError
 from .listing import Stray, is_picture, is_run, is_written
 
 LAYOUT = "DATA is a folder with one folder of pictures per class"
+
+
+class NoPictures(UserError):
+    """A tree without a file in class folders."""
 
 
 class Tree(Protocol):
@@ -49,7 +54,11 @@ class Listing:
 
 
 class Branch:
-    """The files below one folder: `pictures`, `strays` (neither pictures nor a run's), and whether `ours` is all."""
+    """The files below one folder that this package did not write: `pictures` and `strays`; `ours` if that leaves none.
+
+    Figures of ours are told from pictures where a folder has nothing else: to look into each would cost too much, and
+    so none is written among pictures (`refuse_among_pictures`).
+    """
 
     def __init__(self, tree: Tree, at: str) -> None:
         files = list(tree.files(at))
@@ -57,10 +66,18 @@ class Branch:
         rest = [f for f in files if not f.startswith(tuple(runs))] if runs else files
         self.pictures: list[str] = []
         self.strays: list[str] = []
+
+        def written(file: str) -> bool:
+            return is_written(base_name(file), partial(tree.head, file))
+
         for file in rest:
-            (self.pictures if is_picture(file, partial(tree.head, file)) else self.strays).append(file)
-        written = (is_written(base_name(f), partial(tree.head, f)) for f in self.strays)
-        self.ours = bool(files) and not self.pictures and all(written)
+            if is_picture(file, partial(tree.head, file)):
+                self.pictures.append(file)
+            elif not written(file):
+                self.strays.append(file)
+        if all(map(written, self.pictures)):
+            self.pictures = []
+        self.ours = bool(files) and not (self.pictures or self.strays)
 
 
 def pictures(tree: Tree, files: Iterable[str], most: int | None = None) -> list[str]:

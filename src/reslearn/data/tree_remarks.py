@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ..spec.errors import UserError
 from .listing import some, split_of
-from .tree import LAYOUT, Listing, Tree, join, pictures
+from .tree import LAYOUT, Listing, NoPictures, Tree, join, pictures
 
 
 def lonely(tree: Tree, parts: Mapping[str, str], cls: str) -> str:
@@ -14,11 +15,36 @@ def lonely(tree: Tree, parts: Mapping[str, str], cls: str) -> str:
     line = f"{tree.path}: only one class ('{cls}'); a classifier needs at least two class folders"
     if parts:
         return f"{line}, and only {', '.join(parts.values())} are read, as splits"
-    tables = [file for file in tree.loose(cls) if file.lower().endswith((".csv", ".tsv"))]
-    if tables:
+    if tables := tables_in(tree, cls):
         return f"{line}, or give {tree.path}/{tables[0]}"
     inner = [name for name in tree.folders(cls) if pictures(tree, tree.files(join(cls, name)), 1)]
-    return f"{line}; if {some(inner)} are the classes, give {tree.path}/{cls}" if len(inner) > 1 else line
+    if len(inner) < 2:
+        return line
+    remedy = f"pack what is in {cls}" if tree.sealed else f"give {tree.path}/{cls}"
+    return f"{line}; if {some(inner)} are the classes, {remedy}"
+
+
+def tables_in(tree: Tree, at: str) -> list[str]:
+    """The tables in a folder of a disk: they may be what its pictures' labels are in."""
+    return [] if tree.sealed else [file for file in tree.loose(at) if file.lower().endswith((".csv", ".tsv"))]
+
+
+def looks_like_split(name: str) -> bool:
+    """Whether a folder is called as a split, with a number or year behind it, too: `train2017`, `test_1`."""
+    return split_of(re.sub(r"[-_ ]?\d+$", "", name)) is not None
+
+
+def bare_splits(tree: Tree, parts: Mapping[str, str], classes: Sequence[str]) -> str:
+    """Why a set whose only classes are called as splits is none."""
+    place = f"{parts[next(iter(parts))]}/" if parts else ""
+    inner = tree.folders(f"{place}{classes[-1]}")
+    if inner and parts:
+        remedy = f"give {tree.path}/{place.rstrip('/')}"
+    elif inner:
+        remedy = "call them train, val and test"
+    else:
+        remedy = f"put the pictures of each class into a folder of its own: {place}{classes[-1]}/CLASS"
+    return f"{tree.path}: the only classes are {some(classes)}, which are called as splits; {remedy}"
 
 
 def hollow(tree: Tree, empty: Sequence[str]) -> str:
@@ -36,7 +62,8 @@ def account(tree: Tree, at: str, parts: Mapping[str, str], found: Listing) -> No
         if found.strays:
             raise UserError(f"{tree.path}/{found.strays[0].name}: not an image, and {tree.path} holds none")
         beside = f", only {len(loose)} outside class folders" if loose else ""
-        raise UserError(f"{tree.path}: no pictures found in class folders{beside}; {LAYOUT}")
+        remedy = f", or give {tree.path}/{tables[0]}" if loose and (tables := tables_in(tree, at)) else ""
+        raise NoPictures(f"{tree.path}: no pictures found in class folders{beside}; {LAYOUT}{remedy}")
     if loose:
         found.notes.append(f"{tree.path}: {len(loose)} picture(s) in no class folder, not read: {some(loose)}")
     for split, members in found.splits.items():
@@ -62,20 +89,27 @@ def account(tree: Tree, at: str, parts: Mapping[str, str], found: Listing) -> No
         found.notes.append(
             f"{tree.path}: class folders are numbers, in lexical order ({shown}, ...): label 2 is not folder '2'"
         )
-    if not parts:
-        _same_inside(tree, at, found)
+    _same_inside(tree, parts or {"": at}, found)
 
 
-def _same_inside(tree: Tree, at: str, found: Listing) -> None:
+def _same_inside(tree: Tree, places: Mapping[str, str], found: Listing) -> None:
     """Classes whose pictures all lie in folders of the same names may be splits with a name that is not known."""
     inside: dict[int, set[str]] = {}
-    for name, label in zip(found.names, found.labels, strict=True):
-        inner = name[len(join(at, "x")) - 1 :].split("/")[1:-1]
-        inside.setdefault(label, set()).add(inner[0] if inner else "")
+    for split, place in places.items():
+        for i in found.splits.get(split, range(len(found.names))):
+            inner = found.names[i][len(join(place, "x")) - 1 :].split("/")[1:-1]
+            inside.setdefault(found.labels[i], set()).add(inner[0] if inner else "")
     names = max(inside.values(), key=len)
     if len(inside) > 1 and len(names) > 1 and all(other <= names - {""} for other in inside.values()):
-        classes, inner_names = some(found.classes), some(sorted(names))
-        found.notes.append(
-            f"{tree.path}: the classes {classes} hold the same folders, {inner_names}; if these are the classes, "
-            "name the others train, val and test, or give one of them"
-        )
+        classes, inner_names = some(found.classes), some(sorted(names - {""}))
+        if not all(map(split_of, names - {""})) and "" not in places:
+            return  # known splits have classes in them
+        if all(map(split_of, names - {""})):
+            line = (
+                f"hold folders {inner_names}, which are no splits there, so all are learned from; if they are meant as "
+            )
+            line += f"splits, put the classes into them: {min(names - {''})}/{found.classes[0]}"
+        else:
+            line = f"hold the same folders, {inner_names}; if these are the classes, "
+            line += "name the others train, val and test, or give one of them"
+        found.notes.append(f"{tree.path}: the classes {classes} {line}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..data.folders import refuse_among_pictures
 from ..report.figures import figure_files, save_figures
 from ..report.pages import render
 from ..report.values import Report
@@ -13,6 +14,7 @@ from ..spec.errors import UserError
 from ..train.crossval import merge
 from ..train.crossval_record import RECORD, read_record
 from ..train.fold_models import PREDICTIONS, fold_folder
+from ..train.record import read_record as read_run
 from .crossval_report import crossval_report
 from .run_report import FILE_NAME, gather
 
@@ -23,12 +25,20 @@ def rewrite(folder: Path, figures: Path | None = None) -> tuple[Path, list[Path]
     Nothing is trained. Raises `UserError` where `folder` is no run, or a cross-validation that lacks folds, and where
     a figure would take the place of a file that is none of ours.
     """
+    if figures is not None:
+        refuse_among_pictures(figures, _data_of(folder), "--figures")
     report = report_of(folder)
     for path in figure_files(figures, report) if figures is not None and figures.is_dir() else ():
         replaceable(path, FIGURE, "--figures")
     page = folder / FILE_NAME
     write_atomic(page, render(report))
     return page, [] if figures is None else save_figures(figures, report)
+
+
+def _data_of(folder: Path) -> str:
+    """The path of the pictures that a run or cross-validation was trained on; empty where they had none."""
+    record = read_record(folder) if (folder / RECORD).exists() else read_run(folder)
+    return record.data["path"] or ""
 
 
 def report_of(folder: Path) -> Report:

@@ -85,6 +85,10 @@ def find(contents: Contents, spec: Spec, expected: State, prefer: Prefer | None 
     )
     names |= {f"{HEAD}.{leaf}": name for leaf, name in (("weight", head.weight), ("bias", head.bias)) if name}
     tensors = {ours: (rest | _under(contents, place))[theirs] for ours, theirs in names.items()}
+    for ours, tensor in tensors.items():
+        if tensor.is_meta or tensor.layout != torch.strided:
+            what = "has no values (it is on the meta device)" if tensor.is_meta else "is sparse; save it as .to_dense()"
+            raise UserError(f"{contents.where}: {names[ours]} {what}")
     return Found(tensors, names, place, head, tuple(notes))
 
 
@@ -185,7 +189,13 @@ def _first(contents: Contents, places: list[Place]) -> tuple[Place, list[str]]:
 
 
 def _same(one: State, other: State) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    """Whether all values are equal; none is where a tensor has no values, or is sparse."""
+    both = [*one.values(), *other.values()]
+    return (
+        one.keys() == other.keys()
+        and all(not tensor.is_meta and tensor.layout == torch.strided for tensor in both)
+        and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    )
 
 
 def _under(contents: Contents, place: Place) -> State:

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ from .file_kinds import kind_of
 State = dict[str, Tensor]
 PICKLES = (".pth", ".pt", ".th", ".bin")
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")  # what a run folder and a cloned hub repository hold
+_PART = re.compile(r"-\d+-of-0*(?!1\.)[1-9]\d*\.\w+$")  # model-00001-of-00002.safetensors
+_IN_PARTS = "weights in several files; save them as one (in transformers: save_pretrained(..., max_shard_size='9GB'))"
 DEPTH = 6  # mappings inside mappings, beyond which no trainer puts weights
 
 _NUMPY = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.zeros(1).__reduce__()[0]}
@@ -87,6 +90,8 @@ def file_of(path: Path) -> Path:
         inside = next((path / name for name in FOLDER_FILES if (path / name).is_file()), None)
         if inside is not None:
             return inside
+        if any((path / f"{name}.index.json").is_file() for name in FOLDER_FILES):
+            raise UserError(f"{path}: {_IN_PARTS}")
         if (path / "run.json").exists():
             raise UserError(f"{path}: this run is not finished; finish it: reslearn resume {path}")
         raise UserError(f"{path}: a folder without {' or '.join(FOLDER_FILES)}; give the file of weights")
@@ -94,6 +99,8 @@ def file_of(path: Path) -> Path:
         raise UserError(f"{path}: an address, not a file; download it and give the file")
     if not path.is_file():
         raise UserError(f"{path}: no such file")
+    if path.name.endswith(".index.json") or _PART.search(path.name):
+        raise UserError(f"{path}: {_IN_PARTS}")
     return path
 
 
@@ -157,7 +164,9 @@ def _items(data: Any) -> Iterator[tuple[str, Any]]:
 
 def _groups(data: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, State]]:
     """(dotted keys, tensors) of every mapping that holds tensors, outermost first."""
-    tensors = {_bare(name): value for name, value in _items(data) if isinstance(value, Tensor)}
+    found = {name: value for name, value in _items(data) if isinstance(value, Tensor)}
+    times = Counter(map(_bare, found))  # two that differ by their marks alone are two networks
+    tensors = {_bare(name) if times[_bare(name)] == 1 else name: value for name, value in found.items()}
     if tensors:
         yield path, tensors
     for name, value in _items(data) if depth < DEPTH else ():

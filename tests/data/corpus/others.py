@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import struct
 import zlib
 
 import imagecodecs
 import numpy as np
+import tifffile
 from PIL import Image
 
 from .metadata import chunk, exif_block
@@ -176,6 +178,11 @@ def by_other_programs():
         first, *rest = [frame.convert(mode) for frame in frames]
         raw = encode(first, kind, save_all=True, append_images=rest)
         yield Case(label("animated", kind, mode), raw, by_pillow(raw), lossy=kind in ("WEBP", "AVIF"))
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer, v[..., :3], compression="webp", photometric="rgb"
+    )  # of which Pillow's wheels have no codec
+    yield Case("tiff-webp", buffer.getvalue(), tifffile.imread(buffer), lossy=True)
     small = Image.fromarray(v[:9, :11]).convert("P")
     raw = encode(small, "GIF", save_all=True, append_images=[small.rotate(90)], disposal=2, transparency=3)
     yield Case("animated-gif-transparent", raw, by_pillow(raw))

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from ..dataset import Image
 from .levels import grey_to_rgb, to_8_bits
 from .tiff import BLACK_IS_ZERO, CMYK, OLD_JPEG, PACKBITS, PALETTE, RGB, SIMPLE, WHITE_IS_ZERO, YCBCR, Tiff
-from .tiff_segments import MAX_BYTES, for_libtiff, grid, rows_of
+from .tiff_segments import MAX_BYTES, check_built_in, for_libtiff, grid, rows_of
 from .unread import Unread
 
 _AT_ONCE = 1 << 18  # samples of odd depths unpacked at a time
@@ -35,6 +35,7 @@ def tiff_pixels(raw: bytes, tiff: Tiff) -> Image:
 def _by_pillow(raw: bytes, tiff: Tiff) -> Image:
     if tiff.bits != 8 and tiff.photometric != WHITE_IS_ZERO and tiff.bits != 1:
         raise Unread(f"a TIFF of {tiff.bits} bits a sample in compression {tiff.compression}")
+    check_built_in(tiff.compression)
     file = raw if tiff.compression == OLD_JPEG else for_libtiff(raw, tiff)  # old JPEG points all over its file
     with Pillow.open(io.BytesIO(file), formats=("TIFF",)) as image:
         image.load()

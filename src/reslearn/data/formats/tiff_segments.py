@@ -24,7 +24,7 @@ _AT_ONCE = 1 << 26
 _PILLOWS_LIMIT = 178_956_970  # pixels beyond which it opens nothing
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _DEFLATE = (8, 32946)
-_NAMES = {5: "tiff_lzw", 32773: "packbits", 34925: "lzma", 50000: "zstd"}  # Pillow's
+_NAMES = {5: "tiff_lzw", 32773: "packbits", 34925: "lzma", 50000: "zstd", 50001: "webp"}  # Pillow's
 
 
 def grid(tiff: Tiff) -> tuple[int, int, int]:
@@ -127,17 +127,22 @@ def _by_libtiff(parts: Sequence[bytes], compression: int, width: int, rows: int,
         with Pillow.open(io.BytesIO(file), formats=("TIFF",)) as image:
             return np.asarray(image, dtype=np.uint8).reshape(height, width)
     except OSError:
-        if not _built_in(compression):
-            what = f"a TIFF compressed by {_NAMES[compression]}, with this build of Pillow,"
-            raise Unread(what, "write it uncompressed or with deflate") from None
+        check_built_in(compression)
         raise
+
+
+def check_built_in(compression: int) -> None:
+    """Raise `Unread` for a compression that Pillow's libtiff may have, and here has not."""
+    if compression in _NAMES and not _built_in(compression):
+        what = f"a TIFF compressed by {_NAMES[compression]}, with this build of Pillow,"
+        raise Unread(what, "write it uncompressed or with deflate")
 
 
 @functools.cache
 def _built_in(compression: int) -> bool:
-    """Whether Pillow's libtiff has a codec: wheels differ in Zstandard."""
+    """Whether Pillow's libtiff has a codec: wheels differ in Zstandard and WebP."""
     try:
-        Pillow.new("L", (1, 1)).save(io.BytesIO(), "TIFF", compression=_NAMES[compression])
+        Pillow.new("RGB", (1, 1)).save(io.BytesIO(), "TIFF", compression=_NAMES[compression])
     except Exception:  # RuntimeError, OSError or KeyError, by version
         return False
     return True
