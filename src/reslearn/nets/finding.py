@@ -15,7 +15,7 @@ from ..spec.errors import UserError, check_choice
 from ..spec.net import Spec
 from .heads import FileHead, find_head, is_head, is_projection
 from .layouts import LAYOUTS, READ, spellings, why_not
-from .state_files import Contents, State
+from .state_files import Contents, State, equal
 
 Prefer = Literal["plain", "ema"]
 HEAD = "head.fc"
@@ -189,13 +189,7 @@ def _first(contents: Contents, places: list[Place]) -> tuple[Place, list[str]]:
 
 
 def _same(one: State, other: State) -> bool:
-    """Whether all values are equal; none is where a tensor has no values, or is sparse."""
-    both = [*one.values(), *other.values()]
-    return (
-        one.keys() == other.keys()
-        and all(not tensor.is_meta and tensor.layout == torch.strided for tensor in both)
-        and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
-    )
+    return one.keys() == other.keys() and all(equal(tensor, other[name]) for name, tensor in one.items())
 
 
 def _under(contents: Contents, place: Place) -> State:

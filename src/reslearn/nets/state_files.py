@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,9 +163,7 @@ def _items(data: Any) -> Iterator[tuple[str, Any]]:
 
 def _groups(data: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, State]]:
     """(dotted keys, tensors) of every mapping that holds tensors, outermost first."""
-    found = {name: value for name, value in _items(data) if isinstance(value, Tensor)}
-    times = Counter(map(_bare, found))  # two that differ by their marks alone are two networks
-    tensors = {_bare(name) if times[_bare(name)] == 1 else name: value for name, value in found.items()}
+    tensors = _unmarked({name: value for name, value in _items(data) if isinstance(value, Tensor)})
     if tensors:
         yield path, tensors
     for name, value in _items(data) if depth < DEPTH else ():
@@ -178,6 +175,22 @@ def _keys(data: Any) -> Iterator[str]:
     for name, value in _items(data):
         yield name
         yield from (f"{name}.{inner}" for inner, _ in _items(value))
+
+
+def _unmarked(marked: State) -> State:
+    """Under bare names, unless two tensors differ that differ in their marks alone: they are of two networks."""
+    tensors: State = {}
+    for name, value in marked.items():
+        there = tensors.setdefault(_bare(name), value)
+        if there is not value and not equal(there, value):
+            return marked
+    return tensors
+
+
+def equal(one: Tensor, other: Tensor) -> bool:
+    """Whether all values are equal; those of sparse tensors, and of ones without values, never are."""
+    able = all(not tensor.is_meta and tensor.layout == torch.strided for tensor in (one, other))
+    return able and one.dtype == other.dtype and torch.equal(one, other)
 
 
 def _bare(name: str) -> str:

@@ -178,11 +178,10 @@ def by_other_programs():
         first, *rest = [frame.convert(mode) for frame in frames]
         raw = encode(first, kind, save_all=True, append_images=rest)
         yield Case(label("animated", kind, mode), raw, by_pillow(raw), lossy=kind in ("WEBP", "AVIF"))
-    buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer, v[..., :3], compression="webp", photometric="rgb"
-    )  # of which Pillow's wheels have no codec
-    yield Case("tiff-webp", buffer.getvalue(), tifffile.imread(buffer), lossy=True)
+    file = io.BytesIO()
+    tifffile.imwrite(file, v[..., :3], compression="webp", photometric="rgb")  # Pillow's wheels have no codec for it
+    raw = file.getvalue()
+    yield Case("tiff-webp", raw, tifffile.imread(io.BytesIO(raw)), lossy=True)
     small = Image.fromarray(v[:9, :11]).convert("P")
     raw = encode(small, "GIF", save_all=True, append_images=[small.rotate(90)], disposal=2, transparency=3)
     yield Case("animated-gif-transparent", raw, by_pillow(raw))
