@@ -32,8 +32,11 @@ from reslearn.jobs.unseen import Policy
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
+from reslearn.spec.preprocess import default_preprocess
 from reslearn.spec.recipe import Recipe
+from reslearn.train import crossval
 from reslearn.train.fit import fit, resume
+from reslearn.train.folds import choose_folds
 
 TINY = NetSpec(
     name="tiny", stem="cifar", stem_channels=4, block="basic", stage_blocks=(1,), stage_channels=(4,), num_classes=2
@@ -205,6 +208,28 @@ class World:
             self.counted(run.val["seen"], model, [source.contents[name] for name in val.ids])
         self.models.append(model)
 
+    def crossval(self) -> None:
+        source, out = self.source(), self.root / f"folds{self.fresh()}"
+        data = open_data(source.path)
+        try:
+            where, method = choose_folds(data, 2, split_seed=self.draw.randrange(100))
+        except UserError:  # copies, which stay together, leave a fold without a class
+            return
+        settings = Settings(compile=False, threads=1)
+        crossval.start(out, crossval.new_record(
+            data, TINY, RECIPE, folds=(where, method), preprocess=default_preprocess(8), settings=settings,
+            seed=1, split_seed=0, command="",
+        ))  # fmt: skip
+        if self.draw.random() < 0.4:
+            with pytest.raises(KeyboardInterrupt):
+                crossval.proceed(out, data, watch=lambda fold: _Stop(2))
+        done = crossval.proceed(out, data)
+        for fold, run in enumerate(done.runs, 1):
+            parts = [{source.contents[name] for name in where if (where[name] == fold) == held} for held in (0, 1)]
+            self.models.append(Model(run.model, frozenset(parts[0]), frozenset()))
+            self.counted(run.val["seen"], self.models[-1], [source.contents[n] for n in where if where[n] == fold])
+        self.models.append(Model(done.model, frozenset(source.contents[name] for name in where), frozenset()))
+
     def convert(self) -> None:
         model = self.draw.choice(self.models) if self.models else None
         if model is not None and len(load(model.path).bundle.members) == 1:
@@ -282,7 +307,7 @@ class World:
 
     def step(self) -> None:
         pictures = [self.add, self.remove, self.rename, self.copy, self.reencode, self.swap_in_place, self.split_anew]
-        models = [self.train, self.fine_tune, self.convert, self.calibrate, self.ensemble]
+        models = [self.train, self.fine_tune, self.crossval, self.convert, self.calibrate, self.ensemble]
         deed = self.draw.choice([*pictures, self.tar, self.pack, *models, self.look, self.look])
         self.log.append(deed.__name__)
         deed()
