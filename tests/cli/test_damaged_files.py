@@ -142,3 +142,22 @@ def test_much_damage(name, made, tmp_path, capsys, monkeypatch):
         try_damage(name, random.Random(f"{name} slow {number}"), made, tmp_path / str(number), capsys)
         os.chdir(tmp_path)
         shutil.rmtree(tmp_path / str(number))
+
+
+FOREIGN = [b"", b"null", b"[]", b"[{}]", b"{}", b'"x"', b'{"spec": {}, "recipe": {}, "split": {}}', b'{"run_id": "1"}']
+
+
+@pytest.mark.parametrize("name", ["run/run.json", "half/run.json"])
+def test_another_programs_record_is_one_line(name, made, tmp_path, capsys, monkeypatch):
+    """Whatever stands in the record's place, and not only what is changed inside it."""
+    shutil.copytree(made, tmp_path / "made")
+    monkeypatch.chdir(tmp_path / "made")
+    for content in FOREIGN:
+        (tmp_path / "made" / name).write_bytes(content)
+        for command in [*FORMATS[name][1], f"demo --out {name.partition('/')[0]}"]:
+            capsys.readouterr()
+            status, err = main(command.split()), capsys.readouterr().err
+            wanted = 0 if command == "show run" else 2  # which needs the sealed file alone
+            assert status == wanted, (command, content)
+            said = [line for line in err.splitlines() if line.startswith("reslearn: ")]
+            assert len(said) == (status == 2), (command, err)
