@@ -49,6 +49,8 @@ def reopen_folds(
     recorded = _recorded(folder, record)
     found = compare(recorded, data)
     refuse_changes(folder, recorded, found, data)
+    if not any((fold_folder(folder, k) / "run.json").exists() for k in range(1, record.count + 1)):
+        found = replace(found, by_name=0)  # nothing has been trained on, so nothing need be remembered
     remark(folder, recorded, found, 0 if same or not record.pictures else len(data) - record.pictures)
     if not same and recorded.labels is None:
         note(f"{folder}: begun by an earlier reslearn, it recorded no labels: these could not be compared")
