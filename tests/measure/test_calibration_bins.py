@@ -51,3 +51,11 @@ def test_the_error_on_an_edge_by_hand(diagram):
 def test_an_empty_bin_says_nothing_and_weighs_nothing(diagram):
     found = diagram([0.95, 0.85], [True, True], 10)
     assert np.isnan(found.accuracy[:8]).all() and found.ece == pytest.approx((0.05 + 0.15) / 2)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5, 6, 7], [7, 6, 5, 4, 3, 2, 1, 0], [3, 0, 5, 2, 7, 4, 1, 6]])
+def test_of_equally_sure_answers_no_order_is_better(order):
+    """Saturated answers are all equally sure: those of the surest half are right as often as all are."""
+    logits, labels = np.tile(np.float32([60, 0, 0, 0]), (8, 1)), np.array([0, 0, 1, 1, 2, 2, 3, 3])[order]
+    coverage, risk, _, area = calibration.risk_coverage(logits, labels)
+    assert coverage[3] == 0.5 and risk == pytest.approx(0.75) and area == pytest.approx(0.75)

@@ -37,6 +37,12 @@ class Loaded:
     path: Path  # of the sealed file itself
     mean_image: Tensor | None = None  # (3, S, S) float32 where `preprocess.mean_image` is set
     known: Known = NOTHING  # what recognises the pictures that it has seen
+    sums: tuple[int, ...] = ()  # of its weights as they were sealed
+
+    @property
+    def as_sealed(self) -> bool:
+        """Whether its layers hold the weights that were in the file, as far as sums tell: training changes them."""
+        return not self.sums or self.sums == bit_sums(self.net)
 
     def identity(self) -> str:
         """A digest of the header, and of layers and weights as they are now, whatever file or format they came from.
@@ -122,7 +128,8 @@ def load(path: str | os.PathLike[str], *, build: Build | None = None, device: st
     combined = nets[0] if len(nets) == 1 else CombinedNet(
         nets, weights=[member.weight for member in bundle.members], combine=bundle.combine
     )  # fmt: skip
-    return Loaded(combined.to(device).eval(), bundle, where, tensors.get(MEAN_IMAGE), known_of(bundle, tensors))
+    net = combined.to(device).eval()
+    return Loaded(net, bundle, where, tensors.get(MEAN_IMAGE), known_of(bundle, tensors), bit_sums(net))
 
 
 def verify(path: str | os.PathLike[str], *, build: Build | None = None) -> Bundle:
@@ -157,6 +164,13 @@ def reseal(path: str | os.PathLike[str], *, known: Known | None = None, **change
     where = locate(path)
     bundle, tensors = read_tensors(where)
     return write_sealed(where, tensors, replace(bundle, **changes), known)
+
+
+def bit_sums(net: nn.Module) -> tuple[int, ...]:
+    """For each tensor of a network the sum of its numbers' bits: the same on any device and in any layout."""
+    kinds = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    tensors = (tensor.detach() for tensor in net.state_dict().values())
+    return tuple(int(x.view(kinds[x.element_size()]).sum(dtype=torch.int64)) for x in tensors)
 
 
 def unwrapped(net: nn.Module) -> nn.Module:

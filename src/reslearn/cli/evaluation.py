@@ -242,6 +242,7 @@ def _print_calibration(done: dict[str, Any]) -> None:
     put(f"temperature  {done['temperature']:.4f}  (fitted on {done['images']:,} pictures of {done['split']})")
     for name, digits in (("nll", 4), ("ece", 4), ("brier", 4)):
         put(f"{name:<11}  {done['before'][name]:.{digits}f} -> {done['after'][name]:.{digits}f}")
+    put("note         the numbers after -> are of the pictures that it was fitted on, so they are a little too good")
     if done["threshold"] is not None:
         put(
             f"threshold    {done['threshold']:.4f}: answers {100 * done['coverage']:.1f} % of the pictures, "

@@ -53,6 +53,10 @@ def print_outcome(found: dict[str, Any]) -> None:
         errors = [_percent(cell.get("test_error")), _percent(cell.get("train_error"))]
         rows.append([cell["row"], str(cell["seed"]), cell["tier"], steps, *errors, state])
     _columns(["row", "seed", "tier", "steps", "test error", "train error", "state"], rows, right=(1, 3, 4, 5))
+    for cell in found["cells"]:
+        seen = cell.get("seen", {}).get("trained")
+        if seen:
+            put(f"{cell['row']}: {seen:,} of the test pictures were trained on, too: its test error promises too much")
     for line in found["left_out"]:
         put(f"{line['row']}: left out: {line['why']}")
     for command in dict.fromkeys(cell["command"] for cell in found["cells"] if "command" in cell):

@@ -8,13 +8,15 @@ from typing import Any
 
 from ..bundle.file import load, reseal
 from ..data.keys import Keys
+from ..data.known import Known
 from ..measure.calibration import brier, choose_threshold, fit_temperature, reliability
 from ..measure.evaluate import Evaluation
 from ..measure.metrics import loss
 from ..spec.errors import UserError
+from ..spec.seen import Seen
 from .evaluation import evaluate_subject
 from .subject import Data, open_for, subject_of, training_of
-from .unseen import STRICT, Policy, Watched, watched
+from .unseen import STRICT, Policy, Watched, recogniser, watched
 
 
 def calibrate_model(
@@ -38,10 +40,12 @@ def calibrate_model(
     if subject.split == "train":
         raise UserError("a temperature fitted on the training pictures is worthless; use --split val")
 
-    def scored(watches: Sequence[Watched]) -> tuple[Evaluation, Keys]:
-        return evaluate_subject(loaded, watches[0], dataset, device=device), watches[0].lookout.pictures.rows
+    def scored(watches: Sequence[Watched]) -> tuple[Evaluation, Keys, Seen]:
+        lookout = watches[0].lookout
+        scores, rows = evaluate_subject(loaded, watches[0], dataset, device=device), lookout.pictures.rows
+        return scores, rows, lookout.seen(recogniser(loaded, dataset), Known().with_pictures(selected=rows))
 
-    scores, rows = watched([loaded], [subject], dataset, policy, scored)
+    scores, rows, after = watched([loaded], [subject], dataset, policy, scored)
     logits, labels = scores.logits, scores.labels
     temperature = fit_temperature(logits, labels)
     threshold, coverage, precision = None, 1.0, scores.top1
@@ -66,13 +70,13 @@ def calibrate_model(
         "coverage": coverage,
         "precision": precision,
         "before": _numbers(logits, labels, 1.0),
-        "after": _numbers(logits, labels, temperature),
+        "after": _numbers(logits, labels, temperature) | {"seen": after.to_json()},  # fitted on these very pictures
         "seen": scores.seen.to_json(),
         "selected_on_test": subject.split == "test" or scores.selected_on_test,
     }
 
 
-def _numbers(logits: Any, labels: Any, temperature: float) -> dict[str, float]:
+def _numbers(logits: Any, labels: Any, temperature: float) -> dict[str, Any]:
     return {
         "nll": loss(logits, labels, temperature),
         "ece": reliability(logits, labels, temperature=temperature).ece,

@@ -86,11 +86,16 @@ def inherit(before: Bundle, bundle: Bundle) -> tuple[Bundle, list[str]]:
     label = bundle.members[0].spec.name
     same = replace(before.members[0].spec, name=label) == bundle.members[0].spec
     kept = replace(before, members=bundle.members, preprocess=bundle.preprocess, classes=bundle.classes, seen=None)
-    if same and before.preprocess == bundle.preprocess:
+    moved = [name for name, old in zip(bundle.classes or (), before.classes or (), strict=False) if name != old]
+    swapped = set(moved) & set(before.classes or ())  # a class that stands in another's place, not another word for it
+    if same and before.preprocess == bundle.preprocess and not swapped:
         return kept, []
     fitted: dict[str, Any] = {"temperature": None, "threshold": None, "scores": {}}
     gone = [name for name, empty in fitted.items() if getattr(before, name) != empty]
-    why = "the preprocessing is another now" if same else "the network is another now"
+    changed = (
+        "network" if not same else "preprocessing" if before.preprocess != bundle.preprocess else "order of classes"
+    )
+    why = f"the {changed} is another now"
     return replace(kept, **fitted), [f"left out, as {why}: {', '.join(gone)}"] if gone else []
 
 

@@ -15,7 +15,9 @@ from ..data.dataset import Dataset
 from ..data.known import Known
 from ..measure.ensemble import Combine, Gain, check_weights, combine_members, gain_over, select_greedily
 from ..measure.evaluate import Evaluation, score
+from ..measure.protocols import parse_protocol
 from ..runtime.container import sealed_in
+from ..runtime.notes import note
 from ..runtime.replacing import sealed_target
 from ..spec.errors import UserError, check_choice
 from .members import Options, check_protocols, common_pictures, load_all, score_all
@@ -87,10 +89,25 @@ def ensemble_models(
             selected=choice.selected,
             forget=forget_pictures,
             data=about,
-            scores={value["scored_on"]: whole.to_json()},
+            scores={value["scored_on"]: whole.to_json()} if _same_when_sealed(loaded, combine, options) else {},
         )
         value["model"] = str(out)
     return value
+
+
+def _same_when_sealed(loaded: Sequence[Loaded], combine: Combine, options: Options) -> bool:
+    """Whether the sealed ensemble scores as its members' scores do together; a line says so where it does not.
+
+    It combines its members on each view. That is the same for one view, and where views are averaged as members are.
+    """
+    plan = parse_protocol(options.protocol, loaded[0].bundle.preprocess)
+    same = len(plan.views) == 1 or plan.average == combine
+    if not same:
+        note(
+            f"{plan.name} averages {plan.average} over views, the sealed ensemble {combine} over members on each view "
+            "first: its own score differs a little from this one, so the file keeps none"
+        )
+    return same
 
 
 @dataclass(frozen=True)

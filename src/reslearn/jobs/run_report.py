@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 
 from ..bundle.file import Build, Loaded, load
+from ..data.dataset import Dataset
 from ..data.sources import open_data
-from ..measure.evaluate import evaluate
+from ..measure.evaluate import Evaluation, evaluate
 from ..report.pages import duration, interval, percent, render
 from ..report.values import Curves, Details, Fact, Report, Score
 from ..runtime.files import write_atomic
@@ -20,6 +22,7 @@ from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.seen import Seen, seen_from_json
 from ..train import ledger
+from ..train.belonging import check_belongs
 from ..train.journal import read_journal
 from ..train.record import RunRecord, read_record
 from .evaluation import cache_folder
@@ -57,11 +60,16 @@ def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> Report
     details: tuple[Details, ...] = ()
     if (folder / "model.safetensors").exists():
         loaded = load(folder, build=build)
+        check_belongs(loaded.path, loaded.bundle.data, record)
+        lines = _lines(record, loaded, opened)
+        notes += _remarked(lines)
         try:
-            details = tuple(_details(record, loaded, opened))
+            for split, pictures, evaluation in _looked_at(record, loaded, opened):
+                details = (look_inside(evaluation, pictures, loaded.bundle, split),)
+                notes += _changed(split, evaluation, lines.get((split, *PLAIN)))
         except (UserError, OSError) as error:
             notes.append(f"The pictures could not be looked at again: {error}")
-        scores = list(_scores(record, loaded, opened, {part.split: part.ece for part in details}))
+        scores = list(_scores(lines, {part.split: part.ece for part in details}))
     else:
         notes.append(f"This run is not finished; go on with: reslearn resume {folder}")
     if any("selected on test" in row.remark for row in scores):
@@ -103,7 +111,9 @@ def curves(record: RunRecord, journal: list[dict[str, Any]]) -> Curves:
     )
 
 
-def _details(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) -> Iterable[Details]:
+def _looked_at(
+    record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]
+) -> Iterable[tuple[str, Dataset, Evaluation]]:
     """The split to look into: test, if somebody has scored it already; it is never opened for a report."""
     own = [line for line in opened if line["fingerprint"] == record.data["fingerprint"]]
     split = "test" if any(line["split"] == "test" for line in own) else "val" if record.split.val else None
@@ -116,12 +126,12 @@ def _details(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) ->
     device = "cuda" if torch.cuda.is_available() else "cpu"
     known = recogniser(loaded, data)
     evaluation = evaluate(loaded, pictures, device=device, cache=cache_folder(loaded, "auto"), recogniser=known)
-    yield look_inside(evaluation, pictures, loaded.bundle, split)
+    yield split, pictures, evaluation
 
 
-def _scores(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]], ece: dict[str, float]) -> Iterable[Score]:
-    """Validation as it was sealed, then the newest look at every other set of pictures."""
-    lines: dict[tuple[str, str, str], dict[str, Any]] = {}
+def _lines(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Validation as it was sealed, then the newest look at each other set; by (split, protocol, precision)."""
+    lines: dict[tuple[str, ...], dict[str, Any]] = {}
     for name, sealed in loaded.bundle.scores.items():
         selected = "weights selected on it" if name == "val" and record.recipe.select == "best" else ""
         lines[name, sealed["protocol"], sealed["precision"]] = sealed | {"remark": selected}
@@ -132,6 +142,36 @@ def _scores(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]], ece
         before = line.get("model_digest") not in (None, now)
         remark = {"remark": "of the file as it was before it was sealed anew"} if before else {}
         lines[name, line["protocol"], line["precision"]] = line | remark
+    return lines
+
+
+def _remarked(lines: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterable[str]:
+    """For the top of the page, what its headline numbers must not be read without."""
+    for (name, *how), line in lines.items():
+        seen = seen_from_json(line.get("seen"))
+        if how == PLAIN and seen.trained:
+            yield f"Of the {line['images']:,} pictures of {name}, what the model has seen: {seen}."
+
+
+def _changed(split: str, now: Evaluation, line: Mapping[str, Any] | None) -> Iterable[str]:
+    """What differs between the score that was written down and the closer look, which is at the pictures of today."""
+    then = Seen() if line is None else seen_from_json(line.get("seen"))
+    same_pictures = line is not None and now.images == line["images"] and math.isclose(
+        now.loss, line["loss"] or 0.0, rel_tol=0.01, abs_tol=1e-4
+    )  # fmt: skip
+    if line is not None and not same_pictures:
+        yield (
+            f"The closer look at {split} (calibration error, classes, pictures) is at {now.images:,} pictures as they "
+            f"are now, {percent(now.top1)} right: not those that the score of {split} was taken on."
+        )
+    if now.selected_on_test and not (line or {}).get("selected_on_test"):
+        yield f"Since the score of {split} was taken, something of this model was chosen on test pictures."
+    if now.seen != then and (now.seen.trained or now.seen.selected):
+        yield f"Of the pictures of {split} that the closer look is at, what the model has seen: {now.seen}."
+
+
+def _scores(lines: Mapping[tuple[str, ...], dict[str, Any]], ece: dict[str, float]) -> Iterable[Score]:
+    """The rows of the table of scores."""
     for (name, *how), line in lines.items():
         yield score_row(name, line, ece.get(name) if how == PLAIN else None)
 

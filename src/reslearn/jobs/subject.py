@@ -6,18 +6,21 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
+from ..data.key_table import stamp_of
 from ..data.memory import Subset
 from ..data.sources import open_data
 from ..measure.evaluate import chosen_part
 from ..runtime.container import FILE_NAME
-from ..runtime.notes import note
+from ..runtime.notes import note, note_once
 from ..runtime.replacing import RECORDS
 from ..spec.errors import UserError
+from ..train.belonging import belongs
 from ..train.crossval_record import read_record as read_crossval
 from ..train.record import RunRecord, Split, read_record
 
@@ -50,21 +53,32 @@ class Subject:
 
 
 def run_folder(loaded: Loaded) -> Path | None:
-    """The folder of the run or cross-validation that a sealed file lies in; None for a file on its own."""
-    folder = loaded.path.parent
-    own = loaded.path.name == FILE_NAME and any((folder / name).exists() for name in RECORDS)
-    return folder if own else None  # another file that lies there need not be of that run
+    """The folder of the run or cross-validation whose sealed file this is; None for a file on its own."""
+    return None if training_of(loaded) is None else loaded.path.parent
 
 
 def training_of(loaded: Loaded) -> Training | None:
-    """What the folder of a sealed file says of its training; None for a file on its own."""
-    folder = run_folder(loaded)
-    if folder is None:
+    """What the folder of a sealed file says of its training; None for a file on its own, wherever it lies."""
+    folder = loaded.path.parent
+    record = next((folder / name for name in RECORDS if (folder / name).exists()), None)
+    if record is None:
         return None
-    if (folder / "run.json").exists():
-        return as_training(read_record(folder))
-    whole = read_crossval(folder)
-    return Training(whole.data["fingerprint"], Split(tuple(whole.folds), (), whole.split_seed))
+    found = _read_training(record, stamp_of(str(record)))
+    names = found.split.train, found.split.val
+    if belongs(loaded.path, loaded.bundle.data, found.fingerprint, *names):
+        return found
+    if loaded.path.name == FILE_NAME:
+        note_once(f"{loaded.path}: not the model that {record.name} beside it tells of; taken as a file on its own")
+    return None
+
+
+@lru_cache(maxsize=16)  # a command asks for it again and again, and the names of a million pictures take seconds
+def _read_training(record: Path, stamp: tuple[int, ...]) -> Training:
+    if record.name == "run.json":
+        return as_training(read_record(record.parent))
+    whole = read_crossval(record.parent)
+    split = Split(tuple(whole.folds), (), whole.split_seed)
+    return Training(whole.data["fingerprint"], split, whole.on_bad_file, from_scratch=whole.weights is None)
 
 
 def as_training(record: RunRecord) -> Training:

@@ -98,11 +98,15 @@ def watched(
 
 def recogniser(loaded: Loaded, dataset: Dataset) -> Recogniser:
     """What recognises the pictures that a model has seen: its file, or the names in its run's folder."""
-    training = training_of(loaded)
-    if training is None or len(loaded.known.trained) or training.fingerprint != dataset.fingerprint():
-        return loaded.known
+    training, known = training_of(loaded), loaded.known
+    if not loaded.as_sealed:  # its file does not say what it was trained on since
+        known = replace(known, known_by="nothing")
+    if training is None or len(known.trained) or training.fingerprint != dataset.fingerprint():
+        return known
     selected = training.split.val if training.selects else ()
-    return Named(training.split.train, selected, "names" if training.from_scratch else "nothing", loaded.known)
+    fitted = known.forgotten and loaded.bundle.temperature is not None  # on pictures that were forgotten, too
+    sure = training.from_scratch and loaded.as_sealed and not fitted
+    return Named(training.split.train, selected, "names" if sure else "nothing", known)
 
 
 def _rule(subject: Subject, dataset: Dataset, policy: Policy, lookout: Lookout) -> None:

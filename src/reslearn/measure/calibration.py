@@ -61,13 +61,16 @@ def risk_coverage(
 ) -> tuple[Floats, Floats, Floats, float]:
     """Answering only the surest share of pictures: (coverage, error share, threshold), (N,) each, and the area.
 
-    Entry k answers the k + 1 surest pictures; the area is the mean error share over all coverages (AURC).
+    Entry k answers the k + 1 surest pictures; the area is the mean error share over all coverages (AURC). Of equally
+    sure ones no order is better than another: each counts with the share of errors among them.
     """
     confidence, right = _answers(logits, labels, temperature)
     order = np.argsort(-confidence, kind="stable")
-    answered = np.arange(1, len(order) + 1)
-    risk = np.cumsum(~right[order]) / answered
-    return answered / len(order), risk, confidence[order], float(risk.mean())
+    answered, sure = np.arange(1, len(order) + 1), confidence[order]
+    last = np.append(sure[:-1] > sure[1:], True)  # of each run of equally sure ones
+    errors = np.cumsum(~right[order])
+    risk = np.interp(answered, np.append(0, answered[last]), np.append(0, errors[last])) / answered
+    return answered / len(order), risk, sure, float(risk.mean())
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:

@@ -35,9 +35,9 @@ from .classes import class_map
 from .kept import Kept
 from .lookout import Lookout
 from .protocols import View, parse_protocol
-from .sealed import Sealed
+from .sealed import Sealed, check_width
 from .sharding import Share, gather, gather_processes
-from .views import combine_views, score_views
+from .views import combine_views, mean_for, score_views
 
 Logits = NDArray[np.float32]
 
@@ -98,6 +98,7 @@ def evaluate(
     """
     if batch_size < 1:
         raise UserError(f"the batch size is {batch_size}; give --batch-size a number of at least 1")
+    check_width(loaded.net, precision)
     pictures = chosen_part(open_data(data) if isinstance(data, (str, os.PathLike)) else data, split)
     to_model = class_map(loaded.bundle.classes, pictures.classes, loaded.bundle.num_classes)
     plan = parse_protocol(protocol, loaded.bundle.preprocess)
@@ -176,6 +177,7 @@ def view_scores(
     options |= {"mean_image": loaded.mean_image}
     share = Share.of(pictures)
     if [view.name for view in missing] == ["centre"]:  # as training ends with, to the last bit
+        options["mean_image"] = mean_for(loaded.mean_image, preprocess.size, preprocess.size)
         found = {"centre": shared_logits(loaded.net, share, preprocess, precision=precision, **options)}
     else:
         found = {view.name: np.empty((0, loaded.bundle.num_classes), np.float32) for view in missing}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from ..data.known import Recogniser
+from ..runtime.settings import Precision
+from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
 
 
@@ -36,3 +39,13 @@ class Sealed(Protocol):
     def known(self) -> Recogniser: ...
     def identity(self) -> str:
         """A digest of everything that its answers depend on."""
+
+
+def check_width(net: nn.Module, precision: Precision) -> None:
+    """Raise `UserError` where a score would be called fp32 though the weights have been given another width."""
+    other = {p.dtype for p in net.parameters() if p.is_floating_point()} - {torch.float32}
+    if other and precision == "fp32":
+        width = str(other.pop()).removeprefix("torch.")
+        raise UserError(
+            f"the network's weights are {width}, so its score is none of fp32; net.float(), or load it again"
+        )

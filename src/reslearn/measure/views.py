@@ -50,7 +50,7 @@ def score_views(
         for view, pictures in zip(views, cut, strict=True):
             scores: dict[int, Logits] = {}
             for at, batch in _batches(pictures, batch_size * size**2):
-                shaped = _mean_for(mean_image, batch.shape[-2], batch.shape[-1])
+                shaped = mean_for(mean_image, batch.shape[-2], batch.shape[-1])
                 x = normalise(batch.to(device), view.preprocess, shaped).to(memory_format=torch.channels_last)
                 y = net(x) if view.place != "whole" else dense_scores(net, x, size, view.average)
                 scores |= dict(zip(at, y.float().cpu().numpy(), strict=True))
@@ -107,7 +107,7 @@ def _batches(pictures: list[Image], pixels: int) -> Iterator[tuple[list[int], Te
             yield at, to_batch([pictures[i] for i in at])
 
 
-def _mean_for(mean_image: Tensor | None, height: int, width: int) -> Tensor | None:
+def mean_for(mean_image: Tensor | None, height: int, width: int) -> Tensor | None:
     """The mean image for pictures of this shape; for any but its own, its mean colour."""
     if mean_image is None or mean_image.shape[1:] == (height, width):
         return mean_image

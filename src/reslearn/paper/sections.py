@@ -132,7 +132,8 @@ def _percent(value: float | None) -> str:
 
 
 def _data(result: Result) -> str:
-    return f"{result.data['name']} ({result.data['train']:,} training, {result.data['test']:,} test pictures)"
+    leaked = f", of which {result.seen.trained:,} were trained on" if result.seen.trained else ""
+    return f"{result.data['name']} ({result.data['train']:,} training, {result.data['test']:,} test pictures{leaked})"
 
 
 def _trainings(group: Group) -> Iterator[str]:

@@ -123,6 +123,7 @@ def _scores(result: Result) -> dict[str, Any]:
     return {
         "test_error": result.test_error,
         "train_error": result.train_error,
+        "seen": result.seen.to_json(),
         "diverged": result.diverged,
         "seconds": result.seconds,
         "images_per_second": result.images_per_second,

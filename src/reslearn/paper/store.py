@@ -17,6 +17,7 @@ from typing import Any
 from ..runtime.files import read_json, write_atomic, write_json
 from ..spec.codec import from_json, to_json
 from ..spec.errors import UserError
+from ..spec.seen import Seen, seen_from_json
 from .entry import Entry
 from .tiers import Cell, identity, tier_label
 
@@ -62,6 +63,11 @@ class Result:
         """Top-1 error in percent, single crop; None for a diverged training."""
         found = self.test.get("1-crop")
         return None if found is None else float(found["top1_error"])
+
+    @property
+    def seen(self) -> Seen:
+        """How many of the test pictures were trained on, too; not known of a result of before."""
+        return seen_from_json(self.test.get("1-crop", {}).get("seen"))
 
     @property
     def train_error(self) -> float | None:

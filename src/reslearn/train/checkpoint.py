@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from .schedule import Seen
 from .update import Update
 
 KEEP = 2
+_NAME = re.compile(r"(step|best)-\d{9}-[0-9a-f]{16}\.safetensors")
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Progress:
     best_epoch: float | None = None
     best_file: str | None = None  # its weights, when the recipe selects the best
     stopped_early: bool = False
+    run: str = ""  # of which run these are the steps; not told by older ones
     seen: Seen = field(default_factory=Seen)  # what the learning rate depends on besides the step
 
 
@@ -61,9 +64,9 @@ def save(folder: Path, update: Update, progress: Progress, run: str = "") -> Pat
     return path
 
 
-def save_best(folder: Path, net: nn.Module, step: int) -> str:
+def save_best(folder: Path, net: nn.Module, step: int, run: str = "") -> str:
     """Write the weights alone, as the best so far; returns the file's name."""
-    return _write(folder, f"best-{step:09d}", dict(net.state_dict()), {}).name
+    return _write(folder, f"best-{step:09d}", dict(net.state_dict()), {"progress": json.dumps({"run": run})}).name
 
 
 def load_best(folder: Path, name: str, net: nn.Module) -> None:
@@ -101,6 +104,14 @@ def load_newest(folder: Path, update: Update, run: str = "") -> Progress | None:
 def any_intact(folder: Path) -> bool:
     """Whether there is a checkpoint to go on from."""
     return any(_read(path) is not None for path in _newest_first(folder))
+
+
+def run_of(path: Path) -> str | None:
+    """Which run a file is an intact checkpoint of, "" where it does not tell; None for any other file."""
+    found = _read(path) if path.is_file() and _NAME.fullmatch(path.name) else None
+    if found is None:
+        return None
+    return str(json.loads(found[1].get("progress", "{}")).get("run", ""))
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -24,6 +24,7 @@ from ..runtime.files import exclusive_lock
 from ..spec.codec import to_json
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json, summed
+from .belonging import split_digest
 from .crossval_record import RECORD, CrossvalRecord, read_record, write_record
 from .execute import Build, still_there
 from .fit import Run, finished_run, fit, resume
@@ -167,7 +168,8 @@ def merge(folder: Path, record: CrossvalRecord, *, build: Build | None = None) -
         write_predictions(folder / PREDICTIONS, together)
         finished = [run for run in (finished_run(path, build) for path in runs) if run is not None]
         seen = summed([seen_from_json((run.val or {}).get("seen")) for run in finished])
-        whole = score(together.logits, together.labels, record.preprocess, seen=seen)
+        marked = any((run.val or {}).get("selected_on_test") for run in finished)
+        whole = score(together.logits, together.labels, record.preprocess, seen=seen, selected_on_test=marked)
         if not (folder / MODEL).exists():
             seal_ensemble(
                 folder / MODEL,
@@ -175,7 +177,8 @@ def merge(folder: Path, record: CrossvalRecord, *, build: Build | None = None) -
                 combine="softmax",
                 recipe=to_json(record.recipe),
                 forget=record.forget_pictures,
-                data=record.data | {"folds": record.count, "predictions": digest_of(together)},
+                data=record.data
+                | {"folds": record.count, "split": split_digest(record.folds, ()), "predictions": digest_of(together)},
                 scores={"out_of_fold": whole.to_json()},
             )
     return Crossval(folder, folder / MODEL, folder / PREDICTIONS, tuple(finished), whole)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,6 +27,7 @@ from ..spec.codec import to_json
 from ..spec.errors import Fault, UserError
 from ..spec.net import Spec
 from . import checkpoint
+from .belonging import run_id, split_digest
 from .checkpoint import Progress
 from .journal import Journal
 from .loop import Interrupted, Watch, Work, train
@@ -85,13 +87,16 @@ def execute(
         stack.enter_context(opened or contextlib.nullcontext())
         world.barrier()  # no process reads checkpoints before the first one has cleared the folder
         progress = checkpoint.load_newest(folder / "checkpoints", update, record.identity)
+        own = run_id(record)
+        if progress is not None and progress.run not in ("", own):
+            raise UserError(f"{folder / 'checkpoints'}: its newest is of another run; put this run's own back")
         check_same_start(folder, progress, world)
         work = Work(
             folder=folder,
             update=update,
             loader=parts.loader,
             seed=record.seed,
-            progress=progress or Progress(seen=start(recipe, record.spec.depth)),
+            progress=progress or Progress(run=own, seen=start(recipe, record.spec.depth)),
             validate=validate,
             watch=watch if watch is not None and world.first else lambda event: None,
             stop=lambda: stop.received,
@@ -159,14 +164,15 @@ def finish(work: Work, record: RunRecord, parts: Parts, build: Build | None) -> 
     if not work.world.first:
         return
     if val is not None and pictures.val is not None:
-        val = replace(val, seen=count([known], pictures.val, pictures.val.rows)[0])
+        marked = record.data.get("selected_on") == "test"  # of the weights it began with
+        val = replace(val, seen=count([known], pictures.val, pictures.val.rows)[0], selected_on_test=marked)
     pictures.keep(work.folder)
     bundle = Bundle(
         members=(Member(record.spec),),
         preprocess=record.preprocess,
         classes=tuple(record.data["classes"]),
         recipe=to_json(recipe),
-        data=record.data | {"train": len(record.split.train), "val": len(record.split.val)},
+        data=record.data | about_split(record),
         scores={"val": val.to_json()} if val is not None else {},
     )
     with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes) as journal:
@@ -188,6 +194,12 @@ def forget(folder: Path, record: RunRecord) -> None:
     """Leave no keys in a finished run that is to forget its pictures; until then they tell what it has begun with."""
     if record.forget_pictures:
         (folder / PICTURES).unlink(missing_ok=True)
+
+
+def about_split(record: RunRecord) -> dict[str, Any]:
+    """What the sealed file says of the parts of the data."""
+    train, val = record.split.train, record.split.val
+    return {"train": len(train), "val": len(val), "split": split_digest(train, val)}
 
 
 def chosen_net(work: Work) -> nn.Module:

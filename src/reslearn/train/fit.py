@@ -17,6 +17,7 @@ from ..bundle.file import verify
 from ..bundle.header import Bundle, Member
 from ..data.dataset import Dataset
 from ..data.foreign import Transform
+from ..measure.classes import some
 from ..nets.finding import Prefer
 from ..runtime.choice import decide
 from ..runtime.environment import command_line, environment
@@ -31,6 +32,7 @@ from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from .batch_size import check_batch
+from .belonging import check_belongs
 from .execute import Build, Parts, execute, forget, still_there
 from .journal import read_journal
 from .loop import Watch
@@ -119,6 +121,7 @@ def fit(
     folder, recipe, world = Path(out), get_recipe(recipe), from_environment()
     if world.first:
         refuse_existing(folder, overwrite)
+    check_same_classes(train_data, val_data)
     spec = get_spec(model, num_classes=len(train_data.classes))
     origin = read_origin(weights, spec, prefer)
     preprocess = preprocess or starting_preprocess(recipe, spec, origin)
@@ -158,6 +161,13 @@ def fit(
         parts = Parts(loader, pictures, mean_image)
         execute(folder, record, parts, world, opened=opened, build=build, watch=watch)
     return sealed_run(folder, build)
+
+
+def check_same_classes(train_data: Dataset, val_data: Dataset | None) -> None:
+    """Raise `UserError` unless both have the same classes in one order: label 3 must be one class."""
+    if val_data is not None and tuple(val_data.classes) != tuple(train_data.classes):
+        theirs, ours = (some(tuple(data.classes)) for data in (val_data, train_data))
+        raise UserError(f"val_data has the classes {theirs}, train_data {ours}; give parts with the same, in one order")
 
 
 @contextlib.contextmanager
@@ -249,9 +259,11 @@ def finished_run(folder: Path, build: Build | None = None) -> Run | None:
     end = next((line for line in reversed(read_journal(journal)) if line["kind"] == "end"), None)
     if end is None:
         raise UserError(f"{journal}: its last line is gone, though the run is sealed; put a copy of it back")
-    val = verify(model, build=build).scores.get("val")
+    record, bundle = read_record(folder), verify(model, build=build)
+    check_belongs(model, bundle.data, record)
+    val = bundle.scores.get("val")
     if val is not None and "seen" not in val:  # sealed before scores said it
-        val = {**val, "seen": validation_by_names(read_record(folder)).to_json()}
+        val = {**val, "seen": validation_by_names(record).to_json()}
     return Run(
         path=folder,
         model=model,

@@ -203,7 +203,7 @@ def validate(work: Work) -> tuple[float, float] | None:
     work.val_error = decision.error
     if decision.improved and recipe.select == "best":
         folder = work.folder / "checkpoints"
-        name = checkpoint.save_best(folder, net, progress.step) if work.world.first else None
+        name = checkpoint.save_best(folder, net, progress.step, progress.run) if work.world.first else None
         progress.best_file = work.world.tell(name)
     return decision.loss, decision.error
 

@@ -28,12 +28,13 @@ from ..data.known import NOTHING, Known
 from ..data.manifest import ManifestDataset
 from ..data.memory import Subset
 from ..data.sameness import plain, sizes_of
-from ..runtime.container import FILE_NAME as MODEL
-from ..runtime.container import read_safetensors
+from ..runtime.container import locate, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
 from ..spec.errors import UserError
 from ..spec.seen import weakest
+from .belonging import belongs, run_id
+from .checkpoint import run_of
 from .record import RunRecord, read_record
 from .together import together
 
@@ -214,10 +215,23 @@ def marks_of(weights: str | os.PathLike[str] | None) -> dict[str, Any]:
 
 
 def _run_of(weights: str | os.PathLike[str]) -> Path | None:
-    """The folder of the run whose result or checkpoint this is; other files that lie there need not be of the run."""
+    """The folder of the run whose model or checkpoint a file is; None for any other file that lies there."""
     path = Path(weights).resolve()
-    folder = path.parent if path.name == MODEL else path.parent.parent if path.parent.name == "checkpoints" else path
-    return folder if (folder / "run.json").is_file() else None
+    told = run_of(path) if path.parent.name == "checkpoints" else None
+    folder = path if path.is_dir() else path.parent if told is None else path.parent.parent
+    if not (folder / "run.json").is_file():
+        return None
+    record = _record_of(folder)
+    if record is None:
+        return None
+    if told is not None:
+        return folder if told in ("", run_id(record)) else None
+    try:
+        file, data = locate(path), read_bundle(path).data
+    except UserError:
+        return None
+    own = belongs(file, data, record.data.get("fingerprint"), record.split.train, record.split.val)
+    return folder if own else None
 
 
 def _record_of(run: Path) -> RunRecord | None:

@@ -1,0 +1,51 @@
+"""Is a sealed file the one that a run's record tells of? Only then does the record say what the file has seen.
+
+Any sealed file can come to lie in a run's folder: copied from another run, converted, an ensemble. Names of pictures in
+`run.json` say nothing of such a one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..runtime.container import FILE_NAME
+from ..spec.errors import UserError
+from .record import RunRecord
+
+
+def split_digest(train: Iterable[str], val: Iterable[str]) -> str:
+    """What the sealed file of a training keeps, under `split`, of the names of its pictures."""
+    sha = hashlib.sha256()
+    for names in (train, val):
+        sha.update("\0".join(names).encode(errors="surrogateescape") + b"\0\0")
+    return sha.hexdigest()[:32]
+
+
+def run_id(record: RunRecord) -> str:
+    """What a run's checkpoints keep of it: two runs of one second that differ in neither seed nor pictures are one."""
+    names = split_digest(record.split.train, record.split.val)
+    return hashlib.sha256(f"{record.created} {record.seed} {names}".encode()).hexdigest()[:16]
+
+
+def belongs(
+    file: Path, data: Mapping[str, Any] | None, fingerprint: str | None, train: Iterable[str], val: Iterable[str]
+) -> bool:
+    """Whether the sealed `file`, whose header says `data`, was trained on pictures of these names in that data set.
+
+    A file of before, which keeps no digest of the names, is believed where it has a run's own name and data.
+    """
+    told = data or {}
+    if told.get("fingerprint") != fingerprint:
+        return False
+    if "split" in told:
+        return bool(told["split"] == split_digest(train, val))
+    return file.name == FILE_NAME and "members" not in told
+
+
+def check_belongs(file: Path, data: Mapping[str, Any] | None, record: RunRecord) -> None:
+    """Raise `UserError` unless the sealed `file` of a run's folder is the run's own."""
+    if not belongs(file, data, record.data.get("fingerprint"), record.split.train, record.split.val):
+        raise UserError(f"{file}: not the model that run.json beside it tells of; put the run's own back")
