@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from reslearn.bundle.file import load, read_bundle, read_tensors, write_sealed
+from reslearn.bundle.file import load, read_bundle, read_tensors, reseal, write_sealed
 from reslearn.data.sources import open_data
 from reslearn.deploy.predictor import predict
 from reslearn.jobs.compare import compare_models
@@ -19,6 +19,7 @@ from reslearn.jobs.evaluation import evaluate_model
 from reslearn.measure.metrics import accuracy
 from reslearn.nets.build import create_model
 from reslearn.spec.errors import UserError
+from reslearn.train.belonging import split_digest
 from reslearn.train.ledger import read_ledger
 
 SHARED = ["head.fc.weight", "head.fc.bias"]
@@ -136,16 +137,22 @@ def test_members_that_do_not_fit(runs, tmp_path):
         ensemble_models(runs, "digits", weights=[1, 2, 3], greedy=True)
 
 
+def held_out(run, record):
+    """Let a run, and its model, say that it had the parts of `record`."""
+    (run / "run.json").write_text(json.dumps(record))
+    reseal(run, data=read_bundle(run).data | {"split": split_digest(record["split"]["train"], record["split"]["val"])})
+
+
 def test_only_pictures_that_all_held_out_are_fair(runs):
     """Two runs with overlapping validation parts meet on the overlap; with none there is no fair picture."""
     record = json.loads((runs[1] / "run.json").read_text())
     held = record["split"]["val"]
     record["split"]["train"] += held[:100]
     record["split"]["val"] = held[100:]
-    (runs[1] / "run.json").write_text(json.dumps(record))
+    held_out(runs[1], record)
     assert ensemble_models(runs[:2], "digits")["images"] == 44
     record["split"]["train"], record["split"]["val"] = record["split"]["train"] + held[100:], []
-    (runs[1] / "run.json").write_text(json.dumps(record))
+    held_out(runs[1], record)
     with pytest.raises(UserError, match="no picture was held out by all"):
         ensemble_models(runs[:2], "digits")
 
@@ -192,6 +199,7 @@ def test_a_cross_validation_says_which_pictures_it_belongs_to(runs):
         "split_seed": 0,
     }
     (runs[0] / "crossval.json").write_text(json.dumps(whole))
+    reseal(runs[0], data=read_bundle(runs[0]).data | {"split": split_digest(folds, ())})
     value = compare_models(runs[0], runs[1]).to_json()
     assert value["data"] == "digits" and value["split"] == "test" and value["images"] == 360
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import classification_report, confusion_matrix
 
+from reslearn.bundle.file import read_bundle, reseal
 from reslearn.data.sources import open_data
 from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.report_details import THUMBNAIL, encode
@@ -101,6 +102,8 @@ def test_a_run_whose_pictures_are_gone_or_others_says_so(short_run):
         (record.data | {"fingerprint": "0" * 32}, "other pictures now"),
     ):
         (short_run / "run.json").write_text(json.dumps(record_to_json(dataclasses.replace(record, data=data))))
+        sealed = read_bundle(short_run).data
+        reseal(short_run, data=sealed | {"fingerprint": data["fingerprint"]})
         report = gather(short_run)
         assert report.details == () and report.scores[0].split == "val"
         assert expected in report.notes[0]
