@@ -20,7 +20,7 @@ from ..runtime.container import FILE_NAME
 from ..runtime.notes import note, note_once
 from ..runtime.replacing import RECORDS
 from ..spec.errors import UserError
-from ..train.belonging import belongs
+from ..train.belonging import belongs, fingerprints
 from ..train.crossval_record import read_record as read_crossval
 from ..train.record import RunRecord, Split, read_record
 
@@ -35,6 +35,7 @@ class Training:
     split: Split
     on_bad_file: Literal["stop", "skip"] = "stop"
     selects: bool = False  # something was chosen on the validation pictures
+    fingerprints: frozenset[str] = frozenset()  # of the data, also where it was before it moved
     from_scratch: bool = True  # it did not start from weights that have seen who knows what
 
 
@@ -65,7 +66,7 @@ def training_of(loaded: Loaded) -> Training | None:
         return None
     found = _read_training(record, stamp_of(str(record)))
     names = found.split.train, found.split.val
-    if belongs(loaded.path, loaded.bundle.data, found.fingerprint, *names):
+    if belongs(loaded.path, loaded.bundle.data, found.fingerprints, *names):
         return found
     if loaded.path.name == FILE_NAME:
         note_once(f"{loaded.path}: not the model that {record.name} beside it tells of; taken as a file on its own")
@@ -78,7 +79,13 @@ def _read_training(record: Path, stamp: tuple[int, ...]) -> Training:
         return as_training(read_record(record.parent))
     whole = read_crossval(record.parent)
     split = Split(tuple(whole.folds), (), whole.split_seed)
-    return Training(whole.data["fingerprint"], split, whole.on_bad_file, from_scratch=whole.weights is None)
+    return Training(
+        whole.data["fingerprint"],
+        split,
+        whole.on_bad_file,
+        fingerprints=fingerprints(whole.data, whole.moved),
+        from_scratch=whole.weights is None,
+    )
 
 
 def as_training(record: RunRecord) -> Training:
@@ -88,6 +95,7 @@ def as_training(record: RunRecord) -> Training:
         record.split,
         record.on_bad_file,
         selects=bool(record.recipe.decides_on_validation),
+        fingerprints=fingerprints(record.data, record.moved),
         from_scratch=record.weights is None,
     )
 

@@ -7,7 +7,7 @@ Any sealed file can come to lie in a run's folder: copied from another run, conv
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,20 @@ def run_id(record: RunRecord) -> str:
     return hashlib.sha256(f"{record.created} {record.seed} {names}".encode()).hexdigest()[:16]
 
 
+def fingerprints(data: Mapping[str, Any], moved: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Of a record's data, where it is and wherever it was before: a model keeps that of the day it was sealed."""
+    return frozenset(one["fingerprint"] for one in (data, *moved) if isinstance(one.get("fingerprint"), str))
+
+
 def belongs(
-    file: Path, data: Mapping[str, Any] | None, fingerprint: str | None, train: Iterable[str], val: Iterable[str]
+    file: Path, data: Mapping[str, Any] | None, fingerprints: Collection[str], train: Iterable[str], val: Iterable[str]
 ) -> bool:
     """Whether the sealed `file`, whose header says `data`, was trained on pictures of these names in that data set.
 
     A file of before, which keeps no digest of the names, is believed where it has a run's own name and data.
     """
     told = data or {}
-    if told.get("fingerprint") != fingerprint:
+    if told.get("fingerprint") not in fingerprints:
         return False
     if "split" in told:
         return bool(told["split"] == split_digest(train, val))
@@ -47,5 +52,5 @@ def belongs(
 
 def check_belongs(file: Path, data: Mapping[str, Any] | None, record: RunRecord) -> None:
     """Raise `UserError` unless the sealed `file` of a run's folder is the run's own."""
-    if not belongs(file, data, record.data.get("fingerprint"), record.split.train, record.split.val):
+    if not belongs(file, data, fingerprints(record.data, record.moved), record.split.train, record.split.val):
         raise UserError(f"{file}: not the model that run.json beside it tells of; put the run's own back")

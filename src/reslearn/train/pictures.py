@@ -33,7 +33,7 @@ from ..runtime.files import write_atomic
 from ..runtime.process_group import World
 from ..spec.errors import UserError
 from ..spec.seen import weakest
-from .belonging import belongs, run_id
+from .belonging import belongs, fingerprints, run_id
 from .checkpoint import run_of
 from .record import RunRecord, read_record
 from .together import together
@@ -230,7 +230,7 @@ def _run_of(weights: str | os.PathLike[str]) -> Path | None:
         file, data = locate(path), read_bundle(path).data
     except UserError:
         return None
-    own = belongs(file, data, record.data.get("fingerprint"), record.split.train, record.split.val)
+    own = belongs(file, data, fingerprints(record.data, record.moved), record.split.train, record.split.val)
     return folder if own else None
 
 
