@@ -36,7 +36,7 @@ def boxes(shapes: list[tuple[int, int]]):
     """The same random boxes for every side."""
     import numpy as np
 
-    from reslearn.data.crops import random_resized_box
+    from reslearn.data.augment.crops import random_resized_box
     from reslearn.runtime.random import uniform
     from reslearn.spec.recipe import Augment
 
@@ -61,8 +61,8 @@ def side_pillow(raws, _):
 
 def side_ours(raws, resize):
     """decode_bytes, then the crop that training takes; `resize` is antialias or aliased."""
-    from reslearn.data.crops import cut_box
-    from reslearn.data.decode import decode_bytes
+    from reslearn.data.augment.crops import cut_box
+    from reslearn.data.pictures.decode import decode_bytes
     from reslearn.spec.recipe import Augment
 
     augment = Augment(crop="random-resized", resize=resize)
@@ -77,9 +77,9 @@ def side_ours(raws, resize):
 
 def side_pack(raws, encoding):
     """The same crop from a pack resized to 256."""
-    from reslearn.data.crops import cut_box
-    from reslearn.data.pack import PackOptions
-    from reslearn.data.packing import write_pack
+    from reslearn.data.augment.crops import cut_box
+    from reslearn.data.formats.pack import PackOptions
+    from reslearn.data.formats.packing import write_pack
     from reslearn.data.sources import open_data
     from reslearn.spec.recipe import Augment
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "reslearn"
 RANK = {
-    "spec": 0, "runtime": 1, "report": 1, "nets": 2, "data": 2, "measure": 3, "bundle": 3,
-    "train": 4, "explain": 4, "deploy": 4, "paper": 5, "jobs": 5, "cli": 6,
+    "spec": 0, "runtime": 1, "report": 1, "nets": 2, "data": 2, "bundle": 3, "engine": 4, "measure": 5,
+    "train": 6, "interpret": 6, "predictor": 6, "paper": 7, "jobs": 7, "cli": 8,
+}  # fmt: skip
+INSIDE = {  # ranks of the wings of a package, and of the files that lie beside them
+    "data": {
+        "dataset": 0, "strings": 0, "memory": 1, "preprocess": 1, "workers": 1, "pictures": 1, "parts": 2, "layout": 2,
+        "augment": 2, "formats": 3, "loading": 3, "sources": 4, "loaders": 4, "contents": 4, "sameness": 4,
+        "statistics": 4, "care": 5,
+    },
 }  # fmt: skip
 
 
@@ -24,8 +33,8 @@ def imported_modules(tree: ast.AST, package: str):
             base = parts[: len(parts) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             yield node.lineno, module
-            if module == "reslearn":
-                yield from ((node.lineno, f"reslearn.{alias.name}") for alias in node.names)
+            if module in {"reslearn", *(f"reslearn.{package}" for package in INSIDE)}:
+                yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
 
 
 def violations(root: Path) -> list[str]:
@@ -50,7 +59,19 @@ def violations(root: Path) -> list[str]:
                 found.append(f"{where}: imports the whole package")
             elif pieces[1] != package and (pieces[1] not in RANK or RANK[pieces[1]] >= RANK[package]):
                 found.append(f"{where}: {package} imports {pieces[1]}, which is not below it")
+            elif pieces[1] == package and package in INSIDE and len(pieces) > 2:
+                found += (f"{where}: {trouble}" for trouble in _inside(INSIDE[package], parts[1], pieces[2]))
     return found
+
+
+def _inside(rank: dict[str, int], importer: str, imported: str) -> list[str]:
+    """What is wrong with an import between two rooms of one package."""
+    if importer == imported:
+        return []
+    unknown = [room for room in (importer, imported) if room not in rank]
+    if unknown:
+        return [f"{room} has no rank inside its package" for room in unknown]
+    return [] if rank[imported] < rank[importer] else [f"{importer} imports {imported}, which is not below it"]
 
 
 def test_every_import_points_down():
@@ -64,8 +85,12 @@ def test_every_import_points_down():
         ("nets/bad.py", "import reslearn.data.decode", "nets imports data"),
         ("data/bad.py", "from ..nets.blocks import Block", "data imports nets"),
         ("measure/bad.py", "from .. import train", "measure imports train"),
-        ("measure/bad.py", "from .. import bundle", "measure imports bundle"),
-        ("deploy/deep/bad.py", "from ...cli import app", "deploy imports cli"),
+        ("bundle/bad.py", "from .. import measure", "bundle imports measure"),
+        ("predictor/deep/bad.py", "from ...cli import app", "predictor imports cli"),
+        ("data/formats/bad.py", "from ..care import check", "formats imports care"),
+        ("data/parts/bad.py", "from ..formats.pack import X", "parts imports formats"),
+        ("data/formats/bad.py", "from .. import sources", "formats imports sources"),
+        ("data/shed/bad.py", "from ..dataset import Image", "shed has no rank"),
         ("spec/bad.py", "from reslearn import create_model", "imports the whole package"),
         ("spec/bad.py", "import reslearn", "imports the whole package"),
         ("nets/bad.py", "def f():\n    from ..jobs import demo", "nets imports jobs"),
@@ -89,3 +114,20 @@ def test_a_lower_rank_may_be_imported(tmp_path):
         (tmp_path / place).parent.mkdir(exist_ok=True)
         (tmp_path / place).write_text(code)
     assert violations(tmp_path) == []
+
+
+EVERY_NAME = """
+import importlib, pkgutil, reslearn
+for module in pkgutil.walk_packages(reslearn.__path__, "reslearn."):
+    if module.name.rpartition(".")[2] != "__main__":
+        importlib.import_module(module.name)
+for name in reslearn.__all__:
+    first, second = getattr(reslearn, name), getattr(reslearn, name)
+    assert first is second and type(first).__name__ != "module", f"a module hides reslearn.{name}"
+"""
+
+
+def test_no_module_hides_a_public_name():
+    """Importing a submodule binds its name in its package, so none may bear that of a public function."""
+    done = subprocess.run([sys.executable, "-c", EVERY_NAME], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ _WHERE = {
     "load": "bundle.file",
     "save": "bundle.own:save_networks",
     "evaluate": "jobs.evaluation:evaluate_model",
-    "predict": "deploy.predictor",
+    "predict": "predictor.predictor",
 }
 __all__ = sorted(_WHERE)
 

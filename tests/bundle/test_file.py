@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reslearn.bundle import file as bundle_file
 from reslearn.bundle import tensors as bundle_tensors
 from reslearn.bundle.file import load, read_bundle, read_tensors, reseal, save, verify, write_sealed
-from reslearn.data.known import FORGOTTEN, Known
+from reslearn.data.parts.known import FORGOTTEN, Known
 from reslearn.runtime.container import KEY
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import default_preprocess

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from reslearn.cli.app import main
-from reslearn.data.streaming import Workers
+from reslearn.data.workers import Workers
 from reslearn.spec.errors import Fault
 
 RESLEARN = f"{sys.executable} -m reslearn"

@@ -84,7 +84,7 @@ def test_a_page_that_is_no_text_is_one_line_and_stays(capsys, tmp_path):
 
 
 def test_a_run_and_its_report(capsys, tmp_path, monkeypatch):
-    from reslearn.paper import tiers
+    from reslearn.paper.cells import tiers
 
     monkeypatch.setattr(tiers, "SMOKE_STEPS", 3)
     store, kept = tmp_path / "store", tmp_path / "kept"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reslearn.data.decode import MAX_PIXELS, decode_bytes
-from reslearn.data.inspect import FATAL, inspect_bytes
+from reslearn.data.care.inspect import FATAL, inspect_bytes
+from reslearn.data.pictures.decode import MAX_PIXELS, decode_bytes
 from reslearn.spec.errors import UserError
 
 from .conftest import encode, picture

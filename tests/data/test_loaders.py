@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from reslearn.data.formats.packing import write_pack
 from reslearn.data.loaders import eval_batches, prepare, readable, train_loader
 from reslearn.data.memory import ArrayDataset, Subset
-from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import default_preprocess
@@ -59,9 +59,9 @@ def test_batches_are_the_same_from_spawned_workers(folder, tmp_path):
     data = open_data(folder({"a": 5, "b": 5}))
     streaming = loader(data, kind="streaming", workers=0)
     expected = [digest(b) for b in streaming.batches(0, 3)]
-    from reslearn.data.batch import Finish
-    from reslearn.data.sampling import Sequence
-    from reslearn.data.streaming import StreamingLoader
+    from reslearn.data.loading.batch import Finish
+    from reslearn.data.loading.sampling import Sequence
+    from reslearn.data.loading.streaming import StreamingLoader
 
     packed = write_pack(data, tmp_path / "a.pack")  # holds a memory map, which cannot be sent to another process
     finish = Finish(default_preprocess(16), EVERYTHING, 7, "cpu")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reslearn.data.crops import random_resized_box, scale_crop
+from reslearn.data.augment.crops import random_resized_box, scale_crop
+from reslearn.data.care.preview import contact_sheet
+from reslearn.data.loading.sampling import Sequence, class_weights
 from reslearn.data.memory import ArrayDataset
-from reslearn.data.preview import contact_sheet
-from reslearn.data.sampling import Sequence, class_weights
 from reslearn.data.sources import open_data
 from reslearn.data.statistics import mean_image, statistics
 from reslearn.runtime.random import uniform

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data
-from reslearn.data.splits import choose_splits
 from reslearn.jobs.training import Plan, Subset, train
 from reslearn.runtime.settings import Settings
 from reslearn.spec.net import NetSpec

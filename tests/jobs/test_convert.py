@@ -14,7 +14,7 @@ import torch
 from reslearn.bundle.ensemble import seal_ensemble
 from reslearn.bundle.file import load, read_bundle, save
 from reslearn.bundle.header import Bundle, Member
-from reslearn.data.known import Known
+from reslearn.data.parts.known import Known
 from reslearn.jobs.convert import convert_weights, read_class_names
 from reslearn.nets.build import create_model
 from reslearn.nets.weights import export_state

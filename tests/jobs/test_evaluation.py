@@ -15,10 +15,9 @@ from PIL import Image
 
 import reslearn
 from reslearn.bundle.file import load, read_bundle, read_tensors, write_sealed
-from reslearn.data.manifest import Manifest, manifest_path, write_manifest
 from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.data.parts.manifest import Manifest, manifest_path, write_manifest
 from reslearn.data.sources import open_data
-from reslearn.deploy.predictor import predict
 from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.compare import compare_models
 from reslearn.jobs.evaluation import Request, evaluate_model, evaluate_protocols
@@ -27,6 +26,7 @@ from reslearn.jobs.training import train
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.metrics import loss
 from reslearn.measure.predictions import read_predictions
+from reslearn.predictor.predictor import predict
 from reslearn.spec.errors import UserError
 from reslearn.spec.seen import Seen
 from reslearn.train.ledger import read_ledger

@@ -20,7 +20,7 @@ from reslearn.jobs.convert import convert_weights
 from reslearn.jobs.crossval import plan_crossval, resume_folds, run_crossval
 from reslearn.jobs.ensemble import ensemble_models
 from reslearn.jobs.members import Options
-from reslearn.jobs.run_report import gather
+from reslearn.jobs.pages.run import gather
 from reslearn.jobs.training import train
 from reslearn.jobs.unseen import Policy
 from reslearn.spec.errors import UserError

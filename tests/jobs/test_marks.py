@@ -12,7 +12,7 @@ from reslearn.data.sources import open_data
 from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.convert import convert_weights
 from reslearn.jobs.ensemble import ensemble_models
-from reslearn.jobs.run_report import gather
+from reslearn.jobs.pages.run import gather
 from reslearn.jobs.training import train
 from reslearn.spec.seen import Seen
 from reslearn.train.ledger import read_ledger

@@ -12,12 +12,12 @@ import torch
 
 from reslearn.bundle.file import load, read_bundle, read_tensors, reseal, write_sealed
 from reslearn.data.sources import open_data
-from reslearn.deploy.predictor import predict
 from reslearn.jobs.compare import compare_models
 from reslearn.jobs.ensemble import ensemble_models
 from reslearn.jobs.evaluation import evaluate_model
 from reslearn.measure.metrics import accuracy
 from reslearn.nets.build import create_model
+from reslearn.predictor.predictor import predict
 from reslearn.spec.errors import UserError
 from reslearn.train.belonging import split_digest
 from reslearn.train.ledger import read_ledger

@@ -12,12 +12,12 @@ import pytest
 
 import reslearn
 from reslearn.bundle.file import load, read_bundle
-from reslearn.data.keyed import Keyed
-from reslearn.data.keys import FILE, ORIGINAL, PIXELS, file_keys
+from reslearn.data.care.splitting import split_data
 from reslearn.data.memory import Subset
+from reslearn.data.parts.keyed import Keyed
+from reslearn.data.parts.keys import FILE, ORIGINAL, PIXELS, file_keys
+from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data
-from reslearn.data.splits import choose_splits
-from reslearn.data.splitting import split_data
 from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.compare import compare_models
 from reslearn.jobs.convert import convert_weights

@@ -12,7 +12,7 @@ import pytest
 from reslearn.bundle.file import read_bundle
 from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.evaluation import Request, evaluate_protocols
-from reslearn.jobs.run_report import write_report
+from reslearn.jobs.pages.run import write_report
 from reslearn.runtime.notes import note_once
 from reslearn.train.fit import resume
 

@@ -14,11 +14,11 @@ from PIL import Image as Pillow
 
 import reslearn
 from reslearn.bundle.file import load, read_bundle
+from reslearn.data.care.splitting import split_data
+from reslearn.data.formats.pack_index import PackOptions
+from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import Subset
-from reslearn.data.pack_index import PackOptions
-from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
-from reslearn.data.splitting import split_data
 from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.compare import compare_models
 from reslearn.jobs.convert import convert_weights

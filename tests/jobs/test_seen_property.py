@@ -17,12 +17,12 @@ import pytest
 from PIL import Image as Pillow
 
 from reslearn.bundle.file import load
+from reslearn.data.care.splitting import split_data
+from reslearn.data.formats.pack_index import PackOptions
+from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import Subset
-from reslearn.data.pack_index import PackOptions
-from reslearn.data.packing import write_pack
+from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data
-from reslearn.data.splits import choose_splits
-from reslearn.data.splitting import split_data
 from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.convert import convert_weights
 from reslearn.jobs.ensemble import ensemble_models

@@ -19,10 +19,10 @@ from safetensors.numpy import save as serialise
 
 from reslearn.bundle.file import load, read_tensors, save, write_sealed
 from reslearn.bundle.header import Bundle, Member
-from reslearn.data.checking import check_data
+from reslearn.data.care.checking import check_data
+from reslearn.data.formats.pack_index import PackOptions
+from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import Subset
-from reslearn.data.pack_index import PackOptions
-from reslearn.data.packing import write_pack
 from reslearn.data.sources import open_data
 from reslearn.measure.cache import CacheKey, add_to_cache, read_cache
 from reslearn.measure.evaluate import evaluate

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from reslearn.bundle.file import Loaded
 from reslearn.bundle.header import Bundle, Member
-from reslearn.data.manifest import Manifest, ManifestDataset
 from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.data.parts.manifest import Manifest, ManifestDataset
 from reslearn.measure.bn_statistics import exact_bn_statistics
-from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net, evaluating, predict_logits, score
+from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net, predict_logits, score
 from reslearn.measure.sharding import gather, shard
 from reslearn.nets.build import create_model
+from reslearn.runtime.inference import evaluating
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess

@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 
-from reslearn.paper import tiers
+from reslearn.paper.cells import tiers
+from reslearn.paper.cells.store import Curve, Result, Store
 from reslearn.paper.entry import CLASSES
 from reslearn.paper.experiments import experiments, get_experiment
-from reslearn.paper.groups import start_identity
-from reslearn.paper.sections import make_section
-from reslearn.paper.store import Curve, Result, Store
+from reslearn.paper.findings.groups import start_identity
+from reslearn.paper.findings.sections import make_section
 from reslearn.spec.codec import to_json
 from reslearn.spec.net import spec_to_json
 

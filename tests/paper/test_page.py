@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reslearn.paper.markdown import refresh
-from reslearn.paper.report import sections_of
-from reslearn.paper.static_check import check_all
+from reslearn.paper.findings.markdown import refresh
+from reslearn.paper.findings.report import sections_of
+from reslearn.paper.published.static_check import check_all
 
 ROOT = Path(__file__).parents[2]
 PAGE, STORE = ROOT / "docs" / "papers.md", ROOT / "docs" / "paper-results"

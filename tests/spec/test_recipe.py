@@ -9,8 +9,8 @@ from dataclasses import fields, replace
 import pytest
 
 from reslearn.paper import recipes as papers
+from reslearn.paper.cells.tiers import TIERS, cells
 from reslearn.paper.experiments import experiments
-from reslearn.paper.tiers import TIERS, cells
 from reslearn.spec.codec import set_fields
 from reslearn.spec.errors import UserError
 from reslearn.spec.recipe import Augment, Recipe

@@ -15,9 +15,9 @@ import torch
 from reslearn.bundle.file import load
 from reslearn.data.loaders import train_loader
 from reslearn.data.sources import Subset, open_data
-from reslearn.deploy.predictor import predict_batch
 from reslearn.measure.evaluate import evaluate_net
 from reslearn.nets.build import create_model
+from reslearn.predictor.predictor import predict_batch
 from reslearn.runtime.choice import Workload, decide
 from reslearn.runtime.settings import Settings
 from reslearn.spec.preprocess import default_preprocess

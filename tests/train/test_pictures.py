@@ -9,12 +9,12 @@ import pytest
 from PIL import Image as Pillow
 
 from reslearn.bundle.file import load, read_bundle
-from reslearn.data.folders import FileDataset
-from reslearn.data.keyed import Keyed
-from reslearn.data.known import filter_of
+from reslearn.data.formats.folders import FileDataset
 from reslearn.data.memory import Subset
+from reslearn.data.parts.keyed import Keyed
+from reslearn.data.parts.known import filter_of
+from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data
-from reslearn.data.splits import choose_splits
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec

@@ -18,9 +18,9 @@ from PIL import Image as Pillow
 from safetensors import safe_open
 
 from reslearn.bundle.file import load, read_bundle
-from reslearn.data.keyed import Keyed
-from reslearn.data.known import filter_of
 from reslearn.data.memory import Subset
+from reslearn.data.parts.keyed import Keyed
+from reslearn.data.parts.known import filter_of
 from reslearn.data.sources import open_data
 from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings

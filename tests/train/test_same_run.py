@@ -16,13 +16,13 @@ from PIL import Image as Pillow
 
 from reslearn.bundle.file import load
 from reslearn.cli.app import main
-from reslearn.data.checking import check_data
-from reslearn.data.folders import FileDataset
+from reslearn.data.care.checking import check_data
+from reslearn.data.formats.folders import FileDataset
+from reslearn.data.formats.pack_index import PackOptions
+from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import ArrayDataset, Subset
-from reslearn.data.pack_index import PackOptions
-from reslearn.data.packing import write_pack
+from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data
-from reslearn.data.splits import choose_splits
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
@@ -294,7 +294,7 @@ def test_a_finished_run_learns_where_its_data_is(folder, tmp_path):
 def test_untouched_files_are_not_read_to_compare_them(folder, tmp_path, monkeypatch):
     for path in folder.rglob("*.png"):
         os.utime(path, (1, 1))
-    monkeypatch.setattr("reslearn.data.key_table._FRESH", -(10**18))  # else they are too young to be believed
+    monkeypatch.setattr("reslearn.data.parts.key_table._FRESH", -(10**18))  # else they are too young to be believed
     begin(folder, tmp_path / "run", loader="streaming")
     read, real = [], FileDataset.raw
     monkeypatch.setattr(FileDataset, "raw", lambda self, i: read.append(i) or real(self, i))

@@ -9,7 +9,7 @@ from PIL import ImageOps
 
 import reslearn
 from reslearn.data.memory import Subset
-from reslearn.data.splits import choose_splits
+from reslearn.data.parts.splits import choose_splits
 from reslearn.train.fit import NOT_REPRODUCIBLE
 from reslearn.train.record import read_record
 

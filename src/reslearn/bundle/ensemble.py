@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.known import FORGOTTEN, Known, union
+from ..data.parts.known import FORGOTTEN, Known, union
 from ..runtime.container import MEAN_IMAGE
 from ..spec.errors import UserError
 from ..spec.names import spelling

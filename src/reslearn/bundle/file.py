@@ -16,7 +16,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from ..data.known import NOTHING, SELECTED, TRAINED, Known
+from ..data.parts.known import NOTHING, SELECTED, TRAINED, Known
 from ..nets.build import create_model
 from ..runtime.container import FORMAT, KEY, MEAN_IMAGE, SEEN, Container, locate, read_container, stamp
 from ..runtime.files import write_atomic

@@ -12,10 +12,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from ..data.dataset import Dataset
-from ..data.keyed import Keyed
-from ..data.keys import Keys
-from ..data.known import NOTHING, Known
 from ..data.memory import Subset, part
+from ..data.parts.keyed import Keyed
+from ..data.parts.keys import Keys
+from ..data.parts.known import NOTHING, Known
 from ..data.sources import open_data
 from ..runtime.replacing import sealed_target
 from ..spec.errors import UserError

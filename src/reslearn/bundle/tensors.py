@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from ..data.known import SELECTED, TRAINED
+from ..data.parts.known import SELECTED, TRAINED
 from ..nets.build import create_model
 from ..nets.values import check_kind, check_values
 from ..runtime.container import MEAN_IMAGE

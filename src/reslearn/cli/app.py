@@ -8,9 +8,9 @@ from typing import Any
 
 import typer
 
+from ..cli import bench, comparison, crossval, data, evaluation, models, papers, reports, training
 from ..runtime.notes import speak, warn
 from ..spec.errors import Fault, Retold, UserError
-from . import bench, comparison, crossval, data, evaluation, models, papers, reports, training
 
 GROUPS = (models, training, evaluation, comparison, crossval, reports, papers, data, bench)
 
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             if hasattr(error, "signum"):  # train.loop.Interrupted, whose class would import torch
                 return _fail(str(error), 128 + error.signum)
             if str(error).startswith("DataLoader worker"):  # raised wherever the main process happens to be
-                from ..data.streaming import WORKER_DIED
+                from ..data.workers import WORKER_DIED
 
                 return _fail(WORKER_DIED, 1)
             if hasattr(error, "format_message"):  # the parser's own errors; Typer's vendored click hides their class

@@ -115,7 +115,7 @@ def compare(
             options=options,
         )
         if report is not None:
-            from ..jobs.comparison_report import write_comparison_report
+            from ..jobs.pages.comparison import write_comparison_report
 
             write_comparison_report(report, done)
     emit(done.to_json(), as_json, lambda: _print_comparison(done))

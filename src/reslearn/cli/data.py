@@ -12,8 +12,7 @@ import typer
 
 from ..runtime.files import write_atomic
 from ..runtime.replacing import FIGURE, PAGE, replaceable
-from ..spec.errors import UserError, check_choice
-from ..spec.rules import check_at_least
+from ..spec.errors import UserError, check_at_least, check_choice
 from .data_view import print_check, print_split, print_stats
 from .output import Json, check_targets, emit, put, rewrite_line, say, say_notes
 
@@ -44,7 +43,7 @@ def check(
     """Decode every picture in full; find faults, duplicates and leaks; write the manifest that training obeys."""
     say(f"reslearn data check: {data}")
     check_targets({"--manifest": (manifest if write else None, None), "--html": (html, PAGE)})
-    from ..data.checking import check_data
+    from ..data.care.checking import check_data
 
     report, written = check_data(
         data,
@@ -99,7 +98,7 @@ def split(
     """Write a manifest that says which split each picture belongs to; known ones keep theirs when files are added."""
     say(f"reslearn data split: {data}")
     check_targets({"--manifest": (manifest, None)})
-    from ..data.splitting import split_data
+    from ..data.care.splitting import split_data
 
     result = split_data(
         data,
@@ -138,9 +137,9 @@ def preview(
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the sheet is a PNG file; name it {out.with_suffix('.png').name}")
     check_targets({"--out": (out, FIGURE)})
-    from ..data.folders import refuse_among_pictures
+    from ..data.care.preview import contact_sheet
+    from ..data.formats.folders import refuse_among_pictures
     from ..data.memory import part, root_of
-    from ..data.preview import contact_sheet
     from ..data.sources import open_data
     from ..spec.codec import parse_assignments, set_fields
     from ..spec.preprocess import default_preprocess
@@ -175,8 +174,8 @@ def pack(
 ) -> None:
     """Write one memory-mapped file with random access; stopped and run again, it goes on where it was."""
     say(f"reslearn data pack: {data}")
-    from ..data.pack_index import PackOptions
-    from ..data.packing import check_target, write_pack
+    from ..data.formats.pack_index import PackOptions
+    from ..data.formats.packing import check_target, write_pack
     from ..data.sources import open_data
 
     encoding = encoding or ("raw" if resize else "original")
@@ -208,7 +207,7 @@ def download(
 ) -> None:
     """Fetch CIFAR from its author's site; resumes, verifies the checksum, leaves no half file."""
     say(f"reslearn data download: {name}")
-    from ..data.download import download as fetch
+    from ..data.formats.download import download as fetch
 
     path = fetch(name, to, url=url, progress=_progress("bytes"))
     emit({"path": str(path), "bytes": path.stat().st_size}, as_json, lambda: put(str(path)))

@@ -102,7 +102,7 @@ def predict(
     """
     say(f"reslearn predict: {model}")
     from ..bundle.file import load
-    from ..deploy.predictor import Unread, find_pictures, predict_files
+    from ..predictor.predictor import Unread, find_pictures, predict_files
     from ..runtime.device import present
 
     loaded = load(model, device=present(device))

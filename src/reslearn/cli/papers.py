@@ -26,8 +26,8 @@ def register(app: typer.Typer) -> None:
 @paper.command("list")
 def list_all(as_json: Json = False) -> None:
     """What can be checked: published tables, figures, studies."""
+    from ..cli import papers_view
     from ..paper import overview
-    from . import papers_view
 
     found = overview.listing()
     emit(found, as_json, lambda: papers_view.print_listing(found))
@@ -38,8 +38,8 @@ def show(
     name: Annotated[str, typer.Argument(help="A name of `reslearn paper list`, or `static`.")], as_json: Json = False
 ) -> None:
     """A table's published numbers, an experiment's rows, recipe and command; `static` checks sizes and costs."""
+    from ..cli import papers_view
     from ..paper import overview
-    from . import papers_view
 
     found = overview.details(name)
     emit(found, as_json, lambda: papers_view.print_details(found))
@@ -71,8 +71,8 @@ def run(
 
     tuned = False if dry_run else tune()
     writable_target(store, "folder", "--store")
-    from ..paper import session
-    from . import papers_view
+    from ..cli import papers_view
+    from ..paper.cells import session
 
     plan = session.Plan(
         name,
@@ -103,8 +103,8 @@ def report(
 ) -> None:  # fmt: skip
     """Published numbers beside ours, curves in the papers' manner, the studies' conclusions: from the store alone."""
     say("reslearn paper report")
-    from ..paper.report import renew_page, write_report
-    from ..paper.store import Store
+    from ..paper.cells.store import Store
+    from ..paper.findings.report import renew_page, write_report
 
     found_stores = stores or [DEFAULT_STORE]
     only = [name.strip() for name in names.split(";")] if names else None

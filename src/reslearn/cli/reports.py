@@ -65,7 +65,7 @@ def report(
         from ..train.tensorboard import write_events
 
         say(f"TensorBoard events in {write_events(run)}")
-    from ..jobs.reports import rewrite
+    from ..jobs.pages.rewrite import rewrite
 
     page, written = rewrite(run, figures)
     value = {"report": str(page), "figures": [str(path) for path in written]}

@@ -13,11 +13,11 @@ import os
 import numpy as np
 
 from .dataset import Dataset, Indices
-from .decode import DECODER
-from .key_table import KeyTable, Stamps, places_of, stamp_of
-from .keys import SIZE, Keys, bytes_key, file_keys, is_ours, known, pixel_key
+from .formats.pack import PackDataset
 from .memory import Subset, root_of
-from .pack import PackDataset
+from .parts.key_table import KeyTable, Stamps, places_of, stamp_of
+from .parts.keys import SIZE, Keys, bytes_key, file_keys, is_ours, known, pixel_key
+from .pictures.decode import DECODER
 
 
 class Contents:

@@ -17,13 +17,14 @@ from torch import Tensor
 from ..spec.errors import UserError, check_choice
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment
-from .batch import Batch, Finish
 from .dataset import Dataset, Indices
+from .loading.batch import Batch, Finish
+from .loading.resident import Prepared, ResidentLoader, prepare
+from .loading.sampling import Sequence
+from .loading.streaming import StreamingLoader, readable
 from .memory import root_of
 from .preprocess import apply, normalise, to_batch
-from .resident import Prepared, ResidentLoader, prepare
-from .sampling import Sequence
-from .streaming import StreamingLoader, parallel_map, readable
+from .workers import parallel_map
 
 __all__ = ["Batch", "TrainLoader", "eval_batches", "prepare", "readable", "train_loader"]
 

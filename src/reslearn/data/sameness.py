@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dataset import Dataset, Indices
-from .decode import DECODER
-from .keyed import Keyed
-from .keys import FILE, PIXELS, ROW, Keys, is_ours, known
+from .formats.pack import PackDataset
 from .memory import Subset, root_of
-from .pack import PackDataset
+from .parts.keyed import Keyed
+from .parts.keys import FILE, PIXELS, ROW, Keys, is_ours, known
+from .pictures.decode import DECODER
 
 Mask = NDArray[np.bool_]
 

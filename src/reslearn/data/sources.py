@@ -13,18 +13,18 @@ import numpy as np
 
 from ..runtime.opening import open_regular
 from ..spec.errors import UserError, check_choice
-from .archives import TARS, Archives, archives_in, asked_of, is_plain, refuse_pointer
 from .dataset import Dataset
-from .folders import FileDataset
-from .found import Found
-from .labels import look_alikes, odd_names
-from .listing import some
-from .manifest import data_of, manifest_path, obey, read_manifest
+from .formats.folders import FileDataset
+from .formats.pack import PackDataset, is_pack
+from .formats.tar_index import DAMAGED, open_tar
+from .layout.archives import TARS, Archives, archives_in, asked_of, is_plain, refuse_pointer
+from .layout.found import Found
+from .layout.labels import look_alikes, odd_names
+from .layout.listing import some
+from .layout.named_files import is_address
+from .layout.other_sources import other_source
 from .memory import ArrayDataset, Subset, part, root_of
-from .named_files import is_address
-from .other_sources import other_source
-from .pack import PackDataset, is_pack
-from .tar_index import DAMAGED, open_tar
+from .parts.manifest import data_of, manifest_path, obey, read_manifest
 
 __all__ = ["Subset", "open_data"]
 
@@ -77,7 +77,7 @@ def open_data(
 def _open(path: str, split_seed: int, say: Say | None) -> Dataset:
     """The source itself, whatever kind it is."""
     if path == "digits" and not os.path.exists(path):
-        from .digits import open_digits
+        from .formats.digits import open_digits
 
         return open_digits(split_seed)
     file, asked = asked_of(path)
@@ -93,8 +93,8 @@ def _open(path: str, split_seed: int, say: Say | None) -> Dataset:
 
 
 def _open_folder(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
-    from .cifar import is_cifar_folder, open_cifar_folder
-    from .folders import open_folder
+    from .formats.cifar import is_cifar_folder, open_cifar_folder
+    from .formats.folders import open_folder
 
     if not os.access(path, os.R_OK | os.X_OK):
         raise UserError(f"{path}: no permission to read this folder")
@@ -108,8 +108,8 @@ def _open_folder(path: str, asked: Mapping[str, str], say: Say | None) -> Datase
 
 
 def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
-    from .cifar import open_cifar_archive
-    from .tables import open_table
+    from .formats.cifar import open_cifar_archive
+    from .formats.tables import open_table
 
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: no permission to read this file")
@@ -150,8 +150,8 @@ def _is_tar(path: str) -> bool:
 
 def _open_archives(path: str, archives: Archives, asked: Mapping[str, str], say: Say | None) -> Dataset:
     """Plain tars are indexed and read in place; Parquet and compressed tars come from their pack."""
-    from .packed_source import open_packed
-    from .shards import open_shards
+    from .formats.packed import open_packed
+    from .formats.shards import open_shards
 
     for file in archives.files:
         refuse_pointer(file)

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..spec.preprocess import Preprocess
-from .check import class_counts, imbalance
 from .dataset import Dataset, Image, Indices
 from .preprocess import apply
-from .streaming import parallel_map
+from .workers import parallel_map
 
 _CHUNK = 64
 Progress = Callable[[int, int], None]
@@ -136,3 +135,33 @@ class _Sum:
 
 def _spread(values: NDArray[np.int64]) -> tuple[int, int, int]:
     return int(values.min()), int(np.median(values)), int(values.max())
+
+
+def split_names(dataset: Dataset) -> list[str]:
+    """The declared split of each sample, or an empty string."""
+    names = [""] * len(dataset)
+    for name, indices in dataset.splits.items():
+        for i in indices:
+            names[int(i)] = name
+    return names
+
+
+def class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """class -> split -> pictures; `all` where there are no splits, `no split` for what is in none of them."""
+    parts: dict[str, Indices] = dict(dataset.splits)
+    everything = np.arange(len(dataset), dtype=np.int64)
+    rest = np.setdiff1d(everything, np.concatenate([everything[:0], *parts.values()]))
+    if len(rest) or not parts:
+        parts["no split" if parts else "all"] = rest
+    counts = {
+        name: np.bincount(dataset.labels[indices], minlength=len(dataset.classes)) for name, indices in parts.items()
+    }
+    return {c: {name: int(counts[name][k]) for name in parts} for k, c in enumerate(dataset.classes)}
+
+
+def imbalance(dataset: Dataset) -> float:
+    """Pictures of the largest class over those of the smallest, in the training part; classes without any aside."""
+    labels = dataset.labels[dataset.splits["train"]] if "train" in dataset.splits else dataset.labels
+    counts = np.bincount(labels, minlength=len(dataset.classes))
+    present = counts[counts > 0]
+    return float(present.max() / present.min()) if len(present) else 1.0

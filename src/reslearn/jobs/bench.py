@@ -27,9 +27,9 @@ from ..runtime.settings import Precision, Settings
 from ..runtime.switches import owned
 from ..spec.catalogue import get_spec
 from ..spec.codec import to_json
+from ..spec.errors import check_at_least
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
-from ..spec.rules import check_at_least
 from ..train.batch_size import check_batch
 from ..train.checkpoint import Progress
 from ..train.loop import Reading, Tick, Work, train

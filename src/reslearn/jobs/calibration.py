@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..bundle.file import load, reseal
-from ..data.keys import Keys
-from ..data.known import Known
+from ..data.parts.keys import Keys
+from ..data.parts.known import Known
 from ..measure.calibration import brier, choose_threshold, fit_temperature, reliability
 from ..measure.evaluate import Evaluation
 from ..measure.metrics import loss

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from ..bundle.file import read_tensors, save
 from ..bundle.header import Bundle, Member
-from ..data.charset import text_file
-from ..data.known import FORGOTTEN
+from ..data.layout.charset import text_file
+from ..data.parts.known import FORGOTTEN
 from ..data.sources import open_data
 from ..nets.build import model_from_contents
 from ..nets.finding import Prefer

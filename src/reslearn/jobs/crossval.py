@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ..data.care.splitting import named_groups
 from ..data.dataset import Dataset
 from ..data.loaders import readable
 from ..data.sources import open_data
-from ..data.splitting import named_groups
 from ..nets.finding import Prefer
 from ..runtime.choice import decide
 from ..runtime.environment import command_line
@@ -32,8 +32,8 @@ from ..train.folds import choose_folds
 from ..train.loop import Watch
 from ..train.origin import Origin, check_start, frozen_lines, read_origin, starting_preprocess
 from ..train.setup import planned_workload
-from .crossval_report import write_crossval_report
-from .run_report import FILE_NAME
+from .pages.crossval import write_crossval_report
+from .pages.run import FILE_NAME
 from .training import by_target, check_options, check_spec_changes, machine_settings
 
 

@@ -11,8 +11,8 @@ from ..bundle.file import load
 from ..data.dataset import Dataset
 from ..data.memory import part
 from ..data.sources import open_data
-from ..deploy.predictor import Prediction, predict
 from ..measure.evaluate import Evaluation
+from ..predictor.predictor import Prediction, predict
 from ..spec.errors import UserError
 from ..train.fit import Run
 from ..train.loop import Watch
@@ -58,7 +58,7 @@ def demo(
     shown = part(open_data(DATA), "test")
     few = spread(len(shown), 5)
     images = [shown.read(i)[0] for i in few]
-    from .run_report import write_report  # matplotlib: after the run, not before its first step
+    from .pages.run import write_report  # matplotlib: after the run, not before its first step
 
     return Demo(
         run=run,

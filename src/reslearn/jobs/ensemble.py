@@ -12,7 +12,7 @@ import numpy as np
 from ..bundle.ensemble import check_fit, class_order, seal_ensemble
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
-from ..data.known import Known
+from ..data.parts.known import Known
 from ..measure.ensemble import Combine, Gain, check_weights, combine_members, gain_over, select_greedily
 from ..measure.evaluate import Evaluation, score
 from ..measure.protocols import parse_protocol

@@ -160,7 +160,7 @@ def _scored(
         ids = tuple(watch.subject.pictures.ids)
         write_predictions(predictions, Predictions(ids, scores.labels, scores.logits, tuple(names)))
     if report is not None and joined().first:
-        from .evaluation_report import write_evaluation_report  # which builds on this module
+        from .pages.evaluation import write_evaluation_report  # which builds on this module
 
         write_evaluation_report(report, [result.evaluation for result in results], watch.subject, dataset, loaded)
     return results

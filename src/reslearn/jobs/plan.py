@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ..data.loaders import TrainLoader, train_loader
-from ..data.sampling import class_weights
+from ..data.loading.sampling import class_weights
 from ..nets.build import create_model
 from ..runtime import device
 from ..runtime.choice import COMPILE_SECONDS, has_compiler, saved_seconds, this_machine

@@ -12,8 +12,8 @@ from typing import Literal
 
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
-from ..data.key_table import stamp_of
 from ..data.memory import Subset
+from ..data.parts.key_table import stamp_of
 from ..data.sources import open_data
 from ..measure.evaluate import chosen_part
 from ..runtime.container import FILE_NAME

@@ -13,10 +13,10 @@ import numpy as np
 from torch import Tensor
 
 from ..data.dataset import Dataset, Indices
-from ..data.grouping import twins, units
 from ..data.loaders import readable
+from ..data.parts.grouping import twins, units
+from ..data.parts.splits import choose_splits
 from ..data.sources import Subset, open_data
-from ..data.splits import choose_splits
 from ..nets.finding import Prefer
 from ..runtime import device
 from ..runtime.choice import decide
@@ -24,12 +24,11 @@ from ..runtime.process_group import from_environment
 from ..runtime.settings import PRECISIONS, Precision, Settings
 from ..spec.catalogue import get_spec
 from ..spec.codec import set_fields, to_json
-from ..spec.errors import UserError, check_choice
+from ..spec.errors import UserError, check_at_least, check_choice
 from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
-from ..spec.rules import check_at_least
 from ..train.batch_size import check_batch
 from ..train.execute import still_there
 from ..train.fit import Run, fit
@@ -181,7 +180,7 @@ def resume(
 
 
 def _report(folder: Path) -> None:
-    from .run_report import (
+    from .pages.run import (
         write_report,
     )  # matplotlib and jinja2, half a second: after the run, not before its first step
 

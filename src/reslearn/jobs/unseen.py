@@ -11,8 +11,8 @@ import numpy as np
 
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset, Indices
-from ..data.known import Named, Recogniser
 from ..data.memory import Subset
+from ..data.parts.known import Named, Recogniser
 from ..measure.lookout import Lookout, Writes
 from ..runtime.notes import note
 from ..spec.errors import UserError

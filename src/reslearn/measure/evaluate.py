@@ -8,9 +8,7 @@ numbers  = metrics of (logits, labels)
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,17 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data.dataset import Dataset, Indices
-from ..data.known import Recogniser
 from ..data.loaders import eval_batches
 from ..data.memory import part
+from ..data.parts.known import Recogniser
 from ..data.sources import open_data
+from ..measure import metrics
+from ..runtime.inference import device_of, evaluating
 from ..runtime.process_group import joined
 from ..runtime.settings import Precision
-from ..runtime.switches import exact_fp32, held
-from ..spec.errors import UserError, check_choice
+from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
 from ..spec.seen import Seen
-from . import metrics
 from .classes import class_map
 from .kept import Kept
 from .lookout import Lookout
@@ -266,34 +264,3 @@ def score(
         logits=logits,
         labels=labels,
     )
-
-
-def device_of(net: nn.Module) -> str:
-    """Where a network's parameters are."""
-    return str(next((parameter.device for parameter in net.parameters()), torch.device("cpu")))
-
-
-@contextlib.contextmanager
-def evaluating(net: nn.Module, precision: Precision, device: str) -> Iterator[None]:
-    """Evaluation mode without gradients on `device`, under `precision`: fp32 means fp32, with no TF32 inside.
-
-    Modes, device and the process's switches are put back after; several threads may be inside at once.
-    """
-    check_choice("precision", precision, ("fp32", "bf16", "fp16"))
-    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
-    narrow = torch.autocast(torch.device(device).type, dtype, enabled=precision != "fp32")
-    with exact_fp32(), held((net, device), lambda: _ready(net, device)), torch.inference_mode(), narrow:
-        yield
-
-
-def _ready(net: nn.Module, device: str) -> Callable[[], None]:
-    """Put `net` on `device`, in evaluation mode; what is returned puts it back."""
-    home, modes = device_of(net), [(module, module.training) for module in net.modules()]
-    net.to(device).eval()
-
-    def put_back() -> None:
-        for module, training in modes:
-            module.training = training
-        net.to(home)
-
-    return put_back

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..data.keyed import Keyed
-from ..data.known import Mask, Recogniser, count
+from ..data.parts.keyed import Keyed
+from ..data.parts.known import Mask, Recogniser, count
 from ..runtime.process_group import joined
 from ..spec.seen import Seen
 from .sharding import shard

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..data.known import Recogniser
+from ..data.parts.known import Recogniser
 from ..runtime.settings import Precision
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..data.dataset import Dataset, Image, Indices
 from ..data.preprocess import apply, normalise, to_batch, uncropped
-from ..data.streaming import parallel_map
+from ..data.workers import parallel_map
 from ..nets.resnet import Head
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
@@ -40,7 +40,7 @@ def score_views(
     workers: int = 0,
     mean_image: Tensor | None = None,
 ) -> dict[str, Logits]:
-    """View name -> (N, C) float32 in the data's order. To be called inside `evaluate.evaluating`.
+    """View name -> (N, C) float32 in the data's order. To be called inside `runtime.inference.evaluating`.
 
     `size` is the side the network was trained at. A forward pass sees at most the pixels of `batch_size` such crops.
     """

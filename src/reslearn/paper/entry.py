@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ..paper import recipes as r
 from ..spec.catalogue import get_spec
 from ..spec.errors import UserError, unknown
 from ..spec.net import Spec
 from ..spec.recipe import Recipe
-from . import recipes as r
-from .tables import Claim
+from .published.tables import Claim
 
 DATA_NAMES: Mapping[str, str] = MappingProxyType(
     {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "svhn": "SVHN"}

@@ -14,13 +14,13 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from ..paper import recipes as r
 from ..spec.errors import unknown
 from ..spec.recipe import Recipe
-from . import recipes as r
-from .claims import TABLES, errors
 from .entry import Entry, Experiment
+from .published.claims import TABLES, errors
+from .published.tables import Claim
 from .studies import STUDIES
-from .tables import Claim
 
 # Which recipe a table's nets are trained with, by the kind of data.
 TABLE_RECIPES: Mapping[str, Recipe] = MappingProxyType(

@@ -7,12 +7,12 @@ from typing import Any
 
 from ..spec.codec import to_json
 from ..spec.errors import unknown
-from .claims import CLAIMS, PAPERS, TABLES
+from .cells.tiers import too_large
 from .entry import DATA_NAMES, Entry, Experiment
 from .experiments import experiments
-from .static_check import check_all, not_checked
-from .tables import Table
-from .tiers import too_large
+from .published.claims import CLAIMS, PAPERS, TABLES
+from .published.static_check import check_all, not_checked
+from .published.tables import Table
 
 STATIC = "static"
 

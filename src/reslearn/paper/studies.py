@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from . import recipes as r
+from ..paper import recipes as r
 from .entry import Entry, Experiment
 
 

@@ -15,7 +15,7 @@ import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import figures
+from ..report import figures
 from .values import Details, Gallery, Picture, Report
 
 TEMPLATES = Path(__file__).parent / "templates"

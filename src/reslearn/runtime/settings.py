@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ..spec.errors import UserError, check_choice
-from ..spec.rules import check_at_least
+from ..spec.errors import UserError, check_at_least, check_choice
 
 Precision = Literal["fp32", "bf16", "fp16"]  # what commands offer
 Arithmetic = Precision | Literal["fp64"]  # fp64 is for tests: no processor's rounding can change what they see

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -42,3 +43,9 @@ def check_choice(kind: str, value: object, choices: Iterable[object]) -> None:
     valid = list(choices)
     if value not in valid:
         raise UserError(f"{kind} is {value!r}; valid: {', '.join(map(repr, valid))}")
+
+
+def check_at_least(name: str, value: float | None, least: float) -> None:
+    """Raise `UserError` unless `value` is absent or a finite number of at least `least`."""
+    if value is not None and not least <= value < math.inf:
+        raise UserError(f"{name} is {value}; it must be at least {least}")

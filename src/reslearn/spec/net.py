@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from . import codec
+from ..spec import codec
 from .errors import UserError, check_choice
 from .rules import validate
 from .stem import ConvSpec as ConvSpec

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import math
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
-from .errors import UserError, check_choice
+from .errors import UserError, check_at_least, check_choice
 
 if TYPE_CHECKING:
     from .net import NetSpec
@@ -20,12 +19,6 @@ def check_depth(name: str, counts: tuple[int, ...]) -> None:
     if min(counts) < 1 or sum(counts) > DEEPEST:
         given = ",".join(map(str, counts))
         raise UserError(f"{name} is {given}; every entry must be at least 1, and all together at most {DEEPEST:,}")
-
-
-def check_at_least(name: str, value: float | None, least: float) -> None:
-    """Raise `UserError` unless `value` is absent or a finite number of at least `least`."""
-    if value is not None and not least <= value < math.inf:
-        raise UserError(f"{name} is {value}; it must be at least {least}")
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass
 
 from ..spec.recipe import Recipe
-from . import schedule
+from ..train import schedule
 from .checkpoint import Progress
 from .schedule import Seen
 

@@ -13,9 +13,9 @@ from torch import nn
 
 from ..bundle.file import save as seal
 from ..bundle.header import Bundle, Member
-from ..data.known import FORGOTTEN, count
 from ..data.loaders import TrainLoader
-from ..data.sampling import class_weights
+from ..data.loading.sampling import class_weights
+from ..data.parts.known import FORGOTTEN, count
 from ..measure.bn_statistics import exact_bn_statistics
 from ..measure.evaluate import evaluate_net
 from ..nets.build import create_model
@@ -26,7 +26,7 @@ from ..runtime.switches import owned
 from ..spec.codec import to_json
 from ..spec.errors import Fault, UserError
 from ..spec.net import Spec
-from . import checkpoint
+from ..train import checkpoint
 from .belonging import run_id, split_digest
 from .checkpoint import Progress
 from .journal import Journal

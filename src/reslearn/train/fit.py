@@ -15,8 +15,8 @@ import torch
 
 from ..bundle.file import verify
 from ..bundle.header import Bundle, Member
+from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
-from ..data.foreign import Transform
 from ..measure.classes import some
 from ..nets.finding import Prefer
 from ..runtime.choice import decide

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..data.dataset import Dataset, Indices
-from ..data.keys import ROW, known
 from ..data.memory import Subset
+from ..data.parts.keys import ROW, known
 from ..data.sameness import Recorded, compare
 from ..runtime.notes import note
 from ..spec.errors import UserError

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from ..data.dataset import Dataset, Indices
-from ..data.grouping import twins
 from ..data.memory import Subset
-from ..data.splits import assign, check_folds, check_parts
+from ..data.parts.grouping import twins
+from ..data.parts.splits import assign, check_folds, check_parts
 from ..spec.errors import UserError
 
 

@@ -29,7 +29,7 @@ from ..runtime import random
 from ..runtime.process_group import World
 from ..spec.errors import UserError
 from ..spec.recipe import Recipe
-from . import checkpoint, schedule
+from ..train import checkpoint, schedule
 from .checkpoint import Progress
 from .decision import decide, obey
 from .journal import Journal

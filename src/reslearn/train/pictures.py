@@ -21,12 +21,12 @@ from safetensors.numpy import load, save
 
 from ..bundle.file import known_of, read_bundle, read_tensors
 from ..data.dataset import Dataset, Indices
-from ..data.decode import DECODER
-from ..data.keyed import Keyed
-from ..data.keys import FILE, PIXELS, ROW, Keys, known
-from ..data.known import NOTHING, Known
-from ..data.manifest import ManifestDataset
 from ..data.memory import Subset
+from ..data.parts.keyed import Keyed
+from ..data.parts.keys import FILE, PIXELS, ROW, Keys, known
+from ..data.parts.known import NOTHING, Known
+from ..data.parts.manifest import ManifestDataset
+from ..data.pictures.decode import DECODER
 from ..data.sameness import plain, sizes_of
 from ..runtime.container import locate, read_safetensors
 from ..runtime.files import write_atomic

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..data.archives import asked_of
 from ..data.dataset import Dataset, Indices
-from ..data.manifest import data_of, read_manifest
+from ..data.layout.archives import asked_of
+from ..data.parts.manifest import data_of, read_manifest
 from ..data.sameness import Comparison, Recorded, compare
 from ..data.sources import Subset, open_data
 from ..runtime.notes import note

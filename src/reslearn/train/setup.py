@@ -18,10 +18,10 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from ..data.augment.foreign import Transform, Transformed
 from ..data.dataset import Dataset
-from ..data.foreign import Transform, Transformed
-from ..data.identity import hashes_of
 from ..data.loaders import TrainLoader, fits, prepare, readable, train_loader
+from ..data.parts.identity import hashes_of
 from ..data.statistics import mean_image
 from ..measure import metrics
 from ..measure.evaluate import shared_logits

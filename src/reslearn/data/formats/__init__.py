@@ -1,1 +1,1 @@
-"""What files are: kinds told by their bytes, headers, orientation, and the decoders that other libraries lack."""
+"""Sources of pictures: folders, tables, tars, Parquet, packs, CIFAR's archives, digits."""

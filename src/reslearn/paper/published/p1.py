@@ -6,7 +6,7 @@ there is 10-crop. "FLOPs" are multiply-adds (section 3.3).
 
 from __future__ import annotations
 
-from ..tables import Column, Table, row
+from .tables import Column, Table, row
 
 SIZES = tuple(Column(f"{s} size", "output_size", part=s) for s in ("conv1", "conv2", "conv3", "conv4", "conv5", "pool"))
 COUNTS = tuple(Column(f"{s} blocks", "blocks", part=s) for s in ("conv2", "conv3", "conv4", "conv5"))

@@ -5,7 +5,7 @@ Nets stride on the 3x3 (its ResNet-50 has 4.1 G multiply-adds, not P1's 3.8 G). 
 
 from __future__ import annotations
 
-from ..tables import Column, Table, row
+from .tables import Column, Table, row
 
 OTHER = "not a residual network of the catalogue"
 ERRORS = (Column("top-1"), Column("top-5", "top5_error"))

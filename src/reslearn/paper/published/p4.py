@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..tables import Column, Table, row
+from .tables import Column, Table, row
 
 OTHER = "not a residual network of the catalogue"
 GATE = "a gate of another form, which the catalogue's SE field does not express"

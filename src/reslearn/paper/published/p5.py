@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..tables import Column, Row, Table, row
+from .tables import Column, Row, Table, row
 
 OTHER = "not a residual network of the catalogue"
 CIFAR = (Column("CIFAR-10", data="cifar10"), Column("CIFAR-100", data="cifar100"))

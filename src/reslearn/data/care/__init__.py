@@ -1,0 +1,1 @@
+"""Looking after data: check, duplicates, splits by hand, contact sheets."""

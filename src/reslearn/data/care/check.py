@@ -1,0 +1,188 @@
+"""`data check`: every picture decoded in full, duplicates found, classes counted; the findings as one value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..dataset import Dataset
+from ..layout.found import Found
+from ..layout.listing import Stray
+from ..memory import root_of
+from ..parts.identity import groups_of
+from ..parts.manifest import Manifest, sizes_of
+from ..statistics import class_counts, imbalance, split_names
+from ..workers import parallel_map
+from .duplicates import clusters, exact_groups, near_groups
+from .inspect import ADVICE, FATAL, Facts, Inspector
+
+KINDS = (*FATAL, *ADVICE)
+_CHUNK = 32
+IMBALANCE = 10.0  # largest class over smallest from which a note is made
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was found. Groups of duplicates list identities; `crossing` ones have members in two splits (a leak)."""
+
+    data: str
+    pictures: int
+    faults: dict[str, list[dict[str, str]]]  # kind -> [{"id", "detail"}]
+    exact: list[list[str]]
+    near: list[list[str]]
+    crossing: list[list[str]]
+    conflicts: list[list[str]]  # duplicates under different labels
+    classes: dict[str, dict[str, int]]  # class -> split (or "all") -> pictures
+    missing: dict[str, list[str]]  # split -> classes it has no picture of
+    imbalance: float  # largest class over smallest, of the training part
+    excluded: dict[str, str]  # identity -> why training leaves it out
+    problems: list[str] = field(default_factory=list)  # for which training refuses the set as it is
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> int:
+        """Pictures without any fault of their own."""
+        return self.pictures - len({row["id"] for rows in self.faults.values() for row in rows})
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {"clean": self.clean} | dict(self.__dict__)
+
+
+def check(
+    dataset: Dataset,
+    *,
+    workers: int | None = None,
+    exclude: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[CheckReport, Manifest]:
+    """Look at every picture of `dataset` (opened with `on_bad_file="skip"`, `manifest=False`).
+
+    Returns the report and the manifest that training obeys: it leaves out what cannot be read and, of the further
+    kinds in `exclude` (`duplicates`, `conflicts`, or any fault), those too. `workers` None: one per core.
+    """
+    facts = _inspect_all(dataset, os.cpu_count() or 1 if workers is None else workers, progress)
+    faults: dict[str, list[dict[str, str]]] = {kind: [] for kind in KINDS}
+    root = root_of(dataset)[0]
+    strays = root.strays if isinstance(root, Found) else ()
+    faults["undecodable"] += [{"id": stray.name, "detail": "not an image"} for stray in strays]
+    for fact in facts:
+        for kind, detail in fact.faults:
+            faults[kind].append({"id": dataset.ids[fact.index], "detail": detail})
+    for kind, found in (("tiny", _tiny(facts)), ("odd-size", _odd_sizes(facts))):
+        faults[kind] = [{"id": dataset.ids[f.index], "detail": f"{f.width}x{f.height}"} for f in found]
+    hashes = [fact.sha256 for fact in facts]
+    exact = exact_groups([fact.sha256 if _readable(fact) else "" for fact in facts])  # two empty files are no picture
+    near = near_groups([fact.look for fact in facts], hashes)
+    alike = clusters([*exact, *near])
+    split = split_names(dataset)
+    labels = dataset.labels
+    conflicts = [group for group in alike if len({int(labels[i]) for i in group}) > 1]
+    excluded = _excluded(dataset, faults, exact, conflicts, exclude)
+    report = CheckReport(
+        data=dataset.path or "",
+        pictures=len(dataset) + len(strays),
+        faults={kind: rows for kind, rows in faults.items() if rows},
+        exact=_named(dataset, exact),
+        near=_named(dataset, near),
+        crossing=_named(dataset, [g for g in alike if len({split[i] for i in g} - {""}) > 1]),
+        conflicts=_named(dataset, conflicts),
+        classes=_with_strays(class_counts(dataset), strays),
+        missing=_missing(dataset),
+        imbalance=imbalance(dataset),
+        excluded=excluded,
+        problems=list(root.problems) if isinstance(root, Found) else [],
+        notes=list(getattr(dataset, "notes", ())),
+    )
+    manifest = Manifest(
+        data="",
+        classes=tuple(dataset.classes),
+        ids=tuple(dataset.ids),
+        labels=tuple(int(label) for label in labels),
+        sizes=tuple(sizes_of(dataset)),
+        sha256=tuple(hashes),
+        groups=tuple(groups_of(dataset) or ()),
+        excluded=excluded,
+    )
+    return report, manifest
+
+
+def _inspect_all(dataset: Dataset, workers: int, progress: Callable[[int, int], None] | None) -> list[Facts]:
+    everything = np.arange(len(dataset), dtype=np.int64)
+    chunks = [everything[i : i + _CHUNK] for i in range(0, len(dataset), _CHUNK)]
+    if len(dataset) < 256:
+        workers = 0  # starting processes would take longer
+    facts: list[Facts] = []
+    for part in parallel_map(Inspector(dataset), chunks, workers):
+        facts += part
+        if progress is not None:
+            progress(len(facts), len(dataset))
+    return facts
+
+
+def _readable(fact: Facts) -> bool:
+    return not any(kind in FATAL for kind, _ in fact.faults)
+
+
+def _tiny(facts: Sequence[Facts]) -> list[Facts]:
+    """Pictures far smaller than the others: under 32 pixels, or under half of the median where that is less."""
+    sides = {fact.index: min(fact.width, fact.height) for fact in facts if fact.look is not None}
+    limit = min(32.0, float(np.median(list(sides.values()))) / 2) if sides else 0.0
+    return [fact for fact in facts if fact.look is not None and sides[fact.index] < limit]
+
+
+def _odd_sizes(facts: Sequence[Facts]) -> list[Facts]:
+    """Pictures four times as large or small (by the root of their area) as the median one, where that is rare: further
+    from it than four times as most are. The tiny ones have a list of their own."""
+    readable = [fact for fact in facts if fact.look is not None]
+    if len(readable) < 3:
+        return []
+    octaves = 0.5 * np.log2([max(fact.width * fact.height, 1) for fact in readable])
+    away = np.abs(octaves - np.median(octaves))
+    tiny = {fact.index for fact in _tiny(facts)}
+    limit = max(2.0, 4 * float(np.median(away)))
+    return [f for f, far in zip(readable, away, strict=True) if far >= limit and f.index not in tiny]
+
+
+def _named(dataset: Dataset, groups: Sequence[Sequence[int]]) -> list[list[str]]:
+    return [[dataset.ids[i] for i in group] for group in groups]
+
+
+def _excluded(
+    dataset: Dataset,
+    faults: Mapping[str, list[dict[str, str]]],
+    exact: Sequence[Sequence[int]],
+    conflicts: Sequence[Sequence[int]],
+    exclude: Sequence[str],
+) -> dict[str, str]:
+    out = {
+        row["id"]: f"{kind}: {row['detail']}" for kind in KINDS if kind in (*FATAL, *exclude) for row in faults[kind]
+    }
+    if "duplicates" in exclude:
+        for group in exact:  # the first stays
+            out |= {dataset.ids[i]: f"duplicate of {dataset.ids[group[0]]}" for i in group[1:]}
+    if "conflicts" in exclude:
+        for group in conflicts:
+            out |= {dataset.ids[i]: "the same picture has different labels" for i in group}
+    return out
+
+
+def _with_strays(counts: dict[str, dict[str, int]], strays: Sequence[Stray]) -> dict[str, dict[str, int]]:
+    """`counts` with the files that are no pictures, so that they add up to all that was found in class folders."""
+    parts = list(next(iter(counts.values()), {"all": 0}))
+    for stray in strays:
+        row = counts.setdefault(stray.cls, dict.fromkeys(parts, 0))
+        part = stray.split if stray.split in row else parts[-1]
+        row[part] += 1
+    return counts
+
+
+def _missing(dataset: Dataset) -> dict[str, list[str]]:
+    counts = class_counts(dataset)
+    parts = list(dataset.splits) or ["all"]
+    missing = {part: [c for c, row in counts.items() if not row[part]] for part in parts}
+    return {part: names for part, names in missing.items() if names}

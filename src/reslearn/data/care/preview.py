@@ -1,0 +1,69 @@
+"""A contact sheet of what the network will see: each row one picture, each column one epoch's augmentation of it."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
+
+from ...spec.errors import UserError
+from ...spec.preprocess import Preprocess
+from ...spec.recipe import Augment
+from ..dataset import Dataset, Image
+from ..loaders import train_loader
+from ..memory import Subset
+from ..preprocess import apply
+
+GAP, GROUND = 4, 255
+
+
+def contact_sheet(
+    dataset: Dataset, preprocess: Preprocess, augment: Augment, *, seed: int = 0, rows: int = 8, columns: int = 8
+) -> bytes:
+    """PNG bytes: the first column is the evaluation view, the others the batches of the first epochs, normalised and
+    turned back into pixels. Pictures are drawn evenly over the classes. Small ones are enlarged, pixel by pixel."""
+    if rows < 1 or columns < 2:
+        raise UserError(f"a contact sheet needs a row and two columns; {rows} x {columns} were asked for")
+    rows += rows % 2 if augment.mixup or augment.cutmix else 0  # mixing pairs neighbours
+    chosen = Subset(dataset, _spread(dataset, rows))
+    rows = len(chosen)
+    cells = np.full((rows, columns, preprocess.size, preprocess.size, 3), GROUND, np.uint8)
+    for row in range(rows):
+        cells[row, 0] = apply(chosen.read(row)[0], preprocess)
+    loader = train_loader(chosen, preprocess=preprocess, augment=augment, batch_size=rows, seed=seed, kind="streaming")
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (preprocess.mean, preprocess.std))
+    for column, batch in enumerate(loader.batches(0, columns - 1), 1):
+        pixels = ((batch.images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+        for picture, sample in zip(pixels.permute(0, 2, 3, 1).numpy(), batch.samples, strict=True):
+            cells[int(sample), column] = picture
+    return _sheet(cells)
+
+
+def _spread(dataset: Dataset, count: int) -> list[int]:
+    """Indices that go round the classes, the first picture of each, then the second, ..."""
+    labels = dataset.labels
+    turn = np.zeros(len(labels), np.int64)
+    for c in np.unique(labels):
+        members = np.flatnonzero(labels == c)
+        turn[members] = np.arange(len(members))
+    return [int(i) for i in np.lexsort((labels, turn))[:count]]
+
+
+def _sheet(cells: Image) -> bytes:
+    rows, columns, size = cells.shape[:3]
+    zoom = max(96 // size, 1)
+    cells = cells.repeat(zoom, 2).repeat(zoom, 3)
+    side = size * zoom + GAP
+    sheet = np.full((rows * side + GAP, columns * side + GAP, 3), GROUND, np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            y, x = GAP + row * side, GAP + column * side
+            sheet[y : y + side - GAP, x : x + side - GAP] = cells[row, column]
+    out = io.BytesIO()
+    made_by = PngInfo()
+    made_by.add_text("Software", "reslearn")  # so that it may be replaced by another
+    Pillow.fromarray(sheet).save(out, "PNG", pnginfo=made_by)
+    return out.getvalue()

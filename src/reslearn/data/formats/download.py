@@ -1,0 +1,134 @@
+"""Fetch CIFAR-10 and CIFAR-100 from their author's site: resumes, verifies, never leaves half a file."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...runtime.files import exclusive_lock, naming
+from ...spec.errors import UserError, unknown
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to fetch, and what it must turn out to be."""
+
+    url: str
+    size: int
+    sha256: str
+
+
+ARCHIVES = {
+    "cifar10": Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        170_498_071,
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    ),
+    "cifar100": Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        169_001_437,
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    ),
+}
+
+
+def download(
+    name: str,
+    folder: str | os.PathLike[str] = ".",
+    *,
+    url: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Fetch `cifar10` or `cifar100` into `folder` and return the archive's path, which is DATA as it stands.
+
+    A part of an earlier attempt is gone on with; the sha256 is verified before the file gets its name; a whole one
+    that is there already is verified and kept. `url` names a mirror of the same file. Raises `UserError` for an
+    unknown name, a site that cannot be reached, or contents that are not the published ones.
+    """
+    if name not in ARCHIVES:
+        raise unknown("data set", name, ARCHIVES)
+    return fetch(ARCHIVES[name], Path(folder), url=url, progress=progress)
+
+
+def fetch(
+    archive: Archive, folder: Path, *, url: str | None = None, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Fetch one archive into `folder`; see `download`."""
+    address = url or archive.url
+    _check_address(address, archive.url)
+    target = folder / os.path.basename(archive.url)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = target.with_name(target.name + ".lock")
+    with exclusive_lock(lock, f"{target}: another process is downloading it"):
+        try:
+            return _fetch_whole(archive, address, target, progress)
+        finally:
+            lock.unlink(missing_ok=True)  # while it is held: later it may be another process's
+
+
+def _fetch_whole(archive: Archive, address: str, target: Path, progress: Callable[[int, int], None] | None) -> Path:
+    if target.exists():
+        if _sha256(target) != archive.sha256:
+            raise UserError(f"{target}: not the published file (sha256 differs); remove it and download again")
+        return target
+    part = target.with_name(target.name + ".part")
+    _fetch_rest(address, part, archive.size, progress)
+    if _sha256(part) != archive.sha256:
+        part.unlink()
+        raise UserError(f"{address}: what arrived is not the published file (sha256 differs); try again")
+    os.replace(part, target)
+    return target
+
+
+def _check_address(address: str, example: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(address)
+        whole = parts.scheme in {"http", "https", "ftp"} and parts.hostname and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        whole = False
+    if not (whole or address.startswith("file:///")) or not address.isascii():
+        raise UserError(f"{address}: not a whole address; write one like {example}")
+
+
+def _fetch_rest(address: str, part: Path, size: int, progress: Callable[[int, int], None] | None) -> None:
+    """Append what is missing to `part`; a server that ignores ranges sends all of it again."""
+    have = part.stat().st_size if part.exists() else 0
+    if have > size:
+        part.unlink()
+        have = 0
+    if have == size:
+        return
+    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            if have and answer.status != 206:
+                have = 0
+            with naming(part), open(part, "ab" if have else "wb") as file:
+                while chunk := answer.read(_CHUNK):
+                    file.write(chunk)
+                    have += len(chunk)
+                    if progress is not None:
+                        progress(have, size)
+                file.flush()
+                os.fsync(file.fileno())
+    except urllib.error.HTTPError as error:
+        raise UserError(f"{address}: the server says {error.code} {error.reason}; name a mirror with --url") from None
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(f"{address}: {reason}; {have:,} of {size:,} bytes are kept, run the command again") from None
+    if have < size:
+        raise UserError(f"{address}: the connection ended at {have:,} of {size:,} bytes; run the command again")
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

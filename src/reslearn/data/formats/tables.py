@@ -1,0 +1,155 @@
+"""A CSV, TSV or list file that names pictures: path, label, optional split, optional group."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...spec.errors import UserError, unknown
+from ..dataset import Indices
+from ..layout.columns import Columns, read_columns
+from ..layout.labels import class_order
+from ..layout.listing import SPLIT_NAMES, in_clutter, some, split_of
+from ..layout.named_files import NamedFiles, is_address
+from ..layout.rows import read_rows
+from ..pictures.decode import EXTENSIONS
+from .folders import FileDataset
+
+
+class TableDataset(FileDataset):
+    """Pictures named by a table; `groups` (one name per picture, or None) must not be torn apart by a split."""
+
+    groups: tuple[str, ...] | None = None
+
+
+def open_table(path: str, asked: Mapping[str, str] | None = None) -> TableDataset:
+    """Read a table. Paths are relative to its folder. With a header, columns go by name, without one by position;
+    `asked` names them otherwise. Integer labels keep their order; names are sorted.
+
+    Missing files and a single class are `problems`. Raises `UserError` naming the line for no label or several, an
+    unknown split, a path listed twice.
+    """
+    rows = read_rows(path)
+    columns, notes = _without_clutter(path, read_columns(path, rows, asked or {}))
+    names, missing = _find_files(path, columns)
+    classes, labels = class_order(columns.label)
+    data = TableDataset(
+        os.path.dirname(path) or ".",
+        names,
+        labels,
+        classes=classes,
+        splits=_splits(path, columns.split, columns.lines),
+        path=path,
+        notes=[note for note in (rows.note, *columns.notes, *notes) if note],
+    )
+    data.missing = missing
+    if len(classes) < 2:
+        data.problems = (f"{path}: only one class ('{classes[0]}'); a classifier needs at least two",)
+    if columns.group is not None:
+        data.groups = tuple(columns.group)
+    return data
+
+
+def _without_clutter(path: str, columns: Columns) -> tuple[Columns, list[str]]:
+    """Without the rows that name hidden or system files below the table's folder, and a line that counts them.
+
+    What all paths have in common is not looked at: a set may well lie in a hidden folder.
+    """
+    plain = [name.replace("\\", "/") for name in columns.path]
+    first, last = min(plain), max(plain)  # what these have in common all have
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    common = first[:shared].rpartition("/")[0]
+    hidden = [i for i, name in enumerate(plain) if in_clutter(name[len(common) :].lstrip("/"))]
+    if not hidden or len(hidden) == len(plain):
+        return columns, []
+    gone = set(hidden)
+
+    def kept(column: Sequence[str]) -> list[str]:
+        return [cell for i, cell in enumerate(column) if i not in gone]
+
+    line = f"{path}: {len(hidden)} row(s) name hidden or system files, left out: {some([plain[i] for i in hidden])}"
+    return replace(
+        columns,
+        lines=[number for i, number in enumerate(columns.lines) if i not in gone],
+        path=kept(columns.path),
+        label=kept(columns.label),
+        split=None if columns.split is None else kept(columns.split),
+        group=None if columns.group is None else kept(columns.group),
+    ), [line]
+
+
+def _find_files(path: str, columns: Columns) -> tuple[list[str], dict[str, str]]:
+    """The files' relative paths, and of the missing ones the line to say so.
+
+    Raises `UserError` for an address, and for a file that is listed twice: by one path, or by two under different
+    labels or in different splits.
+    """
+    folder = os.path.dirname(path) or "."
+    files, here = NamedFiles(folder), os.path.abspath(folder)
+    names: list[str] = []
+    missing: dict[str, str] = {}
+    by_path: dict[str, int] = {}
+    by_place: dict[tuple[int, int], int] = {}
+    for i, (line, name) in enumerate(zip(columns.lines, columns.path, strict=True)):
+        where = f"{path}, line {line}"
+        if is_address(name):
+            raise UserError(f"{where}: {name} is an address; download the pictures and name the files")
+        try:
+            found = files.find(name)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        if found is None:
+            missing[name] = f"{where}: no file {os.path.join(folder, name)} ({_paths_of(path, columns)})"
+            if i == 0 and not columns.header and os.path.splitext(name)[1].lower() not in EXTENSIONS:
+                raise UserError(_no_header(path, columns, missing[name]))
+        else:
+            name, place = found[0], (found[1].st_dev, found[1].st_ino)
+            twin = by_place.setdefault(place, i) if found[1].st_ino else i
+            if twin != i and _differ(columns, twin, i) and os.path.normpath(names[twin]) != os.path.normpath(name):
+                raise UserError(
+                    f"{where}: {name} is the file of line {columns.lines[twin]}, {names[twin]}, under another label or "
+                    "in another split; list it once"
+                )
+        key = os.path.normpath(os.path.join(here, name))
+        if key in by_path:
+            raise UserError(f"{where}: {name} is listed already in line {columns.lines[by_path[key]]}")
+        by_path[key] = i
+        names.append(name)
+    return names, missing
+
+
+def _paths_of(path: str, columns: Columns) -> str:
+    """What a path of the table means, for one that is not there."""
+    start = "relative paths start at the table's folder"
+    return f"{start}; the column is '{columns.header['path']}', else: {path}#path=NAME" if columns.header else start
+
+
+def _no_header(path: str, columns: Columns, missing: str) -> str:
+    """Why the first line is neither a header nor a picture."""
+    cells = [columns.path[0], columns.label[0]]
+    cells += [column[0] for column in (columns.split, columns.group) if column is not None]
+    return (
+        f"{missing}; if line {columns.lines[0]} is a header, none of {', '.join(cells)} is known to name the pictures: "
+        f"call that column path and the other label, or give {path}#path=NAME&label=NAME"
+    )
+
+
+def _differ(columns: Columns, i: int, j: int) -> bool:
+    return columns.label[i] != columns.label[j] or (columns.split is not None and columns.split[i] != columns.split[j])
+
+
+def _splits(path: str, names: Sequence[str] | None, lines: Sequence[int]) -> dict[str, Indices]:
+    if names is None or not any(names):
+        return {}
+    splits: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        split = split_of(name)
+        if not name:
+            raise UserError(f"{path}, line {lines[i]}: no split, and others have one; say it in each line or in none")
+        if split is None:
+            raise UserError(f"{path}, line {lines[i]}: {unknown('split', name, SPLIT_NAMES)}")
+        splits.setdefault(split, []).append(i)
+    return {name: np.array(members, dtype=np.int64) for name, members in splits.items()}

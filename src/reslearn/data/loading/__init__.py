@@ -1,0 +1,1 @@
+"""Batches for training: resident in memory, or streamed by workers; sampling."""

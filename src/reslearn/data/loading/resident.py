@@ -1,0 +1,147 @@
+"""Every picture prepared once and kept as uint8 on the device; a batch is then one gather."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...spec.errors import UserError
+from ...spec.preprocess import Preprocess
+from ..dataset import Dataset
+from ..memory import ArrayDataset, root_of
+from ..preprocess import apply
+from .batch import Batch, Finish
+from .sampling import Sequence, positions_of
+
+_CHUNK = 64
+
+
+class Prepared(ArrayDataset):
+    """Pictures that went through `preprocess.apply` already; `prepared` says with which value."""
+
+    prepared: Preprocess
+    bad: dict[int, str]  # index -> why it could not be read (only with on_bad_file="skip"); its pixels are black
+
+
+def prepare(
+    dataset: Dataset,
+    preprocess: Preprocess,
+    *,
+    threads: int | None = None,
+    on_bad_file: Literal["stop", "skip"] = "stop",
+    progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Read, resize and crop every picture into memory, with threads (decoders release the interpreter's lock).
+
+    The first unreadable picture raises its `UserError`, or with `skip` is noted in `.bad`.
+    """
+    count, size = len(dataset), preprocess.size
+    bad: dict[int, str] = {}
+    images = _whole_array(dataset, preprocess)
+    if images is None:
+        images = np.zeros((count, size, size, 3), np.uint8)
+        target = images
+
+        def read(start: int) -> int:
+            stop = min(start + _CHUNK, count)
+            for i in range(start, stop):
+                try:
+                    target[i] = apply(dataset.read(i)[0], preprocess)
+                except UserError as error:
+                    if on_bad_file == "stop":
+                        raise
+                    bad[i] = str(error)
+            return stop - start
+
+        _run(read, count, threads or _threads(dataset), progress)
+    if bad and len(bad) == count:
+        raise UserError(f"none of the {count} pictures can be read; the first: {bad[min(bad)]}")
+    prepared = Prepared(
+        images, dataset.labels, classes=dataset.classes, ids=dataset.ids, splits=dataset.splits, path=dataset.path
+    )
+    prepared.prepared, prepared.bad = preprocess, bad
+    return prepared
+
+
+def _whole_array(dataset: Dataset, preprocess: Preprocess) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None:
+    """The pictures of an in-memory set that need no preparation, without reading them one by one."""
+    root, indices = root_of(dataset)
+    if not isinstance(root, ArrayDataset) or root.images.shape[1:3] != (preprocess.size, preprocess.size):
+        return None
+    if isinstance(root, Prepared) and root.prepared != preprocess:
+        return None
+    if not isinstance(root, Prepared) and preprocess.mode == "crop" and preprocess.resize != preprocess.size:
+        return None
+    return root.images if len(indices) == len(root) and root is dataset else root.images[indices]
+
+
+def _threads(dataset: Dataset) -> int:
+    """Small pictures cost more in handing over the interpreter's lock than decoding them in parallel saves."""
+    try:
+        small = dataset.read(0)[0].size < 100_000
+    except UserError:
+        small = False
+    return 1 if small else (os.cpu_count() or 1)
+
+
+def _run(read: Callable[[int], int], count: int, threads: int, progress: Callable[[int, int], None] | None) -> None:
+    done = 0
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(read, start) for start in range(0, count, _CHUNK)]
+        try:
+            for future in futures:
+                done += future.result()
+                if progress is not None:
+                    progress(done, count)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class ResidentLoader:
+    """The training loader for sets that fit: uint8 (N, 3, S, S) on the device."""
+
+    kind: Literal["resident", "streaming"] = "resident"
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        sequence: Sequence,
+        finish: Finish,
+        share: tuple[int, int, int],
+        *,
+        workers: int = 0,
+        on_bad_file: Literal["stop", "skip"] = "stop",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        if finish.augment.crop in {"random-resized", "scale"}:
+            raise UserError(
+                f"crop '{finish.augment.crop}' needs whole pictures; "
+                "use the streaming loader (--set settings.loader=streaming)"
+            )
+        prepared = prepare(dataset, finish.preprocess, on_bad_file=on_bad_file, progress=progress)
+        planar = np.ascontiguousarray(prepared.images.transpose(0, 3, 1, 2))
+        self._images: Tensor = torch.from_numpy(planar).to(finish.device)
+        self._labels = np.asarray(dataset.labels)
+        self._sequence, self._finish, self._share = sequence, finish, share
+        self._bad = frozenset(prepared.bad)
+        self.skipped = {dataset.ids[i]: reason for i, reason in sorted(prepared.bad.items())}
+        self.epoch_length = sequence.epoch_length
+        self.steps_per_epoch = -(-sequence.epoch_length // share[0])
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """The batches of steps start ... stop - 1."""
+        for step in range(start, stop):
+            positions = positions_of(step, *self._share)
+            samples, epochs = self._sequence.at(positions)
+            for row in [r for r, s in enumerate(samples) if int(s) in self._bad] if self._bad else ():
+                samples[row] = next(s for s in self._sequence.instead(int(positions[row])) if s not in self._bad)
+            where = torch.from_numpy(samples).to(self._images.device, non_blocking=True)
+            images = self._images.index_select(0, where)
+            yield self._finish(images, self._labels[samples], positions, samples, epochs)

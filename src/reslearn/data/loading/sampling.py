@@ -1,0 +1,101 @@
+"""Which sample stands at which position of the endless training sequence: shuffled, balanced over classes, repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.random import order
+from ...spec.errors import UserError
+from ...spec.recipe import Augment
+from ..dataset import Indices
+
+
+class Sequence:
+    """position p -> sample: epoch e = p // M, sample = order(e)[p % M], with M = `epoch_length` = the set's size.
+
+    A pure function of (seed, labels, sampler); it holds only the last two epochs' orders as a cache.
+    """
+
+    def __init__(self, labels: Indices, *, seed: int, augment: Augment, batch_size: int) -> None:
+        if not len(labels):
+            raise UserError("there are no pictures to train on")
+        self.epoch_length = len(labels)
+        self._labels, self._seed = labels, seed
+        self._sampler, self._repeats = augment.sampler, augment.repeats
+        self._group = max(batch_size // augment.repeats, 1)
+        self._cache: dict[int, Indices] = {}
+
+    def at(self, positions: Indices) -> tuple[Indices, Indices]:
+        """(samples, epochs), int64 (B,), of positions of any epoch."""
+        epochs = positions // self.epoch_length
+        samples = np.empty_like(positions)
+        for e in np.unique(epochs):
+            here = epochs == e
+            samples[here] = self.epoch(int(e))[positions[here] % self.epoch_length]
+        return samples, epochs
+
+    def epoch(self, e: int) -> Indices:
+        """The (M,) samples of epoch `e` in the order of training."""
+        if e not in self._cache:
+            self._cache = {k: v for k, v in self._cache.items() if k == e - 1}
+            self._cache[e] = self._make(e)
+        return self._cache[e]
+
+    def instead(self, position: int) -> Iterator[int]:
+        """Samples that may stand in for an unreadable one at `position`: the next ones of the same epoch's order."""
+        epoch = self.epoch(position // self.epoch_length)
+        yield from (int(epoch[(position + k) % self.epoch_length]) for k in range(1, self.epoch_length))
+
+    def _make(self, e: int) -> Indices:
+        if self._sampler == "balanced":
+            perm = balanced(self._labels, self._seed, e)
+        else:
+            perm = order(self._seed, e, self.epoch_length)
+        return repeat(perm, self._repeats, self._group)
+
+
+def positions_of(step: int, batch_size: int, rank: int, world: int) -> Indices:
+    """int64 (batch_size / world,): this rank's contiguous part of positions [s B, (s + 1) B)."""
+    each = batch_size // world
+    first = step * batch_size + rank * each
+    return np.arange(first, first + each, dtype=np.int64)
+
+
+def balanced(labels: Indices, seed: int, epoch: int) -> Indices:
+    """As many positions as samples, every class equally often (to within one); a class is walked through in a fresh
+    shuffle each epoch and starts over when it is short."""
+    slots = order(seed, epoch, len(labels))
+    classes = np.unique(labels)
+    out = np.empty(len(labels), np.int64)
+    for k, c in enumerate(classes):
+        members = np.flatnonzero(labels == c)
+        mine = np.flatnonzero(slots % len(classes) == (k + epoch) % len(classes))
+        shuffled = members[order(seed, epoch, len(members))]
+        out[mine] = np.resize(shuffled, len(mine))
+    return out
+
+
+def repeat(samples: Indices, repeats: int, group: int) -> Indices:
+    """Repeated augmentation: the first 1/repeats of an epoch's samples, each `repeats` times in a batch's reach.
+
+    `group` different samples are followed by the same ones again, so MixUp's neighbours p and p XOR 1 differ.
+    """
+    if repeats == 1:
+        return samples
+    distinct = samples[: -(-len(samples) // repeats)]
+    tiles = [np.tile(distinct[i : i + group], repeats) for i in range(0, len(distinct), group)]
+    return np.concatenate(tiles)[: len(samples)]
+
+
+def class_weights(labels: Indices, num_classes: int, kind: Literal["none", "balanced"]) -> NDArray[np.float32] | None:
+    """Loss weights (num_classes,), mean 1 over the samples: `balanced` is N / (C * count), 0 for an absent class."""
+    if kind == "none":
+        return None
+    counts = np.bincount(labels, minlength=num_classes).astype(np.float64)
+    present = counts > 0
+    weights = np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
+    return weights.astype(np.float32)

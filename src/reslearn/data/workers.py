@@ -1,0 +1,127 @@
+"""Tasks done by worker processes in order, or here: what reads pictures in training, checking and scoring.
+
+Workers start by fork or spawn, live as long as their owner, and work ahead. A worker's error comes back as a value, so
+that the main process raises one plain line instead of a remote traceback.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import cv2
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ..spec.errors import Fault, UserError
+
+WORKER_DIED = (
+    "a process that reads pictures has died or was killed, perhaps for want of memory; what is done is kept: "
+    "run the command again, or resume, with fewer of them (--workers, --set settings.workers=N)"
+)
+
+
+def worker_died(error: BaseException) -> bool:
+    """Whether torch's loader says that: in a plain `RuntimeError`, raised wherever the main process happens to be."""
+    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
+
+
+class Workers:
+    """`function` applied to tasks in order by persistent worker processes, or here when `workers` is 0."""
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        workers: int,
+        *,
+        pin: bool = False,
+        start_method: Literal["fork", "spawn", "forkserver"] | None = None,
+    ) -> None:
+        self._function = function
+        self._tasks = _Tasks()
+        self._loader: DataLoader[Any] | None = None
+        if workers > 0:
+            self._loader = DataLoader(
+                _Caught(function),
+                batch_size=None,
+                sampler=self._tasks,
+                num_workers=workers,
+                persistent_workers=True,
+                prefetch_factor=2,
+                pin_memory=pin,
+                collate_fn=_as_it_is,
+                worker_init_fn=_start_worker,
+                multiprocessing_context=start_method,
+            )
+
+    def map(self, tasks: Sequence[Any]) -> Iterator[Any]:
+        """Results in the order of `tasks`; a `UserError` of a worker is raised here."""
+        if self._loader is None:
+            yield from map(self._function, tasks)
+            return
+        self._tasks.items = tasks
+        for result in self._results():
+            if isinstance(result, _Failure):
+                self.close()
+                raise UserError(result.message)
+            yield result
+
+    def _results(self) -> Iterator[Any]:
+        """What the workers return. Raises `Fault` where one of them has died."""
+        try:
+            yield from self._loader or ()
+        except RuntimeError as error:
+            if not worker_died(error):
+                raise
+            self.close()
+            raise Fault(WORKER_DIED) from error
+
+    def close(self) -> None:
+        """End the workers now, rather than when the loader happens to be collected; `map` starts new ones."""
+        if self._loader is not None:
+            self._loader._iterator = None
+
+
+def _as_it_is(result: Any) -> Any:
+    return result
+
+
+class _Failure:
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+
+class _Caught(Dataset[Any]):
+    """The function as a map-style data set for torch's loader; a task is its own key."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def __getitem__(self, task: Any) -> Any:
+        try:
+            return self._function(task)
+        except UserError as error:
+            return _Failure(str(error))
+
+
+class _Tasks(Sampler[Any]):
+    """Whatever tasks were set last; torch's loader asks for them anew at each iteration."""
+
+    def __init__(self) -> None:
+        self.items: Sequence[Any] = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def _start_worker(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    cv2.setNumThreads(0)  # one worker, one core; and OpenCV's pool does not survive a fork
+
+
+def parallel_map(function: Callable[[Any], Any], tasks: Sequence[Any], workers: int) -> Iterator[Any]:
+    """`Workers.map` for one pass."""
+    yield from Workers(function, min(workers, len(tasks))).map(tasks)

@@ -1,0 +1,1 @@
+"""The pages that commands write: runs, evaluations, cross-validations, comparisons."""

@@ -1,0 +1,120 @@
+"""The report of a comparison: the verdict in words, both sides' numbers, and the pictures that only one gets right."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...bundle.file import read_bundle
+from ...measure.evaluate import Evaluation
+from ...measure.metrics import softmax
+from ...report.pages import interval, percent, render
+from ...report.values import Curves, Fact, Gallery, Grid, Report, Table
+from ...runtime.environment import command_line, environment
+from ...runtime.replacing import write_page
+from ...train.journal import read_journal
+from ...train.record import read_record
+from ..compare import Compared, Side
+from .details import SHOTS, picture_of
+from .run import curves, remarks
+from .tables import environment_rows
+
+
+def write_comparison_report(path: str | os.PathLike[str], done: Compared) -> Path:
+    """Write the page of a comparison to `path`."""
+    write_page(path, render(comparison_report(done)))
+    return Path(path)
+
+
+def comparison_report(done: Compared) -> Report:
+    """What the page shows, as plain values."""
+    found, scores = done.comparison, (*done.a.scores, *done.b.scores)
+    low, high = (100 * bound for bound in found.interval)
+    return Report(
+        name=f"{done.a.name} and {done.b.name}",
+        summary=f"{found.images:,} pictures of {done.split}, {done.data or 'given from Python'}; "
+        f"{scores[0].protocol}, {scores[0].precision}",
+        notes=remarks(any(score.selected_on_test for score in scores), done.seen),
+        verdict=(done.verdict,),
+        facts=(
+            *(Fact(label=side.name, value=percent(_mean(side), 2), note=_trainings(side)) for side in (done.a, done.b)),
+            Fact(
+                label="difference",
+                value=f"{100 * found.difference:+.2f}",
+                note=f"points; 95 %: {low:+.2f} to {high:+.2f}",
+            ),
+            Fact(label="p", value=f"{found.p_value:.2g}" if found.p_value >= 0.001 else "< 0.001", note=found.test),
+        ),
+        grids=(_sides(done),),
+        rivals=tuple(_curves(done)),
+        galleries=tuple(_galleries(done)),
+        command=command_line(),
+        tables=(
+            *(Table(title=side.name, rows=tuple(_models(side))) for side in (done.a, done.b)),
+            Table(title="Environment", rows=tuple(environment_rows(environment()))),
+        ),
+    )
+
+
+def _sides(done: Compared) -> Grid:
+    sides = (done.a, done.b)
+    rows = [
+        ("networks", *(", ".join(side.networks) for side in sides)),
+        ("parameters", *(f"{side.parameters:,}" for side in sides)),
+        ("multiply-adds", *(f"{side.macs / 1e6:,.1f} M" for side in sides)),
+        ("trainings", *(str(len(side.scores)) for side in sides)),
+        ("top-1, mean", *(percent(_mean(side), 2) for side in sides)),
+        ("loss, mean", *(f"{np.mean([score.loss for score in side.scores]):.4f}" for side in sides)),
+    ]
+    if all(len(side.scores) == 1 for side in sides):
+        rows.append(("95 % interval", *(interval(side.scores[0].top1_interval) for side in sides)))
+        rows.append(
+            ("right alone", *(f"{count:,} pictures" for count in (done.comparison.only_a, done.comparison.only_b)))
+        )
+    return Grid(title="Side by side", columns=("", done.a.name, done.b.name), rows=tuple(rows))
+
+
+def _curves(done: Compared) -> Iterable[tuple[str, Curves]]:
+    """Validation errors of the trainings that are runs."""
+    for side in (done.a, done.b):
+        for number, path in enumerate(side.models, 1):
+            folder = path if path.is_dir() else path.parent
+            if (folder / "run.json").exists():
+                name = side.name if len(side.models) == 1 else f"{side.name} {number}"
+                yield name, curves(read_record(folder), read_journal(folder / "metrics.jsonl"))
+
+
+def _galleries(done: Compared) -> Iterable[Gallery]:
+    """Pictures that the first training of one side alone gets right, those where the other was surest first."""
+    for winner, loser in ((done.b, done.a), (done.a, done.b)):
+        right, wrong = winner.scores[0], loser.scores[0]
+        probabilities = softmax(wrong.logits)
+        names = read_bundle(loser.models[0]).classes or tuple(map(str, range(wrong.logits.shape[1])))
+        alone = np.flatnonzero(_right(right) & ~_right(wrong))
+        order = alone[np.argsort(-probabilities[alone].max(axis=1), kind="stable")][:SHOTS]
+        yield Gallery(
+            title=f"Only {winner.name} is right",
+            note=f"The prediction in red is that of {loser.name}, with its probabilities.",
+            pictures=tuple(picture_of(done.pictures, i, probabilities[i], int(wrong.labels[i]), names) for i in order),
+        )
+
+
+def _right(score: Evaluation) -> NDArray[np.bool_]:
+    return np.asarray(score.logits.argmax(axis=1) == score.labels)
+
+
+def _mean(side: Side) -> float:
+    return float(np.mean([score.top1 for score in side.scores]))
+
+
+def _trainings(side: Side) -> str:
+    return "one training" if len(side.scores) == 1 else f"mean of {len(side.scores)} trainings"
+
+
+def _models(side: Side) -> Iterable[tuple[str, str]]:
+    for number, path in enumerate(side.models, 1):
+        yield f"model {number}", str(path)

@@ -1,0 +1,121 @@
+"""The report of a cross-validation: its folds, and every picture as judged by the network that had not seen it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ...bundle.file import read_bundle
+from ...data.memory import Subset
+from ...data.sources import open_data
+from ...measure.evaluate import score
+from ...measure.predictions import read_predictions
+from ...report.pages import duration, interval, percent, render
+from ...report.values import Curves, Details, Fact, Grid, Report, Table
+from ...runtime.files import write_atomic
+from ...spec.codec import field_paths
+from ...spec.errors import UserError
+from ...train.crossval import Crossval
+from ...train.crossval_record import CrossvalRecord, read_record
+from ...train.fold_models import MODEL, PREDICTIONS, fold_folder
+from ...train.journal import read_journal
+from ...train.record import read_record as read_run
+from .details import look_inside
+from .run import FILE_NAME, curves, score_row
+from .tables import environment_rows, rows
+
+
+def write_crossval_report(done: Crossval) -> Path:
+    """Write `report.html` into the folder of a finished cross-validation and return its path."""
+    path = done.path / FILE_NAME
+    write_atomic(path, render(crossval_report(done)))
+    return path
+
+
+def crossval_report(done: Crossval) -> Report:
+    """What the page shows, as plain values."""
+    folder, record, whole, value = done.path, read_record(done.path), done.out_of_fold, done.to_json()
+    notes: list[str] = []
+    details: tuple[Details, ...] = ()
+    try:
+        details = tuple(_details(record, folder))
+    except (UserError, OSError) as error:
+        notes.append(f"The pictures could not be looked at again: {error}")
+    spread = f"{100 * value['mean']['top1']:.2f} ± {100 * value['std']['top1']:.2f} %"
+    return Report(
+        name=folder.resolve().name,
+        summary=f"{record.spec.name} on {record.data['path'] or 'pictures given from Python'}, recipe "
+        f"{record.recipe.name}, {record.count} {record.method} folds, begun {record.created[:16].replace('T', ' ')}",
+        notes=tuple(notes),
+        facts=(
+            Fact(
+                label="accuracy out of fold", value=percent(whole.top1), note=f"95 %: {interval(whole.top1_interval)}"
+            ),
+            Fact(label="folds", value=spread, note="mean and standard deviation"),
+            Fact(label="pictures", value=f"{whole.images:,}", note="each judged by a network that had not seen it"),
+            Fact(label="training", value=duration(value["seconds"]), note=f"{record.count} networks"),
+        ),
+        scores=(score_row("out of fold", whole.to_json(), details[0].ece if details else None),),
+        grids=(_folds(done),),
+        rivals=tuple(_fold_curves(folder, record)),
+        details=details,
+        command=record.command,
+        tables=_tables(record),
+    )
+
+
+def _folds(done: Crossval) -> Grid:
+    rows = []
+    for number, run in enumerate(done.runs, 1):
+        val = run.val or {}
+        rows.append(
+            (
+                f"fold {number}",
+                f"{val['images']:,}",
+                percent(val["top1"], 2),
+                f"{val['loss']:.4f}",
+                duration(run.seconds),
+            )
+        )
+    return Grid(title="Folds", columns=("", "held out", "top-1", "loss", "training"), rows=tuple(rows))
+
+
+def _fold_curves(folder: Path, record: CrossvalRecord) -> Iterable[tuple[str, Curves]]:
+    for k in range(1, record.count + 1):
+        run = fold_folder(folder, k)
+        yield f"fold {k}", curves(read_run(run), read_journal(run / "metrics.jsonl"))
+
+
+def _details(record: CrossvalRecord, folder: Path) -> Iterable[Details]:
+    """Every picture beside the answer of the network that had not seen it."""
+    if record.data["path"] is None:
+        return
+    data = open_data(record.data["path"])
+    if data.fingerprint() != record.data["fingerprint"]:
+        raise UserError(f"{record.data['path']} holds other pictures now than the networks were trained on")
+    kept = read_predictions(folder / PREDICTIONS)
+    place = {identity: index for index, identity in enumerate(data.ids)}
+    pictures = Subset(data, np.array([place[identity] for identity in kept.ids], dtype=np.int64))
+    whole = score(kept.logits, kept.labels, record.preprocess)
+    yield look_inside(whole, pictures, read_bundle(folder / MODEL), "out of fold")
+
+
+def _tables(record: CrossvalRecord) -> tuple[Table, ...]:
+    recipe = {name: value for name, value in field_paths(record.recipe).items() if name not in ("name", "source")}
+    data = [
+        ("path", record.data["path"] or "given from Python"),
+        ("fingerprint", record.data["fingerprint"]),
+        ("pictures", f"{len(record.folds):,}"),
+        ("folds", f"{record.count}, {record.method}, seed {record.split_seed}"),
+        ("classes", f"{len(record.data['classes'])}"),
+    ]
+    return (
+        Table(title="Network", rows=tuple(rows(field_paths(record.spec)))),
+        Table(title=f"Recipe {record.recipe.name}", rows=tuple(rows(recipe)), note=record.recipe.source),
+        Table(title="Data", rows=tuple(data)),
+        Table(title="Preprocessing", rows=tuple(rows(field_paths(record.preprocess)))),
+        Table(title="Settings", rows=(("seed", str(record.seed)), *rows(field_paths(record.settings)))),
+        Table(title="Environment", rows=tuple(environment_rows(record.environment))),
+    )

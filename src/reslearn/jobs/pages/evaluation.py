@@ -1,0 +1,90 @@
+"""The report of an evaluation: one model on one set of pictures, by one protocol or several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...bundle.file import Loaded
+from ...data.dataset import Dataset
+from ...measure.evaluate import Evaluation
+from ...report.pages import interval, percent, render
+from ...report.values import Fact, Grid, Report, Table
+from ...runtime.environment import command_line, environment
+from ...runtime.replacing import write_page
+from ...spec.codec import field_paths
+from ..subject import Subject
+from .details import look_inside
+from .run import remarks, score_row
+from .tables import environment_rows, rows
+
+
+def write_evaluation_report(
+    path: str | os.PathLike[str], evaluations: Sequence[Evaluation], subject: Subject, data: Dataset, loaded: Loaded
+) -> Path:
+    """Write the page of one or more evaluations of the same pictures to `path`; the closer look is at the last."""
+    write_page(path, render(evaluation_report(evaluations, subject, data, loaded)))
+    return Path(path)
+
+
+def evaluation_report(evaluations: Sequence[Evaluation], subject: Subject, data: Dataset, loaded: Loaded) -> Report:
+    """What the page shows, as plain values."""
+    last, members = evaluations[-1], loaded.bundle.members
+    details = look_inside(last, subject.pictures, loaded.bundle, subject.split)
+    name = " + ".join(dict.fromkeys(member.spec.name for member in members))
+    right = round(last.top1 * last.images)
+    return Report(
+        name=f"{name} on {data.path or 'pictures given from Python'}",
+        summary=f"{loaded.path}, {subject.split}: {last.images:,} pictures, {last.protocol}, {last.precision}",
+        notes=remarks(last.selected_on_test, last.seen),
+        facts=(
+            Fact(label="accuracy", value=percent(last.top1), note=f"{right:,} of {last.images:,}"),
+            Fact(label="95 % interval", value=interval(last.top1_interval), note="of the accuracy, Wilson"),
+            Fact(label="loss", value=f"{last.loss:.3f}", note="cross-entropy, nats"),
+            Fact(label="calibration error", value=f"{details.ece:.3f}", note="ECE, 15 bins"),
+        ),
+        scores=tuple(
+            score_row(subject.split, one.to_json(), details.ece if one is last else None) for one in evaluations
+        ),
+        grids=(_protocols(evaluations),) if len(evaluations) > 1 else (),
+        details=(details,),
+        command=command_line(),
+        tables=(
+            *(Table(title=f"Network {i}", rows=tuple(rows(field_paths(m.spec)))) for i, m in enumerate(members, 1)),
+            Table(
+                title="Data",
+                rows=(
+                    ("path", data.path or "given from Python"),
+                    ("fingerprint", data.fingerprint()),
+                    ("split", subject.split),
+                    ("pictures", f"{last.images:,}"),
+                ),
+            ),
+            Table(
+                title="Preprocessing",
+                rows=(("hash", last.preprocess_hash), *rows(field_paths(loaded.bundle.preprocess))),
+            ),
+            Table(title="Sealed file", rows=(("path", str(loaded.path)), ("sha256", loaded.bundle.sha256))),
+            Table(title="Environment", rows=tuple(environment_rows(environment()))),
+        ),
+    )
+
+
+def _protocols(evaluations: Sequence[Evaluation]) -> Grid:
+    first = evaluations[0]
+    return Grid(
+        title="Protocols",
+        note="What each gains over the first, beside what it costs in forward passes of one crop.",
+        columns=("protocol", "top-1 error", "gain", "loss", "cost"),
+        rows=tuple(
+            (
+                one.protocol,
+                f"{one.top1_error:.2f} %",
+                "" if one is first else f"{first.top1_error - one.top1_error:+.2f}",
+                f"{one.loss:.4f}",
+                f"{one.cost:.1f} ×",
+            )
+            for one in evaluations
+        ),
+    )

@@ -1,0 +1,52 @@
+"""`reslearn report`: the page of a run or a cross-validation, written anew, and its figures as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...data.formats.folders import refuse_among_pictures
+from ...report.figures import figure_files, save_figures
+from ...report.pages import render
+from ...report.values import Report
+from ...runtime.files import write_atomic
+from ...runtime.replacing import FIGURE, replaceable
+from ...spec.errors import UserError
+from ...train.crossval import merge
+from ...train.crossval_record import RECORD, read_record
+from ...train.fold_models import PREDICTIONS, fold_folder
+from ...train.record import read_record as read_run
+from .crossval import crossval_report
+from .run import FILE_NAME, gather
+
+
+def rewrite(folder: Path, figures: Path | None = None) -> tuple[Path, list[Path]]:
+    """Write `report.html` into `folder`, and its figures (PNG and SVG) into `figures`; returns all their paths.
+
+    Nothing is trained. Raises `UserError` where `folder` is no run, or a cross-validation that lacks folds, and where
+    a figure would take the place of a file that is none of ours.
+    """
+    if figures is not None:
+        refuse_among_pictures(figures, _data_of(folder), "--figures")
+    report = report_of(folder)
+    for path in figure_files(figures, report) if figures is not None and figures.is_dir() else ():
+        replaceable(path, FIGURE, "--figures")
+    page = folder / FILE_NAME
+    write_atomic(page, render(report))
+    return page, [] if figures is None else save_figures(figures, report)
+
+
+def _data_of(folder: Path) -> str:
+    """The path of the pictures that a run or cross-validation was trained on; empty where they had none."""
+    record = read_record(folder) if (folder / RECORD).exists() else read_run(folder)
+    return record.data["path"] or ""
+
+
+def report_of(folder: Path) -> Report:
+    """What the page of this folder shows."""
+    if not (folder / RECORD).exists():
+        return gather(folder)
+    record = read_record(folder)
+    for k in range(1, record.count + 1):
+        if not (fold_folder(folder, k) / PREDICTIONS).exists():
+            raise UserError(f"{folder}: fold {k} is not finished; give the `reslearn crossval` command again")
+    return crossval_report(merge(folder, record))

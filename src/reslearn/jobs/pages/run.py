@@ -1,0 +1,229 @@
+"""The report of a run: gathers its values from the run folder and its pictures, and writes `report.html`."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...bundle.file import Build, Loaded, load
+from ...data.dataset import Dataset
+from ...data.sources import open_data
+from ...measure.evaluate import Evaluation, evaluate
+from ...report.pages import duration, interval, percent, render
+from ...report.values import Curves, Details, Fact, Report, Score
+from ...runtime.files import write_atomic
+from ...spec.cost import cost
+from ...spec.errors import UserError
+from ...spec.seen import Seen, seen_from_json
+from ...train import ledger
+from ...train.belonging import check_belongs
+from ...train.journal import read_journal
+from ...train.record import RunRecord, read_record
+from ..evaluation import cache_folder
+from ..subject import subject_of
+from ..unseen import recogniser
+from .details import look_inside
+from .tables import record_tables
+
+FILE_NAME = "report.html"
+PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
+SELECTED_ON_TEST = (
+    "Something of this model was chosen by looking at test pictures: its test score promises too much for new ones."
+)
+
+
+def write_report(run: str | os.PathLike[str], *, build: Build | None = None) -> Path:
+    """Write `report.html` into the run folder `run` and return its path.
+
+    The closer look is at the test split once that has been scored (a line in the ledger), else at validation. Of a
+    run that is not finished, or whose pictures are gone, the page shows what there is and says so.
+    """
+    path = Path(run) / FILE_NAME
+    write_atomic(path, render(gather(run, build=build)))
+    return path
+
+
+def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> Report:
+    """Everything the report of the run folder `run` shows, as plain values."""
+    folder = Path(run)
+    record = read_record(folder)
+    journal = read_journal(folder / "metrics.jsonl")
+    opened = ledger.read_ledger(folder)
+    notes = [f"This run is {note}." for note in record.notes]
+    scores: list[Score] = []
+    details: tuple[Details, ...] = ()
+    if (folder / "model.safetensors").exists():
+        loaded = load(folder, build=build)
+        check_belongs(loaded.path, loaded.bundle.data, record)
+        lines = _lines(record, loaded, opened)
+        notes += _remarked(lines)
+        try:
+            for split, pictures, evaluation in _looked_at(record, loaded, opened):
+                details = (look_inside(evaluation, pictures, loaded.bundle, split),)
+                notes += _changed(split, evaluation, lines.get((split, *PLAIN)))
+        except (UserError, OSError) as error:
+            notes.append(f"The pictures could not be looked at again: {error}")
+        scores = list(_scores(lines, {part.split: part.ece for part in details}))
+    else:
+        notes.append(f"This run is not finished; go on with: reslearn resume {folder}")
+    if any("selected on test" in row.remark for row in scores):
+        notes.append(SELECTED_ON_TEST)
+    return Report(
+        name=folder.resolve().name,
+        summary=f"{record.spec.name} on {record.data['path'] or 'pictures given from Python'}, "
+        f"recipe {record.recipe.name}, begun {record.created[:16].replace('T', ' ')}",
+        curves=curves(record, journal),
+        command=record.command,
+        facts=tuple(_facts(record, journal, scores)),
+        scores=tuple(scores),
+        details=details,
+        tables=record_tables(record, opened),
+        notes=tuple(notes),
+    )
+
+
+def curves(record: RunRecord, journal: list[dict[str, Any]]) -> Curves:
+    """The journal's lines as arrays, x in epochs."""
+    steps = [line for line in journal if line["kind"] == "step"]
+    epochs = [line for line in journal if line["kind"] == "epoch"]
+    per_step = record.recipe.batch_size / max(len(record.split.train), 1)
+    if epochs:
+        per_step = epochs[-1]["epoch"] / epochs[-1]["step"]
+
+    def column(lines: list[dict[str, Any]], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.array([np.nan if line[name] is None else line[name] for line in lines], dtype=np.float64)
+
+    return Curves(
+        step_epoch=(column(steps, "step") + 1) * per_step,
+        step_loss=column(steps, "loss"),
+        step_lr=column(steps, "lr"),
+        epoch=column(epochs, "epoch"),
+        train_error=column(epochs, "train_error"),
+        val_error=column(epochs, "val_error"),
+        train_loss=column(epochs, "train_loss"),
+        val_loss=column(epochs, "val_loss"),
+    )
+
+
+def _looked_at(
+    record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]
+) -> Iterable[tuple[str, Dataset, Evaluation]]:
+    """The split to look into: test, if somebody has scored it already; it is never opened for a report."""
+    own = [line for line in opened if line["fingerprint"] == record.data["fingerprint"]]
+    split = "test" if any(line["split"] == "test" for line in own) else "val" if record.split.val else None
+    if split is None or record.data["path"] is None:
+        return
+    data = open_data(record.data["path"], on_bad_file=record.on_bad_file)
+    if data.fingerprint() != record.data["fingerprint"]:
+        raise UserError(f"{record.data['path']} holds other pictures now than the run was trained on")
+    pictures = subject_of(record, data, split).pictures
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    known = recogniser(loaded, data)
+    evaluation = evaluate(loaded, pictures, device=device, cache=cache_folder(loaded, "auto"), recogniser=known)
+    yield split, pictures, evaluation
+
+
+def _lines(record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Validation as it was sealed, then the newest look at each other set; by (split, protocol, precision)."""
+    lines: dict[tuple[str, ...], dict[str, Any]] = {}
+    for name, sealed in loaded.bundle.scores.items():
+        selected = "weights selected on it" if name == "val" and record.recipe.select == "best" else ""
+        lines[name, sealed["protocol"], sealed["precision"]] = sealed | {"remark": selected}
+    now = loaded.identity() if opened else None
+    for line in opened:
+        own = line["fingerprint"] == record.data["fingerprint"]
+        name = line["split"] if own else f"{line['data']} ({line['split']})"
+        before = line.get("model_digest") not in (None, now)
+        remark = {"remark": "of the file as it was before it was sealed anew"} if before else {}
+        lines[name, line["protocol"], line["precision"]] = line | remark
+    return lines
+
+
+def _remarked(lines: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterable[str]:
+    """For the top of the page, what its headline numbers must not be read without."""
+    for (name, *how), line in lines.items():
+        seen = seen_from_json(line.get("seen"))
+        if how == PLAIN and seen.trained:
+            yield f"Of the {line['images']:,} pictures of {name}, what the model has seen: {seen}."
+
+
+def _changed(split: str, now: Evaluation, line: Mapping[str, Any] | None) -> Iterable[str]:
+    """What differs between the score that was written down and the closer look, which is at the pictures of today."""
+    then = Seen() if line is None else seen_from_json(line.get("seen"))
+    same_pictures = line is not None and now.images == line["images"] and math.isclose(
+        now.loss, line["loss"] or 0.0, rel_tol=0.01, abs_tol=1e-4
+    )  # fmt: skip
+    if line is not None and not same_pictures:
+        yield (
+            f"The closer look at {split} (calibration error, classes, pictures) is at {now.images:,} pictures as they "
+            f"are now, {percent(now.top1)} right: not those that the score of {split} was taken on."
+        )
+    if now.selected_on_test and not (line or {}).get("selected_on_test"):
+        yield f"Since the score of {split} was taken, something of this model was chosen on test pictures."
+    if now.seen != then and (now.seen.trained or now.seen.selected):
+        yield f"Of the pictures of {split} that the closer look is at, what the model has seen: {now.seen}."
+
+
+def _scores(lines: Mapping[tuple[str, ...], dict[str, Any]], ece: dict[str, float]) -> Iterable[Score]:
+    """The rows of the table of scores."""
+    for (name, *how), line in lines.items():
+        yield score_row(name, line, ece.get(name) if how == PLAIN else None)
+
+
+def score_row(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
+    """One row of the table of scores, from an `evaluate` object."""
+    remarks = [line["protocol"], line["precision"], line.get("remark")]
+    if line.get("selected_on_test"):
+        remarks.append("selected on test pictures")
+    seen = seen_from_json(line.get("seen"))
+    if seen.worth_saying:
+        remarks.append(f"seen: {seen}")
+    return Score(
+        split=split,
+        images=line["images"],
+        top1=line["top1"],
+        interval=tuple(line["top1_interval"]),
+        loss=line["loss"],
+        top5=line["top5"],
+        ece=ece,
+        remark=", ".join(filter(None, remarks)),
+    )
+
+
+def remarks(selected_on_test: bool, seen: Seen) -> tuple[str, ...]:
+    """What a reader of scores must know first: that test pictures, or these, had a part in the model."""
+    told = [SELECTED_ON_TEST] if selected_on_test else []
+    if seen.worth_saying:
+        told.append(f"Of these pictures, what was seen before by what is scored here: {seen}.")
+    return tuple(told)
+
+
+def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Iterable[Fact]:
+    by_split = {score.split: score for score in scores if score.remark.startswith(", ".join(PLAIN))}
+    for name, label in (("test", "test accuracy"), ("val", "validation accuracy")):
+        if score := by_split.get(name):
+            right = round(score.top1 * score.images)
+            note = f"{right:,} of {score.images:,}; 95 %: {interval(score.interval)}"
+            yield Fact(label=label, value=percent(score.top1), note=note)
+    size = record.preprocess.size
+    total = cost(record.spec, size)
+    macs = f"{total.macs / 1e9:.2f} G" if total.macs >= 1e9 else f"{total.macs / 1e6:.1f} M"
+    yield Fact(
+        label="parameters",
+        value=f"{total.parameters:,}",
+        note=f"{macs} multiply-adds at {size}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{size}",
+    )
+    timed = [line for line in journal if line["kind"] in ("epoch", "end")]
+    if timed:
+        how = f"{record.settings.precision}, {'compiled' if record.settings.compile else 'eager'}"
+        note = f"{timed[-1]['images_per_second']:,.0f} pictures/s, {how}"
+        yield Fact(label="training", value=duration(timed[-1]["seconds"]), note=note)
+    for score in scores:
+        if score.ece is not None:
+            yield Fact(label="calibration error", value=f"{score.ece:.3f}", note=f"ECE, 15 bins, on {score.split}")

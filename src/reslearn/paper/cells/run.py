@@ -1,0 +1,251 @@
+"""Run a cell: train (or resume), test under the paper's protocols, measure its probes, write its result.
+
+The test pictures are what `fit` gets as validation, because the papers' curves show test error while training. Nothing
+is decided on them: the last weights are kept, and recipes that would look at validation are refused (`Cell.recipe`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...bundle.file import Loaded, load
+from ...measure.evaluate import evaluate
+from ...nets.build import build_net
+from ...runtime.choice import decide
+from ...runtime.environment import environment
+from ...runtime.settings import Precision, Settings
+from ...runtime.switches import owned
+from ...spec.catalogue import get_spec
+from ...spec.codec import to_json
+from ...spec.errors import UserError
+from ...spec.net import Spec, spec_to_json
+from ...spec.preprocess import Preprocess
+from ...train.fit import fit, resume
+from ...train.journal import read_journal
+from ...train.loop import Watch
+from ...train.record import read_record
+from ...train.setup import planned_workload
+from ..entry import Experiment
+from ..recipes import preprocess_for
+from .construct import from_shallow
+from .pictures import Pictures
+from .probes import PROBES, Trained, ensemble, start_probe
+from .store import Curve, Result, Store, read_result, write_result
+from .tiers import Cell
+
+DIVERGED = "the loss became"  # how the training loop's error begins, after the folder's name
+
+
+class Runner:
+    """Runs the cells of one experiment on one data set into one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        pictures: Pictures,
+        *,
+        precision: Precision | None = None,
+        tuned_allocator: bool = False,
+        watch: Watch | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ):
+        self.store, self.pictures, self.watch, self.say = store, pictures, watch, say
+        self.precision, self.tuned_allocator = precision, tuned_allocator
+
+    def run(self, cell: Cell) -> Result:
+        """The result of a cell: read if it is there and has every probe, else made, resuming what was begun."""
+        folder = self.folder(cell)
+        if (folder / "result.json").exists():
+            result = read_result(folder / "result.json")
+            missing = [probe for probe in cell.entry.probes if probe not in result.probes]
+            if not missing or result.diverged is not None:
+                return result
+            return self._measure_more(cell, result, missing)
+        return self._make(cell)
+
+    def after(self, experiment: Experiment, cells: list[Cell]) -> None:
+        """What is computed from all nets of one seed together, once every one of them is trained."""
+        for seed in sorted({cell.seed for cell in cells}):
+            members = [cell for cell in cells if cell.seed == seed]
+            path = self.store.after_file(experiment.name, members[0], self.pictures.key)
+            ready = all((self.folder(cell) / "run" / "model.safetensors").exists() for cell in members)
+            if experiment.after != "ensemble" or path.exists() or not ready:
+                continue
+            from ...runtime.files import write_json
+
+            value = ensemble({cell.entry.label: self._trained(cell) for cell in members})
+            path.parent.mkdir(parents=True, exist_ok=True)
+            where = {"tier": members[0].tier, "fraction": members[0].fraction, "seed": seed, "data": self._data()}
+            write_json(path, where | value)
+
+    def folder(self, cell: Cell) -> Path:
+        """Where the cell's run and result lie."""
+        return self.store.folder(cell, self.pictures.key)
+
+    def spec(self, cell: Cell) -> Spec:
+        """The cell's network, with as many classes as the pictures have."""
+        return get_spec(cell.entry.spec, num_classes=len(self.pictures.train.classes))
+
+    def settings(self, cell: Cell) -> Settings:
+        """Device, precision, compilation and threads, from this machine's facts and the planned work.
+
+        The smoke tier's steps are too small for any of that: fp32 on one thread, the same on every machine.
+        """
+        if cell.tier == "smoke":
+            return Settings(tuned_allocator=self.tuned_allocator)
+        workload = planned_workload(self.spec(cell), cell.recipe, len(self.pictures.train), cell.image_size)
+        return decide(workload, precision=self.precision, tuned_allocator=self.tuned_allocator)
+
+    def preprocess(self, cell: Cell) -> Preprocess:
+        """How its pictures reach the net."""
+        return preprocess_for(cell.entry.data, cell.image_size)
+
+    def _make(self, cell: Cell) -> Result:
+        if cell.start is not None:
+            self.run(cell.start)
+        run = self.folder(cell) / "run"
+        run.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._train(cell, run)
+        except UserError as error:
+            if DIVERGED not in str(error):
+                raise
+            self.say(f"{cell.entry.label}: {error}")
+            result = self._result(cell, run, diverged=_last_step(run))
+        else:
+            trained = self._trained(cell)
+            result = self._result(cell, run, loaded=self._load(cell))
+            result = replace(result, probes=self._probes(cell, trained, cell.entry.probes))
+        write_result(self.folder(cell), result)
+        torch.compiler.reset()  # else a process that trains many nets runs out of its recompilations and turns eager
+        for checkpoint in (run / "checkpoints").glob("*.safetensors"):
+            checkpoint.unlink()  # the sealed file is all that probes need
+        return result
+
+    def _train(self, cell: Cell, run: Path) -> None:
+        common: dict[str, Any] = {"build": self._build(cell), "watch": self.watch}
+        if (run / "run.json").exists():
+            resume(run, train_data=self.pictures.train, val_data=self.pictures.test, **common)
+            return
+        settings = self.settings(cell)
+        if settings.source:
+            self.say(f"{cell.entry.label}: {settings.source}")
+        fit(
+            self.spec(cell),
+            self.pictures.train,
+            self.pictures.test,
+            cell.recipe,
+            out=run,
+            seed=cell.seed,
+            settings=settings,
+            preprocess=self.preprocess(cell),
+            **common,
+        )
+
+    def _build(self, cell: Cell) -> Callable[[Spec], nn.Module]:
+        """Spec -> net before its first step: drawn, or constructed from the trained net of `cell.start`."""
+        if cell.start is None:
+            return build_net
+        shallow = self._load(cell.start).net
+        return lambda spec: from_shallow(spec, shallow)
+
+    def _load(self, cell: Cell) -> Loaded:
+        return load(self.folder(cell) / "run", build=build_net, device=self.settings(cell).device)
+
+    def _trained(self, cell: Cell) -> Trained:
+        def fresh() -> nn.Module:
+            with torch.random.fork_rng():
+                torch.manual_seed(cell.seed)  # as `fit` does
+                return self._build(cell)(self.spec(cell))
+
+        loaded = self._load(cell)
+        return Trained(loaded, fresh, self.pictures, self.settings(cell).device)
+
+    def _probes(self, cell: Cell, trained: Trained, names: tuple[str, ...] | list[str]) -> dict[str, Any]:
+        with owned(self.settings(cell).threads):
+            found = {name: PROBES[name](trained) for name in names}
+            if cell.start is not None:
+                found["start"] = start_probe(trained, self._load(cell.start).net)
+        return found
+
+    def _measure_more(self, cell: Cell, result: Result, missing: list[str]) -> Result:
+        if not (self.folder(cell) / "run" / "model.safetensors").exists():
+            self.say(f"{cell.entry.label}: its trained net is not in the store, so {', '.join(missing)} is left out")
+            return result
+        result = replace(result, probes=result.probes | self._probes(cell, self._trained(cell), missing))
+        write_result(self.folder(cell), result)
+        return result
+
+    def _result(self, cell: Cell, run: Path, *, loaded: Loaded | None = None, diverged: int | None = None) -> Result:
+        lines = read_journal(run / "metrics.jsonl")
+        end: dict[str, Any] = next((line for line in reversed(lines) if line["kind"] == "end"), {})
+        settings = read_record(run).settings  # a resumed run's own, whatever would be decided now
+        return Result(
+            identity=cell.identity,
+            net=cell.entry.net or "",
+            spec=spec_to_json(self.spec(cell)),
+            recipe=to_json(cell.recipe),
+            tier=cell.tier,
+            fraction=cell.fraction,
+            seed=cell.seed,
+            data=self._data(),
+            test={} if loaded is None else dict(self._test(cell, loaded)),
+            curve=_curve(lines),
+            diverged=diverged,
+            seconds=end.get("seconds", 0.0),
+            images_per_second=end.get("images_per_second", 0.0),
+            settings=to_json(settings),
+            machine=machine(),
+            created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        )
+
+    def _test(self, cell: Cell, loaded: Loaded) -> Iterator[tuple[str, dict[str, Any]]]:
+        for protocol in cell.protocols:
+            score = evaluate(loaded, self.pictures.test, protocol=protocol, device=self.settings(cell).device)
+            yield protocol, score.to_json()
+
+    def _data(self) -> dict[str, Any]:
+        return {
+            "name": self.pictures.name,
+            "fingerprint": self.pictures.fingerprint,
+            "classes": len(self.pictures.train.classes),
+            "train": len(self.pictures.train),
+            "test": len(self.pictures.test),
+        }
+
+
+def machine() -> dict[str, Any]:
+    """What of the environment a report shows of each result."""
+    facts = environment()
+    packages = facts["packages"]
+    return {
+        "cpu": facts["cpu"],
+        "cores": facts["cores"],
+        "gpus": facts["gpus"],
+        "torch": packages.get("torch"),
+        "reslearn": packages.get("reslearn"),
+        "git": facts["git"],
+    }
+
+
+def _curve(lines: list[dict[str, Any]]) -> Curve:
+    epochs = [line for line in lines if line["kind"] == "epoch"]
+    columns = {"step": "step", "train_loss": "train_loss", "train_error": "train_error",
+               "test_loss": "val_loss", "test_error": "val_error"}  # fmt: skip
+    return Curve(**{ours: tuple(_short(line[theirs]) for line in epochs) for ours, theirs in columns.items()})
+
+
+def _short(value: Any) -> Any:
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def _last_step(run: Path) -> int:
+    steps = [line["step"] for line in read_journal(run / "metrics.jsonl") if line["kind"] == "step"]
+    return (max(steps) + 1) if steps else 0

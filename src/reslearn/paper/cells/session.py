@@ -1,0 +1,149 @@
+"""`paper run` as one call: which cells an experiment needs, which are done, which cannot be run here; then run them."""
+
+from __future__ import annotations
+
+import fnmatch
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...runtime.settings import Precision
+from ...spec.errors import UserError, unknown
+from ..entry import DATA_NAMES, Entry
+from ..experiments import get_experiment
+from .pictures import Pictures, open_pictures, refusal
+from .store import Result, Store
+from .tiers import Cell, cells, shard, too_large
+
+
+class Plan:
+    """What `paper run` resolves to before anything is trained."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        tier: str = "smoke",
+        data: str | None = None,
+        rows: list[str] | None = None,
+        seeds: int | None = None,
+        fraction: float | None = None,
+        shard_text: str | None = None,
+        store: str | Path = "runs/paper",
+    ) -> None:
+        """`rows` are labels or shell patterns of labels. Raises `UserError` for unknown names, rows, tiers, shards."""
+        self.experiment = get_experiment(name)
+        self.tier, self.data, self.store = tier, data, Store(store)
+        chosen = _matching(self.experiment.name, [e.label for e in self.experiment.entries], rows) if rows else None
+        self.all_cells = cells(self.experiment, tier, rows=chosen, seeds=seeds, fraction=fraction)
+        if not self.experiment.entries:
+            raise UserError(f"{name} trains nothing; see it with: reslearn paper report --only {name}")
+        self.mine = list(shard(self.all_cells, shard_text))
+        path = data or ("digits" if tier == "smoke" else None)
+        self.pictures: Pictures | None = open_pictures(path, tier) if path else None
+        self.left_out = [] if rows else [(e, why) for e in self.experiment.entries if (why := _left_out(e, tier))]
+
+    def refused(self, cell: Cell) -> str | None:
+        """Why a cell cannot be run on these pictures."""
+        return refusal(cell.entry, self.pictures, self.tier)
+
+    def command(self, entry: Entry) -> str:
+        """What runs an entry where its data are."""
+        words = ["reslearn", "paper", "run", self.experiment.name, "--tier", self.tier, "--rows", entry.label]
+        return shlex.join([*words, "--data"]) + f" {DATA_NAMES[entry.data].upper()}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that was resolved, as `--dry-run` prints it."""
+        return {
+            "experiment": self.experiment.name,
+            "tier": self.tier,
+            "data": self.pictures.key if self.pictures else None,
+            "store": str(self.store.roots[0]),
+            "cells": [self._cell(cell) for cell in self.mine],
+            "left_out": [{"row": entry.label, "why": why} for entry, why in self.left_out],
+        }
+
+    def run(
+        self,
+        *,
+        precision: Precision | None = None,
+        tuned_allocator: bool = False,
+        watch: Callable[[Any], None] | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> dict[str, Any]:
+        """Run what is not done yet and tell of every cell. Raises `UserError` when no cell can be run on these data."""
+        can = [cell for cell in self.mine if not self.refused(cell)]
+        if self.mine and (self.pictures is None or not can):
+            cell = self.mine[0]
+            raise UserError(f"{cell.entry.label}: not run: {self.refused(cell)}; {self.command(cell.entry)}")
+        from .run import Runner  # torch
+
+        done: list[dict[str, Any]] = []
+        if self.pictures is not None:
+            runner = Runner(self.store, self.pictures, precision=precision, tuned_allocator=tuned_allocator,
+                            watch=watch, say=say)  # fmt: skip
+            for number, cell in enumerate(self.mine, 1):
+                line = self._cell(cell)
+                if line["state"] in ("to run", "begun"):
+                    say(f"[{number}/{len(self.mine)}] {cell.entry.label}, seed {cell.seed}: {line['state']}")
+                if line["state"] != "not run":
+                    line = {**line, "state": "done", **_scores(runner.run(cell))}
+                done.append(line)
+            if not any(self.refused(cell) for cell in self.all_cells):
+                runner.after(self.experiment, self.all_cells)
+        return self.to_json() | {"cells": done}
+
+    def _cell(self, cell: Cell) -> dict[str, Any]:
+        recipe, why = cell.recipe, self.refused(cell)
+        steps = recipe.total_steps(len(self.pictures.train)) if self.pictures and not why else recipe.iterations
+        value: dict[str, Any] = {
+            "row": cell.entry.label,
+            "seed": cell.seed,
+            "net": cell.entry.net,
+            "changes": dict(cell.entry.changes),
+            "recipe": recipe.name,
+            "tier": cell.tier_label,
+            "needs": DATA_NAMES[cell.entry.data],
+            "image_size": cell.image_size,
+            "steps": steps,
+            "batch_size": recipe.batch_size,
+            "macs": cell.macs,
+            "state": "not run",
+        }
+        if why or self.pictures is None:
+            return value | {"why": why, "command": self.command(cell.entry)}
+        folder = self.store.folder(cell, self.pictures.key)
+        finished = (folder / "result.json").exists()
+        value["state"] = "done" if finished else "begun" if (folder / "run" / "run.json").exists() else "to run"
+        return value | {"folder": str(folder)}
+
+
+def _scores(result: Result) -> dict[str, Any]:
+    return {
+        "test_error": result.test_error,
+        "train_error": result.train_error,
+        "seen": result.seen.to_json(),
+        "diverged": result.diverged,
+        "seconds": result.seconds,
+        "images_per_second": result.images_per_second,
+    }
+
+
+def _left_out(entry: Entry, tier: str) -> str | None:
+    if entry.net is None:
+        return entry.outside
+    if tier == "smoke" and too_large(entry):
+        return "too large for the smoke tier; name it with --rows to run it all the same"
+    return None
+
+
+def _matching(name: str, labels: list[str], patterns: list[str]) -> list[str]:
+    """Labels that any pattern matches, in their order; a pattern that matches none is an error."""
+    found: list[str] = []
+    for pattern in patterns:
+        matched = [label for label in labels if label == pattern or fnmatch.fnmatchcase(label, pattern)]
+        if not matched:
+            raise unknown(f"row of {name}", pattern, labels)
+        found += matched
+    return [label for label in labels if label in found]

@@ -1,0 +1,145 @@
+"""The results store: one folder per cell, keyed by what was trained, so that tables and figures share trainings.
+
+    STORE/short-0.1/cifar10-jpeg-1f2e3d4c/resnet20_cifar-0a1b2c3d4e/seed0/result.json
+                                                                         /run/     the run folder, to resume or probe
+    STORE/short-0.1/cifar10-jpeg-1f2e3d4c/after/study-ensemble-seed0.json
+
+Stores of several machines merge by copying the folders together. Delete a `result.json` and its cell is not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...runtime.files import read_json, write_atomic, write_json
+from ...spec.codec import from_json, to_json
+from ...spec.errors import UserError
+from ...spec.seen import Seen, seen_from_json
+from ..entry import Entry
+from .tiers import Cell, identity, tier_label
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line per epoch. Losses in nats, errors in percent; training ones are the running means of the epoch."""
+
+    step: tuple[int, ...] = ()
+    train_loss: tuple[float, ...] = ()
+    train_error: tuple[float, ...] = ()
+    test_loss: tuple[float | None, ...] = ()
+    test_error: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one training gave. Everything a report shows of it."""
+
+    identity: str
+    net: str
+    spec: dict[str, Any]
+    recipe: dict[str, Any]  # as run, at its tier
+    tier: str
+    fraction: float
+    seed: int
+    data: dict[str, Any]  # name, fingerprint, classes, train, test
+    test: dict[str, Any]  # protocol -> an `evaluate` object
+    curve: Curve
+    probes: dict[str, Any] = field(default_factory=dict)
+    diverged: int | None = None  # the step at which the loss was no number any more
+    seconds: float = 0.0  # in the training loop
+    images_per_second: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    created: str = ""
+    format: int = FORMAT
+
+    @property
+    def test_error(self) -> float | None:
+        """Top-1 error in percent, single crop; None for a diverged training."""
+        found = self.test.get("1-crop")
+        return None if found is None else float(found["top1_error"])
+
+    @property
+    def seen(self) -> Seen:
+        """How many of the test pictures were trained on, too; not known of a result of before."""
+        return seen_from_json(self.test.get("1-crop", {}).get("seen"))
+
+    @property
+    def train_error(self) -> float | None:
+        """Training error in percent over the last epoch, on augmented pictures."""
+        return self.curve.train_error[-1] if self.curve.train_error and self.diverged is None else None
+
+    @property
+    def tier_label(self) -> str:
+        """`short (1/10)`."""
+        return tier_label(self.tier, self.fraction)
+
+
+class Store:
+    """One or more result folders read as one; new results go to the first."""
+
+    def __init__(self, *roots: str | Path):
+        self.roots = [Path(root) for root in roots]
+
+    def folder(self, cell: Cell, data_key: str) -> Path:
+        """Where a cell's run and result lie, on data of that key (`name-fingerprint`)."""
+        name = f"{cell.entry.net}-{cell.identity}"
+        return self.roots[0] / _tier_folder(cell.tier, cell.fraction) / data_key / name / f"seed{cell.seed}"
+
+    def after_file(self, experiment: str, cell: Cell, data_key: str) -> Path:
+        """Where what is computed from all of an experiment's nets together lies."""
+        folder = self.roots[0] / _tier_folder(cell.tier, cell.fraction) / data_key / "after"
+        return folder / f"{experiment}-seed{cell.seed}.json"
+
+    def results(self) -> Iterator[Result]:
+        """Every result in the store, in a stable order."""
+        for root in self.roots:
+            for path in sorted(root.glob("*/*/*/seed*/result.json")):
+                yield read_result(path)
+
+    def of(self, entry: Entry, start: Entry | None = None) -> list[Result]:
+        """The results of an entry, at any tier and on any data."""
+        wanted = identity(entry, identity(start) if start else "")
+        return [result for result in self.results() if result.identity == wanted]
+
+    def after(self, experiment: str) -> Iterator[dict[str, Any]]:
+        """What was computed from all of an experiment's nets together, one value per tier, data and seed."""
+        for root in self.roots:
+            for path in sorted(root.glob(f"*/*/after/{experiment}-seed*.json")):
+                yield read_json(path)
+
+    def copy_results(self, target: str | Path) -> int:
+        """Copy every result, without run folders, into another store (small enough to commit); returns how many."""
+        count = 0
+        for root in self.roots:
+            for path in (*root.glob("*/*/*/seed*/result.json"), *root.glob("*/*/after/*.json")):
+                place = Path(target) / path.relative_to(root)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(place, path.read_bytes())
+                count += path.name == "result.json"
+        return count
+
+
+def _tier_folder(tier: str, fraction: float) -> str:
+    return f"short-{fraction:g}" if tier == "short" else tier
+
+
+def read_result(path: Path) -> Result:
+    """Read one `result.json`. Raises `UserError` for a damaged one, or one of a newer format."""
+    data = read_json(path)
+    if isinstance(data, dict) and data.get("format", 0) > FORMAT:
+        raise UserError(
+            f"{path}: format {data['format']} is newer than this reslearn reads ({FORMAT}); update reslearn"
+        )
+    return from_json(Result, data, str(path))
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Write a result atomically into its cell's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "result.json", to_json(result))

@@ -1,0 +1,1 @@
+"""What the stored results say: verdicts, figures, tables, the page."""

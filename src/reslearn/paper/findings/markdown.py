@@ -1,0 +1,102 @@
+"""Sections of the report as Markdown, and the pages of the documentation whose tables are made from results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...spec.errors import UserError
+from ..published.claims import TABLES
+from ..published.static_check import check_all, not_checked
+from .sections import Section
+
+MARK = re.compile(r"<!-- paper (?P<what>[\w-]+) -->\n.*?<!-- /paper -->", re.DOTALL)
+
+
+def render_section(section: Section, figures: str) -> str:
+    """One experiment: figure, published numbers beside ours, orders, conclusion, how it was trained."""
+    parts = [section.question] if section.question else []
+    parts.append(f"Shown: {section.shown}." if section.shown else f"Not run. `{section.command}`")
+    if section.draw is not None:
+        parts.append(f"![{section.title}]({figures}/{section.name}.png)\n\n*{section.caption}*")
+    if section.lines:
+        names = ("row", "column", "published (%)", "ours (%)", "n", "mean ± sd", "tier", "data", "verdict")
+        rows = [(x.row, x.column, x.published, x.ours, x.runs, x.spread, x.tier, x.data, _verdict(x.verdict, x.why))
+                for x in section.lines]  # fmt: skip
+        parts.append(table(names, rows))
+    if section.orders and section.has_results:
+        claims = [(o.where, o.claim, o.subject, o.other, o.holds) for o in section.orders]
+        parts.append(table(("where", "claim", "first", "second", "found"), claims))
+    if section.has_results and (section.kind == "study" or section.name == "p1-fig7"):
+        told = [text for text in section.conclusion if not text.startswith("Claimed")]
+        parts += ["\n".join(f"- {text}" for text in told)] if told else []
+    if section.trainings:
+        parts.append("Trained: " + "; ".join(section.trainings) + ".")
+    return "\n\n".join(parts)
+
+
+def render_static(*, all_rows: bool = True) -> str:
+    """The check of sizes and costs: every figure, or those alone that are not what counting gives."""
+    checks = check_all()
+    rows = [(c.table, c.row, c.column, c.printed, c.counted,
+             c.verdict + (f": {c.reason}" if c.reason else ""))
+            for c in checks if all_rows or c.verdict != "agrees"]  # fmt: skip
+    counts = {verdict: sum(c.verdict == verdict for c in checks) for verdict in ("agrees", "known", "differs")}
+    head = (
+        f"{len(checks)} published figures counted: {counts['agrees']} agree, {counts['known']} differ for a known "
+        f"reason, {counts['differs']} differ without one. {len(not_checked())} belong to networks outside the "
+        "catalogue."
+    )
+    return head + "\n\n" + table(("where", "row", "column", "printed", "counted", "verdict"), rows)
+
+
+def render_published(name: str) -> str:
+    """A published table as printed."""
+    found = TABLES[name]
+    rows = [(row.label, *row.cells, f"`{row.net}`" if row.net else row.outside or "") for row in found.rows]
+    note = f"\n\n{found.note}" if found.note else ""
+    return table(("", *(column.name for column in found.columns), "here"), rows) + note
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; columns that are empty throughout are left out."""
+    kept = [i for i in range(len(names)) if any(row[i] for row in rows)]
+    lines = [
+        [names[i] for i in kept],
+        ["---"] * len(kept),
+        *([row[i].replace("|", "\\|") for i in kept] for row in rows),
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def refresh(path: Path, sections: Sequence[Section], figures: str) -> str:
+    """The text of a page with its marked blocks made anew.
+
+    `<!-- paper p1-fig6 -->` ... `<!-- /paper -->` holds an experiment, `static` the sizes and costs that are not as
+    printed, `published-NAME` a table as printed. Raises `UserError` for a mark that names nothing and for a page that
+    is no text.
+    """
+    by_name = {section.name: section for section in sections}
+
+    def block(match: re.Match[str]) -> str:
+        what = match["what"]
+        if what == "static":
+            body = render_static(all_rows=False)
+        elif what.removeprefix("published-") in TABLES and what.startswith("published-"):
+            body = render_published(what.removeprefix("published-"))
+        elif what in by_name:
+            body = render_section(by_name[what], figures)
+        else:
+            raise UserError(f"{path}: the mark 'paper {what}' names no experiment")
+        return f"<!-- paper {what} -->\n\n{body}\n\n<!-- /paper -->"
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not UTF-8 text; name a Markdown page") from None
+    return MARK.sub(block, text)
+
+
+def _verdict(verdict: str, why: str) -> str:
+    return f"{verdict} ({why})" if why else verdict

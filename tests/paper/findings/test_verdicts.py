@@ -1,0 +1,117 @@
+"""The stated rules, number by number."""
+
+from __future__ import annotations
+
+import pytest
+
+from reslearn.paper.cells.store import Store
+from reslearn.paper.experiments import get_experiment
+from reslearn.paper.findings.groups import checked_orders, groups_of, judged
+from reslearn.paper.findings.verdicts import tolerance
+
+
+@pytest.fixture
+def verdicts(tmp_path):
+    """verdicts(experiment) -> {(row, column or statistic): (verdict, our value, n)}"""
+
+    def read(name):
+        experiment = get_experiment(name)
+        found = judged(experiment, groups_of(experiment, list(Store(tmp_path / "store").results())))
+        return {
+            (entry.label, one.claim.statistic): (one.verdict, one.ours and one.ours.value, one.ours and one.ours.n)
+            for entry, ones in found
+            for one in ones
+        }
+
+    return read
+
+
+def test_nothing_is_run_until_there_is_a_result(verdicts):
+    assert {verdict for verdict, *_ in verdicts("p1-table6").values()} == {"not run"}
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"), [(8.75, "agrees"), (9.17, "agrees"), (9.19, "differs"), (8.33, "agrees"), (8.31, "differs")]
+)
+def test_one_full_run_may_differ_by_twice_the_typical_spread(add_result, verdicts, error, verdict):
+    # 2 * 0.15 * sqrt(1/1 + 1/1) + 0.005 = 0.429
+    add_result("p1-table6", "ResNet-20", error)
+    assert verdicts("p1-table6")["ResNet-20", "single"][0] == verdict
+
+
+def test_a_short_run_or_other_pictures_settle_nothing(add_result, verdicts):
+    add_result("p1-table6", "ResNet-20", 8.75, tier="short", fraction=0.1)
+    add_result("p1-table6", "ResNet-32", 7.51, sizes=(50_000, 5_000), data="cifar10-jpeg")
+    found = verdicts("p1-table6")
+    assert found["ResNet-20", "single"][0] == found["ResNet-32", "single"][0] == "partial"
+
+
+def test_the_run_that_says_more_counts(add_result, verdicts):
+    add_result("p1-table6", "ResNet-20", 30.0, tier="smoke", fraction=0.0, data="digits")
+    add_result("p1-table6", "ResNet-20", 12.0, tier="short", fraction=0.1)
+    assert verdicts("p1-table6")["ResNet-20", "single"] == ("partial", 12.0, 1)
+    add_result("p1-table6", "ResNet-20", 8.7)
+    assert verdicts("p1-table6")["ResNet-20", "single"] == ("agrees", 8.7, 1)
+
+
+def test_best_and_mean_of_five_are_judged_by_their_own_statistic(add_result, verdicts):
+    for seed, error in enumerate((6.50, 6.60, 6.70, 6.45)):
+        add_result("p1-table6", "ResNet-110", error, seed=seed)
+    found = verdicts("p1-table6")
+    assert found["ResNet-110", "best"][0] == "partial"  # four runs cannot have the best of five
+    assert found["ResNet-110", "mean"] == ("agrees", pytest.approx(6.5625), 4)
+    add_result("p1-table6", "ResNet-110", 6.44, seed=4)
+    assert verdicts("p1-table6")["ResNet-110", "best"] == ("agrees", 6.44, 5)
+
+
+def test_a_median_is_a_median(add_result, verdicts):
+    for seed, error in enumerate((5.4, 5.5, 9.0)):
+        add_result("p4-table4", "ResNet-164", error, seed=seed)  # the same training as P2's
+    assert verdicts("p2-table4")["ResNet-164 pre-act, CIFAR-10", "median"][1:] == (5.5, 3)
+
+
+def test_fail_means_above_twenty_percent_or_no_number_at_all(add_result, verdicts):
+    row, key = "dropout shortcut", ("dropout shortcut", "median")
+    add_result("p2-table1", row, 15.0)
+    assert verdicts("p2-table1")[key][0] == "differs"
+    add_result("p2-table1", row, 25.0)
+    assert verdicts("p2-table1")[key][0] == "agrees"
+    add_result("p2-table1", row, 0.0, diverged=120)
+    assert verdicts("p2-table1")[key][0] == "agrees"
+
+
+def test_results_on_cifar_100_are_no_results_on_cifar_10(add_result, verdicts):
+    add_result("p2-table3", "CIFAR-100, 164, original", 25.0)
+    found = verdicts("p2-table3")
+    assert found["CIFAR-100, 164, original", "median"][0] == "agrees"
+    assert found["CIFAR-10, 164, original", "median"][0] == "not run"
+
+
+def test_tolerance_shrinks_with_runs_and_grows_with_spread(add_result, tmp_path):
+    experiment = get_experiment("p1-table6")
+    entry = experiment.entry("ResNet-20")
+    for seed, error in enumerate((8.0, 9.0, 10.0, 9.0)):
+        add_result("p1-table6", "ResNet-20", error, seed=seed)
+    groups = groups_of(experiment, list(Store(tmp_path / "store").results()))
+    one = judged(experiment, groups)[[e.label for e in experiment.entries].index("ResNet-20")][1][0]
+    assert tolerance(entry.claims[0], one.ours) == pytest.approx(2 * one.ours.std * (1 / 4 + 1) ** 0.5 + 0.005)
+
+
+@pytest.mark.parametrize(
+    ("deep", "shallow", "holds"), [(9.0, 8.0, "holds"), (8.0, 9.0, "contrary"), (8.2, 8.0, "unclear")]
+)
+def test_an_order_holds_beyond_the_noise_of_counting(add_result, tmp_path, deep, shallow, holds):
+    add_result("p1-fig1", "plain-56", deep, train=9.0)
+    add_result("p1-fig1", "plain-20", shallow, train=5.0)
+    experiment = get_experiment("p1-fig1")
+    train, test = checked_orders(experiment, groups_of(experiment, list(Store(tmp_path / "store").results()))[0])
+    assert (train.order.metric, train.holds, test.holds) == ("train_error", "holds", holds)
+
+
+def test_not_worse_allows_a_tie(add_result, tmp_path):
+    experiment = get_experiment("study-depth")
+    for shallow, wanted in ((8.0, "holds"), (7.9, "holds"), (5.0, "contrary")):
+        add_result("study-depth", "ResNet-56", 8.0, train=8.0)
+        add_result("study-depth", "ResNet-20", 8.0, train=shallow)
+        found = checked_orders(experiment, groups_of(experiment, list(Store(tmp_path / "store").results()))[0])
+        assert next(o.holds for o in found if o.order.relation == "not worse") == wanted
