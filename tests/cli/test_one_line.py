@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from reslearn.cli.app import main
 from reslearn.data.workers import Workers
 from reslearn.spec.errors import Fault
 
-RESLEARN = f"{sys.executable} -m reslearn"
+RESLEARN = f"{shlex.quote(sys.executable)} -m reslearn"
 TRAIN = ["train", "digits", "--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--precision", "fp32"]
 TRAIN += ["--set", "spec.stage_blocks=1,1,1", "--set", "settings.threads=1", "--set", "checkpoint_every=0.01"]
 
@@ -84,13 +85,13 @@ EVALUATE = ["evaluate", "run", "digits", "--no-cache"]
 CROSSVAL = ["crossval", *TRAIN[1:], "--folds", "2", "--epochs", "0.2", "--out", "new"]
 CONVERT = ["convert", "run", "--model", "resnet20_cifar", "--set", "stage_blocks=1,1,1", "--to"]
 COMMANDS = {
-    "run.json": ([*TRAIN, "--epochs", "1", "--out", "new"], 500),
+    "new/pictures.safetensors": ([*TRAIN, "--epochs", "1", "--out", "new"], 500),
     "checkpoints/step-": ([*TRAIN, "--epochs", "1", "--out", "new"], 100_000),
     "new/crossval.json": (CROSSVAL, 500),
     "new/fold-1/checkpoints/step-": (CROSSVAL, 100_000),
     "both.safetensors": (["ensemble", "run", "other", "--data", "digits", "-o", "both.safetensors"], 5000),
     "page.html": ([*EVALUATE, "--report", "page.html"], 5000),
-    "runs/demo/run.json": (["demo"], 500),
+    "runs/demo/pictures.safetensors": (["demo"], 500),
     "scores.safetensors": ([*EVALUATE, "--predictions", "scores.safetensors"], 5000),
     "run/report.html": (["report", "run"], 5000),
     "x.pack.part": (["data", "pack", "digits", "--encoding", "raw", "-o", "x.pack"], 5000),

@@ -35,6 +35,7 @@ from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.spec.recipe import Recipe
 from reslearn.train import crossval
+from reslearn.train.crossval_record import new_record, start
 from reslearn.train.fit import fit, resume
 from reslearn.train.folds import choose_folds
 
@@ -216,7 +217,7 @@ class World:
         except UserError:  # copies, which stay together, leave a fold without a class
             return
         settings = Settings(compile=False, threads=1)
-        crossval.start(out, crossval.new_record(
+        start(out, new_record(
             data, TINY, RECIPE, folds=(where, method), preprocess=default_preprocess(8), settings=settings,
             seed=1, split_seed=0, command="",
         ))  # fmt: skip

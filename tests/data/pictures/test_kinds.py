@@ -11,7 +11,7 @@ from reslearn.data.pictures.kinds import EXTENSIONS, NAMED
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 
-from .conftest import encode, picture
+from ..conftest import encode, picture
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 OTHERS = {
