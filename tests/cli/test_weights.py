@@ -176,7 +176,7 @@ REFUSED = [
     (["--recipe", "finetune"], "recipe finetune trains the head first"),
     ([*SHORT, "--prefer", "ema"], "--prefer ema chooses among the weights of a file; name one with --weights FILE"),
     ([*SHORT, "--weights", "ODD", "--prefer", "ema"], "holds no averaged weights"),
-    ([*SHORT, "--weights", "FOREIGN", "--prefer", "best"], "prefer is 'best'; valid: None, 'plain', 'ema'"),
+    ([*SHORT, "--weights", "FOREIGN", "--prefer", "best"], "'best' is not one of 'plain', 'ema'"),
     ([*SHORT, "--weights", "ODD", "--set", "spec.shortcut=none"], "sealed as resnet20_cifar with shortcut=A"),
     ([*SHORT, "--set", "preprocess.mean=123.7,116.3,103.5"], "divided by 255: 0.4851,0.4561,0.4059"),
 ]

@@ -11,6 +11,7 @@ import typer
 from ..cli import bench, comparison, crossval, data, evaluation, models, papers, reports, training
 from ..runtime.notes import speak, warn
 from ..spec.errors import Fault, Retold, UserError
+from ..train.events import Interrupted
 
 GROUPS = (models, training, evaluation, comparison, crossval, reports, papers, data, bench)
 
@@ -57,9 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
             return _fail(str(error), 1)
         except OSError as error:
             return _fail(_os_error(error), 2 if error.errno in BAD_PATH and error.filename else 1)
+        except Interrupted as stopped:
+            return _fail(str(stopped), 128 + stopped.signum)
         except Exception as error:
-            if hasattr(error, "signum"):  # train.loop.Interrupted, whose class would import torch
-                return _fail(str(error), 128 + error.signum)
             if str(error).startswith("DataLoader worker"):  # raised wherever the main process happens to be
                 from ..data.workers import WORKER_DIED
 

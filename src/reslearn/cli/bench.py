@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from ..spec.errors import UserError
-from .output import Json, emit, put, say
+from ..runtime.allocator import tune
+from ..spec.codec import parse_assignments
+from .options import Data, ImageSize, Json, Model, TrainPrecision
+from .output import emit, put, say
 
 Batch = Annotated[int, typer.Option(help="Pictures in a step.")]
-Size = Annotated[int | None, typer.Option(help="Side of the input in pixels; the network's own if absent.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="A field of the settings, e.g. compile=false.")]
-Precision = Annotated[str | None, typer.Option(help="fp32, bf16 or fp16; chosen from the machine if absent.")]
-Model = Annotated[str, typer.Option(help="A name of `reslearn list`.")]
+Fields = Annotated[list[str] | None, typer.Option("--set", help="A field of the settings, e.g. compile=false.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,38 +27,63 @@ def register(app: typer.Typer) -> None:
 def train(
     model: Model = "resnet20_cifar",
     batch: Batch = 128,
-    image_size: Size = None,
+    image_size: ImageSize = None,
     recipe: Annotated[str, typer.Option(help="Whose step: augmentation, batch norm, optimiser.")] = "fast-cifar",
     data: Annotated[str | None, typer.Option(help="Pictures to train on, read as a run would; else noise.")] = None,
     steps: int = 60,
-    precision: Precision = None,
-    changes: Set = None,
+    precision: TrainPrecision = None,
+    changes: Fields = None,
     as_json: Json = False,
 ) -> None:
     """Images/s of training in steady state, as a long run would do it; under `torchrun`, of all processes together."""
-    job, options = _prepare(f"bench train {model}", precision, changes)
-    sizes = {"batch": batch, "image_size": image_size, "steps": steps}
-    result = job.bench_train(model, recipe=recipe, data=data, **sizes, **options)
+    say(f"reslearn bench train {model}")
+    tuned = tune()
+    from ..jobs.bench import bench_train
+
+    result = bench_train(
+        model,
+        batch=batch,
+        image_size=image_size,
+        recipe=recipe,
+        data=data,
+        steps=steps,
+        precision=precision,
+        changes=parse_assignments(changes or []),
+        tuned_allocator=tuned,
+        say=say,
+    )
     emit(result, as_json, lambda: _print(result))
 
 
 def infer(
     model: Model = "resnet50",
     batch: Batch = 16,
-    image_size: Size = None,
+    image_size: ImageSize = None,
     steps: int = 30,
-    precision: Precision = None,
-    changes: Set = None,
+    precision: TrainPrecision = None,
+    changes: Fields = None,
     as_json: Json = False,
 ) -> None:
     """Images/s of the forward pass."""
-    job, options = _prepare(f"bench infer {model}", precision, changes)
-    result = job.bench_infer(model, batch=batch, image_size=image_size, steps=steps, **options)
+    say(f"reslearn bench infer {model}")
+    tuned = tune()
+    from ..jobs.bench import bench_infer
+
+    result = bench_infer(
+        model,
+        batch=batch,
+        image_size=image_size,
+        steps=steps,
+        precision=precision,
+        changes=parse_assignments(changes or []),
+        tuned_allocator=tuned,
+        say=say,
+    )
     emit(result, as_json, lambda: _print(result))
 
 
 def data(
-    path: Annotated[str, typer.Argument(metavar="DATA")],
+    path: Data,
     batch: Batch = 128,
     image_size: int = 224,
     recipe: Annotated[str, typer.Option(help="Whose augmentation.")] = "paper-cifar",
@@ -68,28 +92,12 @@ def data(
     as_json: Json = False,
 ) -> None:
     """Images/s of the training loader alone."""
-    job, _ = _prepare(f"bench data {path}", None, None)
-    result = job.bench_data(path, batch=batch, image_size=image_size, recipe=recipe, steps=steps, workers=workers)
+    say(f"reslearn bench data {path}")
+    tune()
+    from ..jobs.bench import bench_data
+
+    result = bench_data(path, batch=batch, image_size=image_size, recipe=recipe, steps=steps, workers=workers)
     emit(result, as_json, lambda: _print(result))
-
-
-def _prepare(what: str, precision: str | None, changes: list[str] | None) -> tuple[Any, dict[str, Any]]:
-    say(f"reslearn {what}")
-    if precision not in (None, "fp32", "bf16", "fp16"):
-        raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")
-    from ..runtime.allocator import tune
-
-    tuned = tune()
-    from ..jobs import bench
-    from ..spec.codec import parse_assignments
-
-    options = {
-        "precision": precision,
-        "changes": parse_assignments(changes or []),
-        "tuned_allocator": tuned,
-        "say": say,
-    }
-    return bench, options
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..runtime.allocator import tune
 from ..runtime.container import sealed_in
 from ..runtime.replacing import PAGE, sealed_target
+from ..spec.choices import Combine
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json, shared
-from .evaluation import (
-    AllowSeen,
-    Cache,
-    Device,
-    OnlyUnseen,
-    PrecisionOption,
-    Workers,
-    plain_warnings,
-    print_seen,
-)
-from .output import ForgetPictures, Json, check_targets, emit, put, say
+from .evaluation import plain_warnings
+from .options import AllowSeen, Cache, Device, ForgetPictures, Json, OnlyUnseen, ScorePrecision, Workers
+from .output import check_targets, emit, print_seen, put, say
+
+if TYPE_CHECKING:
+    from ..jobs.compare import Compared
 
 Protocol = Annotated[str, typer.Option(help="How each picture is looked at; see `evaluate`.")]
 
@@ -35,14 +32,14 @@ def register(app: typer.Typer) -> None:
 def ensemble(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Run folders or sealed files.")],
     data: Annotated[str, typer.Option(metavar="DATA", help="What to choose and to score on.")],
-    combine: Annotated[str, typer.Option(help="Average softmax (probabilities) or logits.")] = "softmax",
+    combine: Annotated[Combine, typer.Option(help="Average softmax (probabilities) or logits.")] = "softmax",
     weights: Annotated[str | None, typer.Option(help="One number per model, as in 1,2,1; equal if absent.")] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Choose members and weights to lower the loss.")] = False,
     split: Annotated[str, typer.Option(help="What members are chosen on. Of test the file keeps a mark.")] = "val",
     score_split: Annotated[str | None, typer.Option(help="What is scored; the same if absent.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Seal the ensemble here.")] = None,
     protocol: Protocol = "1-crop",
-    precision: PrecisionOption = "fp32",
+    precision: ScorePrecision = "fp32",
     cache: Cache = None,
     device: Device = None,
     workers: Workers = 0,
@@ -56,7 +53,7 @@ def ensemble(
     numbers = None if weights is None else _numbers(weights, len(models))
     if out is not None:
         sealed_target(out, "--out", inputs=map(sealed_in, models))
-    _tune()
+    tune()
     from ..jobs.ensemble import ensemble_models
     from ..jobs.members import Options
     from ..jobs.unseen import Policy
@@ -68,7 +65,7 @@ def ensemble(
         value = ensemble_models(
             models,
             data,
-            combine=combine,  # type: ignore[arg-type]
+            combine=combine,
             weights=numbers,
             greedy=greedy,
             split=split,
@@ -87,7 +84,7 @@ def compare(
     split: Annotated[str | None, typer.Option(help="test if there is one and this is absent, else val.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
     protocol: Protocol = "1-crop",
-    precision: PrecisionOption = "fp32",
+    precision: ScorePrecision = "fp32",
     cache: Cache = None,
     device: Device = None,
     workers: Workers = 0,
@@ -98,7 +95,7 @@ def compare(
     """Say in plain words whether one model is better than another, by paired tests on the same pictures."""
     say(f"reslearn compare: {a} and {b}")
     check_targets({"--report": (report, PAGE)})
-    _tune()
+    tune()
     from ..jobs.compare import compare_models
     from ..jobs.members import Options
     from ..jobs.unseen import Policy
@@ -119,12 +116,6 @@ def compare(
 
             write_comparison_report(report, done)
     emit(done.to_json(), as_json, lambda: _print_comparison(done))
-
-
-def _tune() -> None:
-    from ..runtime.allocator import tune
-
-    tune()
 
 
 def _numbers(text: str, models: int) -> list[float]:
@@ -160,7 +151,7 @@ def _print_ensemble(value: dict[str, Any]) -> None:
         put(f"model      {value['model']}")
 
 
-def _print_comparison(done: Any) -> None:
+def _print_comparison(done: Compared) -> None:
     value = done.to_json()
     for letter, side in (("A", done.a), ("B", done.b)):
         shown = ", ".join(f"{100 * score.top1:.2f}" for score in side.scores)

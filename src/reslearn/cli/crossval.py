@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..runtime.allocator import tune
 from ..runtime.files import writable_target
 from ..spec.codec import parse_assignments
-from ..spec.errors import check_choice
 from ..spec.seen import seen_from_json
-from .evaluation import print_seen
-from .output import ForgetPictures, Json, emit, put, say, say_notes
+from ..train.events import Watch
+from .options import (
+    Assignments,
+    BadFile,
+    Data,
+    DryRun,
+    Epochs,
+    ForgetPictures,
+    GroupRegex,
+    ImageSize,
+    Json,
+    Model,
+    PreferOption,
+    Recipe,
+    TrainPrecision,
+    Weights,
+)
+from .output import emit, print_seen, put, say, say_notes
 from .progress import watching
+
+if TYPE_CHECKING:
+    from ..jobs.crossval import CrossvalPlan
+    from ..train.crossval import Crossval
 
 
 def register(app: typer.Typer) -> None:
@@ -22,35 +43,26 @@ def register(app: typer.Typer) -> None:
 
 
 def crossval(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, an archive, ...")],
+    data: Data,
     folds: Annotated[int, typer.Option(help="K: every picture is held out once.")],
-    model: Annotated[str, typer.Option(help="A name of `reslearn list`.")],
-    recipe: Annotated[str, typer.Option(help="A name of `reslearn show --recipe`, e.g. fast-cifar.")],
+    model: Model,
+    recipe: Recipe,
     out: Annotated[Path, typer.Option(help="The folder to make, or to go on with.")],
     fold: Annotated[
         int | None, typer.Option(help="Train this one of 1..K only; give none to train the rest and merge.")
     ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(metavar="REGEX", help="Its first group, in a picture's name, names what stays in one fold."),
-    ] = None,
-    epochs: Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")] = None,
-    assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")] = None,
+    group: GroupRegex = None,
+    epochs: Epochs = None,
+    assignments: Assignments = None,
     seed: int = 0,
     split_seed: int = 0,
-    weights: Annotated[
-        Path | None, typer.Option(help="Every fold starts from these: a file of any known layout, or a run folder.")
-    ] = None,
-    prefer: Annotated[
-        str | None, typer.Option(help="plain or ema: which of the weights in a file that holds both.")
-    ] = None,
-    on_bad_file: Annotated[str, typer.Option(help="stop, or skip: leave it out and list it.")] = "stop",
-    image_size: int | None = None,
-    precision: Annotated[
-        str | None, typer.Option(help="fp32, bf16 or fp16; chosen from the machine if absent.")
-    ] = None,
+    weights: Weights = None,
+    prefer: PreferOption = None,
+    on_bad_file: BadFile = "stop",
+    image_size: ImageSize = None,
+    precision: TrainPrecision = None,
     forget_pictures: ForgetPictures = False,
-    dry_run: Annotated[bool, typer.Option(help="Resolve everything, train nothing.")] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Train K networks, each without one K-th of the pictures, and score every picture by the one that has not seen it.
@@ -60,10 +72,6 @@ def crossval(
     """
     say(f"reslearn crossval: {folds} folds of {data}, {model} with {recipe}")
     writable_target(out, "folder", "--out")
-    check_choice("--precision", precision, (None, "fp32", "bf16", "fp16"))
-    check_choice("--on-bad-file", on_bad_file, ("stop", "skip"))
-    from ..runtime.allocator import tune
-
     tuned = tune()
     from ..jobs.crossval import as_begun, plan_crossval, run_crossval
 
@@ -78,12 +86,12 @@ def crossval(
         image_size=image_size,
         seed=seed,
         split_seed=split_seed,
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision,
         tuned_allocator=tuned,
         only=fold,
         weights=str(weights) if weights else None,
-        prefer=prefer,  # type: ignore[arg-type]
-        on_bad_file=on_bad_file,  # type: ignore[arg-type]
+        prefer=prefer,
+        on_bad_file=on_bad_file,
         forget_pictures=forget_pictures,
     )
     plan = as_begun(out, plan)
@@ -93,8 +101,8 @@ def crossval(
         emit(plan.to_json(), as_json, lambda: None)
         return
     with watching() as watch:
-        done = run_crossval(plan, out=out, only=fold, watch=announcer(watch))
-    emit(done.to_json() if done else waiting(out, plan.record.count), as_json, lambda: print_crossval(done, out))
+        done = run_crossval(plan, out=out, only=fold, watch=_announcer(watch))
+    emit(done.to_json() if done else _waiting(out, plan.record.count), as_json, lambda: _print_crossval(done, out))
 
 
 def resume_crossval(out: Path, as_json: bool, *, data: str | None = None) -> None:
@@ -102,21 +110,21 @@ def resume_crossval(out: Path, as_json: bool, *, data: str | None = None) -> Non
     from ..jobs.crossval import resume_folds
 
     with watching() as watch:
-        done = resume_folds(out, data=data, watch=announcer(watch))
-    emit(done.to_json(), as_json, lambda: print_crossval(done, out))
+        done = resume_folds(out, data=data, watch=_announcer(watch))
+    emit(done.to_json(), as_json, lambda: _print_crossval(done, out))
 
 
-def announcer(watch: Any) -> Any:
+def _announcer(watch: Watch) -> Callable[[int], Watch]:
     """For each fold, say which it is and return the function that is told of its steps."""
 
-    def begin(fold: int) -> Any:
+    def begin(fold: int) -> Watch:
         say(f"fold {fold}")
         return watch
 
     return begin
 
 
-def waiting(out: Path, count: int) -> dict[str, Any]:
+def _waiting(out: Path, count: int) -> dict[str, Any]:
     """What is said while folds are missing."""
     there = [k for k in range(1, count + 1) if (out / f"fold-{k}" / "out-of-fold.safetensors").exists()]
     return {
@@ -127,7 +135,7 @@ def waiting(out: Path, count: int) -> dict[str, Any]:
     }
 
 
-def print_crossval(done: Any, out: Path) -> None:
+def _print_crossval(done: Crossval | None, out: Path) -> None:
     """The folds' scores, their mean and spread, and where the files are."""
     if done is None:
         put(f"folds are missing; bring them into {out} and give the same command without --fold to merge them")
@@ -148,7 +156,7 @@ def print_crossval(done: Any, out: Path) -> None:
     put(f"report     {out / 'report.html'}")
 
 
-def _print_plan(plan: Any) -> None:
+def _print_plan(plan: CrossvalPlan) -> None:
     value = plan.to_json()
     data, settings = value["data"], value["settings"]
     sizes = value["held_out"]

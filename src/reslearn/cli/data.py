@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ..runtime.files import write_atomic
-from ..runtime.replacing import FIGURE, PAGE, replaceable
-from ..spec.errors import UserError, check_at_least, check_choice
+from ..runtime.replacing import FIGURE, PAGE
+from ..spec.choices import Encoding
+from ..spec.codec import parse_assignments
+from ..spec.errors import UserError, check_at_least
 from .data_view import print_check, print_split, print_stats
-from .output import Json, check_targets, emit, put, rewrite_line, say, say_notes
+from .options import Assignments, Data, GroupRegex, Json
+from .output import check_targets, emit, put, rewrite_line, say, say_notes
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of class folders, an archive, a table, ...")]
 Manifest = Annotated[Path | None, typer.Option("-o", "--manifest", help="Where the manifest goes; else with the data.")]
 Workers = Annotated[int | None, typer.Option(help="Processes that read; one per core if absent.")]
 
@@ -87,9 +88,7 @@ def split(
     ratio: Annotated[str | None, typer.Option(help="train:val:test or train:val, such as 6:2:2 or 7:1.5:1.5.")] = None,
     folds: Annotated[int | None, typer.Option(help="Folds for cross-validation instead.")] = None,
     seed: Annotated[int, typer.Option("--split-seed")] = 0,
-    group_regex: Annotated[
-        str | None, typer.Option(help="Its first group, in a picture's name, names what must stay together.")
-    ] = None,
+    group_regex: GroupRegex = None,
     manifest: Manifest = None,
     content: Annotated[bool, typer.Option(help="Know pictures by content hash (else by path and size).")] = True,
     workers: Workers = None,
@@ -120,10 +119,8 @@ def preview(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The PNG file to write; an earlier sheet there is replaced.")
     ] = Path("preview.png"),
-    recipe: Annotated[str | None, typer.Option(help="Its augmentation and image size.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="augment.field=value, any number of times.")
-    ] = None,
+    recipe: Annotated[str, typer.Option(help="Its augmentation and image size.")] = "paper-cifar",
+    assignments: Assignments = None,
     size: Annotated[int | None, typer.Option("--image-size")] = None,
     split_name: Annotated[str | None, typer.Option("--split")] = None,
     seed: int = 0,
@@ -137,29 +134,12 @@ def preview(
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the sheet is a PNG file; name it {out.with_suffix('.png').name}")
     check_targets({"--out": (out, FIGURE)})
-    from ..data.care.preview import contact_sheet
-    from ..data.formats.folders import refuse_among_pictures
-    from ..data.memory import part, root_of
-    from ..data.sources import open_data
-    from ..spec.codec import parse_assignments, set_fields
-    from ..spec.preprocess import default_preprocess
-    from ..spec.recipes import get_recipe
+    from ..data.care.preview import write_preview
 
-    check_at_least("--image-size", size, 1)
-    chosen = set_fields(get_recipe(recipe or "paper-cifar"), parse_assignments(assignments or []))
-    dataset = open_data(data)
-    say_notes(dataset)
-    refuse_among_pictures(out.parent, root_of(dataset)[0].path or "", "--out")
-    if split_name is None and "train" in dataset.splits:
-        split_name = "train"
-    if split_name is not None:
-        dataset = part(dataset, split_name)
-    side = size or chosen.image_size or (32 if max(dataset.read(0)[0].shape[:2]) <= 64 else 224)
-    sheet = contact_sheet(dataset, default_preprocess(side), chosen.augment, seed=seed, rows=rows, columns=columns)
-    if out.exists():
-        say(f"replaces {out}")
-    write_atomic(replaceable(out, FIGURE, "--out"), sheet)
-    value = {"path": str(out), "recipe": chosen.name, "image_size": side, "split": split_name}
+    changes = parse_assignments(assignments or [])
+    value = write_preview(
+        data, out, recipe, changes, size=size, split=split_name, seed=seed, rows=rows, columns=columns
+    )
     emit(value, as_json, lambda: put(f"{out}: one picture per row; first the evaluation view, then training's"))
 
 
@@ -168,7 +148,7 @@ def pack(
     out: Annotated[Path, typer.Option("-o", "--out", help="The pack to write, such as flowers.pack.")],
     resize: Annotated[int | None, typer.Option(help="Reduce larger pictures to this shorter side.")] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="original (bytes as they are), raw (pixels) or jpeg; raw when resizing.")
+        Encoding | None, typer.Option(help="Bytes as they are, pixels, or JPEG anew; raw when resizing.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -179,12 +159,11 @@ def pack(
     from ..data.sources import open_data
 
     encoding = encoding or ("raw" if resize else "original")
-    check_choice("--encoding", encoding, ("original", "raw", "jpeg"))
     if resize is not None and resize < 1:
         raise UserError(f"--resize is {resize}; it must be at least 1 pixel")
     check_target(out)  # before DATA, whose opening may take long
     started = time.monotonic()
-    options = PackOptions(encoding, resize)  # type: ignore[arg-type]
+    options = PackOptions(encoding, resize)
     dataset = open_data(data)
     say_notes(dataset)
     packed = write_pack(dataset, out, options, progress=_progress("pictures"))

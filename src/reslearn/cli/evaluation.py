@@ -6,28 +6,22 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..runtime.allocator import tune
+from ..runtime.notes import warn
 from ..runtime.replacing import PAGE, PREDICTIONS
-from ..spec.seen import Seen, seen_from_json
-from .output import Json, check_targets, emit, put, put_table, say, warn
+from ..spec.seen import seen_from_json
+from .options import AllowSeen, Cache, Data, Device, Json, OnlyUnseen, ScorePrecision, Sealed, Workers
+from .output import check_targets, emit, print_seen, put, put_table, say
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
-Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, an archive, ...")]
-PrecisionOption = Annotated[str, typer.Option(help="fp32, bf16 or fp16; part of the result.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU if absent and there is one.")]
-Workers = Annotated[int, typer.Option(help="Processes that decode pictures.")]
-AllowSeen = Annotated[
-    bool, typer.Option("--allow-seen", help="Score pictures that the model was trained on, too; the score is marked.")
-]
-OnlyUnseen = Annotated[
-    bool, typer.Option("--only-unseen", help="Leave out pictures that the model was trained on, and score the others.")
-]
-Cache = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Keep scores of views here; a run keeps its own in RUN/predictions.")
-]
+if TYPE_CHECKING:
+    from ..jobs.evaluation import Result
+    from ..measure.evaluate import Evaluation
+    from ..predictor.predictor import Prediction
+
 Protocols = Annotated[
     list[str] | None,
     typer.Option(
@@ -45,11 +39,11 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Model,
+    model: Sealed,
     data: Data,
     split: Annotated[str | None, typer.Option(help="train, val or test; test if absent and there is one.")] = None,
     protocol: Protocols = None,
-    precision: PrecisionOption = "fp32",
+    precision: ScorePrecision = "fp32",
     details: Annotated[bool, typer.Option(help="Every class, mix-ups, ROC-AUC, calibration.")] = False,
     predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep every picture's logits here.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
@@ -68,7 +62,7 @@ def evaluate(
     """
     say(f"reslearn evaluate: {model} on {data}")
     check_targets({"--predictions": (predictions, PREDICTIONS), "--report": (report, PAGE)})
-    _tune()
+    tune()
     from ..jobs.evaluation import Request, evaluate_protocols
     from ..jobs.unseen import Policy
     from ..runtime.device import present
@@ -89,10 +83,10 @@ def evaluate(
 
 
 def predict(
-    model: Model,
+    model: Sealed,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, or folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
-    precision: PrecisionOption = "fp32",
+    precision: ScorePrecision = "fp32",
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -107,7 +101,7 @@ def predict(
 
     loaded = load(model, device=present(device))
     files = find_pictures(images, note=lambda line: say(f"note      {line}"))
-    answers = predict_files(loaded, files, top, precision=precision)  # type: ignore[arg-type]
+    answers = predict_files(loaded, files, top, precision=precision)
     bad = [answer for answer in answers if isinstance(answer, Unread)]
     sound = [answer for answer in answers if not isinstance(answer, Unread)]
     if sound:
@@ -119,7 +113,7 @@ def predict(
 
 
 def calibrate(
-    model: Model,
+    model: Sealed,
     data: Data,
     split: Annotated[str, typer.Option(help="What to fit on. Of test the file keeps a mark.")] = "val",
     target_precision: Annotated[
@@ -132,7 +126,7 @@ def calibrate(
 ) -> None:
     """Fit a temperature (and a threshold for `unknown`) on validation pictures and store it in the sealed file."""
     say(f"reslearn calibrate: {model} on {split} of {data}")
-    _tune()
+    tune()
     from ..jobs.calibration import calibrate_model
     from ..jobs.unseen import Policy
     from ..runtime.device import present
@@ -161,13 +155,7 @@ def plain_warnings() -> Iterator[None]:
                 warn(text)
 
 
-def _tune() -> None:
-    from ..runtime.allocator import tune
-
-    tune()
-
-
-def _print_results(results: list[Any]) -> None:
+def _print_results(results: list[Result]) -> None:
     if len(results) > 1:
         _print_protocols(results)
     else:
@@ -181,13 +169,7 @@ def _print_results(results: list[Any]) -> None:
         put("warning: this model was selected on test pictures; a score on them is too good")
 
 
-def print_seen(label: str, seen: Seen) -> None:
-    """A line on what the model has seen of the pictures that were scored, where a person must know it."""
-    if seen.worth_saying:
-        put(f"{label}{seen}")
-
-
-def _print_protocols(results: list[Any]) -> None:
+def _print_protocols(results: list[Result]) -> None:
     first = results[0].evaluation
     width = max(len(result.evaluation.protocol) for result in results)
     put(f"{first.images:,} pictures, {first.precision}")
@@ -202,7 +184,7 @@ def _print_protocols(results: list[Any]) -> None:
         )
 
 
-def _print_scores(scores: Any, seconds: float) -> None:
+def _print_scores(scores: Evaluation, seconds: float) -> None:
     low, high = (100 * share for share in scores.top1_interval)
     put(f"protocol   {scores.protocol}, {scores.precision}, preprocessing {scores.preprocess_hash}")
     put(f"pictures   {scores.images:,}")
@@ -231,10 +213,10 @@ def _print_details(details: dict[str, Any]) -> None:
     put(f"error when only the surest are answered  {shares}")
 
 
-def _print_answers(answers: list[Any]) -> None:
+def _print_answers(answers: list[Prediction]) -> None:
     for prediction in answers:
         shown = ", ".join(f"{a.label} {a.probability:.3f}" for a in prediction.predictions)
-        put(f"{Path(prediction.path)}: {shown}")
+        put(f"{Path(prediction.path or '')}: {shown}")
 
 
 def _print_calibration(done: dict[str, Any]) -> None:

@@ -12,9 +12,8 @@ from ..spec.codec import set_fields, to_json
 from ..spec.cost import cost
 from ..spec.errors import UserError, unknown
 from ..spec.net import Spec, spec_from_json, spec_to_json
-from .output import Json, emit, put, say
-
-Set = Annotated[list[str] | None, typer.Option("--set", help="Change a spec field: field=value, any number of times.")]
+from .options import Assignments, ForgetPictures, Json, PreferOption
+from .output import emit, put, say
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +48,7 @@ def show(
     shortcut: Annotated[str | None, typer.Option(help="A, B, C or none.")] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the picture in pixels.")] = None,
-    assignments: Set = None,
+    assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
     """Print a network as its paper does: stages, output sizes, blocks, parameters, multiply-adds."""
@@ -99,13 +98,9 @@ def convert(
     to: Annotated[
         str, typer.Option(help="reslearn (a sealed file), torchvision, timm, akamaster, kuangliu.")
     ] = "reslearn",
-    prefer: Annotated[
-        str | None, typer.Option(help="plain or ema: which of the weights in a file that holds both.")
-    ] = None,
-    forget_pictures: Annotated[
-        bool, typer.Option("--forget-pictures", help="Leave out what recognises the pictures that were trained on.")
-    ] = False,
-    assignments: Set = None,
+    prefer: PreferOption = None,
+    forget_pictures: ForgetPictures = False,
+    assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
     """Turn weights of another package into a sealed file, or any weights into another package's layout."""
@@ -120,7 +115,7 @@ def convert(
         class_names=class_names,
         image_size=image_size,
         to=to,
-        prefer=prefer,  # type: ignore[arg-type]
+        prefer=prefer,
         forget_pictures=forget_pictures,
     )
     for line in value["notes"]:

@@ -13,44 +13,17 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from ..runtime.files import writable_target
-from ..runtime.notes import say, warn
+from ..runtime.notes import say as say
+from ..runtime.notes import say_notes as say_notes
 from ..runtime.process_group import from_environment
 from ..runtime.replacing import Kind, check_outside_runs, replaceable
 from ..spec.codec import finite
 from ..spec.errors import Fault, UserError
+from ..spec.seen import Seen
 from ..spec.text import shown, shown_json
-
-__all__ = [
-    "Json",
-    "check_targets",
-    "emit",
-    "put",
-    "put_renderable",
-    "put_table",
-    "rewrite_line",
-    "say",
-    "say_notes",
-    "warn",
-]
-
-ForgetPictures = Annotated[
-    bool,
-    typer.Option("--forget-pictures", help="Seal the file without what recognises the pictures it has seen."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
-
-
-def say_notes(dataset: object) -> None:
-    """What a source has to remark, or that of a part: what its manifest leaves out, what is beside its pictures."""
-    while not hasattr(dataset, "notes") and hasattr(dataset, "source"):
-        dataset = dataset.source
-    for note in getattr(dataset, "notes", ()):
-        say(f"note      {note}")
 
 
 def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]]) -> None:
@@ -95,6 +68,12 @@ def put(*lines: str) -> None:
     """Lines of a result, on standard output; an empty one where none is given."""
     for line in lines or ("",):
         print(shown(line))
+
+
+def print_seen(label: str, seen: Seen) -> None:
+    """A line on what the model has seen of the pictures that were scored, where a person must know it."""
+    if seen.worth_saying:
+        put(f"{label}{seen}")
 
 
 def put_table(

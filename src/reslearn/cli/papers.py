@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ..runtime.allocator import tune
 from ..runtime.files import writable_target
 from ..spec.errors import UserError
-from .output import Json, emit, put, say
+from .options import DryRun, Json, TrainPrecision
+from .output import emit, put, say
 from .progress import watching
 
 paper = typer.Typer(no_args_is_help=True, help="Check the papers: every table, figure and argument as one command.")
@@ -55,8 +57,8 @@ def run(
     fraction: Annotated[float | None, typer.Option(help="The short tier's share of the published budget.")] = None,
     shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th on.")] = None,
     store: StoreOption = DEFAULT_STORE,
-    precision: Annotated[Any, typer.Option(help="fp32, bf16 or fp16; from the machine if absent.")] = None,
-    dry_run: Annotated[bool, typer.Option(help="Say what would be run; train nothing.")] = False,
+    precision: TrainPrecision = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Train what a table, figure or study needs. What is in the store is not run again; what was begun goes on."""
@@ -65,10 +67,6 @@ def run(
         raise UserError("static is arithmetic on sizes and costs, nothing to train; use `reslearn paper show static`")
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds is {seeds}; it must be at least 1")
-    if precision not in (None, "fp32", "bf16", "fp16"):
-        raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")
-    from ..runtime.allocator import tune
-
     tuned = False if dry_run else tune()
     writable_target(store, "folder", "--store")
     from ..cli import papers_view

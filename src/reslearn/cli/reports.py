@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..runtime.allocator import tune
 from ..runtime.files import writable_target
-from .output import Json, emit, put, say
+from .options import Json
+from .output import emit, put, say
 from .progress import watching
+
+if TYPE_CHECKING:
+    from ..jobs.demo import Demo
 
 
 def register(app: typer.Typer) -> None:
@@ -27,8 +32,6 @@ def demo(
     """Train a small residual network on real handwritten digits, score it, show it, in about a minute."""
     say("reslearn demo: a residual network learns 1,797 handwritten digits; loading torch")
     writable_target(out, "folder", "--out")
-    from ..runtime.allocator import tune
-
     tuned = tune()
     from ..jobs import demo as job
 
@@ -72,7 +75,7 @@ def report(
     emit(value, as_json, lambda: put(str(page), *map(str, written)))
 
 
-def _print_demo(done: Any) -> None:
+def _print_demo(done: Demo) -> None:
     test = done.test
     low, high = (100 * bound for bound in test.top1_interval)
     right = round(test.top1 * test.images)

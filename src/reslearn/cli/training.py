@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..runtime.allocator import tune
 from ..runtime.process_group import from_environment, restarted
 from ..spec.codec import parse_assignments
-from ..spec.errors import UserError
 from ..spec.seen import seen_from_json
 from .crossval import resume_crossval
-from .evaluation import print_seen
-from .output import ForgetPictures, Json, emit, put, say
+from .options import (
+    Assignments,
+    BadFile,
+    Data,
+    DryRun,
+    Epochs,
+    ForgetPictures,
+    ImageSize,
+    Json,
+    Model,
+    PreferOption,
+    Recipe,
+    TrainPrecision,
+    Weights,
+)
+from .output import emit, print_seen, put, say
 from .progress import watching
 
-Weights = Annotated[
-    Path | None, typer.Option(help="Start from these weights: a file of any known layout, or a run folder.")
-]
-PreferOption = Annotated[
-    str | None, typer.Option("--prefer", help="plain or ema: which of the weights in a file that holds both.")
-]
+if TYPE_CHECKING:
+    from ..jobs.plan import Forecast
+    from ..jobs.training import Plan
+    from ..train.fit import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -32,25 +44,21 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, a CIFAR archive, ...")
-    ],
-    model: Annotated[str, typer.Option(help="A name of `reslearn list`.")],
-    recipe: Annotated[str, typer.Option(help="A name of `reslearn show --recipe`, e.g. fast-cifar.")],
+    data: Data,
+    model: Model,
+    recipe: Recipe,
     out: Annotated[Path, typer.Option(help="The run folder to make.")],
-    epochs: Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")] = None,
-    assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")] = None,
+    epochs: Epochs = None,
+    assignments: Assignments = None,
     seed: int = 0,
     weights: Weights = None,
     prefer: PreferOption = None,
-    image_size: int | None = None,
+    image_size: ImageSize = None,
     val_fraction: Annotated[float, typer.Option(help="Held out of train where the data has no val.")] = 0.1,
     split_seed: int = 0,
-    precision: Annotated[
-        str | None, typer.Option(help="fp32, bf16 or fp16; chosen from the machine if absent.")
-    ] = None,
-    on_bad_file: Annotated[str, typer.Option(help="stop, or skip: go on and list what was skipped.")] = "stop",
-    dry_run: Annotated[bool, typer.Option(help="Resolve everything, train nothing.")] = False,
+    precision: TrainPrecision = None,
+    on_bad_file: BadFile = "stop",
+    dry_run: DryRun = False,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is there.")] = False,
     forget_pictures: ForgetPictures = False,
     as_json: Json = False,
@@ -60,13 +68,12 @@ def train(
     if restarted() and (out / "run.json").exists():  # torchrun started all processes again after one failed
         resume(out, as_json=as_json)
         return
-    jobs, tuned = _prepare()
+    tuned = tune()
+    from ..jobs import training as jobs
+    from ..train.origin import check_start
+
     if from_environment().first:
         jobs.check_out(out, overwrite)
-    if precision not in (None, "fp32", "bf16", "fp16"):
-        raise UserError(f"--precision {precision}: valid are fp32, bf16, fp16")
-    if on_bad_file not in ("stop", "skip"):
-        raise UserError(f"--on-bad-file {on_bad_file}: valid are stop, skip")
     changes = parse_assignments(assignments or [])
     plan = jobs.Plan(
         data,
@@ -83,7 +90,7 @@ def train(
         weights=str(weights) if weights else None,
         prefer=prefer,
     )
-    jobs.check_start(plan.recipe, plan.weights)
+    check_start(plan.recipe, plan.weights)
     _print_plan(plan)
     if dry_run:
         emit(plan.to_json(), as_json, lambda: None)
@@ -115,10 +122,12 @@ def resume(
 ) -> None:
     """Go on with a run (or cross-validation) that was stopped or killed; it ends as if it never had been."""
     say(f"reslearn resume: {run}")
-    jobs, _ = _prepare()
+    tune()
     if (run / "crossval.json").exists():
         resume_crossval(run, as_json, data=data)
         return
+    from ..jobs import training as jobs
+
     with watching() as watch:
         done, nothing_left = jobs.resume(run, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
     if nothing_left:
@@ -127,12 +136,12 @@ def resume(
 
 
 def plan(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="What would be trained on.")],
-    model: Annotated[str, typer.Option(help="A name of `reslearn list`.")],
-    recipe: Annotated[str, typer.Option(help="A recipe's name.")],
-    epochs: Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")] = None,
-    assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")] = None,
-    image_size: int | None = None,
+    data: Data,
+    model: Model,
+    recipe: Recipe,
+    epochs: Epochs = None,
+    assignments: Assignments = None,
+    image_size: ImageSize = None,
     weights: Weights = None,
     prefer: PreferOption = None,
     seconds: Annotated[float, typer.Option(help="How long to probe the loader, and the steps.")] = 12.0,
@@ -140,8 +149,9 @@ def plan(
 ) -> None:
     """Probe for a minute: speed, memory, what holds it back, time in all, disk; and the --set line to paste."""
     say(f"reslearn plan: {model} on {data} with {recipe}")
-    jobs, tuned = _prepare()
     changes = parse_assignments(assignments or [])
+    tuned = tune()
+    from ..jobs import training as jobs
     from ..jobs.plan import check_seconds, forecast
 
     check_seconds(seconds)
@@ -161,17 +171,7 @@ def plan(
     emit(result.to_json(), as_json, lambda: _print_forecast(result))
 
 
-def _prepare() -> tuple[Any, bool]:
-    """Tune the allocator before torch allocates anything, then load what trains."""
-    from ..runtime.allocator import tune
-
-    tuned = tune()
-    from ..jobs import training
-
-    return training, tuned
-
-
-def _print_plan(plan: Any) -> None:
+def _print_plan(plan: Plan) -> None:
     settings = plan.settings
     size = plan.preprocess.size
     say(
@@ -194,7 +194,7 @@ def _print_plan(plan: Any) -> None:
     say(f"because   {settings.source}")
 
 
-def _print_run(run: Any) -> None:
+def _print_run(run: Run) -> None:
     put(f"model     {run.model}")
     if run.val is not None:
         put(
@@ -205,7 +205,7 @@ def _print_run(run: Any) -> None:
     put(f"report    {run.path / 'report.html'}")
 
 
-def _print_forecast(result: Any) -> None:
+def _print_forecast(result: Forecast) -> None:
     gib = 2**30
     put(
         f"speed     {result.images_per_second:,.0f} images/s, its steps' spread {result.spread:.1%}; "

@@ -8,12 +8,13 @@ then do the same to the batch, so they give the same bits, for any number of wor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..spec.choices import OnBadFile
 from ..spec.errors import UserError, check_choice
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment
@@ -68,7 +69,7 @@ def train_loader(
     workers: int = 0,
     kind: Literal["auto", "resident", "streaming"] = "auto",
     mean_image: Tensor | None = None,
-    on_bad_file: Literal["stop", "skip"] = "stop",
+    on_bad_file: OnBadFile = "stop",
     progress: Callable[[int, int], None] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> TrainLoader:
@@ -80,7 +81,7 @@ def train_loader(
     told, and a bad file raises `UserError` with its name (or is skipped and listed, with `on_bad_file="skip"`).
     """
     check_choice("kind", kind, ("auto", "resident", "streaming"))
-    check_choice("on_bad_file", on_bad_file, ("stop", "skip"))
+    check_choice("on_bad_file", on_bad_file, get_args(OnBadFile))
     if batch_size % world:
         raise UserError(f"batch_size is {batch_size}; it must be a multiple of the {world} processes")
     if (augment.mixup or augment.cutmix) and (batch_size // world) % 2:

@@ -7,11 +7,12 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 
 from ..runtime.opening import open_regular
+from ..spec.choices import OnBadFile
 from ..spec.errors import UserError, check_choice
 from .dataset import Dataset
 from .formats.folders import FileDataset
@@ -41,7 +42,7 @@ def open_data(
     split: str | None = None,
     *,
     split_seed: int = 0,
-    on_bad_file: Literal["stop", "skip"] = "stop",
+    on_bad_file: OnBadFile = "stop",
     manifest: bool = True,
     strict: bool = True,
     say: Say | None = None,
@@ -54,7 +55,7 @@ def open_data(
     Parquet file) says which columns are meant. Raises `UserError` naming the path and the remedy; without `strict`,
     what makes a set unfit for training (a class without pictures, a missing file) is left in its `problems` instead.
     """
-    check_choice("on_bad_file", on_bad_file, ("stop", "skip"))
+    check_choice("on_bad_file", on_bad_file, get_args(OnBadFile))
     path = os.fspath(path)
     rules = manifest_path(path) if manifest and os.path.exists(manifest_path(path)) else None
     if path.endswith(".json") and os.path.exists(path):

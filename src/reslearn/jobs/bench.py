@@ -32,7 +32,8 @@ from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
 from ..train.batch_size import check_batch
 from ..train.checkpoint import Progress
-from ..train.loop import Reading, Tick, Work, train
+from ..train.events import Reading, Tick
+from ..train.loop import Work, train
 from ..train.setup import workload
 from ..train.update import Update
 from .training import machine_settings

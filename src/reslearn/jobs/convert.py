@@ -13,7 +13,6 @@ from ..data.layout.charset import text_file
 from ..data.parts.known import FORGOTTEN
 from ..data.sources import open_data
 from ..nets.build import model_from_contents
-from ..nets.finding import Prefer
 from ..nets.layouts import LAYOUTS
 from ..nets.state_files import read_contents, state_target, write_state
 from ..nets.weights import export_state
@@ -21,6 +20,7 @@ from ..runtime.container import sealed_in
 from ..runtime.notes import note
 from ..runtime.opening import parse_json
 from ..runtime.replacing import sealed_target
+from ..spec.choices import Prefer
 from ..spec.errors import UserError, check_choice
 from ..spec.names import spelling
 from ..spec.net import Spec

@@ -6,18 +6,18 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..data.care.splitting import named_groups
 from ..data.dataset import Dataset
 from ..data.loaders import readable
 from ..data.sources import open_data
-from ..nets.finding import Prefer
 from ..runtime.choice import decide
 from ..runtime.environment import command_line
 from ..runtime.process_group import from_environment
 from ..runtime.settings import Precision
 from ..spec.catalogue import get_spec
+from ..spec.choices import OnBadFile, Prefer
 from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError
 from ..spec.net import spec_to_json
@@ -25,11 +25,11 @@ from ..spec.recipes import get_recipe
 from ..train.batch_size import check_batch
 from ..train.crossval import Crossval, check_fold, proceed
 from ..train.crossval_record import RECORD, CrossvalRecord, new_record, read_record, start
+from ..train.events import Watch
 from ..train.execute import still_there
 from ..train.fold_data import reopen_folds
 from ..train.fold_models import MODEL
 from ..train.folds import choose_folds
-from ..train.loop import Watch
 from ..train.origin import Origin, check_start, frozen_lines, read_origin, starting_preprocess
 from ..train.setup import planned_workload
 from .pages.crossval import write_crossval_report
@@ -102,7 +102,7 @@ def plan_crossval(
     only: int | None = None,
     weights: str | None = None,
     prefer: Prefer | None = None,
-    on_bad_file: Literal["stop", "skip"] = "stop",
+    on_bad_file: OnBadFile = "stop",
     forget_pictures: bool = False,
 ) -> CrossvalPlan:
     """What a cross-validation resolves to, before anything is trained; `changes` are `--set` assignments.

@@ -14,8 +14,8 @@ from ..data.sources import open_data
 from ..measure.evaluate import Evaluation
 from ..predictor.predictor import Prediction, predict
 from ..spec.errors import UserError
+from ..train.events import Watch
 from ..train.fit import Run
-from ..train.loop import Watch
 from ..train.record import read_record
 from .evaluation import evaluate_model
 from .training import Plan, train

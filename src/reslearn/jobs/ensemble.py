@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from ..bundle.ensemble import check_fit, class_order, seal_ensemble
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
 from ..data.parts.known import Known
-from ..measure.ensemble import Combine, Gain, check_weights, combine_members, gain_over, select_greedily
+from ..measure.ensemble import Gain, check_weights, combine_members, gain_over, select_greedily
 from ..measure.evaluate import Evaluation, score
 from ..measure.protocols import parse_protocol
 from ..runtime.container import sealed_in
 from ..runtime.notes import note
 from ..runtime.replacing import sealed_target
+from ..spec.choices import Combine
 from ..spec.errors import UserError, check_choice
 from .members import Options, check_protocols, common_pictures, load_all, score_all
 from .subject import Data, open_for
@@ -45,7 +46,7 @@ def ensemble_models(
     unless `forget_pictures` leaves that out. Raises `UserError` where classes or preprocessing do not fit each other,
     and for pictures that a member was trained on, unless the options' policy says otherwise.
     """
-    check_choice("combine", combine, ("softmax", "logits"))
+    check_choice("combine", combine, get_args(Combine))
     if out is not None:
         sealed_target(out, inputs=map(sealed_in, models))
     if len(models) < 2:

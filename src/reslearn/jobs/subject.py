@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
@@ -19,6 +18,7 @@ from ..measure.evaluate import chosen_part
 from ..runtime.container import FILE_NAME
 from ..runtime.notes import note, note_once
 from ..runtime.replacing import RECORDS
+from ..spec.choices import OnBadFile
 from ..spec.errors import UserError
 from ..train.belonging import belongs, fingerprints
 from ..train.crossval_record import read_record as read_crossval
@@ -33,7 +33,7 @@ class Training:
 
     fingerprint: str | None
     split: Split
-    on_bad_file: Literal["stop", "skip"] = "stop"
+    on_bad_file: OnBadFile = "stop"
     selects: bool = False  # something was chosen on the validation pictures
     fingerprints: frozenset[str] = frozenset()  # of the data, also where it was before it moved
     from_scratch: bool = True  # it did not start from weights that have seen who knows what

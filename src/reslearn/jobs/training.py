@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -17,12 +17,12 @@ from ..data.loaders import readable
 from ..data.parts.grouping import twins, units
 from ..data.parts.splits import choose_splits
 from ..data.sources import Subset, open_data
-from ..nets.finding import Prefer
 from ..runtime import device
 from ..runtime.choice import decide
 from ..runtime.process_group import from_environment
 from ..runtime.settings import PRECISIONS, Precision, Settings
 from ..spec.catalogue import get_spec
+from ..spec.choices import OnBadFile, Prefer
 from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError, check_at_least, check_choice
 from ..spec.net import Spec, spec_to_json
@@ -30,10 +30,10 @@ from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from ..train.batch_size import check_batch
+from ..train.events import Watch
 from ..train.execute import still_there
 from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
-from ..train.loop import Watch
 from ..train.origin import check_start, frozen_lines, read_origin, starting_preprocess
 from ..train.setup import planned_workload, refuse_existing
 
@@ -56,7 +56,7 @@ class Plan:
         split_seed: int = 0,
         precision: Precision | None = None,
         tuned_allocator: bool = False,
-        on_bad_file: Literal["stop", "skip"] = "stop",
+        on_bad_file: OnBadFile = "stop",
         weights: str | None = None,
         prefer: Prefer | None = None,
     ) -> None:
@@ -130,7 +130,7 @@ def train(
     out: str | os.PathLike[str],
     seed: int = 0,
     overwrite: bool = False,
-    on_bad_file: Literal["stop", "skip"] = "stop",
+    on_bad_file: OnBadFile = "stop",
     forget_pictures: bool = False,
     watch: Watch | None = None,
 ) -> Run:

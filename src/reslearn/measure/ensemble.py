@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spec.choices import Combine
 from ..spec.errors import UserError
 from .comparison import bootstrap_difference
 from .metrics import correct, log_softmax, loss
 
 Logits = NDArray[np.float32]
-Combine = Literal["softmax", "logits"]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ..runtime.notes import note_once
 from ..spec.catalogue import get_spec
+from ..spec.choices import Prefer
 from ..spec.errors import UserError
 from ..spec.net import Spec, VggSpec
-from .finding import Prefer
 from .resnet import ResNet
 from .state_files import Contents
 from .variants import build_variant

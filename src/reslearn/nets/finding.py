@@ -6,18 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from ..spec.choices import Prefer
 from ..spec.errors import UserError, check_choice
 from ..spec.net import Spec
 from .heads import FileHead, find_head, is_head, is_projection
 from .layouts import LAYOUTS, READ, spellings, why_not
 from .state_files import Contents, State, equal
 
-Prefer = Literal["plain", "ema"]
 HEAD = "head.fc"
 COUNTER = "num_batches_tracked"  # which old files lack
 # The first convolution of a deep stem, of the other stems, and of a VGG.
@@ -65,7 +65,7 @@ def find(contents: Contents, spec: Spec, expected: State, prefer: Prefer | None 
     `prefer` says which of plain and averaged weights to take; without it the plain ones, or those that there are.
     Raises `UserError` that says what the file holds where that is another network, several, or none.
     """
-    check_choice("prefer", prefer, (None, "plain", "ema"))
+    check_choice("prefer", prefer, (None, *get_args(Prefer)))
     tables = {layout: _table(expected, spec, layout) for layout in READ}
     places = _places(contents, spec, expected, tables)
     whole = [place for place in places if _is_whole(contents, place, places, tables[place.layout], expected)]

@@ -9,9 +9,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ..spec.choices import Prefer
 from ..spec.errors import UserError, check_choice
 from ..spec.net import NetSpec, Spec
-from .finding import COUNTER, FIRST, HEAD, Found, Prefer, find
+from .finding import COUNTER, FIRST, HEAD, Found, find
 from .layouts import LAYOUTS, is_1x1_conv, layer_name, why_not
 from .state_files import Contents, State, read_contents
 from .values import FLOATS, check_values

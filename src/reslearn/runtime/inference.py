@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..spec.errors import check_choice
-from .settings import Precision
+from .settings import PRECISIONS, Precision
 from .switches import exact_fp32, held
 
 
@@ -24,7 +24,7 @@ def evaluating(net: nn.Module, precision: Precision, device: str) -> Iterator[No
 
     Modes, device and the process's switches are put back after; several threads may be inside at once.
     """
-    check_choice("precision", precision, ("fp32", "bf16", "fp16"))
+    check_choice("precision", precision, PRECISIONS)
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     narrow = torch.autocast(torch.device(device).type, dtype, enabled=precision != "fp32")
     with exact_fp32(), held((net, device), lambda: _ready(net, device)), torch.inference_mode(), narrow:

@@ -28,6 +28,14 @@ def note(text: str) -> None:
     say(f"note: {text}")
 
 
+def say_notes(dataset: object) -> None:
+    """What a source has to remark, or that of a part: what its manifest leaves out, what is beside its pictures."""
+    while not hasattr(dataset, "notes") and hasattr(dataset, "source"):
+        dataset = dataset.source
+    for note in getattr(dataset, "notes", ()):
+        say(f"note      {note}")
+
+
 def warn(text: str) -> None:
     """One line about something that is wrong and was got round."""
     say(f"warning: {text}")

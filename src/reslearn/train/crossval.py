@@ -26,6 +26,7 @@ from ..spec.errors import UserError
 from ..spec.seen import seen_from_json, summed
 from .belonging import split_digest
 from .crossval_record import RECORD, CrossvalRecord, read_record, write_record
+from .events import Interrupted, Watch
 from .execute import Build, still_there
 from .fit import Run, finished_run, fit, resume
 from .fold_data import Again, reopen_folds
@@ -39,7 +40,6 @@ from .fold_models import (
     fold_folder,
     predicted_by,
 )
-from .loop import Interrupted, Watch
 from .origin import file_sha256
 from .together import digest
 

@@ -6,14 +6,14 @@ import os
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..data.dataset import Dataset
-from ..nets.finding import Prefer
 from ..runtime.environment import environment
 from ..runtime.files import is_leftover, write_json
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
+from ..spec.choices import OnBadFile, Prefer
 from ..spec.codec import from_json, to_json
 from ..spec.errors import UserError
 from ..spec.net import Spec, spec_to_json
@@ -47,7 +47,7 @@ class CrossvalRecord:
     weights: str | None = None  # what every fold starts from
     weights_sha256: str | None = None  # of that file, wherever a machine has it
     prefer: Prefer | None = None  # which of the plain and averaged weights in it
-    on_bad_file: Literal["stop", "skip"] = "stop"
+    on_bad_file: OnBadFile = "stop"
     forget_pictures: bool = False  # the sealed files do not say which pictures they have seen
     labels: str = ""  # class indices of the pictures of `folds`, as `record.labels_text` writes them; "": not recorded
     pictures: int = 0  # so many the data had in all; 0: not recorded
@@ -107,7 +107,7 @@ def new_record(
     split_seed: int,
     command: str,
     origin: Origin | None = None,
-    on_bad_file: Literal["stop", "skip"] = "stop",
+    on_bad_file: OnBadFile = "stop",
     forget_pictures: bool = False,
 ) -> CrossvalRecord:
     """Everything a cross-validation is, before anything is trained."""

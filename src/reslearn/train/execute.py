@@ -29,8 +29,9 @@ from ..spec.net import Spec
 from ..train import checkpoint
 from .belonging import run_id, split_digest
 from .checkpoint import Progress
+from .events import Interrupted, Watch
 from .journal import Journal
-from .loop import Interrupted, Watch, Work, train
+from .loop import Work, train
 from .origin import file_sha256
 from .pictures import FILE_NAME as PICTURES
 from .pictures import Pictures

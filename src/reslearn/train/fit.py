@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -18,7 +18,6 @@ from ..bundle.header import Bundle, Member
 from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
 from ..measure.classes import some
-from ..nets.finding import Prefer
 from ..runtime.choice import decide
 from ..runtime.environment import command_line, environment
 from ..runtime.files import exclusive_lock, write_json
@@ -26,6 +25,7 @@ from ..runtime.machine import MEASURE
 from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
+from ..spec.choices import OnBadFile, Prefer
 from ..spec.errors import Fault, UserError
 from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
@@ -33,9 +33,9 @@ from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from .batch_size import check_batch
 from .belonging import check_belongs
+from .events import Watch
 from .execute import Build, Parts, execute, forget, still_there
 from .journal import read_journal
-from .loop import Watch
 from .origin import read_origin, starting_preprocess
 from .pictures import Pictures, marks_of, seen_before, whole_of
 from .record import RunRecord, read_record, record_to_json, validation_by_names
@@ -98,7 +98,7 @@ def fit(
     split_seed: int = 0,
     split_method: str = "given",
     overwrite: bool = False,
-    on_bad_file: Literal["stop", "skip"] = "stop",
+    on_bad_file: OnBadFile = "stop",
     forget_pictures: bool = False,
     transform: Transform | None = None,
     build: Build | None = None,

@@ -32,36 +32,12 @@ from ..spec.recipe import Recipe
 from ..train import checkpoint, schedule
 from .checkpoint import Progress
 from .decision import decide, obey
+from .events import Interrupted, Tick, Watch
 from .journal import Journal
 from .together import share_statistics
 from .update import Update
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # what asks a run to stop
-
-
-@dataclass(frozen=True)
-class Tick:
-    """What a progress display is told after each step."""
-
-    step: int
-    total: int
-    epoch: float
-    loss: float
-    error: float  # percent, over the running epoch
-    lr: float
-    images_per_second: float
-    val_error: float | None  # percent, at the last validation
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a progress display is told while pictures are read into memory, before the first step."""
-
-    done: int
-    total: int
-
-
-Watch = Callable[[Tick | Reading], None]
 
 
 @dataclass
@@ -102,14 +78,6 @@ class Work:
         """Whether the last step went over a multiple of `period` epochs, or was the very last."""
         step = self.progress.step
         return step == self.total or int(self.epochs(step) / period) > int(self.epochs(step - 1) / period)
-
-
-class Interrupted(Exception):
-    """The run was asked to stop by signal `signum`; its state is on disk and `resume` goes on from there."""
-
-    def __init__(self, folder: Path, signum: int) -> None:
-        super().__init__(f"stopped and saved; go on with: reslearn resume {folder}")
-        self.signum = signum
 
 
 def train(work: Work) -> None:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from ..nets.build import create_model
-from ..nets.finding import Prefer
 from ..nets.state_files import Contents, file_of, read_contents
 from ..nets.weights import Fitted, fit_contents
 from ..runtime.container import MEAN_IMAGE
 from ..runtime.opening import open_regular
+from ..spec.choices import Prefer
 from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError
 from ..spec.net import Spec

@@ -13,7 +13,7 @@ import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -31,6 +31,7 @@ from ..data.sameness import plain, sizes_of
 from ..runtime.container import locate, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
+from ..spec.choices import OnBadFile
 from ..spec.errors import UserError
 from ..spec.seen import weakest
 from .belonging import belongs, fingerprints, run_id
@@ -146,7 +147,7 @@ class Pictures:
         write_atomic(folder / FILE_NAME, save(tensors, metadata={KEY: json.dumps(about)}))
         self._written = filled
 
-    def settle(self, world: World, on_bad_file: Literal["stop", "skip"], *, selects: bool) -> Known:
+    def settle(self, world: World, on_bad_file: OnBadFile, *, selects: bool) -> Known:
         """What recognises the pictures of the run; whole in the first process, which reads what none has read.
 
         With `selects`, something was chosen on the validation pictures.

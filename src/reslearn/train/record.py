@@ -7,13 +7,14 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ..data.dataset import Indices
 from ..runtime.files import read_json
 from ..runtime.settings import Settings
+from ..spec.choices import OnBadFile, Prefer
 from ..spec.codec import from_json, to_json
 from ..spec.errors import UserError
 from ..spec.net import Spec, spec_from_json, spec_to_json
@@ -65,8 +66,8 @@ class RunRecord:
     created: str
     weights: str | None = None
     weights_sha256: str | None = None  # of that file
-    prefer: Literal["plain", "ema"] | None = None  # which of the plain and averaged weights in it
-    on_bad_file: Literal["stop", "skip"] = "stop"
+    prefer: Prefer | None = None  # which of the plain and averaged weights in it
+    on_bad_file: OnBadFile = "stop"
     forget_pictures: bool = False  # the sealed file does not say which pictures it has seen
     notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
     moved: tuple[dict[str, Any], ...] = ()  # where the data was before, and since when it is elsewhere

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ..data.parts.manifest import data_of, read_manifest
 from ..data.sameness import Comparison, Recorded, compare
 from ..data.sources import Subset, open_data
 from ..runtime.notes import note
+from ..spec.choices import OnBadFile
 from ..spec.errors import UserError
 from .crossval_record import CrossvalRecord
 from .pictures import Kept, read_pictures, whole_of
@@ -73,7 +74,7 @@ def recheck(folder: Path, record: RunRecord, train: Dataset, val: Dataset | None
     return Reopened(parts[0], parts[1], record)
 
 
-def open_again(folder: Path, path: str | None, moved_to: str | None, on_bad_file: Literal["stop", "skip"]) -> Dataset:
+def open_again(folder: Path, path: str | None, moved_to: str | None, on_bad_file: OnBadFile) -> Dataset:
     """The data of `folder`, from where it was or from where it has been moved to."""
     if moved_to is not None:
         return open_data(moved_to, on_bad_file=on_bad_file)

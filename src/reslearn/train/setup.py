@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -33,12 +33,14 @@ from ..runtime.files import is_leftover, read_json, write_atomic
 from ..runtime.process_group import World
 from ..runtime.processor import read_processor
 from ..runtime.settings import Settings
+from ..spec.choices import OnBadFile
 from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment, Recipe
-from .loop import SIGNALS, Reading, Watch
+from .events import Reading, Watch
+from .loop import SIGNALS
 from .pictures import FILE_NAME as PICTURES
 from .pictures import whole_of
 from .record import RunRecord, Split, labels_text
@@ -190,7 +192,7 @@ def with_mean_image(
     recipe: Recipe,
     preprocess: Preprocess,
     data: Dataset,
-    on_bad_file: Literal["stop", "skip"],
+    on_bad_file: OnBadFile,
     adopted: torch.Tensor | None = None,
 ) -> tuple[Preprocess, torch.Tensor | None]:
     """P1's input where the recipe asks for it: the per-pixel mean of the training set, subtracted, no division.

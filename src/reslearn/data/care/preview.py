@@ -3,21 +3,66 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
-from ...spec.errors import UserError
-from ...spec.preprocess import Preprocess
+from ...runtime.files import write_atomic
+from ...runtime.notes import say, say_notes
+from ...runtime.replacing import FIGURE, replaceable
+from ...spec.codec import set_fields
+from ...spec.errors import UserError, check_at_least
+from ...spec.preprocess import Preprocess, default_preprocess
 from ...spec.recipe import Augment
+from ...spec.recipes import get_recipe
 from ..dataset import Dataset, Image
+from ..formats.folders import refuse_among_pictures
 from ..loaders import train_loader
-from ..memory import Subset
+from ..memory import Subset, part, root_of
 from ..preprocess import apply
+from ..sources import open_data
 
 GAP, GROUND = 4, 255
+
+
+def write_preview(
+    path: str,
+    out: Path,
+    recipe: str,
+    changes: Mapping[str, str],
+    *,
+    size: int | None = None,
+    split: str | None = None,
+    seed: int = 0,
+    rows: int = 8,
+    columns: int = 8,
+) -> dict[str, Any]:
+    """Write the contact sheet of DATA, the path `path`, to `out` (PNG), and return what it shows.
+
+    `changes` are assignments to the recipe's fields. Without `split` it shows `train` where there is one; without
+    `size` the recipe's, else one that fits the first picture. Raises `UserError` where the sheet would be taken for a
+    picture of DATA, and where `out` is a file of another kind.
+    """
+    check_at_least("--image-size", size, 1)
+    chosen = set_fields(get_recipe(recipe), changes)
+    dataset = open_data(path)
+    say_notes(dataset)
+    refuse_among_pictures(out.parent, root_of(dataset)[0].path or "", "--out")
+    if split is None and "train" in dataset.splits:
+        split = "train"
+    if split is not None:
+        dataset = part(dataset, split)
+    side = size or chosen.image_size or (32 if max(dataset.read(0)[0].shape[:2]) <= 64 else 224)
+    sheet = contact_sheet(dataset, default_preprocess(side), chosen.augment, seed=seed, rows=rows, columns=columns)
+    if out.exists():
+        say(f"replaces {out}")
+    write_atomic(replaceable(out, FIGURE, "--out"), sheet)
+    return {"path": str(out), "recipe": chosen.name, "image_size": side, "split": split}
 
 
 def contact_sheet(

@@ -12,17 +12,17 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.opening import DOCUMENT, check_size, parse_json
+from ...spec.choices import Encoding
 from ...spec.codec import from_json
 from ...spec.errors import UserError, check_choice
 
 MAGIC, HEAD, FORMAT = b"RSLNPACK", 64, 1
-Encoding = Literal["original", "raw", "jpeg"]
 _FIXED = 32  # bytes of the head before the checksum
 _LINE = 1 << 30  # bytes of the index's JSON
 # Of N pictures: what each array is made of, and its shape; -1 is any length.
@@ -47,7 +47,7 @@ class PackOptions:
     shorter_side: int | None = None  # larger pictures are reduced to it, antialiased; smaller ones stay
 
     def __post_init__(self) -> None:
-        check_choice("encoding", self.encoding, ("original", "raw", "jpeg"))
+        check_choice("encoding", self.encoding, get_args(Encoding))
 
 
 @dataclass(frozen=True)

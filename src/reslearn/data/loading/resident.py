@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...spec.choices import OnBadFile
 from ...spec.errors import UserError
 from ...spec.preprocess import Preprocess
 from ..dataset import Dataset
@@ -34,7 +35,7 @@ def prepare(
     preprocess: Preprocess,
     *,
     threads: int | None = None,
-    on_bad_file: Literal["stop", "skip"] = "stop",
+    on_bad_file: OnBadFile = "stop",
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Read, resize and crop every picture into memory, with threads (decoders release the interpreter's lock).
@@ -117,7 +118,7 @@ class ResidentLoader:
         share: tuple[int, int, int],
         *,
         workers: int = 0,
-        on_bad_file: Literal["stop", "skip"] = "stop",
+        on_bad_file: OnBadFile = "stop",
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if finish.augment.crop in {"random-resized", "scale"}:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...spec.choices import OnBadFile
 from ...spec.errors import UserError
 from ...spec.preprocess import Preprocess
 from ...spec.recipe import Augment
@@ -34,7 +35,7 @@ class StreamingLoader:
         share: tuple[int, int, int],
         *,
         workers: int = 0,
-        on_bad_file: Literal["stop", "skip"] = "stop",
+        on_bad_file: OnBadFile = "stop",
         start_method: Literal["fork", "spawn", "forkserver"] | None = None,
     ) -> None:
         self._finish = finish
@@ -65,7 +66,7 @@ class TrainReader:
         augment: Augment,
         seed: int,
         share: tuple[int, int, int],
-        on_bad_file: Literal["stop", "skip"],
+        on_bad_file: OnBadFile,
     ) -> None:
         self.dataset, self.sequence, self.preprocess = dataset, sequence, preprocess
         self.augment, self.seed, self.share, self.on_bad_file = augment, seed, share, on_bad_file

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import mmap
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...spec.choices import OnBadFile
 from ...spec.errors import UserError
 from ..dataset import Dataset, Image
 from ..memory import ArrayDataset, Subset
@@ -86,11 +87,11 @@ class Keyed(Subset):
         if isinstance(self._reader.root, ArrayDataset):
             self.complete()
 
-    def complete(self, which: NDArray[np.int64] | None = None, on_bad_file: Literal["stop", "skip"] = "stop") -> None:
+    def complete(self, which: NDArray[np.int64] | None = None, on_bad_file: OnBadFile = "stop") -> None:
         """Decode the pictures whose pixel key is not known; with `skip` an unreadable one stays without."""
         self._fill(PIXELS, which, on_bad_file)
 
-    def _fill(self, part: slice, which: NDArray[np.int64] | None, on_bad_file: Literal["stop", "skip"]) -> None:
+    def _fill(self, part: slice, which: NDArray[np.int64] | None, on_bad_file: OnBadFile) -> None:
         todo = np.flatnonzero(~known(self.rows[:, part]))
         if which is not None:
             todo = np.intersect1d(todo, which)

@@ -12,11 +12,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...spec.choices import OnBadFile
 from ...spec.errors import UserError
 from ..dataset import Dataset, Image, Indices
 from ..memory import ArrayDataset, Subset, root_of
@@ -46,7 +47,7 @@ def known(keys: Keys) -> NDArray[np.bool_]:
     return np.asarray(keys.any(axis=1))
 
 
-def file_keys(dataset: Dataset, *, on_bad_file: Literal["stop", "skip"] = "stop") -> Keys:
+def file_keys(dataset: Dataset, *, on_bad_file: OnBadFile = "stop") -> Keys:
     """(N, 16) file keys. Packs, manifests and the table of files read before are asked first, the rest is read.
 
     A file that cannot be read raises its `UserError`, or has a row of zeros with `skip`.

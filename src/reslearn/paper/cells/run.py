@@ -27,9 +27,9 @@ from ...spec.codec import to_json
 from ...spec.errors import UserError
 from ...spec.net import Spec, spec_to_json
 from ...spec.preprocess import Preprocess
+from ...train.events import Watch
 from ...train.fit import fit, resume
 from ...train.journal import read_journal
-from ...train.loop import Watch
 from ...train.record import read_record
 from ...train.setup import planned_workload
 from ..entry import Experiment

@@ -1,0 +1,52 @@
+"""Arguments and options that several commands share, each written once. Choices are those of the values' own types."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..runtime.settings import Precision
+from ..spec.choices import OnBadFile, Prefer
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, a table, an archive ...")]
+Sealed = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
+DryRun = Annotated[bool, typer.Option(help="Resolve everything, train nothing.")]
+
+# What is trained
+Model = Annotated[str, typer.Option(help="A name of `reslearn list`.")]
+Recipe = Annotated[str, typer.Option(help="A name of `reslearn show --recipe`, e.g. fast-cifar.")]
+Epochs = Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")]
+Assignments = Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")]
+ImageSize = Annotated[int | None, typer.Option(help="Side of the input in pixels.")]
+Weights = Annotated[
+    Path | None, typer.Option(help="Start from these weights: a file of any known layout, or a run folder.")
+]
+PreferOption = Annotated[
+    Prefer | None, typer.Option("--prefer", help="Which of the weights in a file that holds both plain and averaged.")
+]
+BadFile = Annotated[OnBadFile, typer.Option("--on-bad-file", help="Of one that is skipped, the reason is listed.")]
+TrainPrecision = Annotated[Precision | None, typer.Option("--precision", help="Chosen from the machine if absent.")]
+ForgetPictures = Annotated[
+    bool, typer.Option("--forget-pictures", help="Seal the file without what recognises the pictures it has seen.")
+]
+GroupRegex = Annotated[
+    str | None,
+    typer.Option(metavar="REGEX", help="Its first group, in a picture's name, names what must stay together."),
+]
+
+# How pictures are scored
+ScorePrecision = Annotated[Precision, typer.Option("--precision", help="Part of the result.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU if absent and there is one.")]
+Workers = Annotated[int, typer.Option(help="Processes that decode pictures.")]
+AllowSeen = Annotated[
+    bool, typer.Option("--allow-seen", help="Score pictures that the model was trained on, too; the score is marked.")
+]
+OnlyUnseen = Annotated[
+    bool, typer.Option("--only-unseen", help="Leave out pictures that the model was trained on, and score the others.")
+]
+Cache = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Keep scores of views here; a run keeps its own in RUN/predictions.")
+]
