@@ -29,12 +29,30 @@ def test_a_system_that_says_little_is_a_processor_all_the_same(text):
 
 
 @pytest.mark.skipif(not shutil.which("lscpu") or platform.machine() != "x86_64", reason="needs lscpu on x86-64")
-def test_this_machine_against_lscpu():
+def test_this_machine_against_lscpu(monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     said = subprocess.run(["lscpu"], capture_output=True, text=True, check=True, env=os.environ | {"LC_ALL": "C"})
     fields = dict(line.split(":", 1) for line in said.stdout.splitlines() if ":" in line)
     found = read_processor()
     assert found.vendor == fields["Vendor ID"].strip() and found.model == int(fields["Model"])
     assert found.flags == set(fields["Flags"].split())
+
+
+@pytest.mark.parametrize(
+    ("most", "kind", "bf16"),
+    [
+        ("", "sapphire", "amx_bf16"),
+        ("avx512_core_bf16", "sapphire", "avx512_bf16"),
+        ("AVX512_CORE", "zen4", ""),
+        ("AVX2", "sapphire", ""),
+        ("no such set", "zen4", "avx512_bf16"),
+    ],
+)
+def test_what_may_not_be_used_is_not_there(most, kind, bf16, cpuinfo, tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text(cpuinfo(kind))
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", most)
+    assert read_processor().bf16_kind == bf16
 
 
 @pytest.mark.parametrize(

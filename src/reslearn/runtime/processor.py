@@ -11,6 +11,12 @@ from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
+# What oneDNN, which computes convolutions, leaves unused where ONEDNN_MAX_CPU_ISA says so: flags that begin like these.
+_BEYOND = (
+    (("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"), ("avx512", "amx")),
+    (("AVX512_CORE", "AVX512_CORE_VNNI"), ("avx512_bf16", "avx512_fp16", "amx")),
+    (("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX10_1_512"), ("amx",)),
+)
 
 
 @dataclass(frozen=True)
@@ -35,15 +41,20 @@ class Processor:
 
 
 def read_processor(text: str | None = None) -> Processor:
-    """The processor that `text`, in the form of Linux's /proc/cpuinfo, describes; without it, this machine's."""
+    """The processor that `text`, in the form of Linux's /proc/cpuinfo, describes; without it, this machine's.
+
+    What of this machine's the environment forbids to use is left out: a flag that is not used is none.
+    """
     fields = _first_block(_read(CPUINFO) if text is None else text)
+    beyond = _forbidden(os.environ.get("ONEDNN_MAX_CPU_ISA", "")) if text is None else ()
+    flags = fields.get("flags", fields.get("Features", "")).split()  # Features: on ARM
     number = {name: int(fields[name]) for name in ("cpu family", "model") if fields.get(name, "").isdecimal()}
     return Processor(
         vendor=fields.get("vendor_id", ""),
         family=number.get("cpu family", 0),
         model=number.get("model", 0),
         name=fields.get("model name") or _brand() or platform.processor() or platform.machine(),
-        flags=frozenset(fields.get("flags", fields.get("Features", "")).split()),  # Features: on ARM
+        flags=frozenset(flag for flag in flags if not flag.startswith(beyond)),
     )
 
 
@@ -69,6 +80,11 @@ def physical_cores(text: str | None = None, allowed: Collection[int] | None = No
     known = [(block["physical id"], block["core id"]) for block in mine if {"physical id", "core id"} <= block.keys()]
     behind = len(set(known)) if len(known) == len(mine) and known else len(allowed)
     return max(min(behind, cores()) if text is None else behind, 1)
+
+
+def _forbidden(most: str) -> tuple[str, ...]:
+    """How the flags begin that lie beyond `most`, the last instruction set that may be used; none for another word."""
+    return next((flags for levels, flags in _BEYOND if most.upper() in levels), ())
 
 
 def _brand() -> str:
