@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,9 +13,10 @@ from torch import nn
 
 from reslearn.nets.blocks import ResidualBlock
 from reslearn.nets.build import create_model
-from reslearn.nets.layers import DropPath, SqueezeExcitation
+from reslearn.nets.layers import DropPath, SqueezeExcitation, conv
 from reslearn.nets.shortcut import PadShortcut, build_shortcut
 from reslearn.spec.net import NetSpec
+from reslearn.spec.stem import ConvSpec
 
 
 def block_of(index: int = 1, *, block: str = "basic", channels=(4, 6), **fields) -> ResidualBlock:
@@ -68,6 +73,34 @@ def test_option_a_subsamples_and_pads_with_zero_channels():
 def test_option_a_does_not_spread_a_bad_value_into_the_padding():
     padded = PadShortcut(1, 1, 1)(torch.full((1, 1, 1, 1), float("nan")))
     assert padded.flatten().isnan().tolist() == [False, True, False]
+
+
+def test_a_thin_projection_is_torch_s_own():
+    ours, theirs = conv(ConvSpec(4, 6, 1, stride=2)), nn.Conv2d(4, 6, 1, stride=2, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    assert type(ours) is not nn.Conv2d and type(conv(ConvSpec(8, 6, 1, stride=2))) is nn.Conv2d
+    for size in (8, 7):
+        x = torch.randn(2, 4, size, size)
+        torch.testing.assert_close(ours(x), theirs(x))
+
+
+THIN = """
+import torch
+from reslearn.nets.layers import conv
+from reslearn.spec.stem import ConvSpec
+layer, kept = conv(ConvSpec(4, 8, 1, stride=2)).to(memory_format=torch.channels_last), []
+for _ in range(200):
+    layer.zero_grad()
+    layer(torch.randn(8, 4, 8, 8).to(memory_format=torch.channels_last)).square().sum().backward()
+    kept.append([torch.zeros(count) for count in (8, 16, 32, 33)])
+"""
+
+
+def test_a_thin_projection_keeps_to_its_memory_on_any_processor():
+    """torch's own, strided, ends with a corrupted heap there."""
+    environ = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", THIN], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_block_that_pools_is_its_formula():
