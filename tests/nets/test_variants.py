@@ -9,7 +9,7 @@ from torch import nn
 
 from reslearn.bundle.file import load, save
 from reslearn.bundle.header import Bundle, Member
-from reslearn.nets.build import build_net
+from reslearn.nets.build import create_model
 from reslearn.nets.variants import BLOCKS, NAMES, parse
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
@@ -24,7 +24,7 @@ EXAMPLES = [
 
 def make(variant, name="resnet20_cifar", seed=0, **changes):
     torch.manual_seed(seed)
-    return build_net(get_spec(name, **{**SMALL, **changes}, variant=variant))
+    return create_model(get_spec(name, **{**SMALL, **changes}, variant=variant))
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_without_bn_there_is_none_and_every_convolution_has_a_bias():
 
 
 def test_units_of_one_layer_make_110_layers_of_108_units(images):
-    net = build_net(get_spec("resnet110_cifar", variant="one_layer", stage_blocks=(36, 36, 36), published_depth=110))
+    net = create_model(get_spec("resnet110_cifar", variant="one_layer", stage_blocks=(36, 36, 36), published_depth=110))
     assert sum(isinstance(m, nn.Conv2d) for m in net.modules()) + 1 == 110
 
 

@@ -25,6 +25,7 @@ from reslearn.runtime.settings import Settings
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.spec.recipes import RECIPES
+from reslearn.train import execute
 from reslearn.train.fit import fit
 from reslearn.train.journal import read_journal
 from reslearn.train.loop import Tick
@@ -90,7 +91,9 @@ def first_losses(recipe, folder, *, build=in_float64, precision="fp64", enough=l
                 raise Enough
 
     try:
-        fit(NET, *parts, recipe, out=folder, settings=Settings(precision=precision), build=build, watch=watch)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(execute, "built", build)
+            fit(NET, *parts, recipe, out=folder, settings=Settings(precision=precision), watch=watch)
         assert losses == [line["loss"] for line in read_journal(folder / "metrics.jsonl") if line["kind"] == "step"]
     except Enough:
         pass

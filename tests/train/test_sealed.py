@@ -109,8 +109,9 @@ def test_the_mean_weights_are_sealed_and_validated(scripted, tiny_spec, recipe, 
         follow(update)
 
     monkeypatch.setattr(Update, "_follow", note)
+    monkeypatch.setattr(execute, "built", build)
     recipe = replace(recipe, iterations=STEPS, ema_decay=0.9, select="ema")
-    run = fit(tiny_spec, *parts, recipe, out=tmp_path / "run", settings=Settings(), build=build)
+    run = fit(tiny_spec, *parts, recipe, out=tmp_path / "run", settings=Settings())
     first, *after = states[: STEPS + 1]  # those that follow are built for the sealed file
     net = load(run.path).net
     assert_same(net, seen[0])
@@ -177,7 +178,7 @@ def test_dropout_and_stochastic_depth_resume_by_step(changes, tiny_spec, recipe,
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
 def test_training_computes_in_its_precision_and_seals_what_fp32_scores(
-    precision, dtype, tiny_spec, recipe, parts, tmp_path
+    precision, dtype, tiny_spec, recipe, parts, tmp_path, monkeypatch
 ):
     """No switch of the process lets fp32 be less; validation computes as training does, the sealed score is fp32."""
     found = set()
@@ -189,10 +190,11 @@ def test_training_computes_in_its_precision_and_seals_what_fp32_scores(
         )
         return net
 
+    monkeypatch.setattr(execute, "built", build)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        run = fit(tiny_spec, *parts, recipe, out=tmp_path / "run", settings=Settings(precision=precision), build=build)
+        run = fit(tiny_spec, *parts, recipe, out=tmp_path / "run", settings=Settings(precision=precision))
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)

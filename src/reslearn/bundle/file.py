@@ -24,7 +24,6 @@ from ..runtime.replacing import SEALED, replaceable
 from ..spec.errors import UserError
 from .combine import CombinedNet
 from .header import Bundle, header_from_json, header_to_json
-from .tensors import Build as Build
 from .tensors import check_tensors
 
 
@@ -97,7 +96,7 @@ def write_sealed(
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(SEEN)}
         tensors |= {name: torch.from_numpy(heads) for name, heads in known.tensors().items()}
         bundle = replace(bundle, seen=known.header())
-    check_tensors(tensors, bundle, str(path), build=None)
+    check_tensors(tensors, bundle, str(path))
     bundle = replace(bundle, format=FORMAT, sealed_whole_since=whole_since(bundle))
     header = header_to_json(bundle)  # under the only key: the order of several is random
     content, digest = stamp(serialise(dict(tensors), metadata={KEY: header}))
@@ -110,18 +109,18 @@ def whole_since(bundle: Bundle) -> str | None:
     return bundle.sealed_whole_since if bundle.format == FORMAT else time.strftime("%Y-%m-%d")
 
 
-def load(path: str | os.PathLike[str], *, build: Build | None = None, device: str | torch.device = "cpu") -> Loaded:
+def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Loaded:
     """Open a sealed file or the run folder that holds one.
 
     Raises `UserError` in one line when the path holds no sealed file of ours, or one that is truncated, altered, of a
-    newer format, or whose tensors are not those of its specs. `build` is `paper`'s, for specs with a `variant`.
+    newer format, or whose tensors are not those of its specs.
     """
     where = locate(path)
-    bundle, tensors = _open(where, build)
+    bundle, tensors = _open(where)
     nets = []
     for member in bundle.members:
         with torch.device("meta"):
-            net = create_model(member.spec, build=build)
+            net = create_model(member.spec)
         names = net.state_dict()
         net.load_state_dict({name: tensors[member.prefix + name].to(names[name].dtype) for name in names}, assign=True)
         nets.append(net)
@@ -132,9 +131,9 @@ def load(path: str | os.PathLike[str], *, build: Build | None = None, device: st
     return Loaded(net, bundle, where, tensors.get(MEAN_IMAGE), known_of(bundle, tensors), bit_sums(net))
 
 
-def verify(path: str | os.PathLike[str], *, build: Build | None = None) -> Bundle:
+def verify(path: str | os.PathLike[str]) -> Bundle:
     """Check format, checksum, names and shapes of a sealed file without building a network; the errors of `load`."""
-    return _open(locate(path), build)[0]
+    return _open(locate(path))[0]
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -182,10 +181,10 @@ def unwrapped(net: nn.Module) -> nn.Module:
         net = inner
 
 
-def _open(where: Path, build: Build | None) -> tuple[Bundle, dict[str, Tensor]]:
+def _open(where: Path) -> tuple[Bundle, dict[str, Tensor]]:
     container = read_container(where)
     bundle, tensors = _header(container), _tensors(container)
-    check_tensors(tensors, bundle, str(where), build=build)
+    check_tensors(tensors, bundle, str(where))
     return bundle, tensors
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.parts.known import SELECTED, TRAINED
 from ..nets.build import create_model
@@ -17,10 +17,8 @@ from ..spec.errors import UserError
 from ..spec.net import NetSpec, Spec
 from .header import Bundle, Member
 
-Build = Callable[..., nn.Module]  # makes the blocks of a spec with a `variant`
 
-
-def check_tensors(tensors: Mapping[str, Tensor], bundle: Bundle, where: str, *, build: Build | None) -> None:
+def check_tensors(tensors: Mapping[str, Tensor], bundle: Bundle, where: str) -> None:
     """Raise `UserError` unless these are the tensors that the header's specs need, in shape and kind, and no other.
 
     A header alone costs nothing: a network is laid out once its member has tensors enough, and the first member that
@@ -34,7 +32,7 @@ def check_tensors(tensors: Mapping[str, Tensor], bundle: Bundle, where: str, *, 
     for member in bundle.members:
         _check_count(names, member, where)
         if member.spec not in laid_out:
-            laid_out[member.spec] = _layout(member.spec, where, build)
+            laid_out[member.spec] = _layout(member.spec, where)
         for name, wanted in laid_out[member.spec].items():
             _check_tensor(member.prefix + name, tensors, wanted, where)
             left.remove(member.prefix + name)
@@ -78,11 +76,11 @@ def _check_count(names: list[str], member: Member, where: str) -> None:
         raise UserError(f"{where}: its spec has more blocks than the file has tensors; the file is not ours")
 
 
-def _layout(spec: Spec, where: str, build: Build | None) -> Mapping[str, Tensor]:
+def _layout(spec: Spec, where: str) -> Mapping[str, Tensor]:
     """Name -> a tensor without memory, of the right shape and kind."""
     try:
         with torch.device("meta"):
-            layout: Mapping[str, Tensor] = create_model(spec, build=build).state_dict()
+            layout: Mapping[str, Tensor] = create_model(spec).state_dict()
             return layout
     except (UserError, RuntimeError, TypeError, OverflowError) as error:
         raise UserError(f"{where}: its spec cannot be built: {error}".splitlines()[0]) from None

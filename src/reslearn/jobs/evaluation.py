@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bundle.file import Build, Loaded, load
+from ..bundle.file import Loaded, load
 from ..data.dataset import Dataset
 from ..measure.evaluate import Evaluation, evaluate
 from ..measure.predictions import Predictions, write_predictions
@@ -28,7 +28,6 @@ def evaluate_model(
     data: Data,
     *,
     split: str | None = None,
-    build: Build | None = None,
     cache: str | os.PathLike[str] | None = None,
     allow_seen: bool = False,
     only_unseen: bool = False,
@@ -43,7 +42,7 @@ def evaluate_model(
     outside the split `train`: `allow_seen` scores them and says so in `seen`, `only_unseen` scores the others.
     """
     policy = Policy(allow_seen, only_unseen)
-    loaded = model if isinstance(model, Loaded) else load(model, build=build)
+    loaded = model if isinstance(model, Loaded) else load(model)
     dataset = open_for([loaded], data)
     subject = subject_of(training_of(loaded), dataset, split, anyway=policy.anyway)
 

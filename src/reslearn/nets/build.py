@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -20,15 +19,12 @@ from .variants import build_variant
 from .vgg import Vgg
 from .weights import Fitted, adapted_spec, fit_contents, load_weights
 
-Build = Callable[[Any], nn.Module]
-
 
 def create_model(
     name_or_spec: str | Spec,
     num_classes: int | None = None,
     weights: str | os.PathLike[str] | None = None,
     *,
-    build: Build | None = None,
     prefer: Prefer | None = None,
     **changed_fields: Any,
 ) -> nn.Module:
@@ -37,12 +33,12 @@ def create_model(
     `changed_fields` replace fields of the spec (`shortcut="A"`). `weights` is a file of ours or of another package
     (`nets.weights`); its head is dropped where the class count differs. `prefer` ("plain" or "ema") chooses where it
     holds plain and averaged weights; without it the plain ones are taken. What was chosen, changed or left out is said
-    on standard error. `build` makes the net of a spec whose `variant` is set. Raises `UserError` for unknown names and
-    fields, for values that no network has, and for weights that do not fit.
+    on standard error. Raises `UserError` for unknown names and fields, for values that no network has, and for weights
+    that do not fit.
     """
     if num_classes is not None:
         changed_fields["num_classes"] = num_classes
-    net = (build or build_net)(get_spec(name_or_spec, **changed_fields))
+    net = _built(get_spec(name_or_spec, **changed_fields))
     if weights is not None:
         for note in load_weights(net, weights, prefer=prefer).notes:
             note_once(f"{weights}: {note}")
@@ -61,7 +57,7 @@ def model_from_contents(
     return net, fitted
 
 
-def build_net(spec: Spec) -> nn.Module:
+def _built(spec: Spec) -> nn.Module:
     """The network of a spec, its `variant` honoured."""
     if isinstance(spec, VggSpec):
         if spec.variant is not None:

@@ -27,7 +27,7 @@ from ..spec.seen import seen_from_json, summed
 from .belonging import split_digest
 from .crossval_record import RECORD, CrossvalRecord, read_record, write_record
 from .events import Interrupted, Watch
-from .execute import Build, still_there
+from .execute import still_there
 from .fit import Run, finished_run, fit, resume
 from .fold_data import Again, reopen_folds
 from .fold_models import (
@@ -77,7 +77,6 @@ def proceed(
     data: str | None = None,
     weights: str | None = None,
     only: int | None = None,
-    build: Build | None = None,
     watch: Callable[[int], Watch] | None = None,
 ) -> Crossval | None:
     """Train what is left of every fold, or of fold `only`; merge once all are there (None before that).
@@ -95,12 +94,12 @@ def proceed(
             write_record(folder, replace(again.record, weights=read_record(folder).weights))
         for k in range(1, record.count + 1) if only is None else [only]:
             try:
-                train_fold(folder, again, k, build=build, watch=None if watch is None else watch(k))
+                train_fold(folder, again, k, watch=None if watch is None else watch(k))
             except Interrupted as stopped:
                 raise Interrupted(folder, stopped.signum) from None  # it is all of this that is gone on with
         if any(not (fold_folder(folder, k) / PREDICTIONS).exists() for k in range(1, record.count + 1)):
             return None
-        return merge(folder, record, build=build)
+        return merge(folder, record)
 
 
 def check_fold(only: int | None, count: int) -> None:
@@ -109,14 +108,14 @@ def check_fold(only: int | None, count: int) -> None:
         raise UserError(f"--fold is {only}; it must lie in 1..{count}")
 
 
-def train_fold(folder: Path, again: Again, k: int, *, build: Build | None, watch: Watch | None) -> Run:
+def train_fold(folder: Path, again: Again, k: int, *, watch: Watch | None) -> Run:
     """Train fold `k` (or go on with it) and predict the pictures it has not seen; a finished fold is only read."""
     path, record = fold_folder(folder, k), again.record
     seen, held, names = again.parts(k)
     if (path / "run.json").exists():
         check_own(path, names, held)
-        drop_foreign(path, build)
-        run = resume(path, train_data=seen, val_data=held, build=build, watch=watch)
+        drop_foreign(path)
+        run = resume(path, train_data=seen, val_data=held, watch=watch)
     else:
         if record.weights is not None and file_sha256(record.weights) != record.weights_sha256:
             raise UserError(f"{record.weights}: not the weights that {folder} was begun with; bring those here")
@@ -135,10 +134,9 @@ def train_fold(folder: Path, again: Again, k: int, *, build: Build | None, watch
             split_method=record.method,
             on_bad_file=record.on_bad_file,
             forget_pictures=record.forget_pictures,
-            build=build,
             watch=watch,
         )
-    model = load(path, build=build)
+    model = load(path)
     weights = digest(model.net)
     if not predicted_by(path / PREDICTIONS, weights):
         scores = evaluate(model, held)
@@ -149,7 +147,7 @@ def train_fold(folder: Path, again: Again, k: int, *, build: Build | None, watch
     return run
 
 
-def merge(folder: Path, record: CrossvalRecord, *, build: Build | None = None) -> Crossval:
+def merge(folder: Path, record: CrossvalRecord) -> Crossval:
     """Put the folds' predictions into one file and their networks into one sealed ensemble. Needs no pictures.
 
     Raises `UserError` where the folds' predictions do not cover every picture of `crossval.json` exactly once, or are
@@ -159,14 +157,14 @@ def merge(folder: Path, record: CrossvalRecord, *, build: Build | None = None) -
     with exclusive_lock(folder / "lock"):
         parts = [read_predictions(run / PREDICTIONS) for run in runs]
         for run, part in zip(runs, parts, strict=True):
-            if part.model is not None and part.model != digest(load(run, build=build).net):
+            if part.model is not None and part.model != digest(load(run).net):
                 raise UserError(f"{run / PREDICTIONS}: another network's; reslearn resume {folder} predicts again")
         together = merge_predictions(parts)
         if together.fold is None or dict(zip(together.ids, together.fold.tolist(), strict=True)) != record.folds:
             raise UserError(f"{folder}: the folds hold out other pictures than its {RECORD} says; copy the right ones")
         drop_stale(folder, together)
         write_predictions(folder / PREDICTIONS, together)
-        finished = [run for run in (finished_run(path, build) for path in runs) if run is not None]
+        finished = [run for run in (finished_run(path) for path in runs) if run is not None]
         seen = summed([seen_from_json((run.val or {}).get("seen")) for run in finished])
         marked = any((run.val or {}).get("selected_on_test") for run in finished)
         whole = score(together.logits, together.labels, record.preprocess, seen=seen, selected_on_test=marked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,6 @@ from .together import average_statistics, check_equal, check_same_start, digest,
 from .update import Update
 
 BN_BATCHES = 200  # exact statistics average over at most this many training batches
-Build = Callable[[Spec], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,6 @@ def execute(
     world: World,
     *,
     opened: contextlib.AbstractContextManager[None] | None = None,
-    build: Build | None,
     watch: Watch | None,
 ) -> None:
     """From `run.json` and whatever checkpoint there is to the sealed file.
@@ -75,7 +73,7 @@ def execute(
         stack.enter_context(torch.random.fork_rng())
         stop = stack.enter_context(StopSignals())
         torch.manual_seed(record.seed)
-        net = build(record.spec) if build else built(record.spec)
+        net = built(record.spec)
         if opened is not None or not checkpoint.any_intact(folder / "checkpoints"):
             load_start(net, record)
         dtype = device.weight_type(settings)
@@ -109,7 +107,7 @@ def execute(
             keep_pictures(pictures, folder, world)
             with memory_advice(recipe):
                 train(work)
-            finish(work, record, parts, build)
+            finish(work, record, parts)
         world.barrier()
         asked = [signum for signum in world.gather(stop.received) if signum is not None]
     if asked:  # after the last step: the run is whole, but what was to come after it (another fold) must not begin
@@ -154,10 +152,10 @@ def load_start(net: nn.Module, record: RunRecord) -> None:
     load_weights(net, record.weights, prefer=record.prefer)
 
 
-def finish(work: Work, record: RunRecord, parts: Parts, build: Build | None) -> None:
+def finish(work: Work, record: RunRecord, parts: Parts) -> None:
     """The one sequence that ends a run: select weights, exact BN statistics, evaluate in fp32, seal."""
     progress, recipe, pictures, val = work.progress, record.recipe, parts.pictures, None
-    net = plain_copy(chosen_net(work), record.spec, build)
+    net = plain_copy(chosen_net(work), record.spec)
     if pictures.val is not None:
         device_name = record.settings.device
         val = evaluate_net(net, pictures.val, record.preprocess, device=device_name, mean_image=parts.mean_image)
@@ -219,8 +217,8 @@ def chosen_net(work: Work) -> nn.Module:
     return net
 
 
-def plain_copy(net: nn.Module, spec: Spec, build: Build | None) -> nn.Module:
+def plain_copy(net: nn.Module, spec: Spec) -> nn.Module:
     """The network as whoever opens the sealed file will have it: torch's own layers and layout, evaluation mode."""
-    fresh = build(spec) if build else create_model(spec)
+    fresh = built(spec)
     fresh.load_state_dict(net.state_dict())
     return fresh.to(next(net.parameters()).device, torch.float32).eval()

@@ -34,7 +34,7 @@ from ..spec.recipes import get_recipe
 from .batch_size import check_batch
 from .belonging import check_belongs
 from .events import Watch
-from .execute import Build, Parts, execute, forget, still_there
+from .execute import Parts, execute, forget, still_there
 from .journal import read_journal
 from .origin import read_origin, starting_preprocess
 from .pictures import Pictures, marks_of, seen_before, whole_of
@@ -101,7 +101,6 @@ def fit(
     on_bad_file: OnBadFile = "stop",
     forget_pictures: bool = False,
     transform: Transform | None = None,
-    build: Build | None = None,
     watch: Watch | None = None,
 ) -> Run:
     """Train `model` from scratch (or `weights`) in the new run folder `out` and seal the result.
@@ -159,8 +158,8 @@ def fit(
         loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
         opened = new_folder(folder, record, mean_image, pictures) if world.first else contextlib.nullcontext()
         parts = Parts(loader, pictures, mean_image)
-        execute(folder, record, parts, world, opened=opened, build=build, watch=watch)
-    return sealed_run(folder, build)
+        execute(folder, record, parts, world, opened=opened, watch=watch)
+    return sealed_run(folder)
 
 
 def check_same_classes(train_data: Dataset, val_data: Dataset | None) -> None:
@@ -190,7 +189,6 @@ def resume(
     train_data: Dataset | None = None,
     val_data: Dataset | None = None,
     transform: Transform | None = None,
-    build: Build | None = None,
     watch: Watch | None = None,
     allow_different_numerics: bool = False,
 ) -> Run:
@@ -207,7 +205,7 @@ def resume(
     if data is not None and train_data is not None:
         raise UserError("resume: give data, where it has moved to, or train_data and val_data, not both")
     with exclusive_lock(folder / "lock") if world.first else contextlib.nullcontext():
-        finished = finished_run(folder, build)
+        finished = finished_run(folder)
         if finished is not None:
             forget(folder, record)
             if data is not None and world.first:
@@ -228,8 +226,8 @@ def resume(
             move(folder, record, again)
             loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
             parts = Parts(loader, pictures, mean_image)
-            execute(folder, again.record, parts, world, build=build, watch=watch)
-        return sealed_run(folder, build)
+            execute(folder, again.record, parts, world, watch=watch)
+        return sealed_run(folder)
 
 
 def _reopened(
@@ -250,7 +248,7 @@ def move(folder: Path, before: RunRecord, again: Reopened) -> None:
         write_json(folder / "run.json", record_to_json(again.record))
 
 
-def finished_run(folder: Path, build: Build | None = None) -> Run | None:
+def finished_run(folder: Path) -> Run | None:
     """The finished run in `folder`, read from its sealed file and journal; None while there is none."""
     model = folder / "model.safetensors"
     if not model.exists():
@@ -259,7 +257,7 @@ def finished_run(folder: Path, build: Build | None = None) -> Run | None:
     end = next((line for line in reversed(read_journal(journal)) if line["kind"] == "end"), None)
     if end is None:
         raise UserError(f"{journal}: its last line is gone, though the run is sealed; put a copy of it back")
-    record, bundle = read_record(folder), verify(model, build=build)
+    record, bundle = read_record(folder), verify(model)
     check_belongs(model, bundle.data, record)
     val = bundle.scores.get("val")
     if val is not None and "seen" not in val:  # sealed before scores said it
@@ -275,10 +273,10 @@ def finished_run(folder: Path, build: Build | None = None) -> Run | None:
     )
 
 
-def sealed_run(folder: Path, build: Build | None) -> Run:
+def sealed_run(folder: Path) -> Run:
     """The run that was just sealed in `folder`. Raises `Fault` where it is gone already."""
     with still_there(folder):
-        run = finished_run(folder, build)
+        run = finished_run(folder)
     if run is None:
         raise Fault(f"{folder}: its sealed file was removed as soon as it was written; train anew")
     return run

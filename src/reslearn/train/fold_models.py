@@ -11,7 +11,6 @@ from ..data.dataset import Dataset
 from ..measure.predictions import Predictions, read_predictions
 from ..runtime.notes import warn
 from ..spec.errors import UserError
-from .execute import Build
 from .journal import read_journal
 from .record import read_record
 from .together import digest
@@ -31,7 +30,7 @@ def check_own(path: Path, names: Sequence[str], held: Dataset) -> None:
         raise UserError(f"{path}: it holds out other pictures than this fold does; copy the right run here")
 
 
-def drop_foreign(path: Path, build: Build | None) -> None:
+def drop_foreign(path: Path) -> None:
     """Remove the sealed file of the fold at `path` unless it is the network that its training ended with.
 
     Its checkpoints give it back.
@@ -41,7 +40,7 @@ def drop_foreign(path: Path, build: Build | None) -> None:
     end = next((line for line in reversed(read_journal(path / "metrics.jsonl")) if line["kind"] == "end"), None)
     stated = None if end is None else end.get("weights")
     try:
-        weights = digest(load(path, build=build).net)
+        weights = digest(load(path).net)
     except UserError as error:
         warn(f"{error}; it is sealed anew")
     else:

@@ -8,12 +8,18 @@ from dataclasses import replace
 
 import pytest
 
+from reslearn.bundle.file import load
+from reslearn.jobs.evaluation import evaluate_model
+from reslearn.jobs.pages.run import write_report
 from reslearn.paper.cells import probes, session
+from reslearn.paper.cells.pictures import open_pictures
 from reslearn.paper.cells.session import Plan
 from reslearn.paper.cells.store import Store
 from reslearn.paper.entry import Entry, Experiment
 from reslearn.paper.recipes import P1_CIFAR
+from reslearn.predictor.predictor import predict
 from reslearn.spec.errors import UserError
+from reslearn.train.fit import resume
 
 pytestmark = pytest.mark.usefixtures("few_steps")
 
@@ -82,6 +88,27 @@ def test_the_constructed_net_starts_where_the_shallow_one_ended(tmp_path):
     start = built.probes["start"]
     assert start["train_error"] == start["shallow_train_error"] and start["largest_difference"] == 0
     assert len(list(Store(tmp_path).results())) == 2  # its shallow net was trained on the way
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [("study-constructed", "ResNet-56 built from ResNet-20"), ("study-gate", "shortcut gate, b=-6")],
+    ids=["constructed", "variant"],
+)
+def test_ordinary_commands_work_on_a_cells_run(name, row, tmp_path):
+    run(name, tmp_path, rows=[row])
+    result = next(r for r in Store(tmp_path).results() if {"start", "gates"} & r.probes.keys())
+    (folder,) = [path.parent for path in tmp_path.glob("**/run") if result.identity in str(path)]
+    pictures = open_pictures("digits", "smoke")
+    parts = {"train_data": pictures.train, "val_data": pictures.test}
+    error, model = result.test["1-crop"]["top1_error"], load(folder / "run")
+    assert evaluate_model(folder / "run", "digits", split="test").top1_error == error
+    assert predict(model, pictures.test.read(0)[0])[0].label in pictures.train.classes
+    assert write_report(folder / "run").exists()
+    assert resume(folder / "run", **parts).val["top1_error"] == error
+    (folder / "run" / "model.safetensors").unlink()  # a cell keeps no checkpoints
+    resume(folder / "run", **parts)  # from its first step, from the weights that it names
+    assert load(folder / "run").identity() == model.identity()
 
 
 def test_variants_gates_lesions_and_ensembles_go_through(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...bundle.file import Build, Loaded, load
+from ...bundle.file import Loaded, load
 from ...data.dataset import Dataset
 from ...data.sources import open_data
 from ...measure.evaluate import Evaluation, evaluate
@@ -38,18 +38,18 @@ SELECTED_ON_TEST = (
 )
 
 
-def write_report(run: str | os.PathLike[str], *, build: Build | None = None) -> Path:
+def write_report(run: str | os.PathLike[str]) -> Path:
     """Write `report.html` into the run folder `run` and return its path.
 
     The closer look is at the test split once that has been scored (a line in the ledger), else at validation. Of a
     run that is not finished, or whose pictures are gone, the page shows what there is and says so.
     """
     path = Path(run) / FILE_NAME
-    write_atomic(path, render(gather(run, build=build)))
+    write_atomic(path, render(gather(run)))
     return path
 
 
-def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> Report:
+def gather(run: str | os.PathLike[str]) -> Report:
     """Everything the report of the run folder `run` shows, as plain values."""
     folder = Path(run)
     record = read_record(folder)
@@ -59,7 +59,7 @@ def gather(run: str | os.PathLike[str], *, build: Build | None = None) -> Report
     scores: list[Score] = []
     details: tuple[Details, ...] = ()
     if (folder / "model.safetensors").exists():
-        loaded = load(folder, build=build)
+        loaded = load(folder)
         check_belongs(loaded.path, loaded.bundle.data, record)
         lines = _lines(record, loaded, opened)
         notes += _remarked(lines)

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from ...nets.blocks import ResidualBlock
-from ...nets.build import build_net
+from ...nets.build import create_model
 from ...nets.resnet import ResNet
 from ...spec.errors import UserError
+from ...spec.net import Spec
 
 
 def construct(deep: nn.Module, shallow: nn.Module) -> nn.Module:
@@ -39,6 +40,6 @@ def construct(deep: nn.Module, shallow: nn.Module) -> nn.Module:
     return deep
 
 
-def from_shallow(spec: object, shallow: nn.Module) -> nn.Module:
+def from_shallow(spec: Spec, shallow: nn.Module) -> nn.Module:
     """A new net of `spec` that computes what `shallow` does."""
-    return construct(build_net(spec), shallow)  # type: ignore[arg-type]
+    return construct(create_model(spec), shallow)

@@ -16,8 +16,10 @@ import torch
 from torch import nn
 
 from ...bundle.file import Loaded, load
+from ...bundle.file import save as seal
+from ...bundle.header import Member
 from ...measure.evaluate import evaluate
-from ...nets.build import build_net
+from ...nets.build import create_model
 from ...runtime.choice import decide
 from ...runtime.environment import environment
 from ...runtime.settings import Precision, Settings
@@ -130,9 +132,9 @@ class Runner:
         return result
 
     def _train(self, cell: Cell, run: Path) -> None:
-        common: dict[str, Any] = {"build": self._build(cell), "watch": self.watch}
-        if (run / "run.json").exists():
-            resume(run, train_data=self.pictures.train, val_data=self.pictures.test, **common)
+        begun = (run / "run.json").exists()
+        if begun and (cell.start is None or read_record(run).weights):
+            resume(run, train_data=self.pictures.train, val_data=self.pictures.test, watch=self.watch)
             return
         settings = self.settings(cell)
         if settings.source:
@@ -144,29 +146,36 @@ class Runner:
             cell.recipe,
             out=run,
             seed=cell.seed,
+            weights=self._weights(cell),
             settings=settings,
             preprocess=self.preprocess(cell),
-            **common,
+            overwrite=begun,  # by an earlier release, whose record does not say what a constructed net starts from
+            watch=self.watch,
         )
 
-    def _build(self, cell: Cell) -> Callable[[Spec], nn.Module]:
-        """Spec -> net before its first step: drawn, or constructed from the trained net of `cell.start`."""
+    def _fresh(self, cell: Cell) -> nn.Module:
+        """The cell's net before its first step: drawn, or constructed from the trained net of `cell.start`."""
+        with torch.random.fork_rng():
+            torch.manual_seed(cell.seed)  # as `fit` does
+            spec = self.spec(cell)
+            return from_shallow(spec, self._load(cell.start).net) if cell.start else create_model(spec)
+
+    def _weights(self, cell: Cell) -> str | None:
+        """The sealed file that a constructed net starts from, which has seen what the net of `cell.start` has seen."""
         if cell.start is None:
-            return build_net
-        shallow = self._load(cell.start).net
-        return lambda spec: from_shallow(spec, shallow)
+            return None
+        shallow = self._load(cell.start)
+        bundle = replace(shallow.bundle, members=(Member(self.spec(cell)),), scores={})
+        path = self.folder(cell) / "start.safetensors"
+        seal(path, [self._fresh(cell)], bundle, mean_image=shallow.mean_image, known=shallow.known)
+        return str(path)
 
     def _load(self, cell: Cell) -> Loaded:
-        return load(self.folder(cell) / "run", build=build_net, device=self.settings(cell).device)
+        return load(self.folder(cell) / "run", device=self.settings(cell).device)
 
     def _trained(self, cell: Cell) -> Trained:
-        def fresh() -> nn.Module:
-            with torch.random.fork_rng():
-                torch.manual_seed(cell.seed)  # as `fit` does
-                return self._build(cell)(self.spec(cell))
-
-        loaded = self._load(cell)
-        return Trained(loaded, fresh, self.pictures, self.settings(cell).device)
+        device = self.settings(cell).device
+        return Trained(self._load(cell), lambda: self._fresh(cell), self.pictures, device)
 
     def _probes(self, cell: Cell, trained: Trained, names: tuple[str, ...] | list[str]) -> dict[str, Any]:
         with owned(self.settings(cell).threads):
