@@ -66,8 +66,15 @@ def main(arguments: list[str] | None = None) -> int:
 
                 return _fail(WORKER_DIED, 1)
             if hasattr(error, "format_message"):  # the parser's own errors; Typer's vendored click hides their class
-                return _fail(f"{error.format_message()} (reslearn --help lists what is valid)", 2)
+                return _fail(_parsing(error), 2)
             raise
+
+
+def _parsing(error: Any) -> str:
+    """What the parser says, and the command whose help lists what is valid."""
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "reslearn"
+    message = error.format_message() or "a command is missing"  # its help has been printed
+    return f"{message} ({command} --help lists what is valid)"
 
 
 def _os_error(error: OSError) -> str:

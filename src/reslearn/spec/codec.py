@@ -90,7 +90,8 @@ def _validate(cls: type[T], data: Any, where: str, prefix: str = "") -> T:
         starts = (f"{place}.",) if place else tuple(f"{f.name} is " for f in dataclasses.fields(cls))  # type: ignore[arg-type]
         if first["type"] == "value_error" and message.startswith(starts):  # our own sentence names its field already
             raise UserError(f"{where}: {prefix}{message}") from None
-        raise UserError(f"{where}: {prefix + place + ': ' if place else ''}{message}") from None
+        given = f" (found {first['input']!r:.80})" if isinstance(first["input"], (str, int, float)) else ""
+        raise UserError(f"{where}: {prefix + place + ': ' if place else ''}{message}{given}") from None
 
 
 def parse_assignments(texts: list[str]) -> dict[str, str]:

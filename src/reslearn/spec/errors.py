@@ -26,9 +26,10 @@ class Retold(UserError):
 
 
 def unknown(kind: str, name: object, choices: Iterable[str]) -> UserError:
-    """An error for a name that is not one of `choices`, naming the nearest ones first."""
+    """An error for a name that is not one of `choices`, naming the nearest ones first: longer ones, then alike ones."""
     valid = list(choices)
-    near = difflib.get_close_matches(str(name), valid, n=3, cutoff=0.5)
+    longer = [choice for choice in valid if name and choice.startswith(str(name))][:3]
+    near = [*longer, *(c for c in difflib.get_close_matches(str(name), valid, n=3, cutoff=0.5) if c not in longer)][:4]
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     elif len(valid) <= 12:
