@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,10 @@ COMMAND = [sys.executable, "-m", "reslearn"]
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     one = os.environ | {"OMP_NUM_THREADS": "1"}  # on a busy machine two threads that wait for each other crawl
+    with subprocess.Popen([*COMMAND, "demo"], cwd=folder, env=one, stderr=subprocess.PIPE, text=True) as first:
+        assert any(line.startswith("step ") for line in first.stderr)  # reads up to there
+        first.send_signal(signal.SIGINT)
+        assert "go on with" in first.stderr.read() and first.wait() == 130
     result = subprocess.run([*COMMAND, "demo", "--json"], cwd=folder, env=one, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return folder, json.loads(result.stdout), result.stderr
@@ -30,6 +35,10 @@ def test_the_demo_reads_unseen_digits_and_leaves_its_run(done):
     assert look["split"] == "test" and look["images"] == 360 and look["top1"] >= 0.98
     page = (folder / "runs" / "demo" / "report.html").read_text()
     assert "A closer look: test" in page and f"{100 * look['top1']:.2f} %" in page
+
+
+def test_a_stopped_demo_goes_on(done):
+    assert "goes on" in done[2] and not any(line.startswith("step 1/") for line in done[2].splitlines())
 
 
 def test_progress_is_told_from_before_torch_is_loaded(done):

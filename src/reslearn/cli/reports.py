@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="The run folder; an earlier demo there is replaced.")] = Path("runs/demo"),
+    out: Annotated[
+        Path, typer.Option(help="The run folder; a demo that was stopped there goes on, any other is replaced.")
+    ] = Path("runs/demo"),
     seed: int = 0,
     as_json: Json = False,
 ) -> None:

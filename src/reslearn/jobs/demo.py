@@ -18,7 +18,7 @@ from ..train.events import Watch
 from ..train.fit import Run
 from ..train.record import read_record
 from .evaluation import evaluate_model
-from .training import Plan, train
+from .training import Plan, resume, train
 
 DATA, MODEL, RECIPE = "digits", "resnet20_cifar", "demo"
 OUT = "runs/demo"
@@ -47,13 +47,16 @@ def demo(
 ) -> Demo:
     """Train, score once on the test pictures, predict a few of them, write the report.
 
-    `out` may hold an earlier demo, which is replaced; any other run there is a `UserError`.
+    `out` may hold an earlier demo: one of the same seed that was stopped goes on, any other is replaced. Another run
+    there is a `UserError`.
     """
     folder = Path(out)
     check_own(folder)
-    plan = Plan(DATA, model=MODEL, recipe=RECIPE, tuned_allocator=tuned_allocator)
-    say(f"settings  {plan.settings.source}")
-    run = train(plan, out=folder, seed=seed, overwrite=True, watch=watch)
+    if stopped(folder, seed):
+        say(f"goes on  with {folder}, which was stopped")
+        run, _ = resume(folder, watch=watch)
+    else:
+        run = begin(folder, seed, tuned_allocator, watch, say)
     test = evaluate_model(folder, DATA, split="test")
     shown = part(open_data(DATA), "test")
     few = spread(len(shown), 5)
@@ -68,6 +71,19 @@ def demo(
         answers=tuple(predict(load(folder), images, top=1)),
         report=write_report(folder),
     )
+
+
+def begin(folder: Path, seed: int, tuned_allocator: bool, watch: Watch | None, say: Callable[[str], None]) -> Run:
+    """Train from the start."""
+    plan = Plan(DATA, model=MODEL, recipe=RECIPE, tuned_allocator=tuned_allocator)
+    say(f"settings  {plan.settings.source}")
+    return train(plan, out=folder, seed=seed, overwrite=True, watch=watch)
+
+
+def stopped(folder: Path, seed: int) -> bool:
+    """Whether `folder` holds a demo of this seed that has not come to its end."""
+    begun = (folder / "run.json").exists() and not (folder / "model.safetensors").exists()
+    return begun and read_record(folder).seed == seed
 
 
 def check_own(folder: Path) -> None:
