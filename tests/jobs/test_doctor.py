@@ -37,7 +37,7 @@ def test_a_machine_without_a_compiler_is_told_what_that_means(monkeypatch):
     facts = doctor.checkup() | {"cxx": None, "extras": {"arrow": ["pyarrow"], "dev": []}}
     lines = dict(doctor.lines(facts))
     assert "uncompiled" in lines["compiler"]
-    assert lines["not here"] == "arrow (pip install 'reslearn[arrow]')" and lines["extras"] == "dev"
+    assert lines["not here"] == "arrow (pip install pyarrow)" and lines["extras"] == "dev"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from reslearn.train.tensorboard import write_events
 
 
 def test_tensorboard_reads_what_the_journal_says(tmp_path):
-    pytest.importorskip("tensorboard", reason="needs tensorboard: pip install 'reslearn[tensorboard]'")
+    pytest.importorskip("tensorboard", reason="needs tensorboard: pip install tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     lines = [{"kind": "step", "step": s, "loss": 2.0 / (s + 1), "lr": 0.1} for s in range(5)]
@@ -25,5 +25,5 @@ def test_tensorboard_reads_what_the_journal_says(tmp_path):
 
 def test_a_folder_without_a_journal_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no metrics"):
-        pytest.importorskip("tensorboard", reason="needs tensorboard: pip install 'reslearn[tensorboard]'")
+        pytest.importorskip("tensorboard", reason="needs tensorboard: pip install tensorboard")
         write_events(tmp_path)

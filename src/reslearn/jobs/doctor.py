@@ -54,7 +54,7 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """`checkup`'s facts as name and sentence, one line each."""
     versions = facts["packages"]
     named = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-learn")
-    missing = {name: gone for name, gone in facts["extras"].items() if gone}
+    missing = [f"{extra} (pip install {' '.join(gone)})" for extra, gone in facts["extras"].items() if gone]
     return [
         ("reslearn", f"{versions.get('reslearn', '?')}" + (f" at {facts['git']}" if facts["git"] else "")),
         ("python", facts["interpreter"]),
@@ -69,8 +69,12 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("compiler", facts["cxx"] or "no g++: networks run uncompiled; install g++ to train long runs faster"),
         ("allocator", f"{facts['allocator']}; {_tuning(facts['allocator'])}"),
         ("threads", f"{facts['threads']} of {facts['cores']} cores"),
-        ("extras", ", ".join(name for name in facts["extras"] if name not in missing) or "none"),
-        *([("not here", f"{', '.join(missing)} (pip install 'reslearn[{next(iter(missing))}]')")] if missing else []),
+        ("extras", ", ".join(extra for extra, gone in facts["extras"].items() if not gone) or "none"),
+        *(
+            [("not here", "; ".join(f"{name} (pip install {' '.join(gone)})" for name, gone in missing.items()))]
+            if missing
+            else []
+        ),
         ("free disk", f"{facts['free_disk_gib']} GiB here"),
     ]
 

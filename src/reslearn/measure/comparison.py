@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,17 +93,14 @@ def compare(a: Sequence[NDArray[np.bool_]], b: Sequence[NDArray[np.bool_]]) -> C
 
 def mcnemar(only_a: int, only_b: int) -> float:
     """Two-sided exact p-value that one model alone is right as often as the other: a fair coin's."""
-    n, k = only_a + only_b, min(only_a, only_b)
-    if n == 0:
-        return 1.0
-    log_half = n * math.log(0.5)
-    tail = math.fsum(math.exp(_log_choose(n, i) + log_half) for i in range(k + 1))
-    return min(1.0, 2 * tail)
+    from scipy.stats import binomtest
+
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def welch(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Two-sided p-value of Welch's unequal-variances t-test; 1 where neither varies and both are equal."""
-    from scipy.stats import ttest_ind  # scikit-learn's own dependency
+    from scipy.stats import ttest_ind
 
     if a.std() == 0 and b.std() == 0:
         return 1.0 if a.mean() == b.mean() else 0.0
@@ -134,7 +130,3 @@ def bootstrap_difference(ours: Right, theirs: Right, *, seed: int = 0) -> tuple[
 def _resampled(accuracy: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
     picks = generator.integers(0, accuracy.shape[1], accuracy.shape)
     return np.take_along_axis(accuracy, picks, axis=1)
-
-
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shlex
@@ -21,18 +20,15 @@ from .processor import cores, physical_cores
 
 PACKAGES = (
     "reslearn", "torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-learn", "pydantic",
-    "typer", "rich", "matplotlib", "jinja2",
+    "typer", "rich", "matplotlib", "jinja2", "scipy",
 )  # fmt: skip
 
-# extra -> the modules it brings; `doctor` says which extras are complete.
+# extra -> the packages it brings; `doctor` says which extras are complete.
 EXTRAS = {
     "arrow": ("pyarrow",),
-    "export": ("onnx", "onnxscript", "onnxruntime"),
-    "openvino": ("openvino",),
-    "serve": ("fastapi", "uvicorn", "python_multipart"),
-    "explain": ("captum",),
+    "heic": ("pillow-heif",),
     "tensorboard": ("tensorboard",),
-    "dev": ("pytest", "hypothesis", "ruff", "mypy"),
+    "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "tifffile", "imagecodecs"),
 }
 
 # The instructions that decide how fast a CPU multiplies matrices, in /proc/cpuinfo's spelling.
@@ -80,11 +76,8 @@ def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 
 def extras() -> dict[str, list[str]]:
-    """Extra -> the modules of it that are missing; an empty list means that the extra is installed."""
-    return {
-        extra: [module for module in modules if importlib.util.find_spec(module) is None]
-        for extra, modules in EXTRAS.items()
-    }
+    """Extra -> the packages of it that are missing; an empty list means that the extra is installed."""
+    return {extra: [name for name in names if not package_versions((name,))] for extra, names in EXTRAS.items()}
 
 
 def memory_gib() -> float | None:

@@ -14,7 +14,7 @@ def write_events(run: Path) -> Path:
     try:
         module = importlib.import_module("torch.utils.tensorboard")
     except ImportError:
-        raise UserError("TensorBoard is not installed; install it with: pip install 'reslearn[tensorboard]'") from None
+        raise UserError("TensorBoard is not installed; install it with: pip install tensorboard") from None
     if not (run / "metrics.jsonl").exists():
         raise UserError(f"{run}: no metrics.jsonl here; name a run folder")
     folder = run / "tensorboard"

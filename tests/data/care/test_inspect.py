@@ -24,8 +24,8 @@ def kinds_of(raw, name):
 
 
 def test_what_conversion_to_8_bit_rgb_loses_is_remarked_on_in_every_format():
-    tifffile = pytest.importorskip("tifffile", reason="needs tifffile: pip install 'reslearn[dev]'")
-    imagecodecs = pytest.importorskip("imagecodecs", reason="needs imagecodecs: pip install 'reslearn[dev]'")
+    tifffile = pytest.importorskip("tifffile", reason="needs tifffile: pip install tifffile")
+    imagecodecs = pytest.importorskip("imagecodecs", reason="needs imagecodecs: pip install imagecodecs")
     deep = picture(80, (96, 128))[..., 0].astype(np.uint16)
     out = io.BytesIO()
     tifffile.imwrite(out, deep, bitspersample=12)

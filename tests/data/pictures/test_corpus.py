@@ -10,8 +10,8 @@ import pytest
 from reslearn.data.pictures.decode import decode_bytes
 from reslearn.spec.errors import UserError
 
-pytest.importorskip("tifffile", reason="needs tifffile: pip install 'reslearn[dev]'")
-pytest.importorskip("imagecodecs", reason="needs imagecodecs: pip install 'reslearn[dev]'")
+pytest.importorskip("tifffile", reason="needs tifffile: pip install tifffile")
+pytest.importorskip("imagecodecs", reason="needs imagecodecs: pip install imagecodecs")
 
 from .corpus import libtiff, metadata, others, tiffs
 

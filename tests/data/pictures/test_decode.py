@@ -169,7 +169,7 @@ def test_a_heic_picture_is_named_with_the_package_that_reads_it(monkeypatch):
 
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_heic_is_read_where_its_package_is(orientation):
-    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif: pip install 'reslearn[heic]'")
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif: pip install pillow-heif")
     exif = Image.Exif()
     exif[0x112] = orientation
     out = io.BytesIO()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset import Image
+from ..parts.grouping import linked
 
 SMALLEST = 24  # below this many pixels on the shorter side too many different pictures look alike
 MAX_BITS = 7  # of 64 that may differ in near duplicates
@@ -79,21 +80,8 @@ def _united(codes: NDArray[np.uint64], small: NDArray[np.uint8]) -> NDArray[np.i
             apart = root[left] != root[right]  # the chunk before may have united them
             left, right = left[apart], right[apart]
             alike = np.abs(small[left].astype(np.int16) - small[right]).mean(axis=1) <= MAX_LEVELS
-            left, right = left[alike], right[alike]
-            for i, j in zip(left.tolist(), right.tolist(), strict=True):
-                i, j = _root(root, i), _root(root, j)
-                root[max(i, j)] = min(i, j)
-            if len(left):
-                while (root[root] != root).any():  # flat again, so that comparing roots compares groups
-                    root = root[root]
+            root = linked(root, left[alike], right[alike])
     return root
-
-
-def _root(parent: NDArray[np.int64], i: int) -> int:
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = int(parent[i])
-    return i
 
 
 def _candidates(codes: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -123,18 +111,9 @@ def _candidates(codes: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64], 
 
 def clusters(groups: Sequence[Sequence[int]]) -> list[list[int]]:
     """Groups that share a member made one, sorted."""
-    parent: dict[int, int] = {}
-
-    def root(i: int) -> int:
-        while parent.setdefault(i, i) != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for members in groups:
-        for other in members[1:]:
-            parent[root(other)] = root(members[0])
+    links = np.array([(members[0], other) for members in groups for other in members[1:]], np.int64).reshape(-1, 2)
+    root = linked(np.arange(links.max(initial=-1) + 1), *links.T)
     together: dict[int, list[int]] = {}
-    for i in sorted(parent):
-        together.setdefault(root(i), []).append(i)
-    return sorted(together.values())
+    for i in np.unique(links).tolist():
+        together.setdefault(int(root[i]), []).append(i)
+    return list(together.values())

@@ -26,7 +26,7 @@ def open_parquet(file: str, path: str) -> Any:
     try:
         import pyarrow.parquet
     except ImportError:
-        raise UserError(f"{path}: reading Parquet needs pyarrow; run: pip install 'reslearn[arrow]'") from None
+        raise UserError(f"{path}: reading Parquet needs pyarrow; run: pip install pyarrow") from None
     try:
         with open_regular(file) as opened:
             return pyarrow.parquet.ParquetFile(descriptor_path(opened, file))

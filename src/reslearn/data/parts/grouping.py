@@ -23,21 +23,29 @@ def units(dataset: Dataset, hashes: Sequence[str] | None, groups: Sequence[str] 
     groups = groups if groups is not None else groups_of(dataset)
     if groups is None and hashes is None:
         return None
-    parent = np.arange(len(dataset))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = int(parent[i])
-        return i
-
+    unit = np.arange(len(dataset))
     for names in (groups, hashes):
         first: dict[str, int] = {}
-        for i, name in enumerate(names or ()):
-            if name and first.setdefault(name, i) != i:
-                parent[root(i)] = root(first[name])
-    roots = np.array([root(i) for i in range(len(dataset))], dtype=np.int64)
-    return None if len(np.unique(roots)) == len(dataset) else roots
+        one = np.array([first.setdefault(name, i) if name else i for i, name in enumerate(names or ())], np.int64)
+        others = np.flatnonzero(one != np.arange(len(one)))
+        unit = linked(unit, others, one[others])
+    return None if len(np.unique(unit)) == len(dataset) else unit
+
+
+def linked(group: Indices, left: Indices, right: Indices) -> Indices:
+    """(n,) `group` once left[i] and right[i] are in one group for every i. A group's number is its lowest member's."""
+    if not len(left):
+        return group
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends, at = np.unique(group[np.stack([left, right])], return_inverse=True)  # groups with a link, ascending
+    links = coo_array((np.ones(len(left), bool), tuple(at.reshape(2, -1))), shape=(len(ends), len(ends)))
+    _, part = connected_components(links, directed=False)
+    _, lowest = np.unique(part, return_index=True)
+    number = np.arange(len(group))
+    number[ends] = ends[lowest[part]]
+    return np.asarray(number[group])
 
 
 def twins(dataset: Dataset) -> list[str]:

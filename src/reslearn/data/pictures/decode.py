@@ -36,7 +36,7 @@ DECODER = 1  # one more whenever any file comes to be read as other pixels: pixe
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a third of a gigabyte as RGB; more is a mistake or an attack
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "ICO", "PCX", "AVIF")
 _NEEDS = {
-    "HEIF": ("a HEIC picture, without the package pillow-heif,", "pip install 'reslearn[heic]', or convert it to JPEG"),
+    "HEIF": ("a HEIC picture, without the package pillow-heif,", "pip install pillow-heif, or convert it to JPEG"),
     "AVIF": ("an AVIF picture, by a Pillow before 11.3,", "pip install -U pillow, or convert it to JPEG"),
 }
 
