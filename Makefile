@@ -14,11 +14,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo test lint types bench docs-slow golden mutants clean
+.PHONY: help demo test lint types bench docs-slow golden mutants wheel clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
-	@echo "also: make lint types bench docs-slow golden mutants clean"
+	@echo "also: make lint types bench docs-slow golden mutants wheel clean"
 
 demo:
 	@echo "reslearn demo: a residual network, 1,797 real handwritten digits, about a minute once installed"
@@ -47,6 +47,21 @@ golden: $(VENV)/dev
 
 mutants: $(VENV)/dev
 	$(BIN)/python tests/mutants.py --jobs $(JOBS) $(MUTANTS)
+
+# Does the wheel alone hold everything? In an environment of its own, away from the checkout. Without an index, SITE names
+# a folder of installed packages (an environment's site-packages) to take the dependencies from.
+wheel: $(BIN)/python
+	@rm -rf build dist
+	@$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps $(if $(SITE),--no-build-isolation) -w dist .
+	@$(PYTHON) -m venv build/alone
+	@build/alone/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+		$(if $(SITE),--no-deps,$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))) dist/*.whl
+	@$(if $(SITE),echo "$(SITE)" > $$(build/alone/bin/python -c 'import site; print(site.getsitepackages()[0])')/others.pth)
+	@set -e; alone=$(CURDIR)/build/alone/bin; cd "$$(mktemp -d)"; unset PYTHONPATH; \
+	picture=$$($$alone/python -c 'import sklearn.datasets as d; print(d.__path__[0] + "/images/flower.jpg")'); \
+	for command in "show resnet50" demo "predict runs/demo $$picture" "paper show p1-table2"; do \
+	  echo "== reslearn $$command"; $$alone/reslearn $$command; done; \
+	rm -rf "$$PWD"; echo "the wheel is whole: $$(ls $(CURDIR)/dist)"
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
