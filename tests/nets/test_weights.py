@@ -14,8 +14,8 @@ import torch
 
 from reslearn.nets.build import create_backbone, create_model, model_from_contents
 from reslearn.nets.layouts import LAYOUTS, layer_name, why_not
-from reslearn.nets.state_files import read_contents, write_state
-from reslearn.nets.weights import adapt_input, export_state, fit_state, load_weights
+from reslearn.nets.state_files import Contents, read_contents, write_state
+from reslearn.nets.weights import adapt_input, export_state, fit_contents, load_weights
 from reslearn.spec.catalogue import CATALOGUE, get_spec
 from reslearn.spec.cost import cost
 from reslearn.spec.errors import UserError
@@ -94,7 +94,7 @@ def test_a_round_trip_is_bit_identical(name, layout, shallow):
     net = meta(shallow(get_spec(name)))
     original = {key: torch.rand(like.shape) for key, like in net.state_dict().items()}
     net.load_state_dict(original, assign=True)
-    fitted = fit_state(export_state(net, layout), net, where="here")
+    fitted = fit_contents(Contents("here", {"": export_state(net, layout)}), net)
     assert fitted.notes == ()
     assert fitted.state.keys() == original.keys()
     assert all(torch.equal(fitted.state[key], original[key]) for key in original)
@@ -152,7 +152,7 @@ def test_files_of_both_kinds_are_written_and_read(tiny, tmp_path, suffix):
 def test_another_class_count_starts_the_head_afresh(tiny):
     net, state = tiny
     other = create_model(net.spec, num_classes=4)
-    fitted = fit_state(state, other, where="f")
+    fitted = fit_contents(Contents("f", {"": state}), other)
     assert "head.fc.weight" not in fitted.state and "head.fc.bias" not in fitted.state
     assert fitted.fresh == "head.fc" and fitted.notes == ("the head starts afresh: 10 -> 4 classes (linear)",)
 
@@ -170,7 +170,7 @@ def test_the_class_count_and_channels_of_a_file_can_be_taken_over(tiny, tmp_path
 def test_a_grey_net_answers_on_grey_pictures_as_the_colour_net_did(tiny):
     net, state = tiny
     grey = create_model(net.spec, in_channels=1)
-    fitted = fit_state(state, grey, where="f")
+    fitted = fit_contents(Contents("f", {"": state}), grey)
     assert fitted.notes == ("conv1.weight: adapted from 3 to 1 input channels",)
     grey.load_state_dict(fitted.state)
     x = torch.randn(2, 1, 16, 16)
@@ -203,13 +203,13 @@ def altered(state, **changes):
 def test_a_tensor_that_does_not_fit_is_named(tiny, changes, message):
     net, state = tiny
     with pytest.raises(UserError, match=message):
-        fit_state(altered(state, **changes), create_model(net.spec), where="f")
+        fit_contents(Contents("f", {"": altered(state, **changes)}), create_model(net.spec))
 
 
 def test_files_before_batch_counters_load(tiny):
     net, state = tiny
     old = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
-    assert fit_state(old, net, where="f").layout in ("akamaster", "kuangliu")
+    assert fit_contents(Contents("f", {"": old}), net).layout in ("akamaster", "kuangliu")
 
 
 def test_a_layout_that_cannot_hold_the_net_says_why(listed):
@@ -217,7 +217,7 @@ def test_a_layout_that_cannot_hold_the_net_says_why(listed):
     with pytest.raises(
         UserError, match=r"timm's layout, which cannot hold preact_resnet50: .*set first_norm=after_pool"
     ):
-        fit_state(state, meta("preact_resnet50"), where="f")
+        fit_contents(Contents("f", {"": state}), meta("preact_resnet50"))
     with pytest.raises(UserError, match=r"kuangliu's layout cannot hold preact_resnet110_cifar: .*omits the BN-ReLU"):
         export_state(meta("preact_resnet110_cifar", shortcut="B"), "kuangliu")
     with pytest.raises(UserError, match="torchvision's layout cannot hold se_resnet18"):

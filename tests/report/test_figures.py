@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from reslearn.report import figures
+from reslearn.report.confusion import confusion_matrix, pool
+from reslearn.report.ink import INK, to_inline_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -16,42 +18,42 @@ def texts(svg):
 
 
 def test_an_inline_figure_is_xml_in_the_page_s_colours_alone(report):
-    svg = figures.to_inline_svg(figures.error_curves(report().curves), 'error "over" <epochs>')
+    svg = to_inline_svg(figures.error_curves(report().curves), 'error "over" <epochs>')
     root = ElementTree.fromstring(svg)
     assert root.attrib["aria-label"] == 'error "over" <epochs>'
     assert "var(--val)" in svg and "var(--ink)" in svg and "DejaVu" not in svg
-    assert [colour for colour in figures.INK.values() if colour in svg] == []
+    assert [colour for colour in INK.values() if colour in svg] == []
 
 
 def test_the_last_values_stand_beside_the_names(report):
-    svg = figures.to_inline_svg(figures.error_curves(report().curves), "error")
+    svg = to_inline_svg(figures.error_curves(report().curves), "error")
     assert "train 6.67 %" in texts(svg) and "validation 7.22 %" in texts(svg)
 
 
 def test_a_small_confusion_matrix_prints_every_count_that_is_not_zero():
     matrix = np.array([[31, 2, 0], [0, 57, 0], [4, 0, 83]])
-    drawn = texts(figures.to_inline_svg(figures.confusion_matrix(matrix, ("ant", "bee", "cow")), "confusion"))
+    drawn = texts(to_inline_svg(confusion_matrix(matrix, ("ant", "bee", "cow")), "confusion"))
     assert sorted(int(t) for t in drawn if t.isdigit()) == [2, 4, 31, 57, 83]
     assert drawn.count("ant") == 2
 
 
 def test_names_that_look_like_formulas_or_are_not_latin_are_drawn_as_they_are():
     names = ("$x^2$", "éléphant", "_private")
-    drawn = texts(figures.to_inline_svg(figures.confusion_matrix(np.eye(3, dtype=np.int64), names), "confusion"))
+    drawn = texts(to_inline_svg(confusion_matrix(np.eye(3, dtype=np.int64), names), "confusion"))
     assert [drawn.count(name) for name in names] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("classes", [1, 2, 20, 41, 61, 260])
 def test_any_number_of_classes_can_be_drawn(classes):
     matrix = np.eye(classes, dtype=np.int64) * 3
-    svg = figures.to_inline_svg(figures.confusion_matrix(matrix, tuple(f"class {i}" for i in range(classes))), "c")
+    svg = to_inline_svg(confusion_matrix(matrix, tuple(f"class {i}" for i in range(classes))), "c")
     assert ElementTree.fromstring(svg) is not None and len(svg) < 400_000
 
 
 def test_pooling_keeps_a_single_mistake_and_never_hides_the_diagonal():
     share = np.eye(7)
     share[0] = [0.9, 0, 0, 0, 0, 0, 0.1]
-    pooled = figures.pool(share, 2)
+    pooled = pool(share, 2)
     assert pooled.shape == (4, 4)
     assert pooled[0, 3] == 0.1 and np.count_nonzero(pooled) == 5
     np.testing.assert_allclose(pooled.diagonal(), [0.95, 1, 1, 1])

@@ -70,11 +70,7 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("allocator", f"{facts['allocator']}; {_tuning(facts['allocator'])}"),
         ("threads", f"{facts['threads']} of {facts['cores']} cores"),
         ("extras", ", ".join(extra for extra, gone in facts["extras"].items() if not gone) or "none"),
-        *(
-            [("not here", "; ".join(f"{name} (pip install {' '.join(gone)})" for name, gone in missing.items()))]
-            if missing
-            else []
-        ),
+        *([("not here", "; ".join(missing))] if missing else []),
         ("free disk", f"{facts['free_disk_gib']} GiB here"),
     ]
 

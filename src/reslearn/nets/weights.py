@@ -57,11 +57,6 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str], *, prefer: Prefer
     return fitted
 
 
-def fit_state(state: State, net: nn.Module, *, where: str) -> Fitted:
-    """Translate `state` into the names and shapes of `net`; errors as `load_weights`."""
-    return fit_contents(Contents(where, {"": state}), net)
-
-
 def fit_contents(contents: Contents, net: nn.Module, *, prefer: Prefer | None = None) -> Fitted:
     """Translate what a file holds into the names and shapes of `net`; errors as `load_weights`."""
     spec, expected = cast(Spec, net.spec), cast(State, net.state_dict())

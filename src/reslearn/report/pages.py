@@ -16,6 +16,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..report import figures
+from .confusion import confusion_matrix
+from .ink import to_inline_svg
 from .values import Details, Gallery, Picture, Report
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -54,7 +56,7 @@ def _curves(report: Report) -> Iterator[tuple[str, str, Figure]]:
 
 
 def _card(title: str, note: str, figure: Figure) -> dict[str, str]:
-    return {"title": title, "note": note, "svg": figures.to_inline_svg(figure, f"{title} over epochs")}
+    return {"title": title, "note": note, "svg": to_inline_svg(figure, f"{title} over epochs")}
 
 
 def _inside(part: Details) -> dict[str, Any]:
@@ -66,12 +68,12 @@ def _inside(part: Details) -> dict[str, Any]:
     return {
         "split": part.split,
         "anchor": "in-" + re.sub(r"\W+", "-", part.split),
-        "confusion_svg": figures.to_inline_svg(
-            figures.confusion_matrix(part.confusion, part.classes), f"confusion matrix on {part.split}"
+        "confusion_svg": to_inline_svg(
+            confusion_matrix(part.confusion, part.classes), f"confusion matrix on {part.split}"
         ),
         "confusion_note": f"{count - wrong:,} of {count:,} pictures right, {wrong:,} wrong",
         "confused": part.confused,
-        "reliability_svg": figures.to_inline_svg(figures.reliability(part.bins), f"reliability on {part.split}"),
+        "reliability_svg": to_inline_svg(figures.reliability(part.bins), f"reliability on {part.split}"),
         "reliability_note": f"calibration error (ECE) {number(part.ece, 3)}; on the dashed line confidence is honest",
         "classes_note": _classes_note(part, sorted_by_f1=len(rows) > shown),
         "first_rows": rows[:shown],

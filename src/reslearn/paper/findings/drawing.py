@@ -14,7 +14,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from ...report.figures import INK, PIXELS, STYLE
+from ...report.ink import INK, PIXELS, STYLE
 
 # Okabe and Ito's colours, told apart by most colour-blind readers; each line also has a marker of its own.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56A0D3", "#7A6FAC", "#8C564B")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..cells.store import Result, Store
+from ..cells.store import Result
 from ..cells.tiers import identity
 from ..entry import CLASSES, Entry, Experiment
 from ..published.orders import of
@@ -75,8 +75,3 @@ def checked_orders(experiment: Experiment, group: Group | None) -> list[Ordered]
 
 def _of_data(entry: Entry, groups: Sequence[Group]) -> list[Sequence[Result]]:
     return [group.results[entry.label] for group in groups if entry.label in group.results]
-
-
-def store_groups(experiment: Experiment, store: Store) -> list[Group]:
-    """`groups_of` straight from a store."""
-    return groups_of(experiment, list(store.results()))

@@ -11,7 +11,7 @@ import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
-from ...report.figures import PIXELS, STYLE, to_inline_svg
+from ...report.ink import PIXELS, STYLE, to_inline_svg
 from ...report.pages import TEMPLATES as SHARED
 from ...runtime.files import write_atomic
 from ...runtime.replacing import PAGE, replaceable, write_page

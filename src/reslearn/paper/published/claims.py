@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ...spec.errors import unknown
 from ..published import p1, p2, p3, p4, p5
 from .tables import ERRORS, Claim, Table, expand
 
@@ -26,13 +25,6 @@ TABLES: Mapping[str, Table] = MappingProxyType(
     {table.name: table for paper in (p1, p2, p3, p4, p5) for table in paper.TABLES}
 )
 CLAIMS: tuple[Claim, ...] = tuple(claim for table in TABLES.values() for claim in expand(table))
-
-
-def get_table(name: str) -> Table:
-    """The published table of that name; an unknown one raises `UserError` with its nearest neighbours."""
-    if name not in TABLES:
-        raise unknown("table", name, TABLES)
-    return TABLES[name]
 
 
 def errors(table: str) -> list[Claim]:

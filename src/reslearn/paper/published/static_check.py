@@ -14,7 +14,7 @@ from typing import Literal
 from ...spec.catalogue import get_spec
 from ...spec.cost import Cost, cost
 from ...spec.net import NetSpec, Spec
-from .claims import TABLES, static
+from .claims import static
 from .static_reasons import REASONS
 from .static_statements import statements
 from .tables import Claim
@@ -120,8 +120,3 @@ def _cost(spec: Spec) -> Cost:
 
 def _vgg_depth(spec: Spec) -> int:
     return sum(layer.kind != "norm" for layer in cost(spec).layers)
-
-
-def tables_with_counts() -> list[str]:
-    """Tables that print at least one figure this module checks."""
-    return [name for name in TABLES if any(c.table == name and c.net for c in static())]

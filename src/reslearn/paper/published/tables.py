@@ -18,7 +18,6 @@ Quantity = Literal["top1_error", "top5_error", "parameters", "macs", "depth", "b
 Statistic = Literal["single", "best", "median", "mean"]
 
 ERRORS = ("top1_error", "top5_error")
-UNITS: Mapping[str, str] = {"top1_error": "%", "top5_error": "%", "parameters": "", "macs": "multiply-adds"}
 EXPONENT = {"": 0, "k": 3, "M": 6, "G": 9}
 CELL = re.compile(r"(best )?(~)?(\d+(?:\.(\d+))?)([kMG]?)(?: \((\d+\.\d+)±(\d+\.\d+)\))?")
 
