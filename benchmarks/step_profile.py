@@ -22,14 +22,13 @@ from reslearn.data.loaders import train_loader
 from reslearn.jobs.bench import LONG, random_pictures
 from reslearn.nets.build import create_model
 from reslearn.runtime.allocator import tune
-from reslearn.runtime.choice import decide, this_machine
+from reslearn.runtime.choice import decide, this_machine, workload
 from reslearn.runtime.load import Watcher
 from reslearn.runtime.switches import owned
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.cost import cost
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.spec.recipes import get_recipe
-from reslearn.train.setup import workload
 from reslearn.train.update import Update
 
 # Words of an operator's name -> what it belongs to; the first that fits counts.

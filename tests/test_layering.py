@@ -116,6 +116,43 @@ def test_a_lower_rank_may_be_imported(tmp_path):
     assert violations(tmp_path) == []
 
 
+MANY = 10  # arguments, beyond which they travel as a value
+MAY_TAKE_MORE = {  # besides the commands: what users call with keywords
+    "train/fit.py": {"fit"},
+    "data/loaders.py": {"train_loader"},
+    "measure/evaluate.py": {"evaluate"},
+}
+
+
+def long_signatures(root: Path) -> list[str]:
+    """Functions under `root` that take too many arguments, one line each. A command's are its options."""
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        place = path.relative_to(root).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            taken = node.args
+            names = [one.arg for one in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs)]
+            count = len(names) - (names[:1] in (["self"], ["cls"]))
+            command = place.startswith("cli/") and "as_json" in names
+            if count > MANY and not command and node.name not in MAY_TAKE_MORE.get(place, set()):
+                found.append(f"{place}:{node.lineno}: {node.name} takes {count} arguments; let a value carry them")
+    return found
+
+
+def test_no_function_takes_more_than_ten_arguments():
+    assert long_signatures(ROOT) == []
+
+
+def test_a_long_signature_is_found(tmp_path):
+    (tmp_path / "cli").mkdir()
+    ten = ", ".join(f"a{i}" for i in range(10))
+    code = f"class A:\n    def few(self, {ten}): ...\n    def many(self, {ten}, *, b=1): ...\n"
+    (tmp_path / "cli" / "a.py").write_text(code + f"def command({ten}, *, as_json): ...\n")
+    assert long_signatures(tmp_path) == ["cli/a.py:3: many takes 11 arguments; let a value carry them"]
+
+
 EVERY_NAME = """
 import importlib, pkgutil, reslearn
 for module in pkgutil.walk_packages(reslearn.__path__, "reslearn."):

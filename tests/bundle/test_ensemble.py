@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reslearn.bundle.ensemble import class_order, seal_ensemble
+from reslearn.bundle.ensemble import reordering, seal_ensemble
 from reslearn.bundle.file import save
 from reslearn.spec.errors import UserError
 
@@ -12,10 +12,10 @@ from .sealing import TINY, bundle_of, tiny
 
 
 def test_where_each_class_stands_among_another_models():
-    assert class_order(["cat", "dog", "elk"], ["elk", "cat", "dog"]) == [1, 2, 0]
-    assert class_order(["cat", "dog"], ["cat", "dog"]) is None
-    assert class_order(None, ["cat"]) is None and class_order(["cat"], None) is None
-    assert class_order(["caf\u00e9", "x"], ["x", "cafe\u0301"]) == [1, 0], "one name in two spellings of Unicode"
+    assert reordering(["cat", "dog", "elk"], ["elk", "cat", "dog"]) == [1, 2, 0]
+    assert reordering(["cat", "dog"], ["cat", "dog"]) is None
+    assert reordering(None, ["cat"]) is None and reordering(["cat"], None) is None
+    assert reordering(["caf\u00e9", "x"], ["x", "cafe\u0301"]) == [1, 0], "one name in two spellings of Unicode"
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_where_each_class_stands_among_another_models():
 )
 def test_other_classes_are_named(given, said):
     with pytest.raises(UserError, match=said):
-        class_order(["cat", "dog"], given, "a.st", "b.st")
+        reordering(["cat", "dog"], given, "a.st", "b.st")
 
 
 def test_the_members_of_a_member_share_its_weight(tmp_path):

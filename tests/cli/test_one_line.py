@@ -118,7 +118,7 @@ def test_a_full_disk_names_the_file(name, made, small_disk, tmp_path, monkeypatc
 
 
 def test_a_journal_that_finds_no_room_names_itself(small_disk, tmp_path):
-    from reslearn.train.journal import Journal
+    from reslearn.train.records.journal import Journal
 
     with pytest.raises(OSError, match=r"metrics\.jsonl"), Journal(tmp_path / "metrics.jsonl", 0) as journal:
         small_disk(100)

@@ -59,13 +59,13 @@ def test_batches_are_the_same_from_spawned_workers(folder, tmp_path):
     data = open_data(folder({"a": 5, "b": 5}))
     streaming = loader(data, kind="streaming", workers=0)
     expected = [digest(b) for b in streaming.batches(0, 3)]
-    from reslearn.data.loading.batch import Finish
-    from reslearn.data.loading.sampling import Sequence
+    from reslearn.data.loading.batch import Finisher
+    from reslearn.data.loading.sampling import EndlessOrder
     from reslearn.data.loading.streaming import StreamingLoader
 
     packed = write_pack(data, tmp_path / "a.pack")  # holds a memory map, which cannot be sent to another process
-    finish = Finish(default_preprocess(16), EVERYTHING, 7, "cpu")
-    sequence = Sequence(packed.labels, seed=7, augment=EVERYTHING, batch_size=12)
+    finish = Finisher(default_preprocess(16), EVERYTHING, 7, "cpu")
+    sequence = EndlessOrder(packed.labels, seed=7, augment=EVERYTHING, batch_size=12)
     spawned = StreamingLoader(packed, sequence, finish, (12, 0, 1), workers=1, start_method="spawn")
     assert [digest(b) for b in spawned.batches(0, 3)] == expected
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from reslearn.data.augment.crops import random_resized_box, scale_crop
 from reslearn.data.care.preview import contact_sheet
-from reslearn.data.loading.sampling import Sequence, class_weights
+from reslearn.data.loading.sampling import EndlessOrder, class_weights
 from reslearn.data.memory import ArrayDataset
 from reslearn.data.sources import open_data
 from reslearn.data.statistics import mean_image, statistics
@@ -68,7 +68,7 @@ def labels_of(counts):
 
 def test_balanced_sampling_shows_every_class_equally_often():
     labels = labels_of([300, 30, 3])
-    sequence = Sequence(labels, seed=0, augment=Augment(sampler="balanced"), batch_size=32)
+    sequence = EndlessOrder(labels, seed=0, augment=Augment(sampler="balanced"), batch_size=32)
     seen = np.zeros(333, int)
     for epoch in range(6):
         samples = sequence.epoch(epoch)
@@ -80,7 +80,7 @@ def test_balanced_sampling_shows_every_class_equally_often():
 
 
 def test_repeated_augmentation_shows_each_sample_r_times_in_a_batch():
-    sequence = Sequence(labels_of([60, 60]), seed=0, augment=Augment(repeats=3), batch_size=24)
+    sequence = EndlessOrder(labels_of([60, 60]), seed=0, augment=Augment(repeats=3), batch_size=24)
     samples = sequence.epoch(0)
     assert len(samples) == 120 and len(set(samples)) == 40
     for batch in samples.reshape(5, 24):

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from reslearn.data.memory import Subset
 from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data
-from reslearn.jobs.training import Plan, Subset, train
+from reslearn.jobs.training import train
 from reslearn.runtime.settings import Settings
 from reslearn.spec.net import NetSpec
 from reslearn.spec.recipe import Augment, Recipe
@@ -28,9 +29,7 @@ def small_plan():
         "spec.stem_channels": "4",
         "settings.loader": "resident",
     }
-    return lambda data, **options: Plan(
-        str(data), model="resnet20_cifar", recipe="demo", image_size=8, changes=changes, **options
-    )
+    return lambda data, **options: plan(data, changes, **options)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image as Pillow
 
-from reslearn.jobs.training import Plan
+from reslearn.jobs.resolve import TrainRequest, resolve
 
 CHANGES = {
     "iterations": "2", "batch_size": "8", "spec.stage_blocks": "[1,1,1]", "spec.stage_channels": "[4,4,4]",
@@ -23,4 +23,8 @@ def noise(root, count=10, seed=1):
 
 
 def plan(data, changes=CHANGES, **options):
-    return Plan(str(data), model="resnet20_cifar", recipe="demo", image_size=8, changes=changes, **options)
+    return resolve(request(data, changes, **options))
+
+
+def request(data, changes=CHANGES, **options):
+    return TrainRequest(str(data), "resnet20_cifar", "demo", image_size=8, changes=changes, **options)

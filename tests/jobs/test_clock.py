@@ -8,10 +8,12 @@ import pytest
 
 from reslearn.data.loaders import train_loader
 from reslearn.jobs import bench, plan
-from reslearn.jobs.training import Plan, train
+from reslearn.jobs.training import train
 from reslearn.runtime import load
 from reslearn.train import loop
 from reslearn.train.update import Update
+
+from . import noise
 
 CHANGES = {"spec.stage_blocks": "[1,1,1]", "batch_size": "16", "settings.precision": "fp32", "settings.threads": "1"}
 
@@ -62,7 +64,7 @@ def clock(monkeypatch):
 
 def forecast(**options):
     """What `plan` says of digits in batches of 16 by the demo recipe."""
-    chosen = Plan("digits", model="resnet20_cifar", recipe="demo", image_size=8, changes=CHANGES)
+    chosen = noise.plan("digits", CHANGES)
     return chosen, plan.forecast(chosen, **options)
 
 
@@ -122,7 +124,7 @@ def test_the_disk_that_a_run_will_need_is_what_it_takes(ema, tmp_path):
     """Two checkpoints with their momentum, the best weights and the sealed file; headers are a few per cent."""
     changes = {"spec.stage_blocks": "[1,1,1]", "iterations": "12", "validate_every": "0.1", "batch_size": "256"}
     changes |= {"select": "best", "ema_decay": "0.9" if ema else "none", "settings.precision": "fp32"}
-    chosen = Plan("digits", model="resnet20_cifar", recipe="demo", image_size=8, changes=changes)
+    chosen = noise.plan("digits", changes)
     expected = plan.forecast(chosen, seconds=0.01).checkpoint_bytes
     run = train(chosen, out=tmp_path / "run")
     left = sum(file.stat().st_size for file in run.path.rglob("*.safetensors"))

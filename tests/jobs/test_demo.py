@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from reslearn.jobs import demo
-from reslearn.train.ledger import read_ledger
+from reslearn.train.records.ledger import read_ledger
 
 COMMAND = [sys.executable, "-m", "reslearn"]
 

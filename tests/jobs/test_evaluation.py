@@ -29,8 +29,8 @@ from reslearn.measure.predictions import read_predictions
 from reslearn.predictor.predictor import predict
 from reslearn.spec.errors import UserError
 from reslearn.spec.seen import Seen
-from reslearn.train.ledger import read_ledger
-from reslearn.train.record import read_record
+from reslearn.train.records.ledger import read_ledger
+from reslearn.train.records.run import read_record
 
 
 def test_val_is_what_training_sealed(short_run):
@@ -93,7 +93,7 @@ def shaken(run, to):
 def test_a_run_that_skips_bad_files_is_scored_so(small_plan, folder, tmp_path, capsys):
     """A stray file among the pictures: the run's own record opens its data, and lists what it leaves out."""
     (folder / "cat" / "notes.txt").write_text("no picture")
-    run = train(small_plan(folder, on_bad_file="skip"), out=tmp_path / "run", on_bad_file="skip")
+    run = train(small_plan(folder, on_bad_file="skip"), out=tmp_path / "run")
     capsys.readouterr()
     scores = evaluate_model(run.path, folder, split="val")
     assert json.loads(json.dumps(scores.to_json())) == run.val

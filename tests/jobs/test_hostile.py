@@ -26,7 +26,9 @@ from reslearn.jobs.unseen import Policy
 from reslearn.spec.errors import UserError
 from reslearn.spec.seen import Seen
 from reslearn.train.fit import fit, resume
-from reslearn.train.ledger import read_ledger
+from reslearn.train.records.ledger import read_ledger
+
+from .noise import request
 
 ASIDE = Options(cache=None, policy=Policy(allow_seen=True))
 NOT_KNOWN = "nothing"
@@ -37,8 +39,7 @@ def runs(small_plan, folder, tmp_path):
     """runs(NAME, **options) -> the folder of a run on `folder`."""
 
     def run(name, **options):
-        kept = {key: options.pop(key) for key in ("forget_pictures",) if key in options}
-        return train(small_plan(folder, **options), out=tmp_path / name, **kept).path
+        return train(small_plan(folder, **options), out=tmp_path / name).path
 
     return run
 
@@ -122,9 +123,7 @@ def test_a_checkpoint_of_another_run_is_not_gone_on_with(runs):
 def two_folds(data, **options):
     changes = {"iterations": "1", "batch_size": "8", "spec.stage_blocks": "[1,1,1]", "spec.stage_channels": "[4,4,4]",
                "spec.stem_channels": "4"}  # fmt: skip
-    return plan_crossval(
-        str(data), model="resnet20_cifar", recipe="demo", folds=2, image_size=8, changes=changes, **options
-    )
+    return plan_crossval(request(data, changes, **options), folds=2)
 
 
 def test_a_fold_of_another_cross_validation_is_not_merged(folder, tmp_path):
@@ -206,7 +205,8 @@ def test_validation_pictures_of_other_classes_are_refused(small_plan, folder, tm
     images, labels = np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 0])
     val = ArrayDataset(images, labels, classes=classes, ids=["1", "2"])
     with pytest.raises(UserError, match="val_data has the classes"):
-        fit(plan.spec, plan.train_data, val, plan.recipe, out=tmp_path / "run", settings=plan.settings)
+        start = plan.start
+        fit(start.spec, plan.train_data, val, start.recipe, out=tmp_path / "run", settings=start.settings)
     assert not (tmp_path / "run").exists()
 
 

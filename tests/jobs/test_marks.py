@@ -15,8 +15,8 @@ from reslearn.jobs.ensemble import ensemble_models
 from reslearn.jobs.pages.run import gather
 from reslearn.jobs.training import train
 from reslearn.spec.seen import Seen
-from reslearn.train.ledger import read_ledger
 from reslearn.train.pictures import seen_before
+from reslearn.train.records.ledger import read_ledger
 
 from .noise import CHANGES, noise, plan
 

@@ -19,8 +19,8 @@ from reslearn.measure.metrics import accuracy
 from reslearn.nets.build import create_model
 from reslearn.predictor.predictor import predict
 from reslearn.spec.errors import UserError
-from reslearn.train.belonging import split_digest
-from reslearn.train.ledger import read_ledger
+from reslearn.train.records.belonging import split_digest
+from reslearn.train.records.ledger import read_ledger
 
 SHARED = ["head.fc.weight", "head.fc.bias"]
 

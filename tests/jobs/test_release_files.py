@@ -30,7 +30,7 @@ from reslearn.spec.seen import Seen
 from reslearn.train import crossval
 from reslearn.train.fit import finished_run, fit, resume
 from reslearn.train.pictures import read_pictures
-from reslearn.train.record import read_record
+from reslearn.train.records.run import read_record
 
 RELEASE = Path(__file__).parent.parent / "fixtures" / "release"
 UNKNOWN = Seen(None, None, "nothing")

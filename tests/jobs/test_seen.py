@@ -29,9 +29,9 @@ from reslearn.jobs.training import train
 from reslearn.jobs.unseen import Policy
 from reslearn.spec.errors import UserError
 from reslearn.spec.seen import Seen
-from reslearn.train.ledger import read_ledger
+from reslearn.train.records.ledger import read_ledger
 
-from .noise import CHANGES, noise, plan
+from .noise import noise, plan, request
 
 ASIDE = Options(cache=None, policy=Policy(allow_seen=True))
 
@@ -180,7 +180,7 @@ def test_ensembles_and_comparisons_count_for_each_and_for_all(run, flat, tmp_pat
 
 
 def test_what_something_was_chosen_on_is_known_by_content(run, flat, tmp_path):
-    train(plan(flat), out=tmp_path / "other", seed=1)
+    train(plan(flat, seed=1), out=tmp_path / "other")
     test = noise(tmp_path / "d" / "test", 5, seed=6)
     model = shutil.copy(run / "model.safetensors", tmp_path / "model.safetensors")
     calibrate_model(model, test, split="all")
@@ -193,7 +193,7 @@ def test_what_something_was_chosen_on_is_known_by_content(run, flat, tmp_path):
 
 
 def test_folds_have_not_seen_what_they_hold_out_and_together_all(flat, tmp_path):
-    made = plan_crossval(str(flat), model="resnet20_cifar", recipe="demo", folds=2, image_size=8, changes=CHANGES)
+    made = plan_crossval(request(flat), folds=2)
     done = run_crossval(made, out=tmp_path / "cv")
     value = done.to_json()
     assert [fold["val"]["seen"] for fold in value["folds"]] == [Seen(0, 0, "content").to_json()] * 2
@@ -206,15 +206,14 @@ def test_folds_have_not_seen_what_they_hold_out_and_together_all(flat, tmp_path)
 def test_pictures_can_be_forgotten_and_the_header_says_so(run, flat, tmp_path, way):
     out = tmp_path / "forgetful"
     if way == "train":
-        train(plan(flat), out=out, forget_pictures=True)
+        train(plan(flat, forget_pictures=True), out=out)
     elif way == "convert":
         convert_weights(run, load(run).bundle.members[0].spec, out=out, forget_pictures=True)
     elif way == "ensemble":
-        train(plan(flat), out=tmp_path / "other", seed=1)
+        train(plan(flat, seed=1), out=tmp_path / "other")
         ensemble_models([run, tmp_path / "other"], flat, out=out, forget_pictures=True)
     else:
-        made = plan_crossval(str(flat), model="resnet20_cifar", recipe="demo", folds=2, image_size=8, changes=CHANGES,
-                             forget_pictures=True)  # fmt: skip
+        made = plan_crossval(request(flat, forget_pictures=True), folds=2)
         run_crossval(made, out=out)
     alone = shutil.copy(out / "model.safetensors" if out.is_dir() else out, tmp_path / "alone.safetensors")
     header = read_bundle(alone).seen

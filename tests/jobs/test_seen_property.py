@@ -30,14 +30,16 @@ from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.members import Options
 from reslearn.jobs.unseen import Policy
 from reslearn.runtime.settings import Settings
+from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.spec.recipe import Recipe
 from reslearn.train import crossval
-from reslearn.train.crossval_record import new_record, start
 from reslearn.train.fit import fit, resume
 from reslearn.train.folds import choose_folds
+from reslearn.train.records.crossval import CrossvalRecord, start
+from reslearn.train.records.run import describe, labels_text
 
 TINY = NetSpec(
     name="tiny", stem="cifar", stem_channels=4, block="basic", stage_blocks=(1,), stage_channels=(4,), num_classes=2
@@ -217,9 +219,10 @@ class World:
         except UserError:  # copies, which stay together, leave a fold without a class
             return
         settings = Settings(compile=False, threads=1)
-        start(out, new_record(
-            data, TINY, RECIPE, folds=(where, method), preprocess=default_preprocess(8), settings=settings,
-            seed=1, split_seed=0, command="",
+        start(out, CrossvalRecord(
+            get_spec(TINY, num_classes=len(data.classes)), RECIPE, default_preprocess(8), settings, 2, where, method,
+            split_seed=0, seed=1, data=describe(data), environment={}, command="", created="",
+            labels=labels_text(data.labels[[where.get(name, 0) > 0 for name in data.ids]]), pictures=len(data),
         ))  # fmt: skip
         if self.draw.random() < 0.4:
             with pytest.raises(KeyboardInterrupt):

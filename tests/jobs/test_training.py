@@ -14,7 +14,7 @@ from reslearn.jobs.training import resume, train
 from reslearn.runtime import choice
 from reslearn.runtime.machine import Rates
 from reslearn.spec.errors import UserError
-from reslearn.train.record import read_record
+from reslearn.train.records.run import read_record
 from reslearn.train.reopening import reopen
 
 
@@ -94,7 +94,7 @@ def test_settings_stand_in_the_record_with_their_source_and_a_resume_keeps_them(
 
 def test_a_change_by_hand_is_told_in_the_source(small_plan, folder):
     plan = small_plan(folder)
-    assert plan.settings.source.endswith("; asked for: loader=resident")
+    assert plan.start.settings.source.endswith("; asked for: loader=resident")
 
 
 def test_a_record_from_before_settings_had_a_source(short_run):

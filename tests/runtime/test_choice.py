@@ -7,14 +7,13 @@ from dataclasses import replace
 import pytest
 
 from reslearn.runtime import choice, machine, processor
-from reslearn.runtime.choice import Machine, Workload, decide, this_machine
+from reslearn.runtime.choice import Machine, Workload, decide, planned_workload, this_machine, workload
 from reslearn.runtime.machine import Rates, shipped_rates
 from reslearn.runtime.processor import read_processor
 from reslearn.runtime.settings import Settings
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
 from reslearn.spec.recipes import get_recipe
-from reslearn.train.setup import planned_workload, workload
 
 SHORT = Workload(1e9, 1e7)
 RESNET20, WIDE, POOLED = "resnet20_cifar", "resnet18_w64_cifar", "resnet_speed_cifar"

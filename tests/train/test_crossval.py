@@ -23,14 +23,16 @@ from reslearn.measure.evaluate import evaluate
 from reslearn.measure.metrics import accuracy, loss
 from reslearn.measure.predictions import read_predictions, write_predictions
 from reslearn.runtime.settings import Settings
+from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import Fault, UserError
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.train import execute
 from reslearn.train.crossval import proceed
-from reslearn.train.crossval_record import new_record, read_record, start
 from reslearn.train.fold_models import PREDICTIONS
 from reslearn.train.folds import choose_folds
-from reslearn.train.loop import Interrupted
+from reslearn.train.records.crossval import CrossvalRecord, check_recipe, read_record, start
+from reslearn.train.records.run import describe, labels_text
+from reslearn.train.stopping import Interrupted
 from reslearn.train.together import digest
 
 
@@ -47,15 +49,13 @@ def few(count=220):
 
 
 def record_of(data, spec, recipe, folds=5, **changes):
-    values = {
-        "folds": choose_folds(data, folds),
-        "preprocess": default_preprocess(8),
-        "settings": Settings(),
-        "seed": 0,
-        "split_seed": 0,
-        "command": "",
-    }
-    return new_record(data, spec, replace(recipe, iterations=6, checkpoint_every=1e-6), **(values | changes))
+    where, method = choose_folds(data, folds)
+    spec = get_spec(spec, num_classes=len(data.classes))
+    recipe = replace(recipe, iterations=6, checkpoint_every=1e-6)
+    labels = labels_text(label for name, label in zip(data.ids, data.labels, strict=True) if name in where)
+    values = {"split_seed": 0, "seed": 0, "environment": {}, "command": "", "created": "", "labels": labels}
+    values |= {"data": describe(data), "pictures": len(data)} | changes
+    return CrossvalRecord(spec, recipe, default_preprocess(8), Settings(), folds, where, method, **values)
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +129,7 @@ def test_folds_that_cannot_be():
 
 def test_a_mean_image_cannot_be_shared(tiny_spec, tiny_recipe):
     with pytest.raises(UserError, match="input_mean=channel"):
-        record_of(few(), tiny_spec, replace(tiny_recipe, input_mean="pixel"))
+        check_recipe(replace(tiny_recipe, input_mean="pixel"))
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_a_mean_image_cannot_be_shared(tiny_spec, tiny_recipe):
 def test_nothing_is_decided_on_the_pictures_that_a_fold_is_scored_on(change, instead, tiny_spec, tiny_recipe):
     recipe = replace(tiny_recipe, **change)
     with pytest.raises(UserError, match=f"decides on validation.*--set {instead}"):
-        record_of(few(), tiny_spec, recipe)
+        check_recipe(recipe)
     fields = {name: json.loads(text) if text == "null" else text for name, text in recipe.decides_on_validation.items()}
-    record_of(few(), tiny_spec, replace(recipe, **fields))  # the advice helps
+    check_recipe(replace(recipe, **fields))  # the advice helps
 
 
 # -- training --------------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def test_the_rate_drops_after_the_patience_and_waits_anew(tiny_recipe):
 
 def test_deciding_changes_nothing(tiny_recipe):
     recipe = replace(tiny_recipe, schedule="plateau", warmup=0.0, patience=1.0, early_stop=1.0)
-    progress = Progress(best_error=1.0, best_epoch=1.0, seen=schedule.Seen(best=1.0, best_epoch=1.0))
+    progress = Progress(best_error=1.0, best_epoch=1.0, seen=schedule.RateState(best=1.0, best_epoch=1.0))
     decision = decide(recipe, progress, epoch=2.0, loss=0.1, error=2.0)
     assert (decision.stop, decision.improved, decision.seen.drops) == (True, False, 1)
-    assert progress == Progress(best_error=1.0, best_epoch=1.0, seen=schedule.Seen(best=1.0, best_epoch=1.0))
+    assert progress == Progress(best_error=1.0, best_epoch=1.0, seen=schedule.RateState(best=1.0, best_epoch=1.0))

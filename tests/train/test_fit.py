@@ -16,7 +16,7 @@ from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
 from reslearn.train import fit as fitting
-from reslearn.train.journal import read_journal
+from reslearn.train.records.journal import read_journal
 from reslearn.train.reopening import check_classes
 
 

@@ -26,9 +26,9 @@ from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.spec.recipes import RECIPES
 from reslearn.train import execute
+from reslearn.train.events import Tick
 from reslearn.train.fit import fit
-from reslearn.train.journal import read_journal
-from reslearn.train.loop import Tick
+from reslearn.train.records.journal import read_journal
 
 LOSSES, PICTURES = (Path(__file__).parent / name for name in ("golden_losses.json", "golden_pictures.json"))
 REWRITE = os.environ.get("RESLEARN_REWRITE_GOLDEN") == "1"

@@ -26,8 +26,8 @@ from reslearn.spec.recipes import RECIPES, get_recipe
 from reslearn.train import checkpoint
 from reslearn.train.checkpoint import Progress
 from reslearn.train.fit import fit, resume
-from reslearn.train.journal import read_journal
-from reslearn.train.record import read_record
+from reslearn.train.records.journal import read_journal
+from reslearn.train.records.run import read_record
 from reslearn.train.update import Update
 
 pytestmark = pytest.mark.gpu

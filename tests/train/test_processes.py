@@ -28,7 +28,7 @@ from reslearn.spec.errors import UserError
 from reslearn.spec.recipes import get_recipe
 from reslearn.train.fit import fit
 from reslearn.train.pictures import FILE_NAME, read_pictures
-from reslearn.train.record import read_record
+from reslearn.train.records.run import read_record
 
 COMMON = ["digits", "--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--precision", "fp32"]
 COMMON += ["--set", "spec.stage_blocks=[1,1,1]", "--set", "settings.threads=1", "--epochs", "3"]

@@ -28,7 +28,7 @@ from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
 from reslearn.spec.recipe import Recipe
 from reslearn.train.fit import fit, resume
-from reslearn.train.record import RunRecord, labels_text, read_labels, read_record
+from reslearn.train.records.run import labels_text, read_labels, read_record
 from reslearn.train.together import digest
 
 TINY = NetSpec(
@@ -311,9 +311,7 @@ def test_pictures_that_nobody_had_read_are_said_to_be_known_by_name(folder, tmp_
 
 
 def test_a_run_without_its_record_of_pictures_says_so(folder, tmp_path, capsys):
-    with pytest.MonkeyPatch.context() as patch:  # checkpoints of earlier releases do not say whose they are
-        patch.setattr(RunRecord, "identity", "")
-        begin(folder, tmp_path / "run")
+    begin(folder, tmp_path / "run")
     (tmp_path / "run" / "pictures.safetensors").unlink()
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     for name in ("train_labels", "val_labels", "pictures"):  # as an earlier release wrote it

@@ -21,7 +21,7 @@ from reslearn.runtime.settings import Settings
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.train import execute
 from reslearn.train.fit import fit, resume
-from reslearn.train.journal import read_journal
+from reslearn.train.records.journal import read_journal
 from reslearn.train.update import Update
 
 STEPS = 4  # in an epoch

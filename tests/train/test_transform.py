@@ -11,7 +11,7 @@ import reslearn
 from reslearn.data.memory import Subset
 from reslearn.data.parts.splits import choose_splits
 from reslearn.train.fit import NOT_REPRODUCIBLE
-from reslearn.train.record import read_record
+from reslearn.train.records.run import read_record
 
 
 @pytest.fixture(scope="module")

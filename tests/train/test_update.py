@@ -166,7 +166,7 @@ def test_a_plateau_drops_the_rate_as_torchs_scheduler_does():
     errors = [9, 8, 8, 8.5, 8, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6]
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.1, patience=2, threshold=0)
-    seen = schedule.Seen()
+    seen = schedule.RateState()
     for epoch, error in enumerate(errors, 1):
         schedule.after_validation(recipe, seen, epoch, error)
         theirs.step(error)
@@ -238,7 +238,7 @@ def test_without_validation_the_last_weights_are_kept(tiny_spec, tiny_recipe, di
 
 
 def test_running_out_of_memory_says_what_to_set(tiny_recipe):
-    from reslearn.train.setup import memory_advice
+    from reslearn.train.batch_size import memory_advice
 
     with (
         pytest.raises(UserError, match=r"64 pictures at once; --set accumulate=2 .* batch of 64"),

@@ -48,7 +48,7 @@ def seal_ensemble(
         check_fit(opened[0][0], first, path, bundle)
         if len(bundle.members) > 1 and bundle.combine != combine:
             raise UserError(f"{path}: an ensemble averaging {bundle.combine} cannot be a member of one of {combine}")
-        order = class_order(first.classes, bundle.classes)
+        order = reordering(first.classes, bundle.classes)
         total = sum(member.weight for member in bundle.members)
         for member in bundle.members:
             prefix = f"{len(members)}."
@@ -79,12 +79,12 @@ def check_fit(first_path: str, first: Bundle, path: str, bundle: Bundle) -> None
             f"{path} prepares pictures otherwise than {first_path} ({how}); one file holds one preprocessing: "
             "train the members alike, or leave one out"
         )
-    class_order(first.classes, bundle.classes, first_path, path)
+    reordering(first.classes, bundle.classes, first_path, path)
     if bundle.num_classes != first.num_classes:
         raise UserError(f"{path} has {bundle.num_classes} classes, {first_path} {first.num_classes}")
 
 
-def class_order(
+def reordering(
     wanted: Sequence[str] | None, given: Sequence[str] | None, first_path: str = "the first", path: str = "the other"
 ) -> list[int] | None:
     """Where each wanted class stands among the given ones; None where the order is the same or has no names."""

@@ -11,7 +11,7 @@ import typer
 from ..cli import bench, comparison, crossval, data, evaluation, models, papers, reports, training
 from ..runtime.notes import speak, warn
 from ..spec.errors import Fault, Retold, UserError
-from ..train.events import Interrupted
+from ..train.stopping import Interrupted
 
 GROUPS = (models, training, evaluation, comparison, crossval, reports, papers, data, bench)
 

@@ -8,7 +8,7 @@ import typer
 
 from ..runtime.allocator import tune
 from ..spec.codec import parse_assignments
-from .options import Data, ImageSize, Json, Model, TrainPrecision
+from . import options as opt
 from .output import emit, put, say
 
 Batch = Annotated[int, typer.Option(help="Pictures in a step.")]
@@ -25,15 +25,15 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    model: Model = "resnet20_cifar",
+    model: opt.Model = "resnet20_cifar",
     batch: Batch = 128,
-    image_size: ImageSize = None,
+    image_size: opt.ImageSize = None,
     recipe: Annotated[str, typer.Option(help="Whose step: augmentation, batch norm, optimiser.")] = "fast-cifar",
     data: Annotated[str | None, typer.Option(help="Pictures to train on, read as a run would; else noise.")] = None,
     steps: int = 60,
-    precision: TrainPrecision = None,
+    precision: opt.TrainPrecision = None,
     changes: Fields = None,
-    as_json: Json = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Images/s of training in steady state, as a long run would do it; under `torchrun`, of all processes together."""
     say(f"reslearn bench train {model}")
@@ -56,13 +56,13 @@ def train(
 
 
 def infer(
-    model: Model = "resnet50",
+    model: opt.Model = "resnet50",
     batch: Batch = 16,
-    image_size: ImageSize = None,
+    image_size: opt.ImageSize = None,
     steps: int = 30,
-    precision: TrainPrecision = None,
+    precision: opt.TrainPrecision = None,
     changes: Fields = None,
-    as_json: Json = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Images/s of the forward pass."""
     say(f"reslearn bench infer {model}")
@@ -83,13 +83,13 @@ def infer(
 
 
 def data(
-    path: Data,
+    path: opt.Data,
     batch: Batch = 128,
     image_size: int = 224,
     recipe: Annotated[str, typer.Option(help="Whose augmentation.")] = "paper-cifar",
     steps: int = 50,
     workers: int = 0,
-    as_json: Json = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Images/s of the training loader alone."""
     say(f"reslearn bench data {path}")

@@ -13,8 +13,8 @@ from ..runtime.replacing import PAGE, sealed_target
 from ..spec.choices import Combine
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json, shared
+from . import options as opt
 from .evaluation import plain_warnings
-from .options import AllowSeen, Cache, Device, ForgetPictures, Json, OnlyUnseen, ScorePrecision, Workers
 from .output import check_targets, emit, print_seen, put, say
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def ensemble(
     score_split: Annotated[str | None, typer.Option(help="What is scored; the same if absent.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Seal the ensemble here.")] = None,
     protocol: Protocol = "1-crop",
-    precision: ScorePrecision = "fp32",
-    cache: Cache = None,
-    device: Device = None,
-    workers: Workers = 0,
-    allow_seen: AllowSeen = False,
-    only_unseen: OnlyUnseen = False,
-    forget_pictures: ForgetPictures = False,
-    as_json: Json = False,
+    precision: opt.ScorePrecision = "fp32",
+    cache: opt.Cache = None,
+    device: opt.Device = None,
+    workers: opt.Workers = 0,
+    allow_seen: opt.AllowSeen = False,
+    only_unseen: opt.OnlyUnseen = False,
+    forget_pictures: opt.ForgetPictures = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Average several models, measure the gain over the best of them, and seal them as one file."""
     say(f"reslearn ensemble: {len(models)} models on {data}")
@@ -84,13 +84,13 @@ def compare(
     split: Annotated[str | None, typer.Option(help="test if there is one and this is absent, else val.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
     protocol: Protocol = "1-crop",
-    precision: ScorePrecision = "fp32",
-    cache: Cache = None,
-    device: Device = None,
-    workers: Workers = 0,
-    allow_seen: AllowSeen = False,
-    only_unseen: OnlyUnseen = False,
-    as_json: Json = False,
+    precision: opt.ScorePrecision = "fp32",
+    cache: opt.Cache = None,
+    device: opt.Device = None,
+    workers: opt.Workers = 0,
+    allow_seen: opt.AllowSeen = False,
+    only_unseen: opt.OnlyUnseen = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Say in plain words whether one model is better than another, by paired tests on the same pictures."""
     say(f"reslearn compare: {a} and {b}")

@@ -13,22 +13,7 @@ from ..runtime.files import writable_target
 from ..spec.codec import parse_assignments
 from ..spec.seen import seen_from_json
 from ..train.events import Watch
-from .options import (
-    Assignments,
-    BadFile,
-    Data,
-    DryRun,
-    Epochs,
-    ForgetPictures,
-    GroupRegex,
-    ImageSize,
-    Json,
-    Model,
-    PreferOption,
-    Recipe,
-    TrainPrecision,
-    Weights,
-)
+from . import options as opt
 from .output import emit, print_seen, put, say, say_notes
 from .progress import watching
 
@@ -43,27 +28,27 @@ def register(app: typer.Typer) -> None:
 
 
 def crossval(
-    data: Data,
+    data: opt.Data,
     folds: Annotated[int, typer.Option(help="K: every picture is held out once.")],
-    model: Model,
-    recipe: Recipe,
+    model: opt.Model,
+    recipe: opt.Recipe,
     out: Annotated[Path, typer.Option(help="The folder to make, or to go on with.")],
     fold: Annotated[
         int | None, typer.Option(help="Train this one of 1..K only; give none to train the rest and merge.")
     ] = None,
-    group: GroupRegex = None,
-    epochs: Epochs = None,
-    assignments: Assignments = None,
+    group: opt.GroupRegex = None,
+    epochs: opt.Epochs = None,
+    assignments: opt.Assignments = None,
     seed: int = 0,
     split_seed: int = 0,
-    weights: Weights = None,
-    prefer: PreferOption = None,
-    on_bad_file: BadFile = "stop",
-    image_size: ImageSize = None,
-    precision: TrainPrecision = None,
-    forget_pictures: ForgetPictures = False,
-    dry_run: DryRun = False,
-    as_json: Json = False,
+    weights: opt.Weights = None,
+    prefer: opt.PreferOption = None,
+    on_bad_file: opt.BadFile = "stop",
+    image_size: opt.ImageSize = None,
+    precision: opt.TrainPrecision = None,
+    forget_pictures: opt.ForgetPictures = False,
+    dry_run: opt.DryRun = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Train K networks, each without one K-th of the pictures, and score every picture by the one that has not seen it.
 
@@ -74,13 +59,12 @@ def crossval(
     writable_target(out, "folder", "--out")
     tuned = tune()
     from ..jobs.crossval import as_begun, plan_crossval, run_crossval
+    from ..jobs.resolve import TrainRequest
 
-    plan = plan_crossval(
+    request = TrainRequest(
         data,
-        model=model,
-        recipe=recipe,
-        folds=folds,
-        group=group,
+        model,
+        recipe,
         epochs=epochs,
         changes=parse_assignments(assignments or []),
         image_size=image_size,
@@ -88,12 +72,12 @@ def crossval(
         split_seed=split_seed,
         precision=precision,
         tuned_allocator=tuned,
-        only=fold,
-        weights=str(weights) if weights else None,
-        prefer=prefer,
         on_bad_file=on_bad_file,
         forget_pictures=forget_pictures,
+        weights=str(weights) if weights else None,
+        prefer=prefer,
     )
+    plan = plan_crossval(request, folds=folds, group=group, only=fold)
     plan = as_begun(out, plan)
     say_notes(plan.dataset)
     _print_plan(plan)

@@ -14,7 +14,7 @@ from ..runtime.allocator import tune
 from ..runtime.notes import warn
 from ..runtime.replacing import PAGE, PREDICTIONS
 from ..spec.seen import seen_from_json
-from .options import AllowSeen, Cache, Data, Device, Json, OnlyUnseen, ScorePrecision, Sealed, Workers
+from . import options as opt
 from .output import check_targets, emit, print_seen, put, put_table, say
 
 if TYPE_CHECKING:
@@ -39,22 +39,22 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Sealed,
-    data: Data,
+    model: opt.Sealed,
+    data: opt.Data,
     split: Annotated[str | None, typer.Option(help="train, val or test; test if absent and there is one.")] = None,
     protocol: Protocols = None,
-    precision: ScorePrecision = "fp32",
+    precision: opt.ScorePrecision = "fp32",
     details: Annotated[bool, typer.Option(help="Every class, mix-ups, ROC-AUC, calibration.")] = False,
     predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep every picture's logits here.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
-    cache: Cache = None,
+    cache: opt.Cache = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Score anew and keep nothing.")] = False,
     batch_size: int = 256,
-    device: Device = None,
-    workers: Workers = 0,
-    allow_seen: AllowSeen = False,
-    only_unseen: OnlyUnseen = False,
-    as_json: Json = False,
+    device: opt.Device = None,
+    workers: opt.Workers = 0,
+    allow_seen: opt.AllowSeen = False,
+    only_unseen: opt.OnlyUnseen = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Score a model on a set of pictures; every look at a test set is a line in the run's ledger.
 
@@ -83,12 +83,12 @@ def evaluate(
 
 
 def predict(
-    model: Sealed,
+    model: opt.Sealed,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, or folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
-    precision: ScorePrecision = "fp32",
-    device: Device = None,
-    as_json: Json = False,
+    precision: opt.ScorePrecision = "fp32",
+    device: opt.Device = None,
+    as_json: opt.Json = False,
 ) -> None:
     """Name the most probable classes of pictures; `unknown` where the sealed file's threshold is not reached.
 
@@ -113,16 +113,16 @@ def predict(
 
 
 def calibrate(
-    model: Sealed,
-    data: Data,
+    model: opt.Sealed,
+    data: opt.Data,
     split: Annotated[str, typer.Option(help="What to fit on. Of test the file keeps a mark.")] = "val",
     target_precision: Annotated[
         float | None, typer.Option(help="Also choose a threshold so that answers are right this often, in 0..1.")
     ] = None,
-    device: Device = None,
-    allow_seen: AllowSeen = False,
-    only_unseen: OnlyUnseen = False,
-    as_json: Json = False,
+    device: opt.Device = None,
+    allow_seen: opt.AllowSeen = False,
+    only_unseen: opt.OnlyUnseen = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Fit a temperature (and a threshold for `unknown`) on validation pictures and store it in the sealed file."""
     say(f"reslearn calibrate: {model} on {split} of {data}")

@@ -72,7 +72,7 @@ def run(
     from ..cli import papers_view
     from ..paper.cells import session
 
-    plan = session.Plan(
+    plan = session.Session(
         name,
         data=data,
         tier=tier,

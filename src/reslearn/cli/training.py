@@ -11,28 +11,14 @@ from ..runtime.allocator import tune
 from ..runtime.process_group import from_environment, restarted
 from ..spec.codec import parse_assignments
 from ..spec.seen import seen_from_json
+from . import options as opt
 from .crossval import resume_crossval
-from .options import (
-    Assignments,
-    BadFile,
-    Data,
-    DryRun,
-    Epochs,
-    ForgetPictures,
-    ImageSize,
-    Json,
-    Model,
-    PreferOption,
-    Recipe,
-    TrainPrecision,
-    Weights,
-)
 from .output import emit, print_seen, put, say
 from .progress import watching
 
 if TYPE_CHECKING:
     from ..jobs.plan import Forecast
-    from ..jobs.training import Plan
+    from ..jobs.resolve import Plan
     from ..train.fit import Run
 
 
@@ -44,24 +30,24 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    data: Data,
-    model: Model,
-    recipe: Recipe,
+    data: opt.Data,
+    model: opt.Model,
+    recipe: opt.Recipe,
     out: Annotated[Path, typer.Option(help="The run folder to make.")],
-    epochs: Epochs = None,
-    assignments: Assignments = None,
+    epochs: opt.Epochs = None,
+    assignments: opt.Assignments = None,
     seed: int = 0,
-    weights: Weights = None,
-    prefer: PreferOption = None,
-    image_size: ImageSize = None,
+    weights: opt.Weights = None,
+    prefer: opt.PreferOption = None,
+    image_size: opt.ImageSize = None,
     val_fraction: Annotated[float, typer.Option(help="Held out of train where the data has no val.")] = 0.1,
     split_seed: int = 0,
-    precision: TrainPrecision = None,
-    on_bad_file: BadFile = "stop",
-    dry_run: DryRun = False,
+    precision: opt.TrainPrecision = None,
+    on_bad_file: opt.BadFile = "stop",
+    dry_run: opt.DryRun = False,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is there.")] = False,
-    forget_pictures: ForgetPictures = False,
-    as_json: Json = False,
+    forget_pictures: opt.ForgetPictures = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Train a network on your pictures and seal it in one file."""
     say(f"reslearn train: {model} on {data} with {recipe}")
@@ -70,41 +56,35 @@ def train(
         return
     tuned = tune()
     from ..jobs import training as jobs
-    from ..train.origin import check_start
+    from ..jobs.resolve import TrainRequest, resolve
+    from ..train.folder import refuse_existing
 
     if from_environment().first:
-        jobs.check_out(out, overwrite)
-    changes = parse_assignments(assignments or [])
-    plan = jobs.Plan(
+        refuse_existing(out, overwrite)
+    request = TrainRequest(
         data,
-        model=model,
-        recipe=recipe,
+        model,
+        recipe,
         epochs=epochs,
-        changes=changes,
+        changes=parse_assignments(assignments or []),
         image_size=image_size,
+        seed=seed,
         val_fraction=val_fraction,
         split_seed=split_seed,
         precision=precision,
         tuned_allocator=tuned,
         on_bad_file=on_bad_file,
+        forget_pictures=forget_pictures,
         weights=str(weights) if weights else None,
         prefer=prefer,
     )
-    check_start(plan.recipe, plan.weights)
+    plan = resolve(request)
     _print_plan(plan)
     if dry_run:
         emit(plan.to_json(), as_json, lambda: None)
         return
     with watching() as watch:
-        run = jobs.train(
-            plan,
-            out=out,
-            seed=seed,
-            overwrite=overwrite,
-            on_bad_file=on_bad_file,
-            forget_pictures=forget_pictures,
-            watch=watch,
-        )
+        run = jobs.train(plan, out=out, overwrite=overwrite, watch=watch)
     for reason in run.skipped.values():
         say(f"skipped   {reason}")
     emit(run.to_json(), as_json, lambda: _print_run(run))
@@ -118,7 +98,7 @@ def resume(
     allow_different_numerics: Annotated[
         bool, typer.Option(help="Go on although this machine computes otherwise.")
     ] = False,
-    as_json: Json = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Go on with a run (or cross-validation) that was stopped or killed; it ends as if it never had been."""
     say(f"reslearn resume: {run}")
@@ -136,44 +116,44 @@ def resume(
 
 
 def plan(
-    data: Data,
-    model: Model,
-    recipe: Recipe,
-    epochs: Epochs = None,
-    assignments: Assignments = None,
-    image_size: ImageSize = None,
-    weights: Weights = None,
-    prefer: PreferOption = None,
+    data: opt.Data,
+    model: opt.Model,
+    recipe: opt.Recipe,
+    epochs: opt.Epochs = None,
+    assignments: opt.Assignments = None,
+    image_size: opt.ImageSize = None,
+    weights: opt.Weights = None,
+    prefer: opt.PreferOption = None,
     seconds: Annotated[float, typer.Option(help="How long to probe the loader, and the steps.")] = 12.0,
-    as_json: Json = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Probe for a minute: speed, memory, what holds it back, time in all, disk; and the --set line to paste."""
     say(f"reslearn plan: {model} on {data} with {recipe}")
-    changes = parse_assignments(assignments or [])
     tuned = tune()
-    from ..jobs import training as jobs
     from ..jobs.plan import check_seconds, forecast
+    from ..jobs.resolve import TrainRequest, resolve
 
     check_seconds(seconds)
-    resolved = jobs.Plan(
+    request = TrainRequest(
         data,
-        model=model,
-        recipe=recipe,
+        model,
+        recipe,
         epochs=epochs,
-        changes=changes,
+        changes=parse_assignments(assignments or []),
         image_size=image_size,
         tuned_allocator=tuned,
         weights=str(weights) if weights else None,
         prefer=prefer,
     )
+    resolved = resolve(request)
     _print_plan(resolved)
     result = forecast(resolved, seconds=seconds)
     emit(result.to_json(), as_json, lambda: _print_forecast(result))
 
 
 def _print_plan(plan: Plan) -> None:
-    settings = plan.settings
-    size = plan.preprocess.size
+    start = plan.start
+    settings, size = start.settings, start.preprocess.size
     say(
         f"data      {len(plan.train_data):,} to train on, {len(plan.val_data):,} to validate on, "
         f"{len(plan.data.classes)} classes"
@@ -182,11 +162,10 @@ def _print_plan(plan: Plan) -> None:
         say(f"note      {note}")
     for reason in plan.left_out.values():
         say(f"left out  of validation: {reason}")
-    say(f"network   {plan.spec.name}, input {size} x {size}, {plan.steps:,} steps of {plan.recipe.batch_size}")
-    if plan.origin is not None:
-        for line in plan.origin.lines(plan.recipe, plan.preprocess):
-            say(f"weights   {line}")
-    for line in plan.frozen:
+    say(f"network   {start.spec.name}, input {size} x {size}, {plan.steps:,} steps of {start.recipe.batch_size}")
+    for line in start.began():
+        say(f"weights   {line}")
+    for line in start.frozen(plan.steps):
         say(f"frozen    {line}")
     how = "compiled (the first step takes half a minute)" if settings.compile else "eager"
     allocator = "tuned" if settings.tuned_allocator else "default"

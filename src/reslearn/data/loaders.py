@@ -1,6 +1,6 @@
 """Batches for training and evaluation.
 
-Training: step s holds positions [s B, (s + 1) B) of the endless sequence (`sampling.Sequence`). The resident loader
+Training: step s holds positions [s B, (s + 1) B) of the endless sequence (`sampling.EndlessOrder`). The resident loader
 keeps every picture on the device as uint8 and gathers; the streaming loader reads pictures in worker processes. Both
 then do the same to the batch, so they give the same bits, for any number of workers or ranks and after any resume.
 """
@@ -19,9 +19,9 @@ from ..spec.errors import UserError, check_choice
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment
 from .dataset import Dataset, Indices
-from .loading.batch import Batch, Finish
+from .loading.batch import Batch, Finisher
 from .loading.resident import Prepared, ResidentLoader, prepare
-from .loading.sampling import Sequence
+from .loading.sampling import EndlessOrder
 from .loading.streaming import StreamingLoader, readable
 from .memory import root_of
 from .preprocess import apply, normalise, to_batch
@@ -86,8 +86,8 @@ def train_loader(
         raise UserError(f"batch_size is {batch_size}; it must be a multiple of the {world} processes")
     if (augment.mixup or augment.cutmix) and (batch_size // world) % 2:
         raise UserError(f"MixUp and CutMix pair neighbours: {batch_size // world} pictures per process must be even")
-    sequence = Sequence(np.asarray(dataset.labels), seed=seed, augment=augment, batch_size=batch_size)
-    finish = Finish(preprocess, augment, seed, device, mean_image, dtype)
+    sequence = EndlessOrder(np.asarray(dataset.labels), seed=seed, augment=augment, batch_size=batch_size)
+    finish = Finisher(preprocess, augment, seed, device, mean_image, dtype)
     share = (batch_size, rank, world)
     if kind == "auto":
         kind = "resident" if fits(dataset, preprocess, augment, device) else "streaming"

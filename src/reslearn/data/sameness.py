@@ -17,7 +17,7 @@ from .dataset import Dataset, Indices
 from .formats.pack import PackDataset
 from .memory import Subset, root_of
 from .parts.keyed import Keyed
-from .parts.keys import FILE, PIXELS, ROW, Keys, is_ours, known
+from .parts.keys import FILE, PIXELS, Keys, is_ours, known
 from .pictures.decode import DECODER
 
 Mask = NDArray[np.bool_]
@@ -28,15 +28,15 @@ class Recorded:
     """Pictures as they were; what is not known of one of them is zeros, or a size of -1."""
 
     names: Sequence[str]
-    labels: Indices | None = None  # (N,)
-    rows: Keys | None = None  # (N, 48), as in `keys`
-    sizes: Indices | None = None  # (N,) bytes, -1 where there was no file
+    labels: Indices | None  # (N,)
+    rows: Keys  # (N, 48), as in `keys`
+    sizes: Indices  # (N,) bytes, -1 where there was no file
     plain: bool = True  # the file keys were those of the bytes that were decoded
     decoder: int = DECODER  # what made the pixel keys
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class FoundAgain:
     """Where recorded pictures are now, and what is no longer as it was."""
 
     where: Indices  # (N,) places in the data; -1: gone
@@ -73,7 +73,7 @@ def sizes_of(data: Dataset) -> Indices:
     return np.full(len(data), -1, np.int64) if sizes is None else np.asarray(sizes, np.int64)[where]
 
 
-def compare(recorded: Recorded, data: Dataset) -> Comparison:
+def compare(recorded: Recorded, data: Dataset) -> FoundAgain:
     """Find the recorded pictures in `data`.
 
     Files are read where the table of files read before does not know them, and decoded where their keys differ. Raises
@@ -81,15 +81,14 @@ def compare(recorded: Recorded, data: Dataset) -> Comparison:
     """
     place = {name: i for i, name in enumerate(data.ids)}
     by_name = np.array([place.get(name, -1) for name in recorded.names], np.int64)
-    rows = recorded.rows if recorded.rows is not None else np.zeros((len(by_name), ROW), np.uint8)
-    search = _Search(recorded, rows, data)
-    has_key = known(rows)
+    search = _Search(recorded, data)
+    has_key = known(recorded.rows)
     same = np.zeros(len(by_name), bool)
     asked = np.flatnonzero(has_key & (by_name >= 0))
     same[asked] = search.equal(asked, by_name[asked])
     unread = ~has_key & (by_name >= 0)  # nothing but the name tells
     there = sizes_of(data)[by_name[unread]]
-    then = np.full(len(there), -1) if recorded.sizes is None else recorded.sizes[unread]
+    then = recorded.sizes[unread]
     same[unread] = (there == then) | (then < 0) | (there < 0)
     where = np.where(same, by_name, -1)
     lost = np.flatnonzero(has_key & ~same)
@@ -100,7 +99,7 @@ def compare(recorded: Recorded, data: Dataset) -> Comparison:
     changed = np.zeros(len(where), bool)
     if recorded.labels is not None:
         changed[found] = data.labels[where[found]] != recorded.labels[found]
-    return Comparison(
+    return FoundAgain(
         where,
         relabelled=np.flatnonzero(changed),
         replaced=np.flatnonzero(~found & (by_name >= 0)),
@@ -115,7 +114,6 @@ class _Search:
     """Recorded rows against the pictures of `data`, whose keys are made as far as they are needed."""
 
     recorded: Recorded
-    rows: Keys
     data: Dataset
     now: Keyed = field(init=False)
 
@@ -129,10 +127,10 @@ class _Search:
     def equal(self, positions: Indices, places: Indices) -> Mask:
         """(n,) whether the recorded pictures at `positions` are those at `places`, one by one."""
         same = np.zeros(len(positions), bool)
-        for column in self._columns(places):
+        for column in self._columns():
             left = np.flatnonzero(~same)
             self._ask(column, places[left])
-            then, now = self.rows[positions[left], column], self.now.rows[places[left], column]
+            then, now = self.recorded.rows[positions[left], column], self.now.rows[places[left], column]
             same[left] = known(then) & (then == now).all(axis=1)
         return same
 
@@ -145,14 +143,14 @@ class _Search:
         free = np.setdiff1d(free, self.data.splits.get("test", []))
         found = np.full(len(positions), -1, np.int64)
         labels = self.recorded.labels
-        for column in self._columns(free):
+        for column in self._columns():
             self._ask(column, free)
             there: dict[bytes, list[int]] = defaultdict(list)
             for place in free.tolist():
                 there[self.now.rows[place, column].tobytes()].append(place)
             there.pop(bytes(16), None)
             for i in np.flatnonzero(found < 0):
-                places = there.get(self.rows[positions[i], column].tobytes())
+                places = there.get(self.recorded.rows[positions[i], column].tobytes())
                 if places:
                     label = None if labels is None else int(labels[positions[i]])
                     alike = [place for place in places if int(self.data.labels[place]) == label]
@@ -167,7 +165,7 @@ class _Search:
         """Keep what was read for the next time."""
         self.now.remember()
 
-    def _columns(self, places: Indices) -> list[slice]:
+    def _columns(self) -> list[slice]:
         """Which keys tell, the cheap ones first."""
         columns = [FILE] if self.files_tell or not self.pixels_tell else []
         return [*columns, PIXELS] if self.pixels_tell else columns

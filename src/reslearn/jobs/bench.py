@@ -19,7 +19,7 @@ from ..data.memory import ArrayDataset, part
 from ..data.sources import open_data
 from ..nets.build import create_model
 from ..runtime import device
-from ..runtime.choice import decide, this_machine
+from ..runtime.choice import decide, this_machine, workload
 from ..runtime.load import Watcher, spread_of
 from ..runtime.machine import kept_rates
 from ..runtime.process_group import from_environment, process_group
@@ -34,9 +34,8 @@ from ..train.batch_size import check_batch
 from ..train.checkpoint import Progress
 from ..train.events import Reading, Tick
 from ..train.loop import Work, train
-from ..train.setup import workload
-from ..train.update import Update
-from .training import machine_settings
+from ..train.update import prepare_update
+from .resolve import machine_settings
 
 WARMUP = 15  # steps of training that do not count
 LONG = 1e12  # pictures of a run so long that compilation pays wherever it saves anything
@@ -65,21 +64,21 @@ def bench_train(
     """
     check_sizes(batch, image_size, steps)
     machine_settings(Settings(), changes or {})
-    pictures = None if data is None else trained_on(open_data(data))
-    spec = get_spec(model, **({} if pictures is None else {"num_classes": len(pictures.classes)}))
+    given = None if data is None else trained_on(open_data(data))
+    spec = get_spec(model, **({} if given is None else {"num_classes": len(given.classes)}))
     size = spec.image_size if image_size is None else image_size
     values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + WARMUP, batch_size=batch)
     values = replace(values, image_size=size, checkpoint_every=1e9)
     world = from_environment()
     check_batch(spec, values, size, world.size)
     measure_first(say)
-    settings = decide(
-        workload(spec, size, LONG), precision=precision, tuned_allocator=tuned_allocator, world=world.size
-    )
+    planned = workload(spec, size, LONG)
+    settings = decide(planned, precision=precision, tuned_allocator=tuned_allocator, world=world.size)
     settings = machine_settings(settings, changes or {})
+    pictures = given or random_pictures(max(1024, 2 * batch), size, spec.num_classes)
     with owned(settings.threads), tempfile.TemporaryDirectory() as folder, process_group(settings.device):
         loader = train_loader(
-            random_pictures(max(1024, 2 * batch), size, spec.num_classes) if pictures is None else pictures,
+            pictures,
             preprocess=default_preprocess(size),
             augment=values.augment,
             batch_size=batch,
@@ -91,13 +90,12 @@ def bench_train(
             kind=settings.loader,
         )
         torch.manual_seed(0)
-        net = create_model(spec).to(settings.device)
-        net = net.to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
+        update = prepare_update(create_model(spec), values, settings, pictures, world=world)
         clock = Stopwatch(WARMUP, settings.threads if world.size == 1 else None)
         train(
             Work(
                 folder=Path(folder),
-                update=Update(net, values, settings, world=world),
+                update=update,
                 loader=loader,
                 seed=0,
                 progress=Progress(),

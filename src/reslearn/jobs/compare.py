@@ -16,8 +16,8 @@ from ..runtime.container import FILE_NAME
 from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.seen import Seen
-from ..train.crossval_record import read_record as read_crossval
-from ..train.record import read_record
+from ..train.records.crossval import read_record as read_crossval
+from ..train.records.run import read_record
 from .members import Options, check_protocols, common_pictures, load_all, score_all
 from .subject import Data, open_for, run_folder
 from .unseen import watched

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,29 +13,20 @@ from ..data.care.splitting import named_groups
 from ..data.dataset import Dataset
 from ..data.loaders import readable
 from ..data.sources import open_data
-from ..runtime.choice import decide
-from ..runtime.environment import command_line
+from ..runtime.environment import command_line, environment
 from ..runtime.process_group import from_environment
-from ..runtime.settings import Precision
-from ..spec.catalogue import get_spec
-from ..spec.choices import OnBadFile, Prefer
-from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError
-from ..spec.net import spec_to_json
-from ..spec.recipes import get_recipe
-from ..train.batch_size import check_batch
 from ..train.crossval import Crossval, check_fold, proceed
-from ..train.crossval_record import RECORD, CrossvalRecord, new_record, read_record, start
 from ..train.events import Watch
-from ..train.execute import still_there
 from ..train.fold_data import reopen_folds
 from ..train.fold_models import MODEL
+from ..train.folder import still_there
 from ..train.folds import choose_folds
-from ..train.origin import Origin, check_start, frozen_lines, read_origin, starting_preprocess
-from ..train.setup import planned_workload
+from ..train.records.crossval import RECORD, CrossvalRecord, check_recipe, read_record, start
+from ..train.records.run import labels_text
 from .pages.crossval import write_crossval_report
 from .pages.run import FILE_NAME
-from .training import by_target, check_options, check_spec_changes, machine_settings
+from .resolve import Start, TrainRequest, asked_recipe, resolve_start
 
 
 @dataclass(frozen=True)
@@ -43,17 +35,14 @@ class CrossvalPlan:
 
     record: CrossvalRecord
     dataset: Dataset
-    origin: Origin | None
+    start: Start
     left_out: dict[str, str]
 
     def lines(self) -> list[tuple[str, str]]:
         """(word, line) for a person: what every fold starts from, what stands still, what is left out."""
-        record = self.record
-        steps = min(self.steps())
-        told = [] if self.origin is None else self.origin.lines(record.recipe, record.preprocess)
         return [
-            *(("weights", line) for line in told),
-            *(("frozen", line) for line in frozen_lines(record.spec, record.recipe, steps)),
+            *(("weights", line) for line in self.start.began()),
+            *(("frozen", line) for line in self.start.frozen(min(self.steps()))),
             *(("left out", reason) for reason in self.left_out.values()),
         ]
 
@@ -74,78 +63,54 @@ class CrossvalPlan:
             "folds": record.count,
             "method": record.method,
             "held_out": self.held_out(),
-            "spec": spec_to_json(record.spec),
-            "recipe": to_json(record.recipe),
-            "preprocess": to_json(record.preprocess),
-            "settings": to_json(record.settings),
+            **self.start.to_json(min(self.steps())),
             "steps": self.steps(),
-            "weights": None if self.origin is None else self.origin.to_json(record.recipe, record.preprocess),
-            "frozen": frozen_lines(record.spec, record.recipe, min(self.steps())),
             "left_out": self.left_out,
         }
 
 
 def plan_crossval(
-    data: str | Dataset,
-    *,
-    model: str,
-    recipe: str,
-    folds: int,
-    group: str | None = None,
-    epochs: float | None = None,
-    changes: Mapping[str, str] | None = None,
-    image_size: int | None = None,
-    seed: int = 0,
-    split_seed: int = 0,
-    precision: Precision | None = None,
-    tuned_allocator: bool = False,
-    only: int | None = None,
-    weights: str | None = None,
-    prefer: Prefer | None = None,
-    on_bad_file: OnBadFile = "stop",
-    forget_pictures: bool = False,
+    request: TrainRequest, *, folds: int, group: str | None = None, only: int | None = None
 ) -> CrossvalPlan:
-    """What a cross-validation resolves to, before anything is trained; `changes` are `--set` assignments.
+    """What a cross-validation resolves to, before anything is trained.
 
     `group` is a pattern whose first group, in a picture's name, names what must stay in one fold; without it the
     groups that the data declares are kept. `only` is the one fold that will be trained, checked here. Every fold
-    starts from `weights`. With `on_bad_file="skip"`, pictures that cannot be read stand in no fold.
+    starts from the request's weights. With `on_bad_file="skip"`, pictures that cannot be read stand in no fold.
     """
     check_fold(only, folds)
-    check_options(epochs, image_size)
     if from_environment().size > 1:
         raise UserError("crossval runs in one process; spread folds over machines with --fold i and merge them after")
-    parts = by_target({**({} if epochs is None else {"epochs": str(epochs)}), **(changes or {})})
-    chosen = set_fields(get_recipe(recipe), parts["recipe"])
-    check_spec_changes(parts["spec"])
-    if image_size is not None:
-        chosen = replace(chosen, image_size=image_size)
-    check_start(chosen, weights)
-    dataset = open_data(data, on_bad_file=on_bad_file) if isinstance(data, str) else data
-    left_out = readable(dataset)[1] if on_bad_file == "skip" else {}
-    spec = set_fields(get_spec(model, num_classes=len(dataset.classes)), parts["spec"], prefix="spec.")
+    recipe = asked_recipe(request)
+    check_recipe(recipe)
+    dataset = open_data(request.data, on_bad_file=request.on_bad_file)
+    left_out = readable(dataset)[1] if request.on_bad_file == "skip" else {}
     groups = named_groups(dataset, group, "--group")
-    where = choose_folds(dataset, folds, split_seed=split_seed, groups=groups, left_out=left_out)
-    origin = read_origin(weights, spec, prefer)
-    preprocess = starting_preprocess(chosen, spec, origin, parts["preprocess"])
-    check_batch(spec, chosen, preprocess.size)
-    work = planned_workload(spec, chosen, len(where[0]) * (folds - 1) // folds, preprocess.size)
-    decided = decide(work, precision=precision, tuned_allocator=tuned_allocator)
-    record = new_record(
-        dataset,
-        spec,
-        chosen,
+    where, method = choose_folds(dataset, folds, split_seed=request.split_seed, groups=groups, left_out=left_out)
+    begun = resolve_start(request, recipe, len(dataset.classes), len(where) * (folds - 1) // folds)
+    record = CrossvalRecord(
+        spec=begun.spec,
+        recipe=recipe,
+        preprocess=begun.preprocess,
+        settings=begun.settings,
+        count=max(where.values()),
         folds=where,
-        preprocess=preprocess,
-        settings=machine_settings(decided, parts["settings"], "settings."),
-        seed=seed,
-        split_seed=split_seed,
+        method=method,
+        split_seed=request.split_seed,
+        seed=request.seed,
+        data={"path": dataset.path, "fingerprint": dataset.fingerprint(), "classes": list(dataset.classes)},
+        environment=environment(),
         command=command_line(),
-        origin=origin,
-        on_bad_file=on_bad_file,
-        forget_pictures=forget_pictures,
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        weights=request.weights,
+        weights_sha256=None if begun.origin is None else begun.origin.sha256,
+        prefer=request.prefer,
+        on_bad_file=request.on_bad_file,
+        forget_pictures=request.forget_pictures,
+        labels=labels_text(label for name, label in zip(dataset.ids, dataset.labels, strict=True) if name in where),
+        pictures=len(dataset),
     )
-    return CrossvalPlan(record, dataset, origin, left_out)
+    return CrossvalPlan(record, dataset, begun, left_out)
 
 
 def run_crossval(
@@ -207,8 +172,9 @@ def as_begun(out: str | os.PathLike[str], plan: CrossvalPlan) -> CrossvalPlan:
     """
     if not (Path(out) / RECORD).exists():
         return plan
-    there, record = read_record(Path(out)), replace(plan.record, settings=read_record(Path(out)).settings)
+    there = read_record(Path(out))
+    record = replace(plan.record, settings=there.settings)
     if there.data["fingerprint"] != record.data["fingerprint"]:
         reopen_folds(Path(out), there, plan.dataset)
         record = replace(record, folds=there.folds)
-    return replace(plan, record=record)
+    return replace(plan, record=record, start=replace(plan.start, settings=there.settings))

@@ -16,9 +16,10 @@ from ..predictor.predictor import Prediction, predict
 from ..spec.errors import UserError
 from ..train.events import Watch
 from ..train.fit import Run
-from ..train.record import read_record
+from ..train.records.run import read_record
 from .evaluation import evaluate_model
-from .training import Plan, resume, train
+from .resolve import TrainRequest, resolve
+from .training import resume, train
 
 DATA, MODEL, RECIPE = "digits", "resnet20_cifar", "demo"
 OUT = "runs/demo"
@@ -75,9 +76,9 @@ def demo(
 
 def begin(folder: Path, seed: int, tuned_allocator: bool, watch: Watch | None, say: Callable[[str], None]) -> Run:
     """Train from the start."""
-    plan = Plan(DATA, model=MODEL, recipe=RECIPE, tuned_allocator=tuned_allocator)
-    say(f"settings  {plan.settings.source}")
-    return train(plan, out=folder, seed=seed, overwrite=True, watch=watch)
+    plan = resolve(TrainRequest(DATA, MODEL, RECIPE, seed=seed, tuned_allocator=tuned_allocator))
+    say(f"settings  {plan.start.settings.source}")
+    return train(plan, out=folder, overwrite=True, watch=watch)
 
 
 def stopped(folder: Path, seed: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from ..bundle.ensemble import check_fit, class_order, seal_ensemble
+from ..bundle.ensemble import check_fit, reordering, seal_ensemble
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
 from ..data.parts.known import Known
@@ -189,5 +189,5 @@ def _described(
 
 def aligned(results: Sequence[Evaluation], loaded: Sequence[Loaded]) -> list[Any]:
     """The members' logits with their classes in the first member's order."""
-    orders = [class_order(loaded[0].bundle.classes, one.bundle.classes) for one in loaded]
+    orders = [reordering(loaded[0].bundle.classes, one.bundle.classes) for one in loaded]
     return [r.logits if order is None else r.logits[:, order] for r, order in zip(results, orders, strict=True)]

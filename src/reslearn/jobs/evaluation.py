@@ -18,7 +18,7 @@ from ..measure.summary import summarise
 from ..runtime.notes import warn
 from ..runtime.process_group import joined
 from ..spec.errors import UserError
-from ..train import ledger
+from ..train.records import ledger
 from .subject import Data, Subject, open_for, run_folder, subject_of, training_of
 from .unseen import STRICT, Policy, Watched, recogniser, watched
 

@@ -16,9 +16,7 @@ from typing import Any
 import torch
 
 from ..data.loaders import TrainLoader, train_loader
-from ..data.loading.sampling import class_weights
 from ..nets.build import create_model
-from ..runtime import device
 from ..runtime.choice import COMPILE_SECONDS, has_compiler, saved_seconds, this_machine
 from ..runtime.load import Load, Watcher
 from ..runtime.process_group import from_environment
@@ -28,8 +26,8 @@ from ..runtime.switches import owned
 from ..spec.codec import to_json
 from ..spec.errors import UserError
 from ..train.checkpoint import KEEP
-from ..train.update import Update
-from .training import Plan
+from ..train.update import Update, prepare_update
+from .resolve import Plan
 
 PROBE_SECONDS = 12.0  # for the steps and for the loader, each
 MEMORY_SHARE = 0.85  # of what there is, beyond which accumulation is suggested
@@ -64,17 +62,18 @@ class Forecast:
 def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -> Forecast:
     """Load and train for `seconds` as the run would, and extrapolate. Raises `UserError` unless they are positive."""
     check_seconds(seconds)
-    recipe, settings = plan.recipe, plan.settings
+    start = plan.start
+    recipe, settings = start.recipe, start.settings
     loader = train_loader(
         plan.train_data,
-        preprocess=plan.preprocess,
+        preprocess=start.preprocess,
         augment=recipe.augment,
         batch_size=recipe.batch_size,
         seed=0,
         device=settings.device,
         workers=settings.workers,
         kind=settings.loader,
-        mean_image=plan.mean_image,
+        mean_image=start.mean_image,
     )
     loading = _loader_rate(loader, recipe.batch_size, seconds)
     with owned(settings.threads):
@@ -116,13 +115,13 @@ def suggest(plan: Plan, loader: TrainLoader, *, bound: str, memory: float, total
 
     `total` is how many seconds the run would take; None on a busy machine, whose times say nothing of its settings.
     """
-    settings, recipe = plan.settings, plan.recipe
+    settings, recipe = plan.start.settings, plan.start.recipe
     changes = []
     if total is not None and bound == "loader" and loader.kind == "streaming" and settings.workers < cores():
         changes.append(f"settings.workers={cores()}")
     if total is not None and not settings.compile and has_compiler():
         rates = this_machine(world=from_environment().size).rates
-        if saved_seconds(settings, plan.workload, rates, total) > COMPILE_SECONDS:
+        if saved_seconds(settings, plan.start.workload, rates, total) > COMPILE_SECONDS:
             changes.append("settings.compile=true")
     if memory > MEMORY_SHARE:
         changes.append(f"accumulate={2 * recipe.accumulate}")  # batch norm then sees half as many pictures at once
@@ -144,12 +143,8 @@ def _loader_rate(loader: TrainLoader, batch_size: int, seconds: float) -> float:
 
 def _training_rate(plan: Plan, loader: TrainLoader, seconds: float) -> tuple[Update, float, float, Load]:
     """The trained network, seconds of the first step, pictures per second of the steps after it, the load meanwhile."""
-    recipe, settings = replace(plan.recipe, bn_sync=False), plan.settings
-    net = create_model(plan.spec).to(settings.device)
-    net = net.to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
-    weights = class_weights(plan.train_data.labels, len(plan.data.classes), recipe.class_weights)
-    balance = None if weights is None else torch.from_numpy(weights).to(settings.device)
-    update = Update(net, recipe, settings, class_weights=balance)
+    recipe, settings = replace(plan.start.recipe, bn_sync=False), plan.start.settings
+    update = prepare_update(create_model(plan.start.spec), recipe, settings, plan.train_data)
     update.train_mode()
     times: list[float] = []
     started, watcher = time.perf_counter(), Watcher(settings.threads)

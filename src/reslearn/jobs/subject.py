@@ -20,9 +20,9 @@ from ..runtime.notes import note, note_once
 from ..runtime.replacing import RECORDS
 from ..spec.choices import OnBadFile
 from ..spec.errors import UserError
-from ..train.belonging import belongs, fingerprints
-from ..train.crossval_record import read_record as read_crossval
-from ..train.record import RunRecord, Split, read_record
+from ..train.records.belonging import belongs, fingerprints
+from ..train.records.crossval import read_record as read_crossval
+from ..train.records.run import RunRecord, Split, read_record
 
 Data = Dataset | str | os.PathLike[str]
 

@@ -9,7 +9,10 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 
+from ..spec.cost import cost
 from ..spec.errors import UserError
+from ..spec.net import Spec
+from ..spec.recipe import Recipe
 from .machine import MEASURE, Rates, known_rates
 from .processor import Processor, cores, read_processor
 from .settings import Precision, Settings
@@ -55,6 +58,17 @@ class Workload:
     def seconds(self, gigaflops: float) -> float:
         """How long its multiply-adds take: two operations each, backward twice what forward is."""
         return (6 if self.training else 2) * self.macs / (gigaflops * 1e9)
+
+
+def planned_workload(spec: Spec, recipe: Recipe, images: int, size: int) -> Workload:
+    """What all forward passes of a run's training will compute, at full size."""
+    return workload(spec, size, recipe.total_steps(images) * recipe.batch_size)
+
+
+def workload(spec: Spec, size: int, pictures: float, *, training: bool = True) -> Workload:
+    """What the forward passes of this many pictures compute."""
+    price = cost(spec, size)
+    return Workload(price.macs * pictures, price.activations * pictures, training)
 
 
 def this_machine(*, world: int = 1, device: str = "cpu") -> Machine:

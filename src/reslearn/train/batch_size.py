@@ -1,7 +1,13 @@
-"""Can a batch be normalised? Known from the network, the recipe and the size of the pictures, before anything runs."""
+"""Can a batch be normalised, shared out, held? The first two are known before anything runs."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from ..runtime.process_group import World
 from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.net import Spec
@@ -30,6 +36,31 @@ def check_batch(spec: Spec, recipe: Recipe, size: int, processes: int = 1) -> No
                 f"{side} pixels: batch norm needs more than one value; "
                 f"add --set batch_size={2 * recipe.accumulate * processes}, a larger --image-size, or freeze_bn=true"
             )
+
+
+def check_world(recipe: Recipe, world: World) -> None:
+    """Raise `UserError` unless the global batch divides by processes times accumulation."""
+    parts = world.size * recipe.accumulate
+    if recipe.batch_size % parts:
+        raise UserError(
+            f"batch_size is {recipe.batch_size}; it must be a multiple of {world.size} processes times "
+            f"{recipe.accumulate} accumulation steps, e.g. --set batch_size={-(-recipe.batch_size // parts) * parts}"
+        )
+
+
+@contextlib.contextmanager
+def memory_advice(recipe: Recipe) -> Iterator[None]:
+    """Running out of memory becomes a line that says what to set; the effective batch can stay what it is."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # a CPU's lack of memory is a plain RuntimeError
+        words = ("can't allocate memory", "not enough memory")
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(w in str(error) for w in words):
+            raise
+        raise UserError(
+            f"out of memory with {recipe.batch_size // recipe.accumulate} pictures at once; "
+            f"--set accumulate={2 * recipe.accumulate} halves that and keeps the batch of {recipe.batch_size}"
+        ) from None
 
 
 def _smallest_norm(spec: Spec, size: int) -> tuple[int, str] | None:

@@ -20,7 +20,7 @@ from torch import nn
 from ..runtime.container import read_safetensors
 from ..runtime.files import write_atomic
 from ..spec.errors import UserError
-from .schedule import Seen
+from .schedule import RateState
 from .update import Update
 
 KEEP = 2
@@ -44,18 +44,17 @@ class Progress:
     best_file: str | None = None  # its weights, when the recipe selects the best
     stopped_early: bool = False
     run: str = ""  # of which run these are the steps; not told by older ones
-    seen: Seen = field(default_factory=Seen)  # what the learning rate depends on besides the step
+    seen: RateState = field(default_factory=RateState)  # what the learning rate depends on besides the step
 
 
-def save(folder: Path, update: Update, progress: Progress, run: str = "") -> Path:
-    """Write a checkpoint of this instant of `run` and drop what is no longer needed."""
+def save(folder: Path, update: Update, progress: Progress) -> Path:
+    """Write a checkpoint of this instant and drop what is no longer needed."""
     tensors = {f"net.{name}": tensor for name, tensor in update.net.state_dict().items()}
     if update.average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in update.average.state_dict().items()}
     for index, slots in update.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
     metadata = {"progress": json.dumps(asdict(progress)), "scaler": json.dumps(update.scaler.state_dict())}
-    metadata["run"] = run
     path = _write(folder, f"step-{progress.step:09d}", tensors, metadata)
     keep = {progress.best_file, *(old.name for old in _newest_first(folder)[:KEEP])}
     for old in folder.glob("*.safetensors"):
@@ -88,13 +87,13 @@ def load_newest(folder: Path, update: Update, run: str = "") -> Progress | None:
             warnings.warn(f"{path} is damaged; going back to the checkpoint before it", stacklevel=2)
             continue
         tensors, metadata = found
-        if run and metadata.get("run", "") not in ("", run):  # earlier releases did not say whose they are
+        values = json.loads(metadata["progress"])
+        if run and values.get("run", "") not in ("", run):  # earlier releases did not say whose they are
             raise UserError(f"{path}: a checkpoint of another run; put this run's own back, or train anew")
         update.net.load_state_dict(_under("net.", tensors))
         if update.average is not None:
             update.average.load_state_dict(_under("average.", tensors))
-        values = json.loads(metadata["progress"])
-        progress = Progress(**values | {"seen": Seen(**values["seen"])})
+        progress = Progress(**values | {"seen": RateState(**values["seen"])})
         _restore_optimiser(update.optimiser, tensors, progress.lr)
         update.scaler.load_state_dict(json.loads(metadata["scaler"]))
         return progress

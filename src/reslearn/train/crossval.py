@@ -24,10 +24,7 @@ from ..runtime.files import exclusive_lock
 from ..spec.codec import to_json
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json, summed
-from .belonging import split_digest
-from .crossval_record import RECORD, CrossvalRecord, read_record, write_record
-from .events import Interrupted, Watch
-from .execute import still_there
+from .events import Watch
 from .fit import Run, finished_run, fit, resume
 from .fold_data import Again, reopen_folds
 from .fold_models import (
@@ -40,7 +37,11 @@ from .fold_models import (
     fold_folder,
     predicted_by,
 )
+from .folder import still_there
 from .origin import file_sha256
+from .records.belonging import split_digest
+from .records.crossval import RECORD, CrossvalRecord, read_record, write_record
+from .stopping import Interrupted
 from .together import digest
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..spec.recipe import Recipe
 from ..train import schedule
 from .checkpoint import Progress
-from .schedule import Seen
+from .schedule import RateState
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Decision:
 
     loss: float
     error: float  # percent
-    seen: Seen  # what the rate depends on from now on
+    seen: RateState  # what the rate depends on from now on
     improved: bool  # the least error so far
     stop: bool  # training ends here
 

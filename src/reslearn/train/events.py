@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,3 @@ class Reading:
 
 
 Watch = Callable[[Tick | Reading], None]
-
-
-class Interrupted(Exception):
-    """The run was asked to stop by signal `signum`; its state is on disk and `resume` goes on from there."""
-
-    def __init__(self, folder: Path, signum: int) -> None:
-        super().__init__(f"stopped and saved; go on with: reslearn resume {folder}")
-        self.signum = signum

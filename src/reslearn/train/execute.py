@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +12,35 @@ from torch import nn
 
 from ..bundle.file import save as seal
 from ..bundle.header import Bundle, Member
-from ..data.loaders import TrainLoader
-from ..data.loading.sampling import class_weights
 from ..data.parts.known import FORGOTTEN, count
 from ..measure.bn_statistics import exact_bn_statistics
 from ..measure.evaluate import evaluate_net
 from ..nets.build import create_model
 from ..nets.weights import load_weights
-from ..runtime import device
 from ..runtime.process_group import World
 from ..runtime.switches import owned
 from ..spec.codec import to_json
-from ..spec.errors import Fault, UserError
+from ..spec.errors import UserError
 from ..spec.net import Spec
 from ..train import checkpoint
-from .belonging import run_id, split_digest
+from .batch_size import memory_advice
 from .checkpoint import Progress
-from .events import Interrupted, Watch
-from .journal import Journal
+from .events import Watch
+from .folder import still_there
 from .loop import Work, train
 from .origin import file_sha256
+from .parts import Parts, provisional
 from .pictures import FILE_NAME as PICTURES
-from .pictures import Pictures
-from .record import RunRecord
+from .pictures import RunPictures
+from .records.belonging import run_id, split_digest
+from .records.journal import Journal
+from .records.run import RunRecord
 from .schedule import start
-from .setup import StopSignals, memory_advice, provisional
+from .stopping import Interrupted, StopSignals
 from .together import average_statistics, check_equal, check_same_start, digest, share_state, share_statistics
-from .update import Update
+from .update import prepare_update
 
 BN_BATCHES = 200  # exact statistics average over at most this many training batches
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The pictures of a run, as its network is shown them."""
-
-    loader: TrainLoader
-    pictures: Pictures
-    mean_image: torch.Tensor | None
 
 
 def execute(
@@ -76,19 +66,13 @@ def execute(
         net = built(record.spec)
         if opened is not None or not checkpoint.any_intact(folder / "checkpoints"):
             load_start(net, record)
-        dtype = device.weight_type(settings)
-        net = net.to(settings.device, dtype).to(memory_format=device.memory_format(settings))  # type: ignore[call-overload]
-        weights = class_weights(pictures.train.labels, len(pictures.train.classes), recipe.class_weights)
-        balance = None if weights is None else torch.from_numpy(weights).to(settings.device, dtype)
-        update = Update(net, recipe, settings, world=world, class_weights=balance)
+        update = prepare_update(net, recipe, settings, pictures.train, world=world)
         val = pictures.val
         validate = provisional(record, val, parts.mean_image) if val is not None else lambda _: None
         stack.enter_context(opened or contextlib.nullcontext())
         world.barrier()  # no process reads checkpoints before the first one has cleared the folder
-        progress = checkpoint.load_newest(folder / "checkpoints", update, record.identity)
         own = run_id(record)
-        if progress is not None and progress.run not in ("", own):
-            raise UserError(f"{folder / 'checkpoints'}: its newest is of another run; put this run's own back")
+        progress = checkpoint.load_newest(folder / "checkpoints", update, own)
         check_same_start(folder, progress, world)
         work = Work(
             folder=folder,
@@ -100,7 +84,6 @@ def execute(
             watch=watch if watch is not None and world.first else lambda event: None,
             stop=lambda: stop.received,
             keep=lambda: keep_pictures(pictures, folder, world),
-            run=record.identity,
             world=world,
         )
         with still_there(folder):
@@ -114,24 +97,11 @@ def execute(
         raise Interrupted(folder, asked[0])
 
 
-def keep_pictures(pictures: Pictures, folder: Path, world: World) -> None:
+def keep_pictures(pictures: RunPictures, folder: Path, world: World) -> None:
     """Write what all processes have read so far."""
-    pictures.share(world)
+    pictures.exchange(world)
     if world.first:
         pictures.keep(folder)
-
-
-@contextlib.contextmanager
-def still_there(folder: Path, record: str = "run.json") -> Iterator[None]:
-    """What goes wrong because somebody has removed the run's folder meanwhile becomes a `Fault` that says so."""
-    try:
-        yield
-    except (OSError, UserError) as error:
-        if (folder / record).exists():
-            raise
-        raise Fault(
-            f"{folder}: removed while the run was being trained, so nothing of it is left; train anew"
-        ) from error
 
 
 def built(spec: Spec) -> nn.Module:

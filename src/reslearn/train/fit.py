@@ -6,19 +6,16 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ..bundle.file import verify
 from ..bundle.header import Bundle, Member
 from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
 from ..measure.classes import some
-from ..runtime.choice import decide
+from ..runtime.choice import decide, planned_workload
 from ..runtime.environment import command_line, environment
 from ..runtime.files import exclusive_lock, write_json
 from ..runtime.machine import MEASURE
@@ -31,29 +28,19 @@ from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
-from .batch_size import check_batch
-from .belonging import check_belongs
+from .batch_size import check_batch, check_world
 from .events import Watch
-from .execute import Parts, execute, forget, still_there
-from .journal import read_journal
+from .execute import execute, forget
+from .folder import new_folder, refuse_existing, still_there
+from .mean_image import load_mean_image, with_mean_image
+from .numerics import check_numerics, numerics
 from .origin import read_origin, starting_preprocess
-from .pictures import Pictures, marks_of, seen_before, whole_of
-from .record import RunRecord, read_record, record_to_json, validation_by_names
+from .parts import Parts, open_loader
+from .pictures import RunPictures, marks_of, seen_before
+from .records.belonging import check_belongs
+from .records.journal import last_line
+from .records.run import RunRecord, describe, describe_split, read_record, record_to_json, validation_by_names, whole_of
 from .reopening import Reopened, recheck, reopen
-from .setup import (
-    check_numerics,
-    check_world,
-    clear,
-    describe,
-    describe_split,
-    load_mean_image,
-    numerics,
-    open_loader,
-    planned_workload,
-    refuse_existing,
-    save_mean_image,
-    with_mean_image,
-)
 from .together import together
 
 NOT_REPRODUCIBLE = "not reproducible from its record"  # pictures went through a callable that is not in `run.json`
@@ -129,7 +116,7 @@ def fit(
         settings = decide(workload, world=world.size)
         if MEASURE in settings.source and world.first:
             warnings.warn(settings.source, stacklevel=2)
-    check_world(recipe, settings, world)
+    check_world(recipe, world)
     check_batch(spec, recipe, preprocess.size, world.size)
     adopted = None if origin is None else origin.mean_image
     preprocess, mean_image = with_mean_image(recipe, preprocess, train_data, on_bad_file, adopted)
@@ -152,7 +139,7 @@ def fit(
         forget_pictures=forget_pictures,
         notes=() if transform is None else (NOT_REPRODUCIBLE,),
     )
-    pictures = Pictures(train_data, val_data, seen_before(weights, whole_of(train_data)))
+    pictures = RunPictures(train_data, val_data, seen_before(weights, whole_of(train_data)))
     with process_group(settings.device) as world:  # before that, this process has no GPU of its own
         record = replace(record, settings=world.tell(settings))  # decided once: another machine might choose otherwise
         loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
@@ -167,19 +154,6 @@ def check_same_classes(train_data: Dataset, val_data: Dataset | None) -> None:
     if val_data is not None and tuple(val_data.classes) != tuple(train_data.classes):
         theirs, ours = (some(tuple(data.classes)) for data in (val_data, train_data))
         raise UserError(f"val_data has the classes {theirs}, train_data {ours}; give parts with the same, in one order")
-
-
-@contextlib.contextmanager
-def new_folder(folder: Path, record: RunRecord, mean_image: torch.Tensor | None, pictures: Pictures) -> Iterator[None]:
-    """The run folder made or emptied, `run.json` in it, locked while the block lasts."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(folder / "lock"):
-        clear(folder)
-        if mean_image is not None:
-            save_mean_image(folder, mean_image)
-        pictures.keep(folder)  # before the run is one: whatever is resumed knows what it began with
-        write_json(folder / "run.json", record_to_json(record))
-        yield
 
 
 def resume(
@@ -212,7 +186,7 @@ def resume(
                 move(folder, record, reopen(folder, record, os.fspath(data)))
             return finished
         check_numerics(record, world, allow_different_numerics)
-        check_world(record.recipe, record.settings, world)
+        check_world(record.recipe, world)
         if (NOT_REPRODUCIBLE in record.notes) != (transform is not None):
             raise UserError(
                 f"{folder}: this run's pictures go through {'a' if transform is None else 'no'} transform given from "
@@ -221,7 +195,7 @@ def resume(
         with process_group(record.settings.device) as world:
             again = together(world, lambda: _reopened(folder, record, data, train_data, val_data))
             mean_image = load_mean_image(folder, record)
-            pictures = Pictures(again.train, again.val, seen_before(record.weights, whole_of(again.train)))
+            pictures = RunPictures(again.train, again.val, seen_before(record.weights, whole_of(again.train)))
             pictures.recall(folder, record.data["fingerprint"])
             move(folder, record, again)
             loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
@@ -254,7 +228,7 @@ def finished_run(folder: Path) -> Run | None:
     if not model.exists():
         return None
     journal = folder / "metrics.jsonl"
-    end = next((line for line in reversed(read_journal(journal)) if line["kind"] == "end"), None)
+    end = last_line(journal)
     if end is None:
         raise UserError(f"{journal}: its last line is gone, though the run is sealed; put a copy of it back")
     record, bundle = read_record(folder), verify(model)

@@ -9,14 +9,12 @@ import numpy as np
 
 from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
-from ..data.parts.keys import ROW, known
-from ..data.sameness import Recorded, compare
-from ..runtime.notes import note
+from ..data.sameness import Recorded
 from ..spec.errors import UserError
-from .crossval_record import CrossvalRecord
 from .fold_models import fold_folder
-from .record import read_labels, read_record
-from .reopening import check_classes, moved, open_again, recorded_sides, refuse_changes, remark
+from .records.crossval import CrossvalRecord
+from .records.run import read_labels, read_record
+from .reopening import find_again, joined, moved, open_again, recorded_sides, remark, remark_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +42,13 @@ def reopen_folds(
     """
     if data is None:
         data = open_again(folder, record.data["path"], moved_to, record.on_bad_file)
-    check_classes(folder, record, data)
     same = data.fingerprint() == record.data["fingerprint"]
     recorded = _recorded(folder, record)
-    found = compare(recorded, data)
-    refuse_changes(folder, recorded, found, data)
+    found = find_again(folder, record, recorded, data)
     if not any((fold_folder(folder, k) / "run.json").exists() for k in range(1, record.count + 1)):
         found = replace(found, by_name=0)  # nothing has been trained on, so nothing need be remembered
     remark(folder, recorded, found, 0 if same or not record.pictures else len(data) - record.pictures)
-    if not same and recorded.labels is None:
-        note(f"{folder}: begun by an earlier reslearn, it recorded no labels: these could not be compared")
+    remark_labels(folder, record, recorded, data)
     if moved_to is not None:
         now = record.data | {"path": data.path} | ({} if found.renamed else {"fingerprint": data.fingerprint()})
         record = replace(record, data=now, moved=(*record.moved, moved(record.data)))
@@ -64,29 +59,14 @@ def _recorded(folder: Path, record: CrossvalRecord) -> Recorded:
     """What the folds that were begun have noted of the pictures."""
     names = list(record.folds)
     place = {name: i for i, name in enumerate(names)}
-    labels = read_labels(record.labels, len(names), str(folder))
-    rows, sizes = np.zeros((len(names), ROW), np.uint8), np.full(len(names), -1, np.int64)
-    told = np.full(len(names), -1, np.int64)
-    first: Recorded | None = None
+    parts = []
     for k in range(1, record.count + 1):
-        if not (fold_folder(folder, k) / "run.json").exists():
+        path = fold_folder(folder, k)
+        if not (path / "run.json").exists():
             continue
         try:
-            sides = recorded_sides(fold_folder(folder, k), read_record(fold_folder(folder, k)))
+            sides = recorded_sides(path, read_record(path))
         except UserError:  # whoever goes on with this fold says what is wrong with it
             continue
-        first = first or sides[0]
-        for side in sides:
-            at = np.array([place.get(name, -1) for name in side.names], np.int64)
-            there = np.flatnonzero(at >= 0)
-            if side.labels is not None:
-                told[at[there]] = side.labels[there]
-            if side.sizes is not None:
-                sizes[at[there]] = side.sizes[there]
-            if side.rows is not None and (side.plain, side.decoder) == (first.plain, first.decoder):
-                new = there[~known(rows[at[there]])]
-                rows[at[new]] = side.rows[new]
-    if labels is None and len(told) and (told >= 0).all():
-        labels = told
-    about = {} if first is None else {"plain": first.plain, "decoder": first.decoder}
-    return Recorded(names, labels, rows, sizes, **about)  # type: ignore[arg-type]
+        parts += [(np.array([place.get(name, -1) for name in side.names], np.int64), side) for side in sides]
+    return joined(names, read_labels(record.labels, len(names), str(folder)), parts)

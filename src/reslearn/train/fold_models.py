@@ -11,8 +11,8 @@ from ..data.dataset import Dataset
 from ..measure.predictions import Predictions, read_predictions
 from ..runtime.notes import warn
 from ..spec.errors import UserError
-from .journal import read_journal
-from .record import read_record
+from .records.journal import last_line
+from .records.run import read_record
 from .together import digest
 
 PREDICTIONS, MODEL = "out-of-fold.safetensors", "model.safetensors"
@@ -37,7 +37,7 @@ def drop_foreign(path: Path) -> None:
     """
     if not (path / MODEL).exists():
         return
-    end = next((line for line in reversed(read_journal(path / "metrics.jsonl")) if line["kind"] == "end"), None)
+    end = last_line(path / "metrics.jsonl")
     stated = None if end is None else end.get("weights")
     try:
         weights = digest(load(path).net)

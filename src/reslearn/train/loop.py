@@ -13,7 +13,6 @@ Under `torchrun` every process walks through here with its part of each batch; t
 from __future__ import annotations
 
 import math
-import signal
 import statistics
 import time
 from collections import deque
@@ -32,12 +31,11 @@ from ..spec.recipe import Recipe
 from ..train import checkpoint, schedule
 from .checkpoint import Progress
 from .decision import decide, obey
-from .events import Interrupted, Tick, Watch
-from .journal import Journal
+from .events import Tick, Watch
+from .records.journal import Journal
+from .stopping import SIGNALS, Interrupted
 from .together import share_statistics
 from .update import Update
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)  # what asks a run to stop
 
 
 @dataclass
@@ -53,7 +51,6 @@ class Work:
     watch: Watch = lambda event: None
     stop: Callable[[], int | None] = lambda: None  # asked after every step: the signal that ends the run
     keep: Callable[[], None] = lambda: None  # what else belongs to a checkpoint; every process is asked
-    run: str = ""  # whose checkpoints these are
     world: World = field(default_factory=World)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=200))  # seconds of the newest steps
     val_error: float | None = None
@@ -181,5 +178,5 @@ def save(work: Work, journal: Journal) -> None:
     work.progress.metrics_bytes = journal.flush()
     work.keep()
     if work.world.first:
-        checkpoint.save(work.folder / "checkpoints", work.update, work.progress, work.run)
+        checkpoint.save(work.folder / "checkpoints", work.update, work.progress)
     work.saved_at, work.now = time.monotonic(), time.perf_counter()

@@ -21,11 +21,9 @@ from safetensors.numpy import load, save
 
 from ..bundle.file import known_of, read_bundle, read_tensors
 from ..data.dataset import Dataset, Indices
-from ..data.memory import Subset
 from ..data.parts.keyed import Keyed
 from ..data.parts.keys import FILE, PIXELS, ROW, Keys, known
 from ..data.parts.known import NOTHING, Known
-from ..data.parts.manifest import ManifestDataset
 from ..data.pictures.decode import DECODER
 from ..data.sameness import plain, sizes_of
 from ..runtime.container import locate, read_safetensors
@@ -34,9 +32,9 @@ from ..runtime.process_group import World
 from ..spec.choices import OnBadFile
 from ..spec.errors import UserError
 from ..spec.seen import weakest
-from .belonging import belongs, fingerprints, run_id
 from .checkpoint import run_of
-from .record import RunRecord, read_record
+from .records.belonging import belongs_to, run_id
+from .records.run import RunRecord, read_record, whole_of
 from .together import together
 
 FILE_NAME, KEY, FORMAT = "pictures.safetensors", "reslearn.pictures", 1
@@ -73,7 +71,7 @@ def read_pictures(folder: Path) -> Kept | None:
         return None
 
 
-class Pictures:
+class RunPictures:
     """The pictures of a run, noted while they are read."""
 
     def __init__(self, train: Dataset, val: Dataset | None, start: Known) -> None:
@@ -107,7 +105,7 @@ class Pictures:
     def _filled(self) -> int:
         return sum(int(known(part.rows[:, column]).sum()) for part in self._parts for column in (FILE, PIXELS))
 
-    def share(self, world: World) -> None:
+    def exchange(self, world: World) -> None:
         """Tell all processes what each has read: each reads a part of the pictures."""
         filled = self._filled()
         if not world.sum(float(filled != self._shared))[0]:
@@ -152,7 +150,7 @@ class Pictures:
 
         With `selects`, something was chosen on the validation pictures.
         """
-        self.share(world)
+        self.exchange(world)
         if world.first:
             for part in self._parts:
                 part.complete(on_bad_file=on_bad_file)
@@ -164,21 +162,16 @@ def _still_one(path: str | None, other: str | None) -> None:
         raise UserError(f"{path}: {other} became another picture while the run was trained; put it back and resume")
 
 
-def whole_of(data: Dataset) -> Dataset:
-    """The data set that a part to train on was taken from."""
-    return data.source if isinstance(data, Subset) and not isinstance(data, ManifestDataset) else data
-
-
 def seen_by(weights: str | os.PathLike[str]) -> Known:
     """What a file of weights has seen: as a sealed file says, or the run whose checkpoint it is; of others, nothing."""
     try:
         return known_of(*read_tensors(weights))
     except UserError:  # no sealed file of ours; whoever loads it says what is wrong
         run = _run_of(weights)
-    record = None if run is None else _record_of(run)
-    kept = None if run is None else read_pictures(run)
-    if record is None or kept is None:
+    kept = None if run is None else read_pictures(run[0])
+    if run is None or kept is None:
         return NOTHING
+    record = run[1]
     selects = bool(record.recipe.decides_on_validation)
     seen = kept.start.with_pictures(kept.train, kept.val if selects else None)
     return seen if known(kept.train).all() else replace(seen, known_by="nothing")
@@ -192,9 +185,9 @@ def seen_before(weights: str | os.PathLike[str] | None, data: Dataset) -> Known:
     if weights is None:
         return Known()
     seen, run = seen_by(weights), _run_of(weights)
-    record = None if len(seen.trained) or run is None else _record_of(run)
-    if record is None or record.data["fingerprint"] != data.fingerprint():
+    if len(seen.trained) or run is None or run[1].data["fingerprint"] != data.fingerprint():
         return seen
+    record = run[1]
     keyed, names = Keyed(data), np.array(list(data.ids), dtype=object)
     trained, selected = (np.flatnonzero(np.isin(names, list(ids))) for ids in record.seen_names)
     keyed.complete(np.concatenate([trained, selected]), on_bad_file=record.on_bad_file)
@@ -210,37 +203,24 @@ def marks_of(weights: str | os.PathLike[str] | None) -> dict[str, Any]:
         data = read_bundle(weights).data or {}
     except UserError:  # no sealed file, but maybe a checkpoint of a run that began from such weights
         run = _run_of(weights)
-        record = None if run is None else _record_of(run)
-        data = {} if record is None else record.data
+        data = {} if run is None else run[1].data
     return {"selected_on": "test"} if data.get("selected_on") == "test" else {}
 
 
-def _run_of(weights: str | os.PathLike[str]) -> Path | None:
-    """The folder of the run whose model or checkpoint a file is; None for any other file that lies there."""
+def _run_of(weights: str | os.PathLike[str]) -> tuple[Path, RunRecord] | None:
+    """The run, folder and record, whose model or checkpoint a file is; None for any other file that lies there."""
     path = Path(weights).resolve()
     told = run_of(path) if path.parent.name == "checkpoints" else None
     folder = path if path.is_dir() else path.parent if told is None else path.parent.parent
-    if not (folder / "run.json").is_file():
-        return None
-    record = _record_of(folder)
-    if record is None:
-        return None
-    if told is not None:
-        return folder if told in ("", run_id(record)) else None
     try:
-        file, data = locate(path), read_bundle(path).data
-    except UserError:
+        record = read_record(folder)
+        if told is not None:
+            own = told in ("", run_id(record))
+        else:
+            own = belongs_to(locate(path), read_bundle(path).data, record)
+    except UserError:  # a damaged record, or another program's: nothing is known
         return None
-    own = belongs(file, data, fingerprints(record.data, record.moved), record.split.train, record.split.val)
-    return folder if own else None
-
-
-def _record_of(run: Path) -> RunRecord | None:
-    """The record of a run; None for a damaged one and for another program's, of which nothing is known."""
-    try:
-        return read_record(run)
-    except UserError:
-        return None
+    return (folder, record) if own else None
 
 
 def _digest(tensors: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,17 @@ import numpy as np
 
 from ..data.dataset import Dataset, Indices
 from ..data.layout.archives import asked_of
+from ..data.parts.keys import ROW, Keys, known
 from ..data.parts.manifest import data_of, read_manifest
-from ..data.sameness import Comparison, Recorded, compare
+from ..data.sameness import FoundAgain, Recorded, compare
 from ..data.sources import Subset, open_data
 from ..runtime.notes import note
 from ..spec.choices import OnBadFile
 from ..spec.errors import UserError
-from .crossval_record import CrossvalRecord
-from .pictures import Kept, read_pictures, whole_of
-from .record import RunRecord, read_labels
+from .pictures import Kept, read_pictures
+from .records.belonging import run_id
+from .records.crossval import CrossvalRecord
+from .records.run import RunRecord, read_labels, whole_of
 
 
 @dataclass(frozen=True)
@@ -41,36 +43,32 @@ def reopen(folder: Path, record: RunRecord, moved_to: str | None = None) -> Reop
     if record.data["path"] is None and moved_to is None:
         raise UserError(f"{folder}: this run trained on data given from Python; resume it there, with the same data")
     data = open_again(folder, record.data["path"], moved_to, record.on_bad_file)
-    check_classes(folder, record, data)
-    sides = recorded_sides(folder, record)
-    recorded = joined(sides)
-    found = compare(recorded, data)
-    refuse_changes(folder, recorded, found, data)
+    names, split = (*record.split.train, *record.split.val), len(record.split.train)
+    places = np.split(np.arange(len(names)), [split])
+    recorded = joined(names, None, zip(places, recorded_sides(folder, record), strict=True))
+    found = find_again(folder, record, recorded, data)
     remark(folder, recorded, found, _added(record, data, found))
-    _remark_labels(folder, record, data)
-    parts = [Subset(data, part) for part in np.split(found.where, [len(record.split.train)])]
+    remark_labels(folder, record, recorded, data)
+    parts = [Subset(data, part) for part in np.split(found.where, [split])]
     if moved_to is not None:
-        names = [tuple(part.ids) for part in parts]
         record = replace(
             record,
-            split=replace(record.split, train=names[0], val=names[1]),
+            split=replace(record.split, train=tuple(parts[0].ids), val=tuple(parts[1].ids)),
             data=record.data | {"path": data.path, "fingerprint": data.fingerprint()},
-            moved=(*record.moved, moved(record.data)),
+            moved=(*record.moved, moved(record.data) | {"run": run_id(record)}),
         )
     return Reopened(parts[0], parts[1], record)
 
 
 def recheck(folder: Path, record: RunRecord, train: Dataset, val: Dataset | None) -> Reopened:
     """The parts of a run in the data that was given again from Python; as `reopen`."""
-    parts = []
-    for recorded, given in zip(recorded_sides(folder, record), (train, val), strict=True):
+    parts, sides = [], recorded_sides(folder, record)
+    for recorded, given in zip(sides, (train, val), strict=True):
         data = Subset(train, []) if given is None else given
-        check_classes(folder, record, data)
-        found = compare(recorded, data)
-        refuse_changes(folder, recorded, found, data)
+        found = find_again(folder, record, recorded, data)
         remark(folder, recorded, found, len(data) - len(found.where))
         parts.append(data if np.array_equal(found.where, np.arange(len(data))) else picked(data, found.where))
-    _remark_labels(folder, record, whole_of(train))
+    remark_labels(folder, record, sides[0], whole_of(train))
     return Reopened(parts[0], parts[1], record)
 
 
@@ -86,19 +84,6 @@ def open_again(folder: Path, path: str | None, moved_to: str | None, on_bad_file
     return open_data(path, on_bad_file=on_bad_file)
 
 
-def check_classes(folder: Path, record: RunRecord | CrossvalRecord, data: Dataset) -> None:
-    """Raise `UserError` unless `data` has the classes of the run, in their order: its labels would mean others."""
-    then, now = list(record.data["classes"]), list(data.classes)
-    if then == now:
-        return
-    more, less = ([name for name in a if name not in b] for a, b in ((now, then), (then, now)))
-    how = [f"{names[0]}{_more(names)} {what}" for names, what in ((more, "is new"), (less, "is gone")) if names]
-    raise UserError(
-        f"{data.path}: other classes than the run {folder} has ({'; '.join(how) or 'another order'}); put them back, "
-        "or train anew"
-    )
-
-
 def recorded_sides(folder: Path, record: RunRecord) -> tuple[Recorded, Recorded]:
     """What a run recorded of its training and of its validation pictures."""
     kept, split = read_pictures(folder) or Kept(), record.split
@@ -108,39 +93,61 @@ def recorded_sides(folder: Path, record: RunRecord) -> tuple[Recorded, Recorded]
     )
 
 
-def _side(folder: Path, kept: Kept, told: tuple[tuple[str, ...], str], rows: Any, sizes: Indices | None) -> Recorded:
+def _side(folder: Path, kept: Kept, told: tuple[tuple[str, ...], str], rows: Keys, sizes: Indices | None) -> Recorded:
     names, labels = told
+    count = len(names)
     return Recorded(
         names,
-        read_labels(labels, len(names), str(folder / "run.json")),
-        rows if len(rows) == len(names) else None,
-        sizes if sizes is not None and len(sizes) == len(names) else None,
+        read_labels(labels, count, str(folder / "run.json")),
+        rows if len(rows) == count else np.zeros((count, ROW), np.uint8),
+        sizes if sizes is not None and len(sizes) == count else np.full(count, -1),
         kept.plain,
         kept.decoder,
     )
 
 
-def joined(sides: Sequence[Recorded]) -> Recorded:
-    """Several recorded parts as one; what one of them lacks, pictures by pictures, is lacking."""
-    many = [side for side in sides if len(side.names)] or list(sides[:1])
-    count = [len(side.names) for side in many]
-    rows = [
-        np.zeros((n, 48), np.uint8) if side.rows is None else side.rows for n, side in zip(count, many, strict=True)
-    ]
-    sizes = [np.full(n, -1) if side.sizes is None else side.sizes for n, side in zip(count, many, strict=True)]
-    labels = [side.labels for side in many if side.labels is not None]
-    return Recorded(
-        [name for side in many for name in side.names],
-        np.concatenate(labels) if len(labels) == len(many) else None,
-        np.concatenate(rows),
-        np.concatenate(sizes),
-        all(side.plain for side in many),
-        many[0].decoder,
+def joined(names: Sequence[str], labels: Indices | None, parts: Iterable[tuple[Indices, Recorded]]) -> Recorded:
+    """What is recorded of pictures of these `names` in several parts, each with the places of its pictures among them.
+
+    What no part knows of a picture is lacking; -1 is no place. Without `labels`, those of the parts, if they have all.
+    """
+    count = len(names)
+    rows, sizes, told = np.zeros((count, ROW), np.uint8), np.full(count, -1), np.full(count, -1)
+    first: Recorded | None = None
+    for at, part in parts:
+        first = first or part
+        there = np.flatnonzero(at >= 0)
+        sizes[at[there]] = part.sizes[there]
+        if part.labels is not None:
+            told[at[there]] = part.labels[there]
+        if (part.plain, part.decoder) == (first.plain, first.decoder):
+            new = there[~known(rows[at[there]])]
+            rows[at[new]] = part.rows[new]
+    if labels is None and count and (told >= 0).all():
+        labels = told
+    return Recorded(names, labels, rows, sizes, *((first.plain, first.decoder) if first else ()))
+
+
+def check_classes(folder: Path, record: RunRecord | CrossvalRecord, data: Dataset) -> None:
+    """Raise `UserError` unless `data` has the classes of the run, in their order: its labels would mean others."""
+    then, now = list(record.data["classes"]), list(data.classes)
+    if then == now:
+        return
+    more, less = ([name for name in a if name not in b] for a, b in ((now, then), (then, now)))
+    how = [f"{names[0]}{_more(names)} {what}" for names, what in ((more, "is new"), (less, "is gone")) if names]
+    raise UserError(
+        f"{data.path}: other classes than the run {folder} has ({'; '.join(how) or 'another order'}); put them "
+        "back, or train anew"
     )
 
 
-def refuse_changes(folder: Path, recorded: Recorded, found: Comparison, data: Dataset) -> None:
-    """Raise `UserError` that says what changed, if anything did."""
+def find_again(folder: Path, record: RunRecord | CrossvalRecord, recorded: Recorded, data: Dataset) -> FoundAgain:
+    """Where the recorded pictures are in `data`.
+
+    Raises `UserError` that says what changed where its classes, its labels or pictures are others.
+    """
+    check_classes(folder, record, data)
+    found = compare(recorded, data)
     excluded = [recorded.names[i] for i in found.gone if recorded.names[i] in getattr(data, "excluded", {})]
     if excluded:
         raise UserError(
@@ -152,9 +159,10 @@ def refuse_changes(folder: Path, recorded: Recorded, found: Comparison, data: Da
         raise UserError(
             f"{data.path}: not what the run {folder} began with: {'; '.join(changes)}; put it back, or train anew"
         )
+    return found
 
 
-def remark(folder: Path, recorded: Recorded, found: Comparison, added: int) -> None:
+def remark(folder: Path, recorded: Recorded, found: FoundAgain, added: int) -> None:
     """Say, a line each, what is no change but good to know."""
     if added > 0:
         note(f"{folder}: {added:,} picture(s) came to the data since it began; they are in none of its parts")
@@ -165,6 +173,12 @@ def remark(folder: Path, recorded: Recorded, found: Comparison, added: int) -> N
             f"{folder}: it has no keys of {found.by_name:,} of its {len(recorded.names):,} pictures, so these were "
             "compared by name alone"
         )
+
+
+def remark_labels(folder: Path, record: RunRecord | CrossvalRecord, recorded: Recorded, data: Dataset) -> None:
+    """Runs of before have no labels; they are in the fingerprint of the data, if nothing at all has changed there."""
+    if recorded.labels is None and data.fingerprint() != record.data["fingerprint"]:
+        note(f"{folder}: begun by an earlier reslearn, it recorded no labels: these could not be compared")
 
 
 def picked(data: Dataset, where: Indices) -> Dataset:
@@ -181,17 +195,11 @@ def moved(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _added(record: RunRecord, data: Dataset, found: Comparison) -> int:
+def _added(record: RunRecord, data: Dataset, found: FoundAgain) -> int:
     if record.split.pictures:
         return len(data) - record.split.pictures
     test = np.setdiff1d(data.splits.get("test", []), found.where)  # a run of before: of those beside its parts
     return len(data) - len(found.where) - len(test) if data.fingerprint() != record.data["fingerprint"] else 0
-
-
-def _remark_labels(folder: Path, record: RunRecord, data: Dataset) -> None:
-    """A run of before has no labels; they are in the fingerprint of its data, if nothing at all has changed there."""
-    if not record.split.train_labels and data.fingerprint() != record.data["fingerprint"]:
-        note(f"{folder}: begun by an earlier reslearn, it recorded no labels: these could not be compared")
 
 
 def _is_there(path: str) -> bool:

@@ -9,7 +9,7 @@ from ..spec.recipe import Recipe
 
 
 @dataclass
-class Seen:
+class RateState:
     """What a rate may depend on besides the step; stored in every checkpoint."""
 
     holding: bool = False  # the papers' warm-up is still on
@@ -18,9 +18,9 @@ class Seen:
     best_epoch: float = 0.0  # when it was seen, or when the rate fell last
 
 
-def learning_rate(recipe: Recipe, step: int, total: int, seen: Seen | None = None) -> float:
+def learning_rate(recipe: Recipe, step: int, total: int, seen: RateState | None = None) -> float:
     """Learning rate of optimiser step `step` (0-based) of `total`."""
-    seen = seen or Seen()
+    seen = seen or RateState()
     peak = recipe.peak_lr
     if seen.holding and recipe.hold_lr is not None:
         return recipe.hold_lr
@@ -39,12 +39,12 @@ def learning_rate(recipe: Recipe, step: int, total: int, seen: Seen | None = Non
     return peak
 
 
-def start(recipe: Recipe, depth: int) -> Seen:
+def start(recipe: Recipe, depth: int) -> RateState:
     """What is known before the first step of a net of `depth` layers."""
-    return Seen(holding=recipe.hold_lr is not None and depth >= recipe.hold_depth)
+    return RateState(holding=recipe.hold_lr is not None and depth >= recipe.hold_depth)
 
 
-def after_step(recipe: Recipe, seen: Seen, step: int, error: float) -> None:
+def after_step(recipe: Recipe, seen: RateState, step: int, error: float) -> None:
     """End the papers' warm-up once its steps are done or the running training error (percent) is low enough.
 
     P1 4.2: 0.01 until the training error is below 80 %, about 400 iterations. P2: the first 400 iterations.
@@ -55,7 +55,7 @@ def after_step(recipe: Recipe, seen: Seen, step: int, error: float) -> None:
         seen.holding = False
 
 
-def after_validation(recipe: Recipe, seen: Seen, epoch: float, error: float) -> None:
+def after_validation(recipe: Recipe, seen: RateState, epoch: float, error: float) -> None:
     """Drop the rate of a plateau schedule when the validation error has not improved for `patience` epochs."""
     if seen.best is None or error < seen.best:
         seen.best, seen.best_epoch = error, epoch

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from ..spec.errors import UserError
-from .journal import read_journal
+from .records.journal import read_journal
 
 
 def write_events(run: Path) -> Path:

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..data.dataset import Dataset
 from ..data.loaders import Batch
+from ..data.loading.sampling import class_weights
 from ..nets.batchnorm import replace_batchnorm
-from ..runtime.device import autocast, memory_format
+from ..runtime.device import autocast, memory_format, weight_type
 from ..runtime.process_group import World
 from ..runtime.settings import Settings
 from ..spec.recipe import Recipe
 from .optimiser import build_optimiser, frozen_parameters, norms, set_learning_rate
+
+
+def prepare_update(
+    net: nn.Module, recipe: Recipe, settings: Settings, data: Dataset, *, world: World | None = None
+) -> Update:
+    """What trains `net` on `data`: on its device, in its layout and type, with the weights of the classes."""
+    dtype = weight_type(settings)
+    net = net.to(settings.device, dtype).to(memory_format=memory_format(settings))  # type: ignore[call-overload]
+    weights = class_weights(data.labels, len(data.classes), recipe.class_weights)
+    balance = None if weights is None else torch.from_numpy(weights).to(settings.device, dtype)
+    return Update(net, recipe, settings, world=world, class_weights=balance)
 
 
 class Update:
@@ -99,7 +113,7 @@ class Update:
         if size is None or done >= self.recipe.small_part:
             return batch
         images = F.interpolate(batch.images, size=(size, size), mode="bilinear", antialias=True)
-        return Batch(images, batch.labels, batch.positions, batch.samples, batch.partner, batch.share)
+        return replace(batch, images=images)
 
 
 def loss_function(
@@ -131,14 +145,5 @@ def split(batch: Batch, parts: int) -> list[Batch]:
         return [batch]
     each = len(batch.labels) // parts
     pieces = [slice(i * each, (i + 1) * each) for i in range(parts)]
-    return [
-        Batch(
-            batch.images[piece],
-            batch.labels[piece],
-            batch.positions[piece],
-            batch.samples[piece],
-            batch.partner[piece] if batch.partner is not None else None,
-            batch.share[piece] if batch.share is not None else None,
-        )
-        for piece in pieces
-    ]
+    columns = {name: column for name, column in vars(batch).items() if column is not None}
+    return [replace(batch, **{name: column[piece] for name, column in columns.items()}) for piece in pieces]

@@ -14,7 +14,7 @@ from reslearn.data.parts.manifest import carried, read_manifest, write_manifest
 from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
-from reslearn.train.setup import describe
+from reslearn.train.records.run import describe
 
 from ..conftest import encode, picture
 

@@ -14,7 +14,7 @@ from reslearn.jobs.compare import compare_models
 from reslearn.jobs.pages.comparison import comparison_report
 from reslearn.measure.predictions import read_predictions
 from reslearn.train.fit import fit
-from reslearn.train.record import read_record
+from reslearn.train.records.run import read_record
 
 QUICK = ["--set", "iterations=20", "--set", "batch_size=32", "--image-size", "8", "--set", "spec.stage_blocks=[1,1,1]"]
 QUICK += ["--precision", "fp32", "--set", "settings.threads=1"]

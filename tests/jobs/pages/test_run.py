@@ -17,9 +17,9 @@ from reslearn.jobs.pages.details import THUMBNAIL, encode
 from reslearn.jobs.pages.rewrite import rewrite
 from reslearn.jobs.pages.run import curves, gather, write_report
 from reslearn.spec.errors import UserError
-from reslearn.train.journal import read_journal
-from reslearn.train.ledger import read_ledger
-from reslearn.train.record import read_record, record_to_json
+from reslearn.train.records.journal import read_journal
+from reslearn.train.records.ledger import read_ledger
+from reslearn.train.records.run import read_record, record_to_json
 
 
 def test_a_fresh_run_is_looked_into_on_validation_and_test_stays_closed(short_run):

@@ -13,7 +13,7 @@ from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.pages.run import write_report
 from reslearn.paper.cells import probes, session
 from reslearn.paper.cells.pictures import open_pictures
-from reslearn.paper.cells.session import Plan
+from reslearn.paper.cells.session import Session
 from reslearn.paper.cells.store import Store
 from reslearn.paper.entry import Entry, Experiment
 from reslearn.paper.recipes import P1_CIFAR
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("few_steps")
 
 
 def run(name, store, **arguments):
-    return Plan(name, store=store, **arguments).run()
+    return Session(name, store=store, **arguments).run()
 
 
 def result_files(store):
@@ -37,7 +37,7 @@ def test_a_figures_cells_are_made_once_and_shared(tmp_path):
     assert [(c["row"], c["state"]) for c in first["cells"]] == [("plain-20", "done"), ("plain-56", "done")]
     assert all(0 <= c["test_error"] <= 100 and c["steps"] == 6 for c in first["cells"])
     before = result_files(tmp_path)
-    assert Plan("p1-fig6", store=tmp_path, rows=["plain-20", "plain-32"]).to_json()["cells"][0]["state"] == "done"
+    assert Session("p1-fig6", store=tmp_path, rows=["plain-20", "plain-32"]).to_json()["cells"][0]["state"] == "done"
     assert run("p1-fig1", tmp_path)["cells"] == first["cells"] and result_files(tmp_path) == before
     (result,) = [r for r in Store(tmp_path).results() if r.net == "plain20_cifar"]
     assert result.curve.step[-1] == 6 and len(result.curve.test_error) == len(result.curve.step)
@@ -52,8 +52,8 @@ def test_an_interrupted_cell_goes_on_to_the_same_numbers(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Plan("p1-fig1", store=tmp_path / "a", rows=["plain-20"]).run(watch=stop)
-    plan = Plan("p1-fig1", store=tmp_path / "a", rows=["plain-20"])
+        Session("p1-fig1", store=tmp_path / "a", rows=["plain-20"]).run(watch=stop)
+    plan = Session("p1-fig1", store=tmp_path / "a", rows=["plain-20"])
     assert plan.to_json()["cells"][0]["state"] == "begun"
     resumed, whole = plan.run()["cells"][0], run("p1-fig1", tmp_path / "b", rows=["plain-20"])["cells"][0]
     assert (resumed["test_error"], resumed["train_error"]) == (whole["test_error"], whole["train_error"])
@@ -65,7 +65,7 @@ def test_shards_of_two_machines_merge_by_copying(tmp_path):
     assert [c["row"] for c in (*one["cells"], *two["cells"])] == ["plain-20", "plain-56"]
     assert len(list(Store(tmp_path / "a", tmp_path / "b").results())) == 2  # read as one
     shutil.copytree(tmp_path / "b", tmp_path / "a", dirs_exist_ok=True)
-    assert {c["state"] for c in Plan("p1-fig1", store=tmp_path / "a").to_json()["cells"]} == {"done"}
+    assert {c["state"] for c in Session("p1-fig1", store=tmp_path / "a").to_json()["cells"]} == {"done"}
 
 
 def test_probes_are_measured_later_without_training_again(tmp_path):
@@ -134,21 +134,21 @@ def test_a_diverged_training_is_a_result(tmp_path, monkeypatch):
 
 
 def test_a_dry_run_trains_nothing(tmp_path):
-    found = Plan("p2-table1", store=tmp_path, tier="smoke").to_json()
+    found = Session("p2-table1", store=tmp_path, tier="smoke").to_json()
     assert len(found["cells"]) == 11 and {c["state"] for c in found["cells"]} == {"to run"}
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_imagenet_its_rows_say_so_and_how_to_run_them(tmp_path):
-    found = Plan("p1-table2", store=tmp_path, tier="short").to_json()
+    found = Session("p1-table2", store=tmp_path, tier="short").to_json()
     assert {c["state"] for c in found["cells"]} == {"not run"}
     assert found["cells"][0]["why"] == "needs ImageNet at --data"
     command = "reslearn paper run p1-table2 --tier short --rows plain-18 --data IMAGENET"
     assert found["cells"][0]["command"] == command
     with pytest.raises(UserError, match="needs ImageNet at --data"):
-        Plan("p1-table2", store=tmp_path, tier="short").run()
+        Session("p1-table2", store=tmp_path, tier="short").run()
     with pytest.raises(UserError, match="1000 classes; digits has 10"):
-        Plan("p1-table2", store=tmp_path, tier="full", data="digits").run()
+        Session("p1-table2", store=tmp_path, tier="full", data="digits").run()
 
 
 def test_wrong_input_is_told_in_one_line(tmp_path):
@@ -159,10 +159,10 @@ def test_wrong_input_is_told_in_one_line(tmp_path):
         ({"name": "p1-fig1", "data": str(tmp_path / "none")}, "no such file"),
     ):
         with pytest.raises(UserError, match=message) as error:
-            Plan(arguments.pop("name"), store=tmp_path, **arguments).run()
+            Session(arguments.pop("name"), store=tmp_path, **arguments).run()
         assert "\n" not in str(error.value)
 
 
 def test_patterns_choose_rows(tmp_path):
-    cells = Plan("p1-fig6", store=tmp_path, rows=["plain-*", "ResNet-20"]).to_json()["cells"]
+    cells = Session("p1-fig6", store=tmp_path, rows=["plain-*", "ResNet-20"]).to_json()["cells"]
     assert [c["row"] for c in cells] == ["plain-20", "plain-32", "plain-44", "plain-56", "ResNet-20"]

@@ -32,7 +32,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Finish:
+class Finisher:
     """From raw uint8 pictures of one size to a `Batch`; a pure function of positions, samples and epochs."""
 
     preprocess: Preprocess

@@ -17,8 +17,8 @@ from ...spec.preprocess import Preprocess
 from ..dataset import Dataset
 from ..memory import ArrayDataset, root_of
 from ..preprocess import apply
-from .batch import Batch, Finish
-from .sampling import Sequence, positions_of
+from .batch import Batch, Finisher
+from .sampling import EndlessOrder, positions_of
 
 _CHUNK = 64
 
@@ -113,8 +113,8 @@ class ResidentLoader:
     def __init__(
         self,
         dataset: Dataset,
-        sequence: Sequence,
-        finish: Finish,
+        sequence: EndlessOrder,
+        finish: Finisher,
         share: tuple[int, int, int],
         *,
         workers: int = 0,

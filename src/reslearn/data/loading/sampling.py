@@ -14,7 +14,7 @@ from ...spec.recipe import Augment
 from ..dataset import Indices
 
 
-class Sequence:
+class EndlessOrder:
     """position p -> sample: epoch e = p // M, sample = order(e)[p % M], with M = `epoch_length` = the set's size.
 
     A pure function of (seed, labels, sampler); it holds only the last two epochs' orders as a cache.

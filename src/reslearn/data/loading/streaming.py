@@ -18,8 +18,8 @@ from ..dataset import Dataset, Image, Indices
 from ..memory import Subset
 from ..preprocess import apply, to_batch
 from ..workers import Workers, parallel_map
-from .batch import Batch, Finish
-from .sampling import Sequence, positions_of
+from .batch import Batch, Finisher
+from .sampling import EndlessOrder, positions_of
 
 
 class StreamingLoader:
@@ -30,8 +30,8 @@ class StreamingLoader:
     def __init__(
         self,
         dataset: Dataset,
-        sequence: Sequence,
-        finish: Finish,
+        sequence: EndlessOrder,
+        finish: Finisher,
         share: tuple[int, int, int],
         *,
         workers: int = 0,
@@ -61,7 +61,7 @@ class TrainReader:
     def __init__(
         self,
         dataset: Dataset,
-        sequence: Sequence,
+        sequence: EndlessOrder,
         preprocess: Preprocess,
         augment: Augment,
         seed: int,

@@ -16,8 +16,8 @@ from ...report.pages import interval, percent, render
 from ...report.values import Curves, Fact, Gallery, Grid, Report, Table
 from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
-from ...train.journal import read_journal
-from ...train.record import read_record
+from ...train.records.journal import read_journal
+from ...train.records.run import read_record
 from ..compare import Compared, Side
 from .details import SHOTS, picture_of
 from .run import curves, remarks

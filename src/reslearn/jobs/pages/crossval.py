@@ -18,10 +18,10 @@ from ...runtime.files import write_atomic
 from ...spec.codec import field_paths
 from ...spec.errors import UserError
 from ...train.crossval import Crossval
-from ...train.crossval_record import CrossvalRecord, read_record
 from ...train.fold_models import MODEL, PREDICTIONS, fold_folder
-from ...train.journal import read_journal
-from ...train.record import read_record as read_run
+from ...train.records.crossval import CrossvalRecord, read_record
+from ...train.records.journal import read_journal
+from ...train.records.run import read_record as read_run
 from .details import look_inside
 from .run import FILE_NAME, curves, score_row
 from .tables import environment_rows, rows

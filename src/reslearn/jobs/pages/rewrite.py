@@ -12,9 +12,9 @@ from ...runtime.files import write_atomic
 from ...runtime.replacing import FIGURE, replaceable
 from ...spec.errors import UserError
 from ...train.crossval import merge
-from ...train.crossval_record import RECORD, read_record
 from ...train.fold_models import PREDICTIONS, fold_folder
-from ...train.record import read_record as read_run
+from ...train.records.crossval import RECORD, read_record
+from ...train.records.run import read_record as read_run
 from .crossval import crossval_report
 from .run import FILE_NAME, gather
 

@@ -21,10 +21,10 @@ from ...runtime.files import write_atomic
 from ...spec.cost import cost
 from ...spec.errors import UserError
 from ...spec.seen import Seen, seen_from_json
-from ...train import ledger
-from ...train.belonging import check_belongs
-from ...train.journal import read_journal
-from ...train.record import RunRecord, read_record
+from ...train.records import ledger
+from ...train.records.belonging import check_belongs
+from ...train.records.journal import read_journal
+from ...train.records.run import RunRecord, read_record
 from ..evaluation import cache_folder
 from ..subject import subject_of
 from ..unseen import recogniser

@@ -7,7 +7,7 @@ from typing import Any
 from ...report.pages import percent
 from ...report.values import Table
 from ...spec.codec import field_paths
-from ...train.record import RunRecord
+from ...train.records.run import RunRecord
 
 Rows = list[tuple[str, str]]
 

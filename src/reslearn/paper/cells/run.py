@@ -20,7 +20,7 @@ from ...bundle.file import save as seal
 from ...bundle.header import Member
 from ...measure.evaluate import evaluate
 from ...nets.build import create_model
-from ...runtime.choice import decide
+from ...runtime.choice import decide, planned_workload
 from ...runtime.environment import environment
 from ...runtime.settings import Precision, Settings
 from ...runtime.switches import owned
@@ -31,9 +31,8 @@ from ...spec.net import Spec, spec_to_json
 from ...spec.preprocess import Preprocess
 from ...train.events import Watch
 from ...train.fit import fit, resume
-from ...train.journal import read_journal
-from ...train.record import read_record
-from ...train.setup import planned_workload
+from ...train.records.journal import read_journal
+from ...train.records.run import read_record
 from ..entry import Experiment
 from ..recipes import preprocess_for
 from .construct import from_shallow

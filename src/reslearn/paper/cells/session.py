@@ -17,7 +17,7 @@ from .store import Result, Store
 from .tiers import Cell, cells, shard, too_large
 
 
-class Plan:
+class Session:
     """What `paper run` resolves to before anything is trained."""
 
     def __init__(

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..runtime.files import naming
-from ..runtime.notes import warn
-from ..runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
-from ..spec.codec import finite
-from ..spec.errors import UserError
+from ...runtime.files import naming
+from ...runtime.notes import warn
+from ...runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
+from ...spec.codec import finite
+from ...spec.errors import UserError
 
 FILE_NAME = "ledger.jsonl"
 

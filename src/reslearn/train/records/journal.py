@@ -9,9 +9,9 @@ import types
 from pathlib import Path
 from typing import Any
 
-from ..runtime.files import naming
-from ..runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
-from ..spec.errors import UserError
+from ...runtime.files import naming
+from ...runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
+from ...spec.errors import UserError
 
 NUMBER = (int, float)
 COUNTS = ("step", "epoch", "seconds", "images_per_second", "best_epoch", "lr")  # finite, and not below 0
@@ -69,6 +69,11 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
     """The lines of a journal as dicts; an unfinished last line is left out. Raises `UserError` for any other damage."""
     content = read_regular(path, DOCUMENT) if path.exists() else b""
     return [_checked(line, f"{path}, line {number}") for number, line in enumerate(content.split(b"\n")[:-1], 1)]
+
+
+def last_line(path: Path) -> dict[str, Any] | None:
+    """The line that the end of a run wrote; None before that."""
+    return next((line for line in reversed(read_journal(path)) if line["kind"] == "end"), None)
 
 
 def _checked(line: bytes, where: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from reslearn.train import ledger
-from reslearn.train.ledger import FILE_NAME, read_ledger
+from reslearn.train.records import ledger
+from reslearn.train.records.ledger import FILE_NAME, read_ledger
 
 SCORES = {
     "fingerprint": "f", "protocol": "1-crop", "precision": "fp32", "images": 3, "top1": 1.0,

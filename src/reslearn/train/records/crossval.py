@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..data.dataset import Dataset
-from ..runtime.environment import environment
-from ..runtime.files import is_leftover, write_json
-from ..runtime.settings import Settings
-from ..spec.catalogue import get_spec
-from ..spec.choices import OnBadFile, Prefer
-from ..spec.codec import from_json, to_json
-from ..spec.errors import UserError
-from ..spec.net import Spec, spec_to_json
-from ..spec.preprocess import Preprocess
-from ..spec.recipe import Recipe
-from .origin import Origin, check_start
-from .record import check_seed, labels_text, read_parts
+from ...runtime.files import is_leftover, write_json
+from ...runtime.settings import Settings
+from ...spec.choices import OnBadFile, Prefer
+from ...spec.codec import from_json, to_json
+from ...spec.errors import UserError
+from ...spec.net import Spec, spec_to_json
+from ...spec.preprocess import Preprocess
+from ...spec.recipe import Recipe
+from .run import check_seed, read_parts
 
 FORMAT = 1
 RECORD = "crossval.json"
@@ -95,22 +90,8 @@ def read_record(folder: Path) -> CrossvalRecord:
     return record
 
 
-def new_record(
-    dataset: Dataset,
-    spec: Spec,
-    recipe: Recipe,
-    *,
-    folds: tuple[dict[str, int], str],
-    preprocess: Preprocess,
-    settings: Settings,
-    seed: int,
-    split_seed: int,
-    command: str,
-    origin: Origin | None = None,
-    on_bad_file: OnBadFile = "stop",
-    forget_pictures: bool = False,
-) -> CrossvalRecord:
-    """Everything a cross-validation is, before anything is trained."""
+def check_recipe(recipe: Recipe) -> None:
+    """Raise `UserError` for a recipe that K folds of one set cannot be trained with."""
     if recipe.input_mean == "pixel":
         raise UserError("a mean image differs from fold to fold, and one file holds one; add --set input_mean=channel")
     if recipe.decides_on_validation:
@@ -119,26 +100,3 @@ def new_record(
             f"recipe {recipe.name} decides on validation by {', '.join(recipe.decides_on_validation)}: "
             f"that would be the very pictures each fold is scored on; add {instead}"
         )
-    check_start(recipe, None if origin is None else origin.path)
-    return CrossvalRecord(
-        spec=get_spec(spec, num_classes=len(dataset.classes)),  # as each fold will have it
-        recipe=recipe,
-        preprocess=preprocess,
-        settings=settings,
-        count=max(folds[0].values()),
-        folds=folds[0],
-        method=folds[1],
-        split_seed=split_seed,
-        seed=seed,
-        data={"path": dataset.path, "fingerprint": dataset.fingerprint(), "classes": list(dataset.classes)},
-        environment=environment(),
-        command=command,
-        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        weights=None if origin is None else origin.path,
-        weights_sha256=None if origin is None else origin.sha256,
-        prefer=None if origin is None else origin.prefer,
-        on_bad_file=on_bad_file,
-        forget_pictures=forget_pictures,
-        labels=labels_text(label for name, label in zip(dataset.ids, dataset.labels, strict=True) if name in folds[0]),
-        pictures=len(dataset),
-    )

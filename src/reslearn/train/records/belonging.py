@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..runtime.container import FILE_NAME
-from ..spec.errors import UserError
-from .record import RunRecord
+from ...runtime.container import FILE_NAME
+from ...spec.errors import UserError
+from .run import RunRecord
 
 
 def split_digest(train: Iterable[str], val: Iterable[str]) -> str:
@@ -25,7 +25,12 @@ def split_digest(train: Iterable[str], val: Iterable[str]) -> str:
 
 
 def run_id(record: RunRecord) -> str:
-    """What a run's checkpoints keep of it: two runs of one second that differ in neither seed nor pictures are one."""
+    """What a run's checkpoints keep of it: two runs of one second that differ in neither seed nor pictures are one.
+
+    Where its data has moved, its pictures may have other names since; `moved` then says what it was.
+    """
+    if record.moved and record.moved[0].get("run"):
+        return str(record.moved[0]["run"])
     names = split_digest(record.split.train, record.split.val)
     return hashlib.sha256(f"{record.created} {record.seed} {names}".encode()).hexdigest()[:16]
 
@@ -52,5 +57,10 @@ def belongs(
 
 def check_belongs(file: Path, data: Mapping[str, Any] | None, record: RunRecord) -> None:
     """Raise `UserError` unless the sealed `file` of a run's folder is the run's own."""
-    if not belongs(file, data, fingerprints(record.data, record.moved), record.split.train, record.split.val):
+    if not belongs_to(file, data, record):
         raise UserError(f"{file}: not the model that run.json beside it tells of; put the run's own back")
+
+
+def belongs_to(file: Path, data: Mapping[str, Any] | None, record: RunRecord) -> bool:
+    """Whether the sealed `file`, whose header says `data`, is the model of the run of this record."""
+    return belongs(file, data, fingerprints(record.data, record.moved), record.split.train, record.split.val)

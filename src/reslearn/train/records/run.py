@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,16 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dataset import Indices
-from ..runtime.files import read_json
-from ..runtime.settings import Settings
-from ..spec.choices import OnBadFile, Prefer
-from ..spec.codec import from_json, to_json
-from ..spec.errors import UserError
-from ..spec.net import Spec, spec_from_json, spec_to_json
-from ..spec.preprocess import Preprocess
-from ..spec.recipe import Recipe
-from ..spec.seen import Seen
+from ...data.dataset import Dataset, Indices
+from ...data.memory import Subset
+from ...data.parts.identity import hashes_of
+from ...data.parts.manifest import ManifestDataset
+from ...runtime.files import read_json
+from ...runtime.settings import Settings
+from ...spec.choices import OnBadFile, Prefer
+from ...spec.codec import from_json, to_json
+from ...spec.errors import UserError
+from ...spec.net import Spec, spec_from_json, spec_to_json
+from ...spec.preprocess import Preprocess
+from ...spec.recipe import Recipe
+from ...spec.seen import Seen
 
 FORMAT = 1
 
@@ -77,16 +79,37 @@ class RunRecord:
         check_seed(self.seed)
 
     @property
-    def identity(self) -> str:
-        """What tells this run from others: it stays where its data moves, and names are then others."""
-        began = self.moved[0].get("fingerprint") if self.moved else self.data["fingerprint"]
-        labels = (self.split.train_labels, self.split.val_labels)
-        return hashlib.sha256(repr((self.created, self.seed, began, labels)).encode()).hexdigest()[:32]
-
-    @property
     def seen_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The pictures that it trains on, and those that it decides something on."""
         return self.split.train, self.split.val if self.recipe.decides_on_validation else ()
+
+
+def whole_of(data: Dataset) -> Dataset:
+    """The data set that a part to train on was taken from."""
+    return data.source if isinstance(data, Subset) and not isinstance(data, ManifestDataset) else data
+
+
+def describe(data: Dataset) -> dict[str, Any]:
+    """What `run.json` says of the data a run trains on; of a part, the whole it was taken from."""
+    whole = whole_of(data)
+    return {"path": whole.path, "fingerprint": whole.fingerprint(), "classes": list(data.classes)}
+
+
+def describe_split(train_data: Dataset, val_data: Dataset | None, seed: int, method: str) -> Split:
+    """What `run.json` says of the split: `content` where all pictures' hashes are known, so that they decided it."""
+    parts = [part for part in (train_data, val_data) if part is not None]
+    columns = [hashes_of(part) for part in parts if len(part)]
+    hashed = bool(columns) and all(column is not None and all(column) for column in columns)
+    ids = tuple(train_data.ids), tuple(val_data.ids) if val_data is not None else ()
+    return Split(
+        *ids,
+        seed,
+        "content" if hashed else "path",
+        method,
+        train_labels=labels_text(train_data.labels),
+        val_labels=labels_text(val_data.labels) if val_data is not None else "",
+        pictures=len(whole_of(train_data)),
+    )
 
 
 def labels_text(labels: Iterable[int]) -> str:

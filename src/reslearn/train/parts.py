@@ -1,0 +1,80 @@
+"""The pictures of a run as its network is shown them: batches to train on, and what is validated on meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..data.augment.foreign import Transform, Transformed
+from ..data.dataset import Dataset
+from ..data.loaders import TrainLoader, fits, prepare, train_loader
+from ..measure import metrics
+from ..measure.evaluate import shared_logits
+from ..measure.sharding import Share
+from ..runtime.device import weight_type
+from ..runtime.process_group import World
+from ..spec.recipe import Augment
+from .events import Reading, Watch
+from .pictures import RunPictures
+from .records.run import RunRecord
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pictures of a run, as its network is shown them."""
+
+    loader: TrainLoader
+    pictures: RunPictures
+    mean_image: torch.Tensor | None
+
+
+def open_loader(
+    record: RunRecord,
+    data: Dataset,
+    mean_image: torch.Tensor | None,
+    world: World,
+    watch: Watch | None,
+    transform: Transform | None = None,
+) -> TrainLoader:
+    """The endless sequence of training batches that this record describes, this process's part of it."""
+    return train_loader(
+        data if transform is None else Transformed(data, transform),
+        preprocess=record.preprocess,
+        augment=record.recipe.augment,
+        batch_size=record.recipe.batch_size,
+        seed=record.seed,
+        device=record.settings.device,
+        rank=world.rank,
+        world=world.size,
+        workers=record.settings.workers,
+        kind=record.settings.loader if transform is None else "streaming",  # its draws differ at every reading
+        mean_image=mean_image,
+        dtype=weight_type(record.settings),
+        on_bad_file=record.on_bad_file,
+        progress=(lambda done, total: watch(Reading(done, total))) if watch is not None and world.first else None,
+    )
+
+
+def provisional(
+    record: RunRecord, data: Dataset, mean_image: torch.Tensor | None
+) -> Callable[[nn.Module], tuple[float, float]]:
+    """Validation as it runs during training, in the training precision: net -> (loss, top-1 error in percent).
+
+    The pictures are shared out among the processes, and every one returns the same.
+    """
+    labels = np.asarray(data.labels)
+    share = Share.of(data)
+    if fits(share.pictures, record.preprocess, Augment(), record.settings.device) and len(share.places):
+        share = replace(share, pictures=prepare(share.pictures, record.preprocess))  # decoded once for all validations
+
+    def validate(net: nn.Module) -> tuple[float, float]:
+        options: dict[str, Any] = {"precision": record.settings.autocast, "device": record.settings.device}
+        logits = shared_logits(net.eval(), share, record.preprocess, mean_image=mean_image, **options)
+        return float(metrics.loss(logits, labels)), 100 * (1 - float(metrics.accuracy(logits, labels)))
+
+    return validate
