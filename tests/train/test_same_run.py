@@ -249,6 +249,25 @@ def test_data_that_has_moved_is_named_and_noted(how, folder, tmp_path, expected)
     assert record.data["fingerprint"] == data.fingerprint() and set(record.split.train) < set(data.ids)
 
 
+def test_a_run_stays_itself_where_its_pictures_move_and_get_other_names(folder, tmp_path, expected):
+    run, new = tmp_path / "run", tmp_path / "elsewhere"
+    begin(folder, run)
+    for cls in "ab":
+        (new / cls).mkdir(parents=True)
+        for i in range(6):
+            shutil.move(folder / cls / f"{i}.png", new / cls / f"was-{i}.png")
+
+    def stop(event):
+        if getattr(event, "step", 0) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        resume(run, data=new, watch=stop)
+    assert all(name.startswith(("a/was-", "b/was-")) for name in read_record(run).split.train)
+    resume(run)
+    assert bits(run) == expected
+
+
 def test_other_pictures_elsewhere_are_refused(folder, tmp_path):
     begin(folder, tmp_path / "run")
     other = Path(shutil.copytree(folder, tmp_path / "other"))
