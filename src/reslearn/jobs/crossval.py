@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from ..data.care.splitting import named_groups
 from ..data.dataset import Dataset
 from ..data.loaders import readable
 from ..data.sources import open_data
-from ..runtime.environment import command_line, environment
+from ..runtime.environment import command_line, environment, now
 from ..runtime.process_group import from_environment
 from ..spec.errors import UserError
 from ..train.crossval import Crossval, check_fold, proceed
@@ -23,7 +22,7 @@ from ..train.fold_models import MODEL
 from ..train.folder import still_there
 from ..train.folds import choose_folds
 from ..train.records.crossval import RECORD, CrossvalRecord, check_recipe, read_record, start
-from ..train.records.run import labels_text
+from ..train.records.run import describe, labels_text
 from .pages.crossval import write_crossval_report
 from .pages.run import FILE_NAME
 from .resolve import Start, TrainRequest, asked_recipe, resolve_start
@@ -98,10 +97,10 @@ def plan_crossval(
         method=method,
         split_seed=request.split_seed,
         seed=request.seed,
-        data={"path": dataset.path, "fingerprint": dataset.fingerprint(), "classes": list(dataset.classes)},
+        data=describe(dataset),
         environment=environment(),
         command=command_line(),
-        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        created=now(),
         weights=request.weights,
         weights_sha256=None if begun.origin is None else begun.origin.sha256,
         prefer=request.prefer,

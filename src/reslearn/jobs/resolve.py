@@ -33,6 +33,7 @@ from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from ..train.batch_size import check_batch
 from ..train.origin import Origin, check_start, frozen_lines, read_origin, starting_preprocess
+from ..train.records.run import describe
 
 BUDGETS = ("epochs", "iterations", "images")
 TARGETS = ("recipe", "spec", "settings", "preprocess")
@@ -126,13 +127,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Everything that was resolved, as `--dry-run` prints it."""
-        data = {
-            "path": self.data.path,
-            "fingerprint": self.data.fingerprint(),
-            "classes": list(self.data.classes),
-            "train": len(self.train_data),
-            "val": len(self.val_data),
-        }
+        data = describe(self.data) | {"train": len(self.train_data), "val": len(self.val_data)}
         return {"data": data, **self.start.to_json(self.steps), "steps": self.steps}
 
 

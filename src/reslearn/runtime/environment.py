@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,11 @@ def _output(*command: str) -> str | None:
 def interpreter() -> str:
     """The Python that runs, as `doctor` prints it."""
     return f"{platform.python_version()} ({sys.executable})"
+
+
+def now() -> str:
+    """This second, as records keep it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def command_line() -> str:

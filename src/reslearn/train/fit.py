@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
 from ..measure.classes import some
 from ..runtime.choice import decide, planned_workload
-from ..runtime.environment import command_line, environment
+from ..runtime.environment import command_line, environment, now
 from ..runtime.files import exclusive_lock, write_json
 from ..runtime.machine import MEASURE
 from ..runtime.process_group import from_environment, process_group
@@ -131,7 +131,7 @@ def fit(
         data=describe(train_data) | marks_of(weights),
         environment={**environment(), "numerics": numerics(world)},
         command=command_line(),
-        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        created=now(),
         weights=weights,
         weights_sha256=None if origin is None else origin.sha256,
         prefer=prefer,
@@ -193,7 +193,12 @@ def resume(
                 f"Python; go on with reslearn.resume(run{', transform=...' if transform is None else ''})"
             )
         with process_group(record.settings.device) as world:
-            again = together(world, lambda: _reopened(folder, record, data, train_data, val_data))
+            find = (
+                partial(reopen, folder, record, None if data is None else os.fspath(data))
+                if train_data is None
+                else partial(recheck, folder, record, train_data, val_data)
+            )
+            again = together(world, find)
             mean_image = load_mean_image(folder, record)
             pictures = RunPictures(again.train, again.val, seen_before(record.weights, whole_of(again.train)))
             pictures.recall(folder, record.data["fingerprint"])
@@ -202,18 +207,6 @@ def resume(
             parts = Parts(loader, pictures, mean_image)
             execute(folder, again.record, parts, world, watch=watch)
         return sealed_run(folder)
-
-
-def _reopened(
-    folder: Path,
-    record: RunRecord,
-    moved_to: str | os.PathLike[str] | None,
-    train_data: Dataset | None,
-    val_data: Dataset | None,
-) -> Reopened:
-    if train_data is not None:
-        return recheck(folder, record, train_data, val_data)
-    return reopen(folder, record, None if moved_to is None else os.fspath(moved_to))
 
 
 def move(folder: Path, before: RunRecord, again: Reopened) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..data.parts.keys import ROW, Keys, known
 from ..data.parts.manifest import data_of, read_manifest
 from ..data.sameness import FoundAgain, Recorded, compare
 from ..data.sources import Subset, open_data
+from ..runtime.environment import now
 from ..runtime.notes import note
 from ..spec.choices import OnBadFile
 from ..spec.errors import UserError
@@ -189,7 +189,7 @@ def picked(data: Dataset, where: Indices) -> Dataset:
 def moved(data: dict[str, Any]) -> dict[str, Any]:
     """An entry of a record's `moved`: where its data was until now."""
     return {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "time": now(),
         "from": data["path"],
         "fingerprint": data["fingerprint"],
     }

@@ -6,7 +6,6 @@ is decided on them: the last weights are kept, and recipes that would look at va
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from ...bundle.header import Member
 from ...measure.evaluate import evaluate
 from ...nets.build import create_model
 from ...runtime.choice import decide, planned_workload
-from ...runtime.environment import environment
+from ...runtime.environment import environment, now
 from ...runtime.settings import Precision, Settings
 from ...runtime.switches import owned
 from ...spec.catalogue import get_spec
@@ -211,7 +210,7 @@ class Runner:
             images_per_second=end.get("images_per_second", 0.0),
             settings=to_json(settings),
             machine=machine(),
-            created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            created=now(),
         )
 
     def _test(self, cell: Cell, loaded: Loaded) -> Iterator[tuple[str, dict[str, Any]]]:

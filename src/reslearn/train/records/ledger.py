@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...runtime.environment import now
 from ...runtime.files import naming
 from ...runtime.notes import warn
 from ...runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
@@ -20,7 +20,7 @@ FILE_NAME = "ledger.jsonl"
 
 def enter(folder: Path, **values: Any) -> None:
     """Append one line; what was looked at cannot be unseen, so lines are never removed. Raises `OSError`."""
-    entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **values}
+    entry = {"time": now(), **values}
     text = json.dumps(finite(entry), ensure_ascii=False, allow_nan=False) + "\n"
     line = text.encode(errors="backslashreplace")  # a path that is not UTF-8 as \udce9, which is JSON
     with naming(folder / FILE_NAME), open_to_append(folder / FILE_NAME) as file:
