@@ -16,9 +16,9 @@ RANK = {
 }  # fmt: skip
 INSIDE = {  # ranks of the wings of a package, and of the files that lie beside them
     "data": {
-        "dataset": 0, "strings": 0, "memory": 1, "preprocess": 1, "workers": 1, "pictures": 1, "parts": 2, "layout": 2,
-        "augment": 2, "formats": 3, "loading": 3, "sources": 4, "loaders": 4, "contents": 4, "sameness": 4,
-        "statistics": 4, "care": 5,
+        "dataset": 0, "strings": 0, "table": 1, "preprocess": 1, "workers": 1, "pictures": 1, "memory": 2, "layout": 2,
+        "augment": 3, "parts": 3, "formats": 4, "loading": 4, "sources": 5, "loaders": 5, "contents": 5, "sameness": 5,
+        "statistics": 5, "care": 6,
     },
 }  # fmt: skip
 

@@ -14,8 +14,8 @@ import reslearn
 from reslearn.bundle.file import load, read_bundle
 from reslearn.data.care.splitting import split_data
 from reslearn.data.memory import Subset
-from reslearn.data.parts.keyed import Keyed
-from reslearn.data.parts.keys import FILE, ORIGINAL, PIXELS, file_keys
+from reslearn.data.parts.keyed import Keyed, file_keys
+from reslearn.data.parts.keys import FILE, ORIGINAL, PIXELS
 from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data
 from reslearn.jobs.calibration import calibrate_model
@@ -146,7 +146,7 @@ def test_folds_are_merged_and_known_by_name(release):
 def test_a_pack_knows_the_files_that_it_was_made_of(release, name):
     folder, pack = open_data(release / "pictures"), open_data(release / name)
     assert np.array_equal(file_keys(pack), file_keys(folder))
-    assert not pack.key_rows[:, ORIGINAL].any()
+    assert not pack.reader.keys[:, ORIGINAL].any()
     whole, packed = Keyed(folder), Keyed(pack)
     whole.complete()
     packed.complete()
@@ -162,5 +162,5 @@ def test_a_pack_knows_the_files_that_it_was_made_of(release, name):
 def test_a_manifest_still_splits(release):
     data = open_data(release / "manifest.json")
     assert {name: len(part) for name, part in data.splits.items()} == {"train": 8, "val": 4, "test": 4}
-    assert all(len(text) == 64 for text in data.hashes)
+    assert all(len(text) == 64 for text in data.table.hashes)
     assert np.array_equal(file_keys(data), file_keys(open_data(release / "pictures")))

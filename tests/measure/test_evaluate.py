@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reslearn.bundle.file import Loaded
 from reslearn.bundle.header import Bundle, Member
 from reslearn.data.memory import ArrayDataset, Subset
-from reslearn.data.parts.manifest import Manifest, ManifestDataset
+from reslearn.data.parts.manifest import Manifest, under
 from reslearn.measure.bn_statistics import exact_bn_statistics
 from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net, predict_logits, score
 from reslearn.measure.sharding import gather, shard
@@ -288,7 +288,7 @@ def test_manifests_over_one_source_do_not_share_scores(tmp_path, split):
     for left_out in ([], ["p12"], ["p30"], ["p12", "p30"]):
         columns = {"ids": tuple(source.ids), "labels": tuple(map(int, source.labels)), "sizes": (-1,) * len(source)}
         manifest = Manifest("x", CLASSES, **columns, excluded=dict.fromkeys(left_out, "unreadable"))
-        data = ManifestDataset(source, manifest, "m.json")
+        data = under(source, manifest, "m.json")
         assert data.fingerprint() == source.fingerprint()
         kept = evaluate(model(), data, split=split, cache=tmp_path)
         assert not kept.kept and np.array_equal(kept.logits, evaluate(model(), data, split=split).logits)

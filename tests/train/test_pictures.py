@@ -9,7 +9,7 @@ import pytest
 from PIL import Image as Pillow
 
 from reslearn.bundle.file import load, read_bundle
-from reslearn.data.formats.folders import FileDataset
+from reslearn.data.formats.files import Files
 from reslearn.data.memory import Subset
 from reslearn.data.parts.keyed import Keyed
 from reslearn.data.parts.known import filter_of
@@ -83,8 +83,8 @@ def test_the_record_is_the_same_however_it_was_read(folder, tmp_path, loader, wo
 def test_each_picture_is_read_once_for_its_keys_and_its_pixels(folder, tmp_path, monkeypatch):
     train, _ = parts(folder)
     read = []
-    real = FileDataset.raw
-    monkeypatch.setattr(FileDataset, "raw", lambda self, i: read.append(i) or real(self, i))
+    real = Files.raw
+    monkeypatch.setattr(Files, "raw", lambda self, i: read.append(i) or real(self, i))
     fit(TINY, train, None, RECIPE, out=tmp_path / "run", settings=settings("resident"))
     again = [i for i in read if read.count(i) > 1]
     assert set(read) == set(train.indices.tolist()) and set(again) <= {train.indices[0]}  # whose size is asked first
@@ -145,3 +145,29 @@ def test_a_checkpoint_has_seen_what_its_run_has(folder, tmp_path):
     assert known.known_by == "content"
     assert np.array_equal(known.trained, load(tmp_path / "run").known.trained)
     assert np.array_equal(known.selected, load(tmp_path / "run").known.selected) and len(known.selected)
+
+
+class Drawing:
+    """A user's data set whose pictures are drawn anew whenever they are read, or always alike."""
+
+    def __init__(self, source, anew):
+        self.source, self.draw, self.anew = source, np.random.default_rng(0), anew
+        self.path, self.ids, self.labels, self.splits = None, source.ids, source.labels, {}
+        self.classes = source.classes
+
+    def __len__(self):
+        return len(self.source)
+
+    def fingerprint(self):
+        return "drawing"
+
+    def read(self, i):
+        image, label = self.source.read(i)
+        return image + self.draw.integers(0, 9, image.shape, np.uint8) if self.anew else image, label
+
+
+@pytest.mark.parametrize(("anew", "grade"), [(True, "nothing"), (False, "content")])
+def test_pictures_that_are_drawn_anew_are_not_known_by_content(folder, tmp_path, anew, grade):
+    train, val = parts(folder)
+    run = fit(TINY, Drawing(train, anew), val, RECIPE, out=tmp_path / "run", settings=settings("streaming"))
+    assert read_bundle(run.path).seen.known_by == grade

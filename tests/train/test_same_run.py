@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from reslearn.bundle.file import load
 from reslearn.cli.app import main
 from reslearn.data.care.checking import check_data
-from reslearn.data.formats.folders import FileDataset
+from reslearn.data.formats.files import Files
 from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import ArrayDataset, Subset
@@ -315,8 +315,8 @@ def test_untouched_files_are_not_read_to_compare_them(folder, tmp_path, monkeypa
         os.utime(path, (1, 1))
     monkeypatch.setattr("reslearn.data.parts.key_table._FRESH", -(10**18))  # else they are too young to be believed
     begin(folder, tmp_path / "run", loader="streaming")
-    read, real = [], FileDataset.raw
-    monkeypatch.setattr(FileDataset, "raw", lambda self, i: read.append(i) or real(self, i))
+    read, real = [], Files.raw
+    monkeypatch.setattr(Files, "raw", lambda self, i: read.append(i) or real(self, i))
     with pytest.raises(KeyboardInterrupt):
         resume(tmp_path / "run", watch=lambda event: (_ for _ in ()).throw(KeyboardInterrupt))
     assert len(read) <= 4 + 4 + 1  # a step, the validation part, and one whose size is asked

@@ -79,7 +79,9 @@ def crossval(
     )
     plan = plan_crossval(request, folds=folds, group=group, only=fold)
     plan = as_begun(out, plan)
-    say_notes(plan.dataset)
+    from ..data.table import as_pictures
+
+    say_notes(as_pictures(plan.dataset).notes)
     _print_plan(plan)
     if dry_run:
         emit(plan.to_json(), as_json, lambda: None)

@@ -73,7 +73,7 @@ def stats(
 
     check_at_least("--image-size", size, 1)
     dataset = open_data(data)
-    say_notes(dataset)
+    say_notes(dataset.notes)
     found = statistics(
         dataset,
         preprocess=None if size is None else default_preprocess(size),
@@ -110,7 +110,7 @@ def split(
         workers=workers or 0,
         progress=_progress("pictures hashed"),
     )
-    say_notes(result)
+    say_notes(result.notes)
     emit(result.to_json(), as_json, lambda: print_split(result.to_json()))
 
 
@@ -152,7 +152,7 @@ def pack(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write one memory-mapped file with random access; stopped and run again, it goes on where it was."""
+    """Write one file with random access; stopped and run again, it goes on where it was."""
     say(f"reslearn data pack: {data}")
     from ..data.formats.pack_index import PackOptions
     from ..data.formats.packing import check_target, write_pack
@@ -165,7 +165,7 @@ def pack(
     started = time.monotonic()
     options = PackOptions(encoding, resize)
     dataset = open_data(data)
-    say_notes(dataset)
+    say_notes(dataset.notes)
     packed = write_pack(dataset, out, options, progress=_progress("pictures"))
     value: dict[str, Any] = {
         "path": str(out),

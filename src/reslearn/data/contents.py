@@ -13,11 +13,13 @@ import os
 import numpy as np
 
 from .dataset import Dataset, Indices
-from .formats.pack import PackDataset
-from .memory import Subset, root_of
+from .formats.pack import Packed
+from .memory import View
 from .parts.key_table import KeyTable, Stamps, places_of, stamp_of
-from .parts.keys import SIZE, Keys, bytes_key, file_keys, is_ours, known, pixel_key
+from .parts.keyed import file_keys
+from .parts.keys import SIZE, Keys, bytes_key, known, pixel_key
 from .pictures.decode import DECODER
+from .table import as_pictures
 
 
 class Contents:
@@ -27,13 +29,13 @@ class Contents:
         """Raises `UserError` naming a file that cannot be read."""
         self._dataset = dataset
         self._stamps = _stamps(dataset)  # before anything is read
-        root, where = root_of(dataset)
-        if not is_ours(dataset):
-            keys = _pixel_keys(dataset)
-        elif isinstance(root, PackDataset):
-            keys = _stored_keys(root, where)
+        pictures = as_pictures(dataset)
+        if not pictures.reader.ours:
+            keys = _pixel_keys(pictures)
+        elif isinstance(pictures.reader, Packed):
+            keys = _stored_keys(pictures.reader, pictures.where)
         else:
-            keys = file_keys(Subset(root, where))  # without its manifest, whose hashes are hearsay
+            keys = file_keys(View(pictures, hashes=None))  # a manifest's are hearsay
         digest = hashlib.sha256(f"decoder {DECODER}, {len(keys)} pictures\n".encode())
         digest.update(np.ascontiguousarray(keys).data)
         self.digest = digest.hexdigest()
@@ -44,10 +46,9 @@ class Contents:
 
 
 def _stamps(dataset: Dataset) -> dict[str, tuple[int, int, int, int]]:
-    root, where = root_of(dataset)
-    locate = getattr(root, "locate", None)
-    files = [] if locate is None else locate(where)[1]
-    return {file: stamp_of(file) for file in dict.fromkeys(files)}
+    pictures = as_pictures(dataset)
+    located = pictures.reader.locate(pictures.where)
+    return {} if located is None else {file: stamp_of(file) for file in dict.fromkeys(located[1])}
 
 
 def _pixel_keys(dataset: Dataset) -> Keys:
@@ -55,7 +56,7 @@ def _pixel_keys(dataset: Dataset) -> Keys:
     return np.frombuffer(rows, np.uint8).reshape(len(dataset), SIZE)
 
 
-def _stored_keys(pack: PackDataset, where: Indices) -> Keys:
+def _stored_keys(pack: Packed, where: Indices) -> Keys:
     """(N, 16) of the bytes that a pack stores for each picture, with the shape that raw pixels have."""
     names, files = pack.locate(where)
     table = KeyTable(os.path.join(files[0], "stored") if files else "")
@@ -64,7 +65,7 @@ def _stored_keys(pack: PackDataset, where: Indices) -> Keys:
     rows = table.look_up(places, stamps)
     todo = np.flatnonzero(~known(rows))
     for i in todo:
-        rows[i, :SIZE] = np.frombuffer(bytes_key(pack.stored(int(where[i]))), np.uint8)
+        rows[i, :SIZE] = np.frombuffer(bytes_key(pack.whole(int(where[i]))), np.uint8)
     if len(todo):
         table.add(places[todo], stamps[todo], rows[todo])
     return rows[:, :SIZE]

@@ -20,11 +20,11 @@ from ..spec.preprocess import Preprocess
 from ..spec.recipe import Augment
 from .dataset import Dataset, Indices
 from .loading.batch import Batch, Finisher
-from .loading.resident import Prepared, ResidentLoader, prepare
+from .loading.resident import ResidentLoader, prepare
 from .loading.sampling import EndlessOrder
 from .loading.streaming import StreamingLoader, readable
-from .memory import root_of
 from .preprocess import apply, normalise, to_batch
+from .table import as_pictures
 from .workers import parallel_map
 
 __all__ = ["Batch", "TrainLoader", "eval_batches", "prepare", "readable", "train_loader"]
@@ -147,8 +147,7 @@ def eval_batches(
 def _read_chunks(
     dataset: Dataset, preprocess: Preprocess, chunks: list[Indices], workers: int
 ) -> Iterator[tuple[Tensor, Indices]]:
-    root, _ = root_of(dataset)
-    if isinstance(root, Prepared) and root.prepared == preprocess:
+    if as_pictures(dataset).reader.prepared == preprocess:
         for chunk in chunks:
             yield to_batch([dataset.read(int(i))[0] for i in chunk]), dataset.labels[chunk]
         return

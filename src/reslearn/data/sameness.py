@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dataset import Dataset, Indices
-from .formats.pack import PackDataset
-from .memory import Subset, root_of
+from .memory import View
 from .parts.keyed import Keyed
-from .parts.keys import FILE, PIXELS, Keys, is_ours, known
+from .parts.keys import FILE, PIXELS, Keys, known
 from .pictures.decode import DECODER
+from .table import as_pictures
 
 Mask = NDArray[np.bool_]
 
@@ -63,14 +63,7 @@ class FoundAgain:
 
 def plain(data: Dataset) -> bool:
     """Whether the file keys of `data` are those of what is decoded: a pack's are its index's word on the originals."""
-    return not isinstance(root_of(data)[0], PackDataset)
-
-
-def sizes_of(data: Dataset) -> Indices:
-    """(N,) bytes of each encoded picture; -1 where the source has none."""
-    root, where = root_of(data)
-    sizes = getattr(root, "sizes", None)
-    return np.full(len(data), -1, np.int64) if sizes is None else np.asarray(sizes, np.int64)[where]
+    return as_pictures(data).reader.keys is None
 
 
 def compare(recorded: Recorded, data: Dataset) -> FoundAgain:
@@ -87,7 +80,7 @@ def compare(recorded: Recorded, data: Dataset) -> FoundAgain:
     asked = np.flatnonzero(has_key & (by_name >= 0))
     same[asked] = search.equal(asked, by_name[asked])
     unread = ~has_key & (by_name >= 0)  # nothing but the name tells
-    there = sizes_of(data)[by_name[unread]]
+    there = as_pictures(data).sizes[by_name[unread]]
     then = recorded.sizes[unread]
     same[unread] = (there == then) | (then < 0) | (there < 0)
     where = np.where(same, by_name, -1)
@@ -118,8 +111,7 @@ class _Search:
     now: Keyed = field(init=False)
 
     def __post_init__(self) -> None:
-        root, where = root_of(self.data)  # without its manifest, whose hashes are hearsay
-        self.now = Keyed(Subset(root, where) if is_ours(self.data) else self.data)
+        self.now = Keyed(View(self.data, hashes=None))  # a manifest's are hearsay
         self.now.recall()
         self.files_tell = self.recorded.plain and plain(self.data)
         self.pixels_tell = self.recorded.decoder == DECODER

@@ -7,6 +7,7 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -14,18 +15,16 @@ import numpy as np
 from ..runtime.opening import open_regular
 from ..spec.choices import OnBadFile
 from ..spec.errors import UserError, check_choice
-from .dataset import Dataset
-from .formats.folders import FileDataset
-from .formats.pack import PackDataset, is_pack
+from .formats.pack import is_pack, open_pack
 from .formats.tar_index import DAMAGED, open_tar
 from .layout.archives import TARS, Archives, archives_in, asked_of, is_plain, refuse_pointer
-from .layout.found import Found
 from .layout.labels import look_alikes, odd_names
 from .layout.listing import some
 from .layout.named_files import is_address
 from .layout.other_sources import other_source
-from .memory import ArrayDataset, Subset, part, root_of
+from .memory import Subset, part
 from .parts.manifest import data_of, manifest_path, obey, read_manifest
+from .table import Pictures
 
 __all__ = ["Subset", "open_data"]
 
@@ -46,7 +45,7 @@ def open_data(
     manifest: bool = True,
     strict: bool = True,
     say: Say | None = None,
-) -> Dataset:
+) -> Pictures:
     """Open DATA; with `split`, only that declared part of it. Pictures are decoded when they are read.
 
     A manifest in the folder (or beside the file) is obeyed unless `manifest` is false. `on_bad_file` concerns files
@@ -64,18 +63,18 @@ def open_data(
             raise UserError(f"{rules}: its data {path} is gone; put it back or make the manifest anew")
     obeyed = read_manifest(rules) if rules else None
     data = _open(path, split_seed, say)
-    _settle(data, path, on_bad_file, obeyed.excluded if obeyed else (), strict)
+    data = _settled(data, path, on_bad_file, obeyed.excluded if obeyed else (), strict)
     if obeyed is not None and rules is not None:
         data = obey(data, obeyed, rules)
     unlearned = _unlearned(data, path)
     if strict:
         _refuse(unlearned)
-    elif isinstance(data, Found):
-        data.problems = (*data.problems, *unlearned)
+    elif data.table.found is not None:
+        data = data.told(found=replace(data.table.found, problems=(*data.table.found.problems, *unlearned)))
     return part(data, split)
 
 
-def _open(path: str, split_seed: int, say: Say | None) -> Dataset:
+def _open(path: str, split_seed: int, say: Say | None) -> Pictures:
     """The source itself, whatever kind it is."""
     if path == "digits" and not os.path.exists(path):
         from .formats.digits import open_digits
@@ -88,12 +87,10 @@ def _open(path: str, split_seed: int, say: Say | None) -> Dataset:
         pattern = "; a pattern is not expanded, give the folder of the shards" if re.search(r"[*?{\[]", path) else ""
         raise UserError(f"{path}: no such file or folder{_nearest(path)}{pattern}; DATA is {KINDS}")
     data = _open_folder(file, asked, say) if os.path.isdir(file) else _open_file(file, asked, say)
-    if asked and isinstance(data, FileDataset | PackDataset):
-        data.path = os.path.abspath(path)  # what opens it again
-    return data
+    return data.told(path=os.path.abspath(path)) if asked else data  # what opens it again
 
 
-def _open_folder(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
+def _open_folder(path: str, asked: Mapping[str, str], say: Say | None) -> Pictures:
     from .formats.cifar import is_cifar_folder, open_cifar_folder
     from .formats.folders import open_folder
 
@@ -108,7 +105,7 @@ def _open_folder(path: str, asked: Mapping[str, str], say: Say | None) -> Datase
     return open_folder(path)
 
 
-def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
+def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Pictures:
     from .formats.cifar import open_cifar_archive
     from .formats.tables import open_table
 
@@ -116,7 +113,7 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Dataset:
         raise UserError(f"{path}: no permission to read this file")
     if is_pack(path):
         _refuse_asked(path, asked)
-        return PackDataset(path)
+        return open_pack(path)
     refuse_pointer(path)
     lower = path.lower()
     if lower.endswith(TABLES):
@@ -149,7 +146,7 @@ def _is_tar(path: str) -> bool:
             return False
 
 
-def _open_archives(path: str, archives: Archives, asked: Mapping[str, str], say: Say | None) -> Dataset:
+def _open_archives(path: str, archives: Archives, asked: Mapping[str, str], say: Say | None) -> Pictures:
     """Plain tars are indexed and read in place; Parquet and compressed tars come from their pack."""
     from .formats.packed import open_packed
     from .formats.shards import open_shards
@@ -158,13 +155,11 @@ def _open_archives(path: str, archives: Archives, asked: Mapping[str, str], say:
         refuse_pointer(file)
     if not archives.files[0].lower().endswith(".parquet"):
         _refuse_asked(path, asked)
-    data: Found
     if all(file.lower().endswith(".tar") and is_plain(file) for file in archives.files):
         data = open_shards(archives.files, path)
     else:
         data = open_packed(path, archives, asked, say=say)
-    data.notes = (*archives.notes, *data.notes)
-    return data
+    return data.told(notes=(*archives.notes, *data.table.notes))
 
 
 def _refuse_asked(path: str, asked: Mapping[str, str]) -> None:
@@ -172,26 +167,25 @@ def _refuse_asked(path: str, asked: Mapping[str, str]) -> None:
         raise UserError(f"{path}: it has no columns to choose from; leave the # and what follows out")
 
 
-def _settle(data: Dataset, path: str, on_bad_file: str, excluded: Collection[str], strict: bool) -> None:
+def _settled(data: Pictures, path: str, on_bad_file: str, excluded: Collection[str], strict: bool) -> Pictures:
     """Refuse what is unfit for training, or note it. A file that is no picture is refused where it can be removed."""
-    if not isinstance(data, Found):
-        return
+    found = data.table.found
+    if found is None:
+        return data
     if strict:
-        _refuse(data.problems)
-        _refuse([line for name, line in data.missing.items() if name not in excluded])
-    data.notes = (*data.notes, *look_alikes(data.classes, path), *odd_names(data.classes, path))
-    strays = [stray.name for stray in data.strays if stray.name not in excluded]
-    if not strays:
-        return
-    if data.sealed:
-        data.notes = (*data.notes, f"{path}: {len(strays)} file(s) that are no images, left out: {some(strays)}")
-    elif on_bad_file == "stop":
+        _refuse(found.problems)
+        _refuse([line for name, line in found.missing.items() if name not in excluded])
+    notes = [*data.table.notes, *look_alikes(data.classes, path), *odd_names(data.classes, path)]
+    strays = [stray.name for stray in found.strays if stray.name not in excluded]
+    if strays and found.sealed:
+        notes.append(f"{path}: {len(strays)} file(s) that are no images, left out: {some(strays)}")
+    elif strays and on_bad_file == "stop":
         raise UserError(
             f"{os.path.join(path, strays[0])}: not an image{_more(strays)}; remove it, run `reslearn data check` "
             "whose manifest leaves it out, or train with --on-bad-file skip"
         )
-    else:
-        data.notes = (*data.notes, *(f"{os.path.join(path, stray)}: not an image, left out" for stray in strays))
+    notes += [f"{os.path.join(path, stray)}: not an image, left out" for stray in strays if not found.sealed]
+    return data.told(notes=tuple(notes))
 
 
 def _more(lines: Collection[str]) -> str:
@@ -203,9 +197,9 @@ def _refuse(problems: Sequence[str]) -> None:
         raise UserError(problems[0] + _more(problems))
 
 
-def _unlearned(data: Dataset, path: str) -> list[str]:
+def _unlearned(data: Pictures, path: str) -> list[str]:
     """Classes of `val` or `test` without one training picture, in any kind of source."""
-    if "train" not in data.splits or isinstance(root_of(data)[0], ArrayDataset):  # a small cut of CIFAR may lack some
+    if "train" not in data.splits or data.reader.images is not None:  # a small cut of CIFAR may lack some
         return []
     trained = np.bincount(data.labels[data.splits["train"]], minlength=len(data.classes)) > 0
     return [

@@ -137,7 +137,7 @@ def resolve(request: TrainRequest) -> Plan:
     data = open_data(request.data, on_bad_file=request.on_bad_file)
     splits = choose_splits(data, val_fraction=request.val_fraction, split_seed=request.split_seed)
     train_data, val_data = Subset(data, splits["train"]), Subset(data, splits["val"])
-    notes = list(getattr(data, "notes", ()))
+    notes = list(data.notes)
     if request.val_fraction > 0 and not len(val_data):
         notes.append(
             f"--val-fraction {request.val_fraction:g} of {len(train_data)} pictures holds out none: nothing is "

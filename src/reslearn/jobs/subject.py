@@ -14,6 +14,7 @@ from ..data.dataset import Dataset
 from ..data.memory import Subset
 from ..data.parts.key_table import stamp_of
 from ..data.sources import open_data
+from ..data.table import as_pictures
 from ..measure.evaluate import chosen_part
 from ..runtime.container import FILE_NAME
 from ..runtime.notes import note, note_once
@@ -111,7 +112,7 @@ def open_for(models: Sequence[Loaded], data: Data) -> Dataset:
     dataset = open_data(data, on_bad_file="skip") if lenient else open_data(data)
     if lenient and dataset.fingerprint() not in lenient:
         dataset = open_data(data)
-    for text in getattr(dataset, "notes", ()):
+    for text in as_pictures(dataset).notes:
         note(text)
     return dataset
 
@@ -159,7 +160,7 @@ def report_excluded(dataset: Dataset, name: str, gone: int, count: int) -> None:
     """Say how many of a run's `count` pictures of `name` the data's manifest now leaves out; `UserError` for all."""
     if not gone:
         return
-    by = f"{getattr(dataset, 'manifest', dataset.path)} excludes"
+    by = f"{as_pictures(dataset).table.manifest or dataset.path} excludes"
     if gone == count:
         raise UserError(f"{by} all {count} {name} pictures of the run, so none is left to score; make it anew")
     note(f"{by} {gone} of the run's {count} {name} pictures; scored are the {count - gone} that are left")

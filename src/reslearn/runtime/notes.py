@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+from collections.abc import Iterable
 
 from ..spec.text import shown
 from .process_group import from_environment
@@ -28,11 +29,9 @@ def note(text: str) -> None:
     say(f"note: {text}")
 
 
-def say_notes(dataset: object) -> None:
-    """What a source has to remark, or that of a part: what its manifest leaves out, what is beside its pictures."""
-    while not hasattr(dataset, "notes") and hasattr(dataset, "source"):
-        dataset = dataset.source
-    for note in getattr(dataset, "notes", ()):
+def say_notes(notes: Iterable[str]) -> None:
+    """What a source has to remark: what its manifest leaves out, what is beside its pictures."""
+    for note in notes:
         say(f"note      {note}")
 
 

@@ -25,7 +25,7 @@ from ..data.parts.keyed import Keyed
 from ..data.parts.keys import FILE, PIXELS, ROW, Keys, known
 from ..data.parts.known import NOTHING, Known
 from ..data.pictures.decode import DECODER
-from ..data.sameness import plain, sizes_of
+from ..data.sameness import plain
 from ..runtime.container import locate, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
@@ -130,8 +130,8 @@ class RunPictures:
         tensors: dict[str, Any] = {
             "train": np.array(self.train.rows),
             "val": np.array(self.val.rows if self.val is not None else _NONE),
-            "sizes.train": sizes_of(self.train),
-            "sizes.val": sizes_of(self.val) if self.val is not None else np.empty(0, np.int64),
+            "sizes.train": self.train.sizes,
+            "sizes.val": self.val.sizes if self.val is not None else np.empty(0, np.int64),
             "start.trained": self.start.trained,
             "start.selected": self.start.selected,
         }
@@ -154,6 +154,8 @@ class RunPictures:
         if world.first:
             for part in self._parts:
                 part.complete(on_bad_file=on_bad_file)
+        if any(part.drawn for part in self._parts):
+            self.start = replace(self.start, known_by="nothing")
         return self.start.with_pictures(self.train.rows, self.val.rows if self.val is not None and selects else None)
 
 

@@ -16,6 +16,7 @@ from ..data.parts.keys import ROW, Keys, known
 from ..data.parts.manifest import data_of, read_manifest
 from ..data.sameness import FoundAgain, Recorded, compare
 from ..data.sources import Subset, open_data
+from ..data.table import as_pictures
 from ..runtime.environment import now
 from ..runtime.notes import note
 from ..spec.choices import OnBadFile
@@ -148,10 +149,11 @@ def find_again(folder: Path, record: RunRecord | CrossvalRecord, recorded: Recor
     """
     check_classes(folder, record, data)
     found = compare(recorded, data)
-    excluded = [recorded.names[i] for i in found.gone if recorded.names[i] in getattr(data, "excluded", {})]
+    table = as_pictures(data).table
+    excluded = [recorded.names[i] for i in found.gone if recorded.names[i] in table.excluded]
     if excluded:
         raise UserError(
-            f"{getattr(data, 'manifest', data.path)}: it excludes {excluded[0]}{_more(excluded)} of the run {folder}; "
+            f"{table.manifest}: it excludes {excluded[0]}{_more(excluded)} of the run {folder}; "
             f"train anew with --overwrite, or mend the pictures and run `reslearn data check` again"
         )
     changes = found.changes(recorded, data)

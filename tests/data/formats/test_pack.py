@@ -9,7 +9,7 @@ import pytest
 from reslearn.data.care.checking import check_data
 from reslearn.data.care.splitting import split_data
 from reslearn.data.formats import packing
-from reslearn.data.formats.pack import PackDataset
+from reslearn.data.formats.pack import Packed
 from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import ArrayDataset
@@ -136,7 +136,7 @@ def test_a_damaged_pack_says_so(source, tmp_path):
 def test_a_pack_can_be_sent_to_another_process(source, tmp_path):
     pack = write_pack(source, tmp_path / "a.pack", PackOptions("raw"))
     other = pickle.loads(pickle.dumps(pack))
-    assert isinstance(other, PackDataset) and np.array_equal(other.read(3)[0], pack.read(3)[0])
+    assert isinstance(other.reader, Packed) and np.array_equal(other.read(3)[0], pack.read(3)[0])
     assert len(pickle.dumps(pack)) < 20_000  # the map itself does not travel
 
 

@@ -10,7 +10,6 @@ import pytest
 from reslearn.data.care.checking import check_data
 from reslearn.data.formats import packed as packed_source
 from reslearn.data.formats import tar_index
-from reslearn.data.parts.identity import groups_of
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 
@@ -360,9 +359,9 @@ def test_parquet_has_the_splits_and_groups_that_a_table_would_have(tmp_path):
 
     data = opened("a.parquet", split=["Train", "train", "validation", "test"], patient=who)
     assert {k: v.tolist() for k, v in data.splits.items()} == {"test": [3], "train": [0, 1], "val": [2]}
-    assert groups_of(data) == ["a", "a", "b", ""] and not data.notes
+    assert list(data.table.groups) == ["a", "a", "b", ""] and not data.notes
     odd = opened("b.parquet", split=["train", "train", "fold-2", None], patient=[7, 7, 8, 9])
-    assert not odd.splits and groups_of(odd) == ["7", "7", "8", "9"]
+    assert not odd.splits and list(odd.table.groups) == ["7", "7", "8", "9"]
     assert "the column 'split' holds 'fold-2', which is no split, so it is not read" in odd.notes[0]
     named = opened("train-0.parquet", split=["train", "train", "train", "test"])
     assert list(named.splits) == ["train"] and "in 1 row(s) the column 'split' differs" in named.notes[0]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from reslearn.data.care.checking import check_data
-from reslearn.data.parts.identity import groups_of
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 
@@ -30,8 +29,8 @@ def test_csv_with_header_in_any_order_and_extra_columns(table):
     data = open_data(table("id,Class,patient,filename,Split\n" + "\n".join(rows)))
     assert data.classes == ("cat", "dog") and data.labels.tolist() == [0, 1, 0, 1, 0, 1]
     assert {k: v.tolist() for k, v in data.splits.items()} == {"train": [0, 1, 2, 3], "test": [4, 5]}
-    assert groups_of(data) == ["g0", "g0", "g1", "g1", "g2", "g2"]
-    assert groups_of(open_data(data.path, "test")) == ["g2", "g2"]
+    assert list(data.table.groups) == ["g0", "g0", "g1", "g1", "g2", "g2"]
+    assert list(open_data(data.path, "test").table.groups) == ["g2", "g2"]
     assert data.read(3)[1] == 1
 
 

@@ -14,10 +14,13 @@ from PIL import Image as Pillow
 from reslearn.data.care.splitting import split_data
 from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack
-from reslearn.data.parts import key_table, keys
+from reslearn.data.parts import key_table
 from reslearn.data.parts.key_table import KeyTable
-from reslearn.data.parts.keys import FILE, ORIGINAL, PIXELS, Source, file_keys, pixel_key
+from reslearn.data.parts.keyed import Keyed, file_keys
+from reslearn.data.parts.keys import FILE, ORIGINAL, PIXELS, pixel_key
 from reslearn.data.sources import open_data
+from reslearn.data.table import Pictures
+from reslearn.spec.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +41,10 @@ def folder(tmp_path):
 
 
 def rows_of(data) -> np.ndarray:
-    source = Source(data)
-    return np.stack([np.frombuffer(source.read(i)[1], np.uint8) for i in range(len(data))])
+    keyed = Keyed(data)
+    for i in range(len(data)):
+        keyed.read(i)
+    return np.array(keyed.rows)
 
 
 def test_keys_are_what_hashlib_says(folder):
@@ -89,7 +94,8 @@ def test_a_pack_of_another_encoding_knows_the_originals(folder, tmp_path, option
 def test_what_was_read_before_is_not_read_again_until_it_changes(folder, monkeypatch):
     first = file_keys(open_data(folder))
     reads = []
-    monkeypatch.setattr(Source, "raw", lambda self, i: reads.append(i) or self.root.raw(i))
+    raw = Pictures.raw
+    monkeypatch.setattr(Pictures, "raw", lambda self, i: reads.append(i) or raw(self, i))
     assert np.array_equal(file_keys(open_data(folder)), first) and not reads
     path = folder / "a/0.bmp"
     before = os.stat(path)
@@ -117,28 +123,30 @@ def test_a_damaged_table_is_made_anew(folder, tmp_path_factory):
 def test_a_table_of_another_decoder_gives_no_keys(folder, monkeypatch):
     file_keys(open_data(folder))
     monkeypatch.setattr(key_table, "DECODER", 2)
-    assert not Source(open_data(folder)).known_rows().any()
+    keyed = Keyed(open_data(folder))
+    keyed.recall()
+    assert not keyed.rows.any()
 
 
 def test_a_manifest_is_believed_only_of_files_that_have_not_changed_since(folder, monkeypatch):
     split_data(str(folder), ratio="1:1")
     data = open_data(folder)
     reads = []
-    raw = Source.raw
-    monkeypatch.setattr(Source, "raw", lambda self, i: reads.append(i) or raw(self, i))
+    raw = Pictures.raw
+    monkeypatch.setattr(Pictures, "raw", lambda self, i: reads.append(i) or raw(self, i))
     told = file_keys(data)
     assert not reads
     Pillow.fromarray(np.full((9, 12, 3), 7, np.uint8)).save(folder / "a/0.bmp")
     changed = file_keys(open_data(folder))
     assert len(reads) == 1 and not np.array_equal(changed[0], told[0]) and np.array_equal(changed[1:], told[1:])
     split_data(str(folder), ratio="1:1")  # nor does a later split carry the old hash on
-    assert open_data(folder).hashes[0] == hashlib.sha256((folder / "a/0.bmp").read_bytes()).hexdigest()
+    assert open_data(folder).table.hashes[0] == hashlib.sha256((folder / "a/0.bmp").read_bytes()).hexdigest()
 
 
 def test_an_unreadable_file_stops_or_has_no_key(folder):
     data = open_data(folder)
     shutil.move(folder / "b/1.bmp", folder.parent / "gone")
-    with pytest.raises(keys.UserError, match=r"b/1\.bmp"):
+    with pytest.raises(UserError, match=r"b/1\.bmp"):
         file_keys(data)
     found = file_keys(data, on_bad_file="skip")
     assert found[:3].any(axis=1).all() and not found[3].any()

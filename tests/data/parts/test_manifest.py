@@ -182,7 +182,7 @@ def test_a_replaced_file_loses_its_hash_and_the_others_keep_theirs(folder):
     assert before[0] == "content"
     (root / "a" / "003.jpg").write_bytes(encode(picture(77), quality=20))
     data = open_data(root)
-    assert data.hashes[3] == "" and all(h for i, h in enumerate(data.hashes) if i != 3)
+    assert data.table.hashes[3] == "" and all(h for i, h in enumerate(data.table.hashes) if i != 3)
     assert any("1 changed picture(s) are unchecked" in note for note in data.notes)
     kind, names = identities(data)
     assert kind == "path" and names[3].startswith("a/003.jpg:")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from reslearn.data.formats.folders import FileDataset
+from reslearn.data.formats.files import Files
 from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import ArrayDataset, Subset
@@ -37,11 +37,8 @@ def data(labels, ids=None, groups=None, hashes=None, splits=None):
         splits=splits,
         path="memory",
     )
-    if groups is not None:
-        out.groups = list(groups)
-    if hashes is not None:
-        out.hashes = list(hashes)
-    return out
+    columns = {"groups": groups, "hashes": hashes}
+    return out.told(**{name: list(column) for name, column in columns.items() if column is not None})
 
 
 # What the release before this rule chose, on `with_copies` without copies (seeds 0 and 7) and on digits.
@@ -240,8 +237,8 @@ def test_only_files_of_equal_size_are_read(tmp_path, monkeypatch):
             with open(tmp_path / "d" / name, "ab") as file:
                 file.write(bytes(i + 1))
     read = []
-    real = FileDataset.raw
-    monkeypatch.setattr(FileDataset, "raw", lambda self, i: read.append(self.ids[i]) or real(self, i))
+    real = Files.raw
+    monkeypatch.setattr(Files, "raw", lambda self, i: read.append(self.names[i]) or real(self, i))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     choose_splits(open_data(tmp_path / "d"))
     assert sorted(read) == ["a/00.bmp", "a/01.bmp", "b/x.bmp"]

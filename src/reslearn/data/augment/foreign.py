@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from PIL import Image as Pictures
 
 from ...spec.errors import UserError
-from ..dataset import Dataset, Image, Indices
+from ..dataset import Dataset, Image
+from ..memory import View
+from ..table import Reader
 
 Transform = Callable[[Any], Any]
 
 
-class Transformed:
+class Transformed(View):
     """`dataset` as `transform` shows it: each picture goes through it every time it is read.
 
     `transform` is given an RGB `PIL.Image` and returns one, or uint8 of shape (H, W, 3), or a uint8 tensor (3, H, W).
@@ -22,25 +24,12 @@ class Transformed:
     """
 
     def __init__(self, dataset: Dataset, transform: Transform) -> None:
-        self.dataset, self.transform = dataset, transform
-        self.path, self.classes, self.labels = dataset.path, dataset.classes, dataset.labels
-        self.splits: Mapping[str, Indices] = dataset.splits
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Identities of the untouched pictures."""
-        return self.dataset.ids
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def fingerprint(self) -> str:
-        """Digest of the untouched data."""
-        return self.dataset.fingerprint()
+        super().__init__(dataset, splits=dataset.splits)
+        self.reader, self.transform = Reader(), transform  # what it shows lies nowhere
 
     def read(self, i: int) -> tuple[Image, int]:
         """Picture `i` after the transform, and its label."""
-        image, label = self.dataset.read(i)
+        image, label = self.source.read(i)
         return as_picture(self.transform(Pictures.fromarray(image))), label
 
 

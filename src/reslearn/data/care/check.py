@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..dataset import Dataset
-from ..layout.found import Found
-from ..layout.listing import Stray
-from ..memory import root_of
-from ..parts.identity import groups_of
-from ..parts.manifest import Manifest, sizes_of
+from ..parts.manifest import Manifest, described
 from ..statistics import class_counts, imbalance, split_names
+from ..table import Found, Stray, as_pictures
 from ..workers import parallel_map
 from .duplicates import clusters, exact_groups, near_groups
 from .inspect import ADVICE, FATAL, Facts, Inspector
@@ -67,8 +64,9 @@ def check(
     """
     facts = _inspect_all(dataset, os.cpu_count() or 1 if workers is None else workers, progress)
     faults: dict[str, list[dict[str, str]]] = {kind: [] for kind in KINDS}
-    root = root_of(dataset)[0]
-    strays = root.strays if isinstance(root, Found) else ()
+    pictures = as_pictures(dataset)
+    beside = pictures.table.found or Found()
+    strays = beside.strays
     faults["undecodable"] += [{"id": stray.name, "detail": "not an image"} for stray in strays]
     for fact in facts:
         for kind, detail in fact.faults:
@@ -95,20 +93,10 @@ def check(
         missing=_missing(dataset),
         imbalance=imbalance(dataset),
         excluded=excluded,
-        problems=list(root.problems) if isinstance(root, Found) else [],
-        notes=list(getattr(dataset, "notes", ())),
+        problems=list(beside.problems),
+        notes=list(pictures.notes),
     )
-    manifest = Manifest(
-        data="",
-        classes=tuple(dataset.classes),
-        ids=tuple(dataset.ids),
-        labels=tuple(int(label) for label in labels),
-        sizes=tuple(sizes_of(dataset)),
-        sha256=tuple(hashes),
-        groups=tuple(groups_of(dataset) or ()),
-        excluded=excluded,
-    )
-    return report, manifest
+    return report, replace(described(dataset), sha256=tuple(hashes), excluded=excluded)
 
 
 def _inspect_all(dataset: Dataset, workers: int, progress: Callable[[int, int], None] | None) -> list[Facts]:

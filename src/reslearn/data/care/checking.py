@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ...runtime.replacing import write_page
 from ...spec.errors import check_choice
-from ..parts.manifest import ManifestDataset, carried, places, relative, write_manifest
+from ..parts.manifest import carried, places, relative, under, write_manifest
 from ..sources import open_data
 from .check import CheckReport, check
 from .inspect import ADVICE
@@ -33,7 +33,7 @@ def check_data(
     path, target, before = places(path, manifest)
     dataset = open_data(path, on_bad_file="skip", manifest=False, strict=False)
     if before is not None and before.split:
-        dataset = ManifestDataset(dataset, replace(before, excluded={}), target)  # duplicates may cross its splits
+        dataset = under(dataset, replace(before, excluded={}), target)  # duplicates may cross its splits
     now = time.time_ns()
     report, found = check(dataset, workers=workers, exclude=exclude, progress=progress)
     if write:

@@ -15,14 +15,13 @@ from PIL import Image as Pillow
 
 from ...spec.errors import UserError
 from ..dataset import Dataset, Image, Indices
-from ..formats.pack import PackDataset
-from ..memory import root_of
-from ..parts.identity import content_hash, encoded_bytes
+from ..parts.identity import content_hash
 from ..pictures.declared import declared
 from ..pictures.decode import MAX_PIXELS, decode_bytes, formats_for
 from ..pictures.headers import read_header
 from ..pictures.kinds import NAMED
 from ..pictures.unread import Unread
+from ..table import as_pictures
 from .duplicates import Look, look_of
 
 FATAL = ("empty", "truncated", "undecodable", "bomb", "altered")  # training must not read these
@@ -53,7 +52,7 @@ class Inspector:
     """A chunk of indices to a list of `Facts`; picklable, so worker processes can have it."""
 
     def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
+        self.dataset = as_pictures(dataset)
 
     def __call__(self, chunk: Indices) -> list[Facts]:
         return [self.one(int(i)) for i in chunk]
@@ -61,11 +60,10 @@ class Inspector:
     def one(self, i: int) -> Facts:
         """Everything about picture `i`; never raises for a bad one."""
         name = self.dataset.ids[i]
-        root, where = root_of(self.dataset)
-        if isinstance(root, PackDataset) and root.altered(int(where[i])):
+        if self.dataset.reader.altered(int(self.dataset.where[i])):
             return Facts(i, "", 0, 0, (("altered", "its bytes are not those that were packed"),), None)
         try:
-            raw = encoded_bytes(self.dataset, i)
+            raw = self.dataset.raw(i)
             if raw is None:
                 image, _ = self.dataset.read(i)
                 return Facts(i, content_hash(None, image), image.shape[1], image.shape[0], (), look_of(image))

@@ -23,7 +23,7 @@ from ...spec.recipes import get_recipe
 from ..dataset import Dataset, Image
 from ..formats.folders import refuse_among_pictures
 from ..loaders import train_loader
-from ..memory import Subset, part, root_of
+from ..memory import Subset, part
 from ..preprocess import apply
 from ..sources import open_data
 
@@ -51,8 +51,8 @@ def write_preview(
     check_at_least("--image-size", size, 1)
     chosen = set_fields(get_recipe(recipe), changes)
     dataset = open_data(path)
-    say_notes(dataset)
-    refuse_among_pictures(out.parent, root_of(dataset)[0].path or "", "--out")
+    say_notes(dataset.notes)
+    refuse_among_pictures(out.parent, dataset.root.path or "", "--out")
     if split is None and "train" in dataset.splits:
         split = "train"
     if split is not None:

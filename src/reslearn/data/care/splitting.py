@@ -13,22 +13,23 @@ import numpy as np
 from ...spec.errors import UserError
 from ..dataset import Dataset, Indices
 from ..memory import Subset
-from ..parts.identity import content_hash, encoded_bytes, groups_of, hashes_of
-from ..parts.keys import Source
+from ..parts.identity import content_hash
+from ..parts.keyed import Keyed
 from ..parts.manifest import (
     Manifest,
     carried,
+    described,
     hashed_at,
     manifest_path,
     own_manifest,
     places,
     relative,
-    sizes_of,
     write_manifest,
 )
 from ..parts.splits import assign, check_folds, check_parts
 from ..sources import open_data
 from ..statistics import split_names
+from ..table import as_pictures
 from ..workers import parallel_map
 
 Progress = Callable[[int, int], None]
@@ -80,12 +81,9 @@ def split_data(
     fractions = _fractions(ratio, folds, dataset)
     hashes = _hashes(dataset, earlier, workers, progress) if hashing else []
     groups = named_groups(dataset, group_regex)
-    base = Manifest(
+    base = replace(
+        described(dataset),
         data=relative(path, target),
-        classes=tuple(dataset.classes),
-        ids=tuple(dataset.ids),
-        labels=tuple(int(x) for x in dataset.labels),
-        sizes=tuple(sizes_of(dataset)),
         sha256=tuple(hashes),
         groups=tuple(groups or ()),
         excluded=excluded,
@@ -120,7 +118,7 @@ def split_data(
         identity="content" if hashes else "path",
         known=int((fixed[free] >= 0).sum()),
         groups=len(set(groups)) if groups is not None else None,
-        notes=tuple(getattr(dataset, "notes", ())),
+        notes=dataset.notes,
     )
 
 
@@ -144,15 +142,15 @@ def _hashes(
     dataset: Dataset, earlier: Sequence[tuple[Manifest, int]], workers: int, progress: Progress | None
 ) -> list[str]:
     """Content hashes: those that a pack or an earlier manifest holds for unchanged files, the others computed."""
-    known = hashes_of(dataset)
+    known = as_pictures(dataset).table.hashes
     if known is not None and all(known):
         return list(known)
-    changed = Source(dataset).stamps[:, 1:3].max(axis=1, initial=-1)
+    changed = Keyed(dataset).stamps[:, 1:3].max(axis=1, initial=-1)
     hashes = [""] * len(dataset)
     for manifest, when in earlier:
         rows = zip(manifest.ids, manifest.sizes, manifest.sha256, strict=True) if manifest.sha256 else ()
         old = {(name, size): digest for name, size, digest in rows if size >= 0 and digest}
-        for i, what in enumerate(zip(dataset.ids, sizes_of(dataset), strict=True)):
+        for i, what in enumerate(zip(dataset.ids, as_pictures(dataset).sizes.tolist(), strict=True)):
             if changed[i] <= when:
                 hashes[i] = old.get(what, hashes[i])
     left_out = {name for manifest, _ in earlier for name in manifest.excluded}  # maybe not even its bytes can be read
@@ -173,12 +171,12 @@ def _hashes(
 
 class _Hasher:
     def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
+        self.dataset = as_pictures(dataset)
 
     def __call__(self, chunk: Indices) -> list[str]:
         out = []
         for i in chunk:
-            raw = encoded_bytes(self.dataset, int(i))
+            raw = self.dataset.raw(int(i))
             out.append(content_hash(raw, None if raw is not None else self.dataset.read(int(i))[0]))
         return out
 
@@ -189,7 +187,7 @@ def named_groups(dataset: Dataset, regex: str | None, option: str = "--group-reg
     Raises `UserError`, which calls the pattern as the command's `option` does, where it cannot name every group.
     """
     if regex is None:
-        declared = groups_of(dataset)
+        declared = as_pictures(dataset).table.groups
         return list(declared) if declared is not None else None
     try:
         pattern = re.compile(regex)

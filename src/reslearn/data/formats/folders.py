@@ -2,93 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...runtime.opening import open_regular
 from ...spec.errors import UserError
-from ..dataset import Image, Indices
+from ..dataset import Indices
 from ..layout.class_folders import read_tree
-from ..layout.found import Found
 from ..layout.listing import HEAD, is_clutter
 from ..layout.other_sources import other_sources
 from ..layout.tree import Branch, NoPictures, join
-from ..memory import identity_digest
-from ..pictures.decode import decode_bytes, read_bytes
 from ..strings import StringTable
+from ..table import Found, Pictures, Table
+from .files import Files
 
 
-class FileDataset(Found):
-    """Pictures in files below `root`; `ids` are their relative paths."""
-
-    sealed = False
-
-    def __init__(
-        self,
-        root: str,
-        ids: Sequence[str],
-        labels: Indices,
-        *,
-        classes: Sequence[str],
-        splits: Mapping[str, Indices] | None = None,
-        path: str | None = None,
-        notes: Sequence[str] = (),
-    ) -> None:
-        self.root = root
-        self.ids: Sequence[str] = ids if isinstance(ids, StringTable) else StringTable(ids)
-        self.labels = np.asarray(labels, dtype=np.int64)
-        self.classes = tuple(classes)
-        self.splits: Mapping[str, Indices] = dict(splits or {})
-        self.path = os.path.abspath(path if path is not None else root)
-        self.notes = tuple(notes)
-        self._sizes: Indices | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def file(self, i: int) -> str:
-        """The path of picture `i`."""
-        return os.path.join(self.root, self.ids[i])
-
-    def raw(self, i: int) -> bytes:
-        """The encoded bytes of picture `i`."""
-        return read_bytes(self.file(i))
-
-    def read(self, i: int) -> tuple[Image, int]:
-        """Decode picture `i`; an unreadable one is a `UserError` naming its file."""
-        return self.decode(i, self.raw(i)), int(self.labels[i])
-
-    def decode(self, i: int, raw: bytes) -> Image:
-        """The pixels of picture `i`, given its bytes."""
-        return decode_bytes(raw, self.file(i))
-
-    def locate(self, indices: Indices) -> tuple[list[str], list[str]]:
-        """For each picture of `indices` a name of its place in this source, and the file it lies in."""
-        names = [self.ids[int(i)] for i in indices]
-        return names, [os.path.join(self.root, name) for name in names]
-
-    @property
-    def sizes(self) -> Indices:
-        """(len,) int64 file sizes in bytes, asked of the file system once; -1 for a file that is gone."""
-        if self._sizes is None:
-            self._sizes = np.fromiter((_size(self.file(i)) for i in range(len(self))), np.int64, len(self))
-        return self._sizes
-
-    def fingerprint(self) -> str:
-        """Digest of relative paths, labels, class names and file sizes."""
-        digest = hashlib.sha256(identity_digest(self.ids, self.labels, self.classes))
-        digest.update(self.sizes.astype("<i8").tobytes())
-        return digest.hexdigest()[:32]
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return -1
+def of_files(folder: str, names: Sequence[str], labels: Indices, **columns: Any) -> Pictures:
+    """Pictures in files below `folder`, whose `names` are their relative paths; `columns` are more of `Table`'s."""
+    ids = StringTable(names)
+    return Pictures(Table(ids, np.asarray(labels, dtype=np.int64), **columns), Files(folder, ids))
 
 
 class DiskTree:
@@ -129,8 +64,8 @@ class DiskTree:
         return os.path.join(self.path, at) if at else self.path
 
 
-def open_folder(path: str) -> FileDataset:
-    """List a folder of class folders. What training refuses it for is in `problems`, files that are none in `strays`.
+def open_folder(path: str) -> Pictures:
+    """List a folder of class folders. What training refuses it for, and files that are no pictures, are in `found`.
 
     Raises `UserError` for a folder without pictures and for one that cannot be listed.
     """
@@ -139,11 +74,16 @@ def open_folder(path: str) -> FileDataset:
     except NoPictures as error:
         others = other_sources(path)
         raise UserError(f"{error}; {others}" if others else str(error)) from None
-    labels = np.array(found.labels, dtype=np.int64)
-    splits = {name: np.arange(part.start, part.stop, dtype=np.int64) for name, part in found.splits.items()}
-    data = FileDataset(path, found.names, labels, classes=found.classes, splits=splits, notes=found.notes)
-    data.strays, data.problems = tuple(found.strays), tuple(found.problems)
-    return data
+    return of_files(
+        path,
+        found.names,
+        np.array(found.labels, dtype=np.int64),
+        classes=tuple(found.classes),
+        splits={name: np.arange(part.start, part.stop, dtype=np.int64) for name, part in found.splits.items()},
+        path=os.path.abspath(path),
+        notes=tuple(found.notes),
+        found=Found(sealed=False, strays=tuple(found.strays), problems=tuple(found.problems)),
+    )
 
 
 def refuse_among_pictures(folder: str | os.PathLike[str], data: str, where: str) -> None:

@@ -15,9 +15,10 @@ from ...runtime.opening import open_regular
 from ...spec.errors import UserError
 from ..layout.archives import Archives
 from ..layout.parquet_columns import image_column
-from .pack import SUFFIX, PackDataset
+from ..table import Pictures
+from .pack import SUFFIX, open_pack
 from .packing import remove_remains, write_pack
-from .parquet import ParquetDataset
+from .parquet import open_rows
 from .shards import COMPRESSED, open_shards
 from .tar_index import DAMAGED, open_tar
 
@@ -28,7 +29,7 @@ _SPARE = 1.2  # of the disk asked for: index, hashes, and what a file system add
 
 def open_packed(
     path: str, archives: Archives, asked: Mapping[str, str], *, say: Callable[[str], None] | None = None
-) -> PackDataset:
+) -> Pictures:
     """The pack of Parquet files or compressed tar shards, written now if this is their first use."""
     files = archives.files
     parquet = files[0].lower().endswith(".parquet")
@@ -41,7 +42,7 @@ def open_packed(
         if unpacked_into.exists():
             with contextlib.suppress(UserError, OSError), _emptied(unpacked_into):
                 pass
-        return PackDataset(str(target)).as_source(path)
+        return open_pack(str(target), path)
     say = say or notes.say
     size = sum(os.path.getsize(file) for file in files)
     free = shutil.disk_usage(target.parent).free
@@ -50,7 +51,8 @@ def open_packed(
     seconds = size / COPY_RATE + 1
     say(f"{path}: no random access; packing it once into {target} ({_mega(size)}, about {seconds:.0f} s)")
     if parquet:
-        return write_pack(ParquetDataset(files, path, asked), target, threads=1).as_source(path)
+        write_pack(open_rows(files, path, asked), target, threads=1)
+        return open_pack(str(target), path)
     with _emptied(unpacked_into) as folder:
         plain, unpacked = [], 0
         for file in files:
@@ -58,7 +60,8 @@ def open_packed(
                 file, folder, unpacked, lambda whole: _need_room(path, target.parent, 2 * whole, free)
             )
             plain.append(tar)
-        return write_pack(open_shards(plain, path), target).as_source(path)
+        write_pack(open_shards(plain, path), target)
+        return open_pack(str(target), path)
 
 
 @contextlib.contextmanager

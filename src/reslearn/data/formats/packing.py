@@ -20,13 +20,12 @@ from ...runtime.files import exclusive_lock, naming, writable_target
 from ...runtime.opening import DOCUMENT, parse_json, read_regular
 from ...spec.errors import UserError
 from ..dataset import Dataset
-from ..layout.found import Found
-from ..memory import identity_digest
-from ..parts.identity import content_hash, groups_of
-from ..parts.keys import ORIGINAL, Source, pixel_key
+from ..parts.identity import content_hash
+from ..parts.keys import ORIGINAL, pixel_key
 from ..preprocess import resize
 from ..strings import StringTable
-from .pack import PackDataset, is_pack
+from ..table import Pictures, as_pictures, identity_digest
+from .pack import Packed, is_pack, open_pack
 from .pack_index import HEAD, PackOptions, head_bytes, index_bytes
 
 _HEX = re.compile("[0-9a-f]*")
@@ -41,7 +40,7 @@ def write_pack(
     *,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> PackDataset:
+) -> Pictures:
     """Pack `dataset` into `target`, which appears when it is whole. Stopped and called again, it goes on.
 
     A pack that is there is replaced, any other file is a `UserError`.
@@ -74,7 +73,7 @@ def write_pack(
         os.replace(part, target)
         journal.unlink()
         lock.unlink(missing_ok=True)  # while it is still ours
-    return PackDataset(str(target))
+    return open_pack(str(target))
 
 
 def remove_remains(target: Path) -> None:
@@ -105,7 +104,7 @@ def _members(dataset: Dataset) -> str:
     digest = hashlib.sha256(identity_digest(dataset.ids, dataset.labels, dataset.classes))
     for name, indices in dataset.splits.items():
         digest.update(f"{name}:{len(indices)}:".encode() + np.asarray(indices, dtype="<i8").tobytes())
-    digest.update(json.dumps(list(groups_of(dataset) or ())).encode())
+    digest.update(json.dumps(list(as_pictures(dataset).table.groups or ())).encode())
     return digest.hexdigest()
 
 
@@ -153,7 +152,7 @@ def _records(
     dataset: Dataset, options: PackOptions, start: int, threads: int | None, end: int, file: Any
 ) -> Iterator[dict[str, Any]]:
     """Write pictures `start` ... in order, encoded by a pool of threads that runs a little ahead."""
-    source = Source(dataset)
+    source = as_pictures(dataset)
     count, ahead = len(dataset), 4 * (threads or os.cpu_count() or 1)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         waiting: list[Future[Record]] = []
@@ -174,7 +173,7 @@ def _records(
             raise
 
 
-def _encode(source: Source, i: int, options: PackOptions) -> Record:
+def _encode(source: Pictures, i: int, options: PackOptions) -> Record:
     raw = source.raw(i)
     digest, pixels = _of_pack(source, i)  # the pack of a pack knows the originals
     if options.encoding == "original":
@@ -191,25 +190,25 @@ def _encode(source: Source, i: int, options: PackOptions) -> Record:
         return np.ascontiguousarray(image).tobytes(), (image.shape[0], image.shape[1]), digest, pixels
     whole, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
     if not whole:
-        name = source.dataset.ids[i]
-        raise UserError(f"{source.root.path}: {name} cannot be encoded as JPEG; use encoding raw")
+        raise UserError(f"{source.root.path}: {source.ids[i]} cannot be encoded as JPEG; use encoding raw")
     return data.tobytes(), (image.shape[0], image.shape[1]), digest, pixels
 
 
-def _of_pack(source: Source, i: int) -> tuple[str, str]:
+def _of_pack(source: Pictures, i: int) -> tuple[str, str]:
     """Content hash and pixel key of the original that picture `i` of a pack was made from, as far as it knows them."""
-    if not isinstance(source.root, PackDataset):
+    pack, at = source.reader, int(source.where[i])
+    if not isinstance(pack, Packed):
         return "", ""
-    at = int(source.where[i])
-    pixels = source.root.key_rows[at, ORIGINAL]
-    return source.root.hashes[at], pixels.tobytes().hex() if pixels.any() else ""
+    pixels = pack.keys[at, ORIGINAL]
+    return pack.hashes[at], pixels.tobytes().hex() if pixels.any() else ""
 
 
 def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[str, Any]]) -> None:
     """Write the index and the head, and see that all of it is on the disk."""
     ids = dataset.ids if isinstance(dataset.ids, StringTable) else StringTable(dataset.ids)
     id_ends, blob = ids.blob
-    groups = groups_of(dataset)
+    source = as_pictures(dataset)
+    groups, found = source.table.groups, source.table.found if source is source.root else None
     info = {
         "classes": list(dataset.classes),
         "options": asdict(options),
@@ -217,9 +216,9 @@ def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[s
         "splits": list(dataset.splits),
         "groups": list(groups) if groups is not None else None,
     }
-    if isinstance(dataset, Found):
-        strays = [[stray.name, stray.cls, stray.split] for stray in dataset.strays]
-        info["beside"] = {"notes": list(dataset.notes), "problems": list(dataset.problems), "strays": strays}
+    if found is not None:
+        strays = [[stray.name, stray.cls, stray.split] for stray in found.strays]
+        info["beside"] = {"notes": list(source.notes), "problems": list(found.problems), "strays": strays}
     hashes = np.frombuffer(bytes.fromhex("".join(r["sha256"] for r in done)), np.uint8).reshape(len(done), -1)
     arrays = {
         "ends": np.array([r["end"] for r in done], dtype="<i8"),

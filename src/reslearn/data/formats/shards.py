@@ -19,11 +19,13 @@ from ..formats import tar_index
 from ..layout.charset import decode_text
 from ..layout.class_folders import read_tree
 from ..layout.labels import class_order, listed_classes
-from ..layout.listing import HEAD, Stray, is_picture, split_of
+from ..layout.listing import HEAD, is_picture, split_of
 from ..layout.tree import Listing, join
 from ..layout.webdataset import Member, read_samples
 from ..pictures.decode import EXTENSIONS
-from .slices import SliceDataset
+from ..strings import StringTable
+from ..table import Found, Pictures, Stray, Table
+from .files import Ranges
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 LABEL = 1 << 26  # bytes of a label, or of the list of classes
@@ -81,7 +83,7 @@ class Shards:
         return os.pread(self._tars[member.shard].fileno(), min(member.size, most or member.size), member.offset)
 
 
-def open_shards(files: Sequence[str], path: str) -> SliceDataset:
+def open_shards(files: Sequence[str], path: str) -> Pictures:
     """Index plain tar shards. A shard's split is read off the folders inside, or its name (`train-000.tar`).
 
     Raises `UserError` for shards without labels, pictures without one, fewer than two classes.
@@ -115,21 +117,22 @@ def open_shards(files: Sequence[str], path: str) -> SliceDataset:
     def named(member: Member) -> str:
         return f"{os.path.basename(files[member.shard])}/{member.name}" if several else member.name
 
-    data = SliceDataset(
-        files,
-        table[:, 0],
-        table[:, 1],
-        table[:, 2],
-        labels=labels,
-        classes=classes,
-        ids=[named(member) for member in pictures],
-        splits=splits,
-        path=path,
+    ids = StringTable(named(member) for member in pictures)
+    return Pictures(
+        Table(
+            ids,
+            np.asarray(labels, dtype=np.int64),
+            tuple(classes),
+            splits,
+            os.path.abspath(path),
+            notes=(*shards.notes, *notes),
+            found=Found(
+                strays=tuple(Stray(named(shards.at[s.name]), s.cls, s.split) for s in strays),
+                problems=tuple("; ".join([line, *shards.notes]) for line in problems),  # links out of it may be why
+            ),
+        ),
+        Ranges(files, table[:, 0], table[:, 1], table[:, 2], ids),
     )
-    data.notes = (*shards.notes, *notes)
-    data.problems = tuple("; ".join([line, *shards.notes]) for line in problems)  # links out of it may be the reason
-    data.strays = tuple(Stray(named(shards.at[s.name]), s.cls, s.split) for s in strays)
-    return data
 
 
 def shard_split(file: str) -> str | None:

@@ -16,41 +16,33 @@ from ..layout.listing import SPLIT_NAMES, in_clutter, some, split_of
 from ..layout.named_files import NamedFiles, is_address
 from ..layout.rows import read_rows
 from ..pictures.decode import EXTENSIONS
-from .folders import FileDataset
+from ..table import Found, Pictures
+from .folders import of_files
 
 
-class TableDataset(FileDataset):
-    """Pictures named by a table; `groups` (one name per picture, or None) must not be torn apart by a split."""
-
-    groups: tuple[str, ...] | None = None
-
-
-def open_table(path: str, asked: Mapping[str, str] | None = None) -> TableDataset:
+def open_table(path: str, asked: Mapping[str, str] | None = None) -> Pictures:
     """Read a table. Paths are relative to its folder. With a header, columns go by name, without one by position;
     `asked` names them otherwise. Integer labels keep their order; names are sorted.
 
-    Missing files and a single class are `problems`. Raises `UserError` naming the line for no label or several, an
+    Missing files and a single class are in `found`. Raises `UserError` naming the line for no label or several, an
     unknown split, a path listed twice.
     """
     rows = read_rows(path)
     columns, notes = _without_clutter(path, read_columns(path, rows, asked or {}))
     names, missing = _find_files(path, columns)
     classes, labels = class_order(columns.label)
-    data = TableDataset(
+    problems = (f"{path}: only one class ('{classes[0]}'); a classifier needs at least two",)
+    return of_files(
         os.path.dirname(path) or ".",
         names,
         labels,
-        classes=classes,
+        classes=tuple(classes),
         splits=_splits(path, columns.split, columns.lines),
-        path=path,
-        notes=[note for note in (rows.note, *columns.notes, *notes) if note],
+        path=os.path.abspath(path),
+        groups=None if columns.group is None else tuple(columns.group),
+        notes=tuple(note for note in (rows.note, *columns.notes, *notes) if note),
+        found=Found(sealed=False, problems=problems if len(classes) < 2 else (), missing=missing),
     )
-    data.missing = missing
-    if len(classes) < 2:
-        data.problems = (f"{path}: only one class ('{classes[0]}'); a classifier needs at least two",)
-    if columns.group is not None:
-        data.groups = tuple(columns.group)
-    return data
 
 
 def _without_clutter(path: str, columns: Columns) -> tuple[Columns, list[str]]:

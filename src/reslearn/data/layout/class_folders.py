@@ -7,7 +7,8 @@ from functools import partial
 
 from ...spec.errors import UserError
 from ...spec.names import spellings
-from .listing import Stray, is_run, some, split_of
+from ..table import Stray
+from .listing import is_run, some, split_of
 from .tree import LAYOUT, Branch, Listing, Tree, base_name, join, pictures
 from .tree_remarks import account, bare_splits, hollow, lonely, looks_like_split
 

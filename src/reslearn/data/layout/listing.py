@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from ...runtime.replacing import FIGURE, PAGE
 from ..pictures.decode import EXTENSIONS
@@ -36,15 +35,6 @@ _WRITTEN = (  # the files of ours that people put into folders of their own: a s
     (".html", re.compile(rb".*(default-src 'none'; img-src data:|<title>Data check:)", re.DOTALL)),
     (".json", re.compile(rb'\s*\{\s*"(spec"|data": "[^"]*",\s*"classes"|identity": "[^"]*",\s*"net")')),
 )
-
-
-@dataclass(frozen=True)
-class Stray:
-    """A file in a class folder that is no picture, with the class and the split (or an empty string) it lies in."""
-
-    name: str
-    cls: str
-    split: str = ""
 
 
 def is_clutter(part: str) -> bool:

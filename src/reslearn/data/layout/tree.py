@@ -8,7 +8,8 @@ from functools import partial
 from typing import Protocol
 
 from ...spec.errors import UserError
-from .listing import Stray, is_picture, is_run, is_written
+from ..table import Stray
+from .listing import is_picture, is_run, is_written
 
 LAYOUT = "DATA is a folder with one folder of pictures per class"
 

@@ -9,77 +9,79 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...spec.choices import OnBadFile
 from ...spec.errors import UserError
 from ...spec.preprocess import Preprocess
 from ..dataset import Dataset
-from ..memory import ArrayDataset, root_of
+from ..memory import ArrayDataset
 from ..preprocess import apply
+from ..table import as_pictures
 from .batch import Batch, Finisher
 from .sampling import EndlessOrder, positions_of
 
 _CHUNK = 64
 
 
-class Prepared(ArrayDataset):
-    """Pictures that went through `preprocess.apply` already; `prepared` says with which value."""
+def prepare(dataset: Dataset, preprocess: Preprocess) -> ArrayDataset:
+    """Every picture read, resized and cropped into memory. The first unreadable one raises its `UserError`."""
+    images, _ = read_prepared(dataset, preprocess)
+    return ArrayDataset(
+        images,
+        dataset.labels,
+        classes=dataset.classes,
+        ids=dataset.ids,
+        splits=dataset.splits,
+        path=dataset.path,
+        prepared=preprocess,
+    )
 
-    prepared: Preprocess
-    bad: dict[int, str]  # index -> why it could not be read (only with on_bad_file="skip"); its pixels are black
 
-
-def prepare(
+def read_prepared(
     dataset: Dataset,
     preprocess: Preprocess,
     *,
-    threads: int | None = None,
     on_bad_file: OnBadFile = "stop",
     progress: Callable[[int, int], None] | None = None,
-) -> Prepared:
-    """Read, resize and crop every picture into memory, with threads (decoders release the interpreter's lock).
+) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    """(N, S, S, 3), read with threads (decoders release the interpreter's lock), and why pictures could not be read.
 
-    The first unreadable picture raises its `UserError`, or with `skip` is noted in `.bad`.
+    The first unreadable picture raises its `UserError`, or with `skip` is noted by its index, and black.
     """
     count, size = len(dataset), preprocess.size
-    bad: dict[int, str] = {}
     images = _whole_array(dataset, preprocess)
-    if images is None:
-        images = np.zeros((count, size, size, 3), np.uint8)
-        target = images
+    if images is not None:
+        return images, {}
+    target, bad = np.zeros((count, size, size, 3), np.uint8), {}
 
-        def read(start: int) -> int:
-            stop = min(start + _CHUNK, count)
-            for i in range(start, stop):
-                try:
-                    target[i] = apply(dataset.read(i)[0], preprocess)
-                except UserError as error:
-                    if on_bad_file == "stop":
-                        raise
-                    bad[i] = str(error)
-            return stop - start
+    def read(start: int) -> int:
+        stop = min(start + _CHUNK, count)
+        for i in range(start, stop):
+            try:
+                target[i] = apply(dataset.read(i)[0], preprocess)
+            except UserError as error:
+                if on_bad_file == "stop":
+                    raise
+                bad[i] = str(error)
+        return stop - start
 
-        _run(read, count, threads or _threads(dataset), progress)
+    _run(read, count, _threads(dataset), progress)
     if bad and len(bad) == count:
         raise UserError(f"none of the {count} pictures can be read; the first: {bad[min(bad)]}")
-    prepared = Prepared(
-        images, dataset.labels, classes=dataset.classes, ids=dataset.ids, splits=dataset.splits, path=dataset.path
-    )
-    prepared.prepared, prepared.bad = preprocess, bad
-    return prepared
+    return target, bad
 
 
-def _whole_array(dataset: Dataset, preprocess: Preprocess) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None:
+def _whole_array(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.uint8] | None:
     """The pictures of an in-memory set that need no preparation, without reading them one by one."""
-    root, indices = root_of(dataset)
-    if not isinstance(root, ArrayDataset) or root.images.shape[1:3] != (preprocess.size, preprocess.size):
+    pictures = as_pictures(dataset)
+    images, prepared = pictures.reader.images, pictures.reader.prepared
+    if images is None or images.shape[1:3] != (preprocess.size, preprocess.size):
         return None
-    if isinstance(root, Prepared) and root.prepared != preprocess:
+    if prepared != preprocess and (prepared or (preprocess.mode == "crop" and preprocess.resize != preprocess.size)):
         return None
-    if not isinstance(root, Prepared) and preprocess.mode == "crop" and preprocess.resize != preprocess.size:
-        return None
-    return root.images if len(indices) == len(root) and root is dataset else root.images[indices]
+    return images if pictures.root is pictures else np.asarray(images[pictures.where])
 
 
 def _threads(dataset: Dataset) -> int:
@@ -126,13 +128,13 @@ class ResidentLoader:
                 f"crop '{finish.augment.crop}' needs whole pictures; "
                 "use the streaming loader (--set settings.loader=streaming)"
             )
-        prepared = prepare(dataset, finish.preprocess, on_bad_file=on_bad_file, progress=progress)
-        planar = np.ascontiguousarray(prepared.images.transpose(0, 3, 1, 2))
+        images, bad = read_prepared(dataset, finish.preprocess, on_bad_file=on_bad_file, progress=progress)
+        planar = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         self._images: Tensor = torch.from_numpy(planar).to(finish.device)
         self._labels = np.asarray(dataset.labels)
         self._sequence, self._finish, self._share = sequence, finish, share
-        self._bad = frozenset(prepared.bad)
-        self.skipped = {dataset.ids[i]: reason for i, reason in sorted(prepared.bad.items())}
+        self._bad = frozenset(bad)
+        self.skipped = {dataset.ids[i]: reason for i, reason in sorted(bad.items())}
         self.epoch_length = sequence.epoch_length
         self.steps_per_epoch = -(-sequence.epoch_length // share[0])
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset import Dataset, Indices
-from ..memory import ArrayDataset, Subset, root_of
-from .identity import groups_of, hashes_of
-from .keys import file_keys, known
+from ..memory import Subset
+from ..table import as_pictures
+from .keyed import file_keys
+from .keys import known
 
 Matrix = NDArray[np.float64]
 
@@ -20,7 +21,7 @@ def units(dataset: Dataset, hashes: Sequence[str] | None, groups: Sequence[str] 
 
     An empty group name means no group.
     """
-    groups = groups if groups is not None else groups_of(dataset)
+    groups = groups if groups is not None else as_pictures(dataset).table.groups
     if groups is None and hashes is None:
         return None
     unit = np.arange(len(dataset))
@@ -54,12 +55,10 @@ def twins(dataset: Dataset) -> list[str]:
     Of files only those that share their size with another are read; pictures in no file are alike in size. Where all
     are one picture, nothing keeps them apart, and none is named.
     """
-    root, where = root_of(dataset)
-    sizes = getattr(root, "sizes", None)
-    if sizes is None and not isinstance(root, ArrayDataset):
-        return list(hashes_of(dataset) or [""] * len(dataset))
-    size = np.zeros(len(dataset), np.int64) if sizes is None else np.asarray(sizes[where])
-    _, group, count = np.unique(size, return_inverse=True, return_counts=True)
+    pictures = as_pictures(dataset)
+    if pictures.reader.sizes is None and pictures.reader.images is None:
+        return list(pictures.table.hashes or [""] * len(dataset))
+    _, group, count = np.unique(pictures.sizes, return_inverse=True, return_counts=True)
     several = np.flatnonzero(count[group] > 1)
     names = [""] * len(dataset)
     keys = file_keys(Subset(dataset, several), on_bad_file="skip")

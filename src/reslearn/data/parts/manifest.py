@@ -19,7 +19,8 @@ from ...spec.codec import from_json, to_json
 from ...spec.errors import UserError
 from ...spec.names import spelling
 from ..dataset import Dataset, Indices
-from ..memory import Subset, root_of
+from ..memory import View
+from ..table import Pictures, as_pictures
 
 _ORDER = ("train", "val", "test")
 NAME, FORMAT, KIND = "reslearn-manifest.json", 1, "reslearn manifest"
@@ -43,27 +44,33 @@ class Manifest:
     format: int = FORMAT
 
 
-class ManifestDataset(Subset):
-    """A source as its manifest has it: without the excluded pictures, with the manifest's splits and hashes."""
+def described(dataset: Dataset) -> Manifest:
+    """A manifest that says no more of a source than it says itself."""
+    pictures = as_pictures(dataset)
+    return Manifest(
+        data="",
+        classes=tuple(pictures.classes),
+        ids=tuple(pictures.ids),
+        labels=tuple(pictures.labels.tolist()),
+        sizes=tuple(pictures.sizes.tolist()),
+        groups=tuple(pictures.table.groups or ()),
+    )
 
-    def __init__(self, source: Dataset, manifest: Manifest, path: str) -> None:
-        row = {name: i for i, name in enumerate(manifest.ids)}
-        rows = np.array([row.get(name, -1) for name in source.ids], dtype=np.int64)
-        kept = np.array([i for i, name in enumerate(source.ids) if name not in manifest.excluded], dtype=np.int64)
-        super().__init__(source, kept)
-        rows = rows[kept]
-        self.excluded = dict(manifest.excluded)
-        self.manifest = path
-        same = _unchanged(source, manifest, kept, rows)
-        self.notes = [*getattr(source, "notes", ()), *_notes(manifest, path, rows, same)]
-        self.hashes = _picked(manifest.sha256, np.where(same, rows, -1))
-        self.hashed_at = hashed_at(manifest, path)
-        self.groups = _picked(manifest.groups, rows)
-        self.splits = dict(_splits(manifest, rows)) if manifest.split else _kept_splits(source, kept)
 
-    def fingerprint(self) -> str:
-        """The source's: a manifest is a view of the data, not other data."""
-        return self.source.fingerprint()
+def under(source: Dataset, manifest: Manifest, path: str) -> Pictures:
+    """A source as its manifest at `path` has it: without the excluded pictures, with its splits, groups and hashes."""
+    pictures, row = as_pictures(source), {name: i for i, name in enumerate(manifest.ids)}
+    kept = np.array([i for i, name in enumerate(source.ids) if name not in manifest.excluded], dtype=np.int64)
+    rows = np.array([row.get(source.ids[i], -1) for i in kept], dtype=np.int64)
+    same = _unchanged(pictures, manifest, kept, rows)
+    told: dict[str, Any] = {"excluded": dict(manifest.excluded), "manifest": path}
+    if manifest.sha256:
+        told |= {"hashes": _picked(manifest.sha256, np.where(same, rows, -1)), "hashed_at": hashed_at(manifest, path)}
+    if manifest.groups:
+        told["groups"] = _picked(manifest.groups, rows)
+    told["notes"] = (*pictures.table.notes, *_notes(manifest, path, rows, same))
+    told["splits"] = dict(_splits(manifest, rows)) if manifest.split else _kept_splits(source, kept)
+    return View(source, kept, **told)
 
 
 def hashed_at(manifest: Manifest, path: str) -> int:
@@ -80,14 +87,14 @@ def hashed_at(manifest: Manifest, path: str) -> int:
         return -1
 
 
-def _picked(column: Sequence[str], rows: Indices) -> list[str] | None:
-    return [column[i] if i >= 0 else "" for i in rows] if column else None
+def _picked(column: Sequence[str], rows: Indices) -> list[str]:
+    return [column[i] if i >= 0 else "" for i in rows]
 
 
-def _unchanged(source: Dataset, manifest: Manifest, kept: Indices, rows: Indices) -> NDArray[np.bool_]:
+def _unchanged(source: Pictures, manifest: Manifest, kept: Indices, rows: Indices) -> NDArray[np.bool_]:
     """(len(kept),) whether each picture has the size it had when the manifest was made; false for unknown ones."""
-    sizes = np.array(sizes_of(source), dtype=np.int64)[kept]
-    return np.asarray((rows >= 0) & (np.array([*manifest.sizes, -1], dtype=np.int64)[rows] == sizes))
+    then = np.array([*manifest.sizes, -1], dtype=np.int64)[rows]
+    return np.asarray((rows >= 0) & (then == source.sizes[kept]))
 
 
 def _notes(manifest: Manifest, path: str, rows: Indices, same: NDArray[np.bool_]) -> list[str]:
@@ -118,7 +125,7 @@ def _kept_splits(source: Dataset, kept: Indices) -> dict[str, Indices]:
     return {name: place[members][place[members] >= 0] for name, members in source.splits.items()}
 
 
-def obey(source: Dataset, manifest: Manifest, path: str) -> ManifestDataset:
+def obey(source: Pictures, manifest: Manifest, path: str) -> Pictures:
     """`source` under `manifest`. Raises `UserError` if the manifest is another data set's, or splits what is gone."""
     if [spelling(name) for name in source.classes] != [spelling(name) for name in manifest.classes]:
         raise UserError(
@@ -126,29 +133,21 @@ def obey(source: Dataset, manifest: Manifest, path: str) -> ManifestDataset:
             f"run `reslearn data {_command(manifest)}` again"
         )
     if manifest.split:
-        sizes = sizes_of(source)
-        there = dict(zip(source.ids, sizes, strict=True))
+        there = dict(zip(source.ids, source.sizes.tolist(), strict=True))
         for name, size in zip(manifest.ids, manifest.sizes, strict=True):
             if name not in manifest.excluded and there.get(name) != size:
                 what = "changed since" if name in there else "gone, but is in"
                 raise UserError(
                     f"{path}: {name} {what} this manifest; run `reslearn data split` again (known ones stay)"
                 )
-    data = ManifestDataset(source, manifest, path)
-    if source.path is None or os.path.abspath(path) != os.path.abspath(manifest_path(source.path)):
-        data.path = os.path.abspath(path)  # by the source's path alone `open_data` would not find this manifest again
-    return data
+    data = under(source, manifest, path)
+    if source.path is not None and os.path.abspath(path) == os.path.abspath(manifest_path(source.path)):
+        return data
+    return data.told(path=os.path.abspath(path))  # by the source's alone `open_data` would not find this manifest again
 
 
 def _short(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f", ... ({len(names)})" if len(names) > 4 else "")
-
-
-def sizes_of(dataset: Dataset) -> list[int]:
-    """File sizes of the samples, -1 where the source has no files."""
-    root, indices = root_of(dataset)
-    sizes = getattr(root, "sizes", None)
-    return [-1] * len(dataset) if sizes is None else [int(s) for s in sizes[indices]]
 
 
 def manifest_path(data: str) -> str:

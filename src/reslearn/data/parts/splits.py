@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ...spec.errors import UserError
 from ..dataset import Dataset, Indices
 from ..memory import Subset
+from ..table import as_pictures
 from .grouping import assign_groups, twins, units
-from .identity import hashes_of, identities
+from .identity import identities
 
 Counts = NDArray[np.int64]
 
@@ -115,7 +116,7 @@ def assign(
     ids = identities(dataset)[1] if hashes is None else list(hashes)
     fixed = np.full(len(dataset), -1, np.int64) if known is None else known
     if alike is None:
-        alike = hashes_of(dataset) if hashes is None else hashes
+        alike = as_pictures(dataset).table.hashes if hashes is None else hashes
     together = units(dataset, alike, groups)
     rank = hash_order(ids, seed)
     if together is not None:

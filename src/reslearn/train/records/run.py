@@ -12,8 +12,7 @@ import numpy as np
 
 from ...data.dataset import Dataset, Indices
 from ...data.memory import Subset
-from ...data.parts.identity import hashes_of
-from ...data.parts.manifest import ManifestDataset
+from ...data.table import as_pictures
 from ...runtime.files import read_json
 from ...runtime.settings import Settings
 from ...spec.choices import OnBadFile, Prefer
@@ -86,7 +85,7 @@ class RunRecord:
 
 def whole_of(data: Dataset) -> Dataset:
     """The data set that a part to train on was taken from."""
-    return data.source if isinstance(data, Subset) and not isinstance(data, ManifestDataset) else data
+    return data.source if type(data) is Subset else data
 
 
 def describe(data: Dataset) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def describe(data: Dataset) -> dict[str, Any]:
 def describe_split(train_data: Dataset, val_data: Dataset | None, seed: int, method: str) -> Split:
     """What `run.json` says of the split: `content` where all pictures' hashes are known, so that they decided it."""
     parts = [part for part in (train_data, val_data) if part is not None]
-    columns = [hashes_of(part) for part in parts if len(part)]
+    columns = [as_pictures(part).table.hashes for part in parts if len(part)]
     hashed = bool(columns) and all(column is not None and all(column) for column in columns)
     ids = tuple(train_data.ids), tuple(val_data.ids) if val_data is not None else ()
     return Split(
