@@ -38,10 +38,10 @@ def test_bench_measures_once_and_settings_follow_from_it(measured):
     said = []
     first = bench.bench_train("resnet20_cifar", **SMALL, say=said.append)
     assert len(calls) == 1 and any("kept in" in line for line in said)
-    assert first["settings"]["precision"] == "bf16" and "measured here on 2026-01-02" in first["settings"]["source"]
+    assert first.settings.precision == "bf16" and "measured here on 2026-01-02" in first.settings.source
     second = bench.bench_infer("resnet20_cifar", **SMALL)
-    assert len(calls) == 1 and second["settings"]["precision"] == "bf16"
-    assert {"images_per_second", "n", "spread", "load", "first_step_seconds", "settings"} <= first.keys()
+    assert len(calls) == 1 and second.settings.precision == "bf16"
+    assert {"images_per_second", "n", "spread", "load", "first_step_seconds", "settings"} <= first.to_json().keys()
 
 
 def test_on_a_busy_machine_nothing_is_kept_and_the_bench_says_so(measured):

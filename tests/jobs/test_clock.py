@@ -107,16 +107,16 @@ def test_a_bench_is_the_median_after_the_warm_up(clock, monkeypatch):
     monkeypatch.setattr(Update, "__call__", step)
     monkeypatch.setattr(bench, "WARMUP", 3)
     found = bench.bench_train("resnet20_cifar", batch=12, image_size=8, steps=5, changes={"compile": "false"})
-    assert found["n"] == 5 and found["images_per_second"] == pytest.approx(12 / 0.1)
-    assert found["sustained"] == pytest.approx(5 * 12 / 0.9, abs=0.05)
-    assert found["first_step_seconds"] == pytest.approx(7.0, abs=0.01)
-    assert found["spread"] == pytest.approx((0.3 - 0.1) / 0.1)  # quartiles of .1 .1 .1 .2 .4, as `statistics` has them
+    assert found.n == 5 and found.images_per_second == pytest.approx(12 / 0.1)
+    assert found.sustained == pytest.approx(5 * 12 / 0.9, abs=0.05)
+    assert found.first_step_seconds == pytest.approx(7.0, abs=0.01)
+    assert found.spread == pytest.approx((0.3 - 0.1) / 0.1)  # quartiles of .1 .1 .1 .2 .4, as `statistics` has them
 
 
 def test_the_loader_s_bench_does_not_count_its_first_batches(clock):
     clock(batch=0.05)
     found = bench.bench_data("digits", batch=10, image_size=8, steps=4)
-    assert (found["n"], found["images_per_second"], found["spread"]) == (4, 200.0, 0.0)
+    assert (found.n, found.images_per_second, found.spread) == (4, 200.0, 0.0)
 
 
 @pytest.mark.parametrize("ema", [False, True])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from ..runtime.allocator import tune
 from ..spec.codec import parse_assignments
 from . import options as opt
 from .output import emit, put, say
+
+if TYPE_CHECKING:
+    from ..jobs.bench import Speed
 
 Batch = Annotated[int, typer.Option(help="Pictures in a step.")]
 Fields = Annotated[list[str] | None, typer.Option("--set", help="A field of the settings, e.g. compile=false.")]
@@ -52,7 +55,7 @@ def train(
         tuned_allocator=tuned,
         say=say,
     )
-    emit(result, as_json, lambda: _print(result))
+    emit(result.to_json(), as_json, lambda: _print(result))
 
 
 def infer(
@@ -79,7 +82,7 @@ def infer(
         tuned_allocator=tuned,
         say=say,
     )
-    emit(result, as_json, lambda: _print(result))
+    emit(result.to_json(), as_json, lambda: _print(result))
 
 
 def data(
@@ -97,21 +100,20 @@ def data(
     from ..jobs.bench import bench_data
 
     result = bench_data(path, batch=batch, image_size=image_size, recipe=recipe, steps=steps, workers=workers)
-    emit(result, as_json, lambda: _print(result))
+    emit(result.to_json(), as_json, lambda: _print(result))
 
 
-def _print(result: dict[str, Any]) -> None:
-    settings = result["settings"]
-    how = f"{settings['precision']}, {'compiled' if settings['compile'] else 'eager'}, {settings['threads']} threads"
+def _print(result: Speed) -> None:
+    settings, load = result.settings, result.load
+    how = f"{settings.precision}, {'compiled' if settings.compile else 'eager'}, {settings.threads} threads"
     put(
-        f"{result['images_per_second']:,.1f} images/s  (median of {result['n']}, spread {result['spread']:.1%}; "
-        f"{result['sustained']:,.1f} over all the time)"
+        f"{result.images_per_second:,.1f} images/s  (median of {result.n}, spread {result.spread:.1%}; "
+        f"{result.sustained:,.1f} over all the time)"
     )
-    load = result["load"]
-    if load and load["busy"]:
-        put(f"busy      {load['busy']}: measure again when the machine is quiet")
-    put(f"settings  {settings['device']}, {how}; first step {result['first_step_seconds']} s")
-    if settings["source"]:
-        put(f"because   {settings['source']}")
-    differing = ["compile", "precision", "threads"]
-    put("to train so: " + " ".join(f"--set settings.{name}={str(settings[name]).lower()}" for name in differing))
+    if load is not None and load.busy:
+        put(f"busy      {load.busy}: measure again when the machine is quiet")
+    put(f"settings  {settings.device}, {how}; first step {result.first_step_seconds} s")
+    if settings.source:
+        put(f"because   {settings.source}")
+    chosen = {"compile": settings.compile, "precision": settings.precision, "threads": settings.threads}
+    put("to train so: " + " ".join(f"--set settings.{name}={str(value).lower()}" for name, value in chosen.items()))

@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..data.sources import open_data
 from ..nets.build import create_model
 from ..runtime import device
 from ..runtime.choice import decide, this_machine, workload
-from ..runtime.load import Watcher, spread_of
+from ..runtime.load import Load, Watcher, spread_of
 from ..runtime.machine import kept_rates
 from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Precision, Settings
@@ -41,6 +41,26 @@ WARMUP = 15  # steps of training that do not count
 LONG = 1e12  # pictures of a run so long that compilation pays wherever it saves anything
 
 
+@dataclass(frozen=True)
+class Speed:
+    """How fast something went, over `n` equal steps."""
+
+    images_per_second: float  # by the median step
+    sustained: float  # by all the time
+    n: int
+    spread: float  # interquartile range over median
+    load: Load | None  # what else went on; None among fellow processes, from whom others cannot be told
+    first_step_seconds: float
+    settings: Settings
+    about: dict[str, str | int | None]  # what was measured
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        load = None if self.load is None else self.load.to_json()
+        about = {"load": load, "settings": to_json(self.settings)} | self.about
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "about"} | about
+
+
 def bench_train(
     model: str,
     *,
@@ -53,7 +73,7 @@ def bench_train(
     changes: dict[str, str] | None = None,
     tuned_allocator: bool = False,
     say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
+) -> Speed:
     """Images/s of training `model` as a long run would: augmentation, forward, backward and optimiser included.
 
     The median over `steps` steps after `WARMUP` that do not count; compilation is told apart. Pictures are noise in
@@ -104,8 +124,7 @@ def bench_train(
                 world=world,
             )
         )
-    facts = {"model": spec.name, "batch": batch, "image_size": size, "processes": world.size, "data": data}
-    return clock.result(batch, settings) | facts
+    return clock.result(batch, settings, model=spec.name, image_size=size, processes=world.size, data=data)
 
 
 def bench_infer(
@@ -119,7 +138,7 @@ def bench_infer(
     changes: dict[str, str] | None = None,
     tuned_allocator: bool = False,
     say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
+) -> Speed:
     """Images/s of the forward pass in evaluation mode, as a long job would run it. Raises as `bench_train` does."""
     check_sizes(batch, image_size, steps)
     machine_settings(Settings(), changes or {})
@@ -141,7 +160,7 @@ def bench_infer(
             if settings.device.startswith("cuda"):
                 torch.cuda.synchronize()
             clock.lap()
-    return clock.result(batch, settings) | {"model": spec.name, "batch": batch, "image_size": size}
+    return clock.result(batch, settings, model=spec.name, image_size=size)
 
 
 def bench_data(
@@ -152,7 +171,7 @@ def bench_data(
     recipe: str = "paper-cifar",
     steps: int = 50,
     workers: int = 0,
-) -> dict[str, Any]:
+) -> Speed:
     """Images/s of the training loader alone: reading, decoding and augmenting. Raises as `bench_train` does."""
     check_sizes(batch, image_size, steps)
     check_at_least("--workers", workers, 0)
@@ -167,7 +186,7 @@ def bench_data(
     clock = Stopwatch(2, workers or 1)
     for _ in loader.batches(0, steps + 2):
         clock.lap()
-    return clock.result(batch, Settings(workers=workers)) | {"data": path, "loader": loader.kind, "batch": batch}
+    return clock.result(batch, Settings(workers=workers), data=path, loader=loader.kind)
 
 
 def measure_first(say: Callable[[str], None]) -> None:
@@ -229,15 +248,16 @@ class Stopwatch:
         """A lap for each step of the loop."""
         self.lap()
 
-    def result(self, batch: int, settings: Settings) -> dict[str, Any]:
-        """The contract's keys; `spread` is the interquartile range over the median, `load` what else went on."""
+    def result(self, batch: int, settings: Settings, **about: str | int | None) -> Speed:
+        """What the laps in steps of `batch` pictures, without the warm-up, amount to."""
         laps = self.laps[self._warmup :]
-        return {
-            "images_per_second": round(batch / statistics.median(laps), 1),
-            "sustained": round(batch * len(laps) / sum(laps), 1),
-            "n": len(laps),
-            "spread": round(spread_of(laps), 3),
-            "load": None if self._watcher is None else self._watcher.load(laps).to_json(),
-            "first_step_seconds": round(self.laps[0], 2),
-            "settings": to_json(settings),
-        }
+        return Speed(
+            images_per_second=round(batch / statistics.median(laps), 1),
+            sustained=round(batch * len(laps) / sum(laps), 1),
+            n=len(laps),
+            spread=round(spread_of(laps), 3),
+            load=None if self._watcher is None else self._watcher.load(laps),
+            first_step_seconds=round(self.laps[0], 2),
+            settings=settings,
+            about=about | {"batch": batch},
+        )
