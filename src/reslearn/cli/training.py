@@ -163,9 +163,9 @@ def _print_plan(plan: Plan) -> None:
     for reason in plan.left_out.values():
         say(f"left out  of validation: {reason}")
     say(f"network   {start.spec.name}, input {size} x {size}, {plan.steps:,} steps of {start.recipe.batch_size}")
-    for line in start.began():
+    for line in start.weights_lines():
         say(f"weights   {line}")
-    for line in start.frozen(plan.steps):
+    for line in start.frozen_lines(plan.steps):
         say(f"frozen    {line}")
     how = "compiled (the first step takes half a minute)" if settings.compile else "eager"
     allocator = "tuned" if settings.tuned_allocator else "default"

@@ -40,8 +40,8 @@ class CrossvalPlan:
     def lines(self) -> list[tuple[str, str]]:
         """(word, line) for a person: what every fold starts from, what stands still, what is left out."""
         return [
-            *(("weights", line) for line in self.start.began()),
-            *(("frozen", line) for line in self.start.frozen(min(self.steps()))),
+            *(("weights", line) for line in self.start.weights_lines()),
+            *(("frozen", line) for line in self.start.frozen_lines(min(self.steps()))),
             *(("left out", reason) for reason in self.left_out.values()),
         ]
 

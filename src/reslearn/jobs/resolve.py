@@ -87,11 +87,11 @@ class Start:
         """What the preprocessing subtracts where that is the mean image of the weights."""
         return self.origin.mean_image if self.origin is not None and self.preprocess.mean_image is not None else None
 
-    def frozen(self, steps: int) -> list[str]:
+    def frozen_lines(self, steps: int) -> list[str]:
         """What stands still until which of the `steps`, in words."""
         return frozen_lines(self.spec, self.recipe, steps)
 
-    def began(self) -> list[str]:
+    def weights_lines(self) -> list[str]:
         """What the weights are that it begins with, in words."""
         return [] if self.origin is None else self.origin.lines(self.recipe, self.preprocess)
 
@@ -103,7 +103,7 @@ class Start:
             "preprocess": to_json(self.preprocess),
             "settings": to_json(self.settings),
             "weights": None if self.origin is None else self.origin.to_json(self.recipe, self.preprocess),
-            "frozen": self.frozen(steps),
+            "frozen": self.frozen_lines(steps),
         }
 
 
