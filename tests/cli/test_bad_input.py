@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 
 from reslearn.cli.app import main
+from reslearn.spec.choices import Combine, Encoding, OnBadFile, Prefer
 
 TRAIN = ["--model", "resnet20_cifar", "--recipe", "demo", "--epochs", "1", "--set", "spec.stage_blocks=[1,1,1]"]
 
@@ -117,6 +119,22 @@ def test_names_that_do_not_exist(arguments, words, capsys, tmp_path):
     for extra in ([], ["--dry-run"], ["--dry-run", "--json"]):
         refused(capsys, words, "train", "digits", *given, "--out", tmp_path / "run", *extra)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("choices", "command"),
+    [
+        (OnBadFile, ["train", "digits", *TRAIN, "--out", "run", "--on-bad-file"]),
+        (OnBadFile, ["crossval", "digits", *TRAIN, "--folds", "2", "--out", "run", "--on-bad-file"]),
+        (Prefer, ["plan", "digits", *TRAIN, "--prefer"]),
+        (Prefer, ["convert", "w.pth", "--model", "resnet20_cifar", "-o", "m.safetensors", "--prefer"]),
+        (Combine, ["ensemble", "a", "b", "--data", "digits", "--combine"]),
+        (Encoding, ["data", "pack", "digits", "-o", "x.pack", "--encoding"]),
+    ],
+    ids=lambda value: f"{value[0]} {value[-1]}" if isinstance(value, list) else "",
+)
+def test_what_an_option_offers_is_what_its_type_holds(choices, command, capsys):
+    refused(capsys, [command[-1], *map(repr, get_args(choices))], *command, "other")
 
 
 @pytest.mark.parametrize("wrong", ["fp8", "fp64"])  # fp64 is for tests alone
