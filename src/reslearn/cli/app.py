@@ -74,6 +74,7 @@ def _parsing(error: Any) -> str:
     """What the parser says, and the command whose help lists what is valid."""
     command = error.ctx.command_path if getattr(error, "ctx", None) else "reslearn"
     message = error.format_message() or "a command is missing"  # its help has been printed
+    message = message.replace(": Value error, ", ": ")  # the words of the library that checks choices
     return f"{message} ({command} --help lists what is valid)"
 
 
