@@ -46,7 +46,6 @@ def test_what_no_data_need_be_read_for_is_refused_before(tmp_path):
     asked = request(tmp_path / "nowhere")
     for change, words in (
         ({"epochs": 0.0}, "--epochs is 0"),
-        ({"recipe": "finetune"}, "--weights FILE"),
         ({"changes": CHANGES | {"spec.num_classes": "3"}}, "the data gives"),
         ({"changes": CHANGES | {"spec.stemm": "cifar"}}, "stemm"),
     ):

@@ -58,6 +58,7 @@ def train(
     from ..jobs import training as jobs
     from ..jobs.resolve import TrainRequest, resolve
     from ..train.folder import refuse_existing
+    from ..train.origin import check_start
 
     if from_environment().first:
         refuse_existing(out, overwrite)
@@ -79,6 +80,7 @@ def train(
         prefer=prefer,
     )
     plan = resolve(request)
+    check_start(plan.start.recipe, request.weights)
     _print_plan(plan)
     if dry_run:
         emit(plan.to_json(), as_json, lambda: None)

@@ -21,6 +21,7 @@ from ..train.fold_data import reopen_folds
 from ..train.fold_models import MODEL
 from ..train.folder import still_there
 from ..train.folds import choose_folds
+from ..train.origin import check_start
 from ..train.records.crossval import RECORD, CrossvalRecord, check_recipe, read_record, start
 from ..train.records.run import describe, labels_text
 from .pages.crossval import write_crossval_report
@@ -82,6 +83,7 @@ def plan_crossval(
         raise UserError("crossval runs in one process; spread folds over machines with --fold i and merge them after")
     recipe = asked_recipe(request)
     check_recipe(recipe)
+    check_start(recipe, request.weights)
     dataset = open_data(request.data, on_bad_file=request.on_bad_file)
     left_out = readable(dataset)[1] if request.on_bad_file == "skip" else {}
     groups = named_groups(dataset, group, "--group")

@@ -32,7 +32,7 @@ from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from ..train.batch_size import check_batch
-from ..train.origin import Origin, check_start, frozen_lines, read_origin, starting_preprocess
+from ..train.origin import Origin, frozen_lines, read_origin, starting_preprocess
 from ..train.records.run import describe
 
 BUDGETS = ("epochs", "iterations", "images")
@@ -169,7 +169,6 @@ def asked_recipe(request: TrainRequest) -> Recipe:
             f"--set spec.in_channels={spec['in_channels']}: pictures are read as RGB, grey ones too; leave it at 3"
         )
     set_fields(get_spec(request.model), spec, prefix="spec.")
-    check_start(recipe, request.weights)
     return recipe if request.image_size is None else replace(recipe, image_size=request.image_size)
 
 

@@ -10,12 +10,14 @@ from ..train.events import Watch
 from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
 from ..train.folder import still_there
+from ..train.origin import check_start
 from .resolve import Plan
 
 
 def train(plan: Plan, *, out: str | os.PathLike[str], overwrite: bool = False, watch: Watch | None = None) -> Run:
     """Train what `plan` resolved into the run folder `out`, and write its report."""
     request, start = plan.request, plan.start
+    check_start(start.recipe, request.weights)
     run = fit(
         start.spec,
         plan.train_data,
