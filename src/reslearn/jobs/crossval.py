@@ -82,8 +82,8 @@ def plan_crossval(
     if from_environment().size > 1:
         raise UserError("crossval runs in one process; spread folds over machines with --fold i and merge them after")
     recipe = asked_recipe(request)
-    check_recipe(recipe)
     check_start(recipe, request.weights)
+    check_recipe(recipe)
     dataset = open_data(request.data, on_bad_file=request.on_bad_file)
     left_out = readable(dataset)[1] if request.on_bad_file == "skip" else {}
     groups = named_groups(dataset, group, "--group")
