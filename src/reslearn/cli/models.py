@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..spec.catalogue import CATALOGUE, get_spec, list_models
-from ..spec.codec import set_fields, to_json
+from ..spec.codec import parse_assignments, set_fields, to_json
 from ..spec.cost import cost
 from ..spec.errors import UserError, unknown
 from ..spec.net import Spec, spec_from_json, spec_to_json
@@ -147,13 +147,7 @@ def _find_spec(model: str) -> Spec:
 def _changed(spec: Spec, shortcut: str | None, classes: int | None, assignments: list[str] | None) -> Spec:
     named = {"shortcut": shortcut, "num_classes": classes}
     spec = get_spec(spec, **{field: value for field, value in named.items() if value is not None})
-    changes = {}
-    for text in assignments or []:
-        field, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--set {text}: expected field=value")
-        changes[field.strip()] = value.strip()
-    return set_fields(spec, changes)
+    return set_fields(spec, parse_assignments(assignments or []))
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
