@@ -1,4 +1,4 @@
-"""What every source of pictures looks like to the rest of the house: `len` and `read(i)`, and a few facts."""
+"""What every source of pictures, a user's own too, looks like to the house: `len` and `read(i)`, and a few facts."""
 
 from __future__ import annotations
 

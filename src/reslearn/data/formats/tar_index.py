@@ -66,13 +66,6 @@ def read_index(path: str) -> Index:
     return found
 
 
-def members(path: str) -> Iterator[tuple[str, int, int]]:
-    """(name, offset of the data, size) of every regular file."""
-    for entry in entries(path):
-        if entry.kind == b"0":
-            yield entry.name, entry.offset, entry.size
-
-
 def clean(name: str) -> str:
     """A member's path without `./`, doubled or leading slashes."""
     return posixpath.normpath(name.lstrip("/")) if name.strip("/") else "."
