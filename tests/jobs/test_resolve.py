@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from reslearn.data.care.checking import check_data
 from reslearn.jobs.crossval import plan_crossval
 from reslearn.jobs.resolve import TrainRequest, asked_recipe, resolve
 from reslearn.spec.errors import UserError
@@ -51,3 +52,12 @@ def test_what_no_data_need_be_read_for_is_refused_before(tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             resolve(replace(asked, **change))
+
+
+def test_a_manifest_that_is_obeyed_is_told(tmp_path):
+    """With one, parts are drawn by content, so they may be other ones than before the check that wrote it."""
+    asked = request(noise(tmp_path / "data"))
+    assert resolve(asked).notes == ()
+    check_data(asked.data)
+    (told,) = resolve(asked).notes
+    assert "reslearn-manifest.json is obeyed" in told

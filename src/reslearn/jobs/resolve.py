@@ -138,6 +138,8 @@ def resolve(request: TrainRequest) -> Plan:
     splits = choose_splits(data, val_fraction=request.val_fraction, split_seed=request.split_seed)
     train_data, val_data = Subset(data, splits["train"]), Subset(data, splits["val"])
     notes = list(data.notes)
+    if data.table.manifest and data.table.hashes:  # so the same folder may be split otherwise than without it
+        notes.append(f"{data.table.manifest} is obeyed; what is drawn is drawn by its hashes, not by names")
     if request.val_fraction > 0 and not len(val_data):
         notes.append(
             f"--val-fraction {request.val_fraction:g} of {len(train_data)} pictures holds out none: nothing is "
