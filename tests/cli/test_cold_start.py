@@ -32,7 +32,7 @@ tell(app.main(sys.argv[1:]))
 # Tell when the first step has been taken, and leave the rest.
 FIRST_STEP = """
 from reslearn.train import loop
-loop.account = lambda *values: tell(0)
+loop.count_step = lambda *values: tell(0)
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -118,6 +119,16 @@ def test_only_long_runs_are_compiled_and_only_with_a_compiler(made_up):
     assert not decide(SHORT, device="cpu", machine=made_up("zen4"), tuned_allocator=True).compile
     made = decide(long_run(RESNET20), device="cpu", machine=made_up("zen4", compiler=False), tuned_allocator=True)
     assert not made.compile and "no C++ compiler" in made.source
+
+
+@pytest.mark.parametrize("name", [RESNET20, WIDE, POOLED])
+def test_a_measurement_stands_for_a_long_run_and_says_what_compiling_saves_of_it(name, made_up):
+    step = replace(workload(get_spec(name), 32, 128), endless=True)
+    made = decide(step, device="cpu", machine=made_up("zen4"), tuned_allocator=True)
+    assert made.compile == decide(long_run(name), device="cpu", machine=made_up("zen4"), tuned_allocator=True).compile
+    assert re.search(
+        r"; compiled: compiling saves [1-9]\d? % of a long run;|; eager: compiling saves nothing;", made.source
+    )
 
 
 @pytest.mark.parametrize(("epochs", "compiled"), [(0.1, False), (4, False), (8, True)])

@@ -38,7 +38,6 @@ from ..train.update import prepare_update
 from .resolve import machine_settings
 
 WARMUP = 15  # steps of training that do not count
-LONG = 1e12  # pictures of a run so long that compilation pays wherever it saves anything
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def bench_train(
     world = from_environment()
     check_batch(spec, values, size, world.size)
     measure_first(say)
-    planned = workload(spec, size, LONG)
+    planned = replace(workload(spec, size, batch), endless=True)
     settings = decide(planned, precision=precision, tuned_allocator=tuned_allocator, world=world.size)
     settings = machine_settings(settings, changes or {})
     pictures = given or random_pictures(max(1024, 2 * batch), size, spec.num_classes)
@@ -145,7 +144,7 @@ def bench_infer(
     spec = get_spec(model)
     size = spec.image_size if image_size is None else image_size
     measure_first(say)
-    planned = workload(spec, size, LONG, training=False)
+    planned = replace(workload(spec, size, batch, training=False), endless=True)
     settings = decide(planned, precision=precision, tuned_allocator=tuned_allocator)
     settings = machine_settings(settings, changes or {})
     layout = device.memory_format(settings)

@@ -54,6 +54,7 @@ class Workload:
     macs: float  # multiply-adds
     activations: float  # elements that convolutions put out
     training: bool = True  # backward too
+    endless: bool = False  # this over and over: what is measured stands for a run of any length
 
     def seconds(self, gigaflops: float) -> float:
         """How long its multiply-adds take: two operations each, backward twice what forward is."""
@@ -116,13 +117,8 @@ def decide(
     chosen, why = (precision, f"{precision}: asked for") if precision else _precision(machine, device)
     threads, shared = _threads(machine, device)
     eager = Settings(device=device, precision=chosen, threads=threads, tuned_allocator=tuned_allocator)
-    saved = saved_seconds(eager, workload, machine.rates)
-    settings = replace(eager, compile=machine.compiler and saved > COMPILE_SECONDS)
-    if machine.compiler:
-        how = f"{'compiled' if settings.compile else 'eager'}: compiling saves {saved:.0f} s, costs {COMPILE_SECONDS}"
-    else:
-        how = "eager: no C++ compiler"
-    return replace(settings, source=f"{why}; {how}; {shared}")
+    compiled, how = _compilation(machine, eager, workload)
+    return replace(eager, compile=compiled, source=f"{why}; {how}; {shared}")
 
 
 def _device(name: str | None) -> str:
@@ -149,6 +145,19 @@ def _precision(machine: Machine, device: str) -> tuple[Precision, str]:
         return "fp32", f"fp32: bf16 was not measured ({rates.source})"
     choice = "bf16" if gain >= WORTH else "fp32"
     return choice, f"{choice}: bf16 does {gain:.2f} times the work of fp32 ({rates.source})"
+
+
+def _compilation(machine: Machine, eager: Settings, workload: Workload) -> tuple[bool, str]:
+    """Whether compilation pays, and why."""
+    if not machine.compiler:
+        return False, "eager: no C++ compiler"
+    if workload.endless:
+        share = saved_seconds(eager, workload, machine.rates, seconds=1.0)
+        worth, what = share > 0, f"{100 * share:.0f} % of a long run" if share else "nothing"
+    else:
+        saved = saved_seconds(eager, workload, machine.rates)
+        worth, what = saved > COMPILE_SECONDS, f"{saved:.0f} s, costs {COMPILE_SECONDS}"
+    return worth, f"{'compiled' if worth else 'eager'}: compiling saves {what}"
 
 
 def _threads(machine: Machine, device: str) -> tuple[int, str]:

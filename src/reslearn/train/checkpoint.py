@@ -46,6 +46,11 @@ class Progress:
     run: str = ""  # of which run these are the steps; not told by older ones
     seen: RateState = field(default_factory=RateState)  # what the learning rate depends on besides the step
 
+    @property
+    def epoch_error(self) -> float:
+        """Training error in percent over the unfinished epoch so far."""
+        return 100 * self.epoch_wrong / self.epoch_images
+
 
 def save(folder: Path, update: Update, progress: Progress) -> Path:
     """Write a checkpoint of this instant and drop what is no longer needed."""

@@ -76,6 +76,12 @@ class Work:
         step = self.progress.step
         return step == self.total or int(self.epochs(step) / period) > int(self.epochs(step - 1) / period)
 
+    def tick(self, loss: float) -> Tick:
+        """What who watches is told of the step that was counted last."""
+        done = self.progress
+        epoch, rate = self.epochs(done.step), done.images_per_second
+        return Tick(done.step, self.total, epoch, loss, done.epoch_error, done.lr, rate, self.val_error)
+
 
 def train(work: Work) -> None:
     """Take the steps from `work.progress.step` to the end of the budget. Raises `Interrupted` when asked to stop."""
@@ -88,7 +94,10 @@ def train(work: Work) -> None:
             torch.manual_seed(random.key(work.seed, f"layers/{progress.step}/{work.world.rank}"))  # dropout, drop path
             loss, wrong = update(batch, progress.lr, progress.step / total)
 
-            signum, late = account(work, journal, loss, wrong, len(batch.labels))
+            loss, wrong, signum, late = of_all(work, loss, wrong)
+            journal.write(kind="step", step=progress.step, loss=loss, lr=progress.lr)
+            count_step(work, loss, wrong, work.world.size * len(batch.labels))
+            work.watch(work.tick(loss))
             due = work.passes(1.0) and end_of_epoch(work, journal)
             if due or signum or late:
                 save(work, journal)
@@ -98,38 +107,37 @@ def train(work: Work) -> None:
                 raise Interrupted(work.folder, signum)
 
 
-def account(work: Work, journal: Journal, loss: float, wrong: int, images: int) -> tuple[int, bool]:
-    """Count the step that was just taken and tell of it.
+def of_all(work: Work, loss: float, wrong: int) -> tuple[float, int, int, bool]:
+    """The step's mean loss and wrong answers over all processes, and what to do after it.
 
-    Returns the signal, if any process was asked to stop, and whether a checkpoint is due by the first one's clock.
+    That is the signal to stop, if any process was asked (one is asked: all stop; else 0), and whether a checkpoint is
+    due by the first one's clock. Raises `UserError` where the loss is no number any more.
     """
-    progress, recipe = work.progress, work.recipe
-    told = work.stop()
-    late = float(work.world.first and time.monotonic() - work.saved_at > recipe.checkpoint_every)
+    progress, recipe, told = work.progress, work.recipe, work.stop()
+    late = work.world.first and time.monotonic() - work.saved_at > recipe.checkpoint_every
     asked = [float(told == signum) for signum in SIGNALS]
-    loss, wrong_sum, late, *asked = work.world.sum(
-        loss / work.world.size, wrong, late, *asked
-    )  # one is asked: all stop
-    images *= work.world.size
+    loss, wrong_sum, any_late, *asked = work.world.sum(loss / work.world.size, wrong, float(late), *asked)
     if not math.isfinite(loss):
         raise UserError(
             f"{work.folder}: the loss became {loss} at step {progress.step} with learning rate {progress.lr:.4g}; "
             f"the last good checkpoint is kept; train again with a lower one, e.g. --set lr={recipe.lr / 4:.3g}"
         )
+    signum = next((signum for signum, count in zip(SIGNALS, asked, strict=True) if count), 0)
+    return loss, int(wrong_sum), signum, any_late > 0
+
+
+def count_step(work: Work, loss: float, wrong: int, images: int) -> None:
+    """Enter a step over so many images into the run's progress: time, the epoch's sums, what the schedule has seen."""
+    progress = work.progress
     before, work.now = work.now, time.perf_counter()
     work.recent.append(work.now - before)
     progress.seconds += work.now - before
     progress.images_per_second = images / statistics.median(work.recent)
     progress.epoch_loss += loss * images
-    progress.epoch_wrong += int(wrong_sum)
+    progress.epoch_wrong += wrong
     progress.epoch_images += images
-    journal.write(kind="step", step=progress.step, loss=loss, lr=progress.lr)
     progress.step += 1
-    error = 100 * progress.epoch_wrong / progress.epoch_images
-    schedule.after_step(recipe, progress.seen, progress.step, error)
-    epoch, rate = work.epochs(progress.step), progress.images_per_second
-    work.watch(Tick(progress.step, work.total, epoch, loss, error, progress.lr, rate, work.val_error))
-    return next((signum for signum, count in zip(SIGNALS, asked, strict=True) if count), 0), late > 0
+    schedule.after_step(work.recipe, progress.seen, progress.step, progress.epoch_error)
 
 
 def end_of_epoch(work: Work, journal: Journal) -> bool:
@@ -141,7 +149,7 @@ def end_of_epoch(work: Work, journal: Journal) -> bool:
         epoch=work.epochs(progress.step),
         step=progress.step,
         train_loss=progress.epoch_loss / progress.epoch_images,
-        train_error=100 * progress.epoch_wrong / progress.epoch_images,
+        train_error=progress.epoch_error,
         val_loss=scores[0] if scores else None,
         val_error=scores[1] if scores else None,
         images_per_second=progress.images_per_second,
