@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,23 +24,8 @@ from reslearn.spec.codec import set_fields
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec, spec_from_json, spec_to_json
 
-NAMES = """
-plain18 plain34 resnet18 resnet34 resnet50 resnet101 resnet152 resnet200 resnet50_v1 resnet101_v1 resnet152_v1
-preact_resnet18 preact_resnet34 preact_resnet50 preact_resnet101 preact_resnet152 preact_resnet200
-resnext50_2x40d resnext50_4x24d resnext50_8x14d resnext50_32x4d resnext101_2x40d resnext101_4x24d resnext101_8x14d
-resnext101_32x4d resnext101_2x64d resnext101_64x4d resnext101_32x8d resnext152_32x4d
-se_resnet18 se_resnet34 se_resnet50 se_resnet101 se_resnet152 se_resnext50_32x4d se_resnext101_32x4d
-wide_resnet50_2 wide_resnet101_2 vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn
-plain20_cifar plain32_cifar plain44_cifar plain56_cifar plain110_cifar
-resnet20_cifar resnet32_cifar resnet44_cifar resnet56_cifar resnet110_cifar resnet1202_cifar
-resnet164_cifar resnet1001_cifar preact_resnet110_cifar preact_resnet164_cifar preact_resnet1001_cifar
-se_resnet20_cifar se_resnet56_cifar se_resnet110_cifar se_preact_resnet110_cifar se_preact_resnet164_cifar
-resnext29_1x64d_cifar resnext29_2x64d_cifar resnext29_4x64d_cifar resnext29_8x64d_cifar resnext29_16x64d_cifar
-resnext29_32x4d_cifar wrn16_4_cifar wrn16_8_cifar wrn22_8_cifar wrn28_10_cifar wrn40_1_cifar wrn40_2_cifar
-wrn40_4_cifar wrn40_8_cifar se_wrn16_8_cifar resnet18_w64_cifar resnet34_w64_cifar resnet50_w64_cifar
-resnet101_w64_cifar resnet152_w64_cifar resnet_speed_cifar vgg16_cifar
-"""
-PROMISED = NAMES.split()
+COSTS = json.loads((Path(__file__).parent / "golden_costs.json").read_text())
+PROMISED = list(dict.fromkeys(entry["name"] for entry in COSTS["entries"]))
 
 
 def test_every_promised_name_is_there_and_no_other():
