@@ -70,11 +70,11 @@ def loss(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> floa
     return float(losses(logits, labels, temperature).mean())
 
 
-def wilson_interval(successes: int, total: int, z: float = Z95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, 95 % by default (E. B. Wilson, JASA 22, 1927)."""
+def wilson_interval(successes: int, total: int) -> tuple[float, float]:
+    """Wilson's score interval of a proportion, 95 % (E. B. Wilson, JASA 22, 1927)."""
     if total < 1:
         raise UserError("an interval needs at least one picture")
-    share = successes / total
+    share, z = successes / total, Z95
     centre = share + z * z / (2 * total)
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total

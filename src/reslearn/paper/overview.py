@@ -100,12 +100,12 @@ def static_values() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def command(experiment: Experiment, tier: str = "short") -> str | None:
+def command(experiment: Experiment) -> str | None:
     """The command that runs an experiment, with the data it needs; None where nothing is trained."""
     wanted = list(dict.fromkeys(DATA_NAMES[entry.data] for entry in experiment.entries if entry.net))
     if not wanted:
         return None
-    return f"reslearn paper run {experiment.name} --data {wanted[0].upper()} --tier {tier}"
+    return f"reslearn paper run {experiment.name} --data {wanted[0].upper()} --tier short"
 
 
 def _line(experiment: Experiment) -> dict[str, Any]:

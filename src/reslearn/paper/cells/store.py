@@ -18,8 +18,7 @@ from ...runtime.files import read_json, write_atomic, write_json
 from ...spec.codec import from_json, to_json
 from ...spec.errors import UserError
 from ...spec.seen import Seen, seen_from_json
-from ..entry import Entry
-from .tiers import Cell, identity, tier_label
+from .tiers import Cell, tier_label
 
 FORMAT = 1
 
@@ -101,11 +100,6 @@ class Store:
         for root in self.roots:
             for path in sorted(root.glob("*/*/*/seed*/result.json")):
                 yield read_result(path)
-
-    def of(self, entry: Entry, start: Entry | None = None) -> list[Result]:
-        """The results of an entry, at any tier and on any data."""
-        wanted = identity(entry, identity(start) if start else "")
-        return [result for result in self.results() if result.identity == wanted]
 
     def after(self, experiment: str) -> Iterator[dict[str, Any]]:
         """What was computed from all of an experiment's nets together, one value per tier, data and seed."""

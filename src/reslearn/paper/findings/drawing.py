@@ -59,11 +59,11 @@ def iterations_axis(axes: Axes, last: float) -> None:
     axes.set_xlim(0, last * 1.02)
 
 
-def percent_axis(axes: Axes, label: str, values: Sequence[float | None], *, bottom: float = 0.0) -> None:
+def percent_axis(axes: Axes, label: str, values: Sequence[float | None]) -> None:
     """Percent upward from zero; the first moments of a training leave through the top of the frame."""
     known = np.array([v for v in values if v is not None and np.isfinite(v)], dtype=float)
     if known.size:
-        axes.set_ylim(bottom, min(max(float(np.quantile(known, 0.9)) * 1.15, 1.0), 101))
+        axes.set_ylim(0, min(max(float(np.quantile(known, 0.9)) * 1.15, 1.0), 101))
     axes.set_ylabel(f"{label} (%)")
 
 

@@ -25,6 +25,7 @@ from .markdown import refresh, render_section, render_static
 from .sections import Section, make_section
 
 TEMPLATES = Path(__file__).parent
+FIGURES = "papers"  # the folder of figures beside a Markdown page
 RULE = (verdicts.__doc__ or "").split("\n\n", 1)[1].split("\n\n")
 VERDICTS = ("agrees", "differs", "partial", "not run")
 
@@ -70,20 +71,21 @@ def check_folder(folder: Path) -> None:
         replaceable(folder / "report.html", PAGE, "--out")
 
 
-def renew_page(stores: Sequence[str | Path], page: str | Path, figures: str = "papers") -> dict[str, Any]:
+def renew_page(stores: Sequence[str | Path], page: str | Path) -> dict[str, Any]:
     """Make the marked blocks of a Markdown page anew from the stores, their figures into the folder beside it."""
     path = Path(page)
     if not path.is_file():
         raise UserError(f"{path}: no such page; it must hold blocks like <!-- paper p1-fig6 --> ... <!-- /paper -->")
     sections = sections_of(stores)
-    text = refresh(path, sections, figures)
+    folder = path.parent / FIGURES
+    text = refresh(path, sections, FIGURES)
     drawn = {s.name: s for s in sections if s.draw and f"<!-- paper {s.name} -->" in text}
-    (path.parent / figures).mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     for name, section in drawn.items():
         if section.draw is not None:
-            save_figure(section.draw(), path.parent / figures / name)
+            save_figure(section.draw(), folder / name)
     write_atomic(path, text)
-    return {"page": str(path), "figures": [str(path.parent / figures / f"{name}.png") for name in drawn]}
+    return {"page": str(path), "figures": [str(folder / f"{name}.png") for name in drawn]}
 
 
 def count_verdicts(sections: Sequence[Section]) -> dict[str, int]:
