@@ -27,12 +27,11 @@ _SE: dict[str, Any] = {"se_reduction": 16}  # P4
 
 def imagenet_resnet(name: str, depth: int, **fields: Any) -> NetSpec:
     """P1 Table 1: a 7x7 stem and four stages; basic blocks at 18 and 34 layers, bottlenecks beyond."""
-    if depth not in BASIC_BLOCKS | BOTTLENECK_BLOCKS:
-        depths = ", ".join(map(str, BASIC_BLOCKS | BOTTLENECK_BLOCKS))
-        raise UserError(f"depth is {depth}; an ImageNet residual net has one of {depths}")
+    blocks = BASIC_BLOCKS | BOTTLENECK_BLOCKS
+    if depth not in blocks:
+        raise UserError(f"depth is {depth}; an ImageNet residual net has one of {', '.join(map(str, sorted(blocks)))}")
     shape = _BASIC if depth in BASIC_BLOCKS else _BOTTLENECK
-    blocks = (BASIC_BLOCKS | BOTTLENECK_BLOCKS)[depth]
-    return NetSpec(name, **_IMAGENET | {"stage_blocks": blocks} | shape | fields)
+    return NetSpec(name, **_IMAGENET | {"stage_blocks": blocks[depth]} | shape | fields)
 
 
 def cifar_resnet(name: str, depth: int, **fields: Any) -> NetSpec:
