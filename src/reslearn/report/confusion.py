@@ -21,7 +21,7 @@ def confusion_matrix(confusion: Counts, classes: tuple[str, ...]) -> Figure:
     count = len(classes)
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     side = 400 if count <= 12 else 520
-    with sheet(side, side) as (figure, axes):
+    with sheet(side, side) as (figure, (axes,)):
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         _cells(axes, share)

@@ -24,7 +24,7 @@ MAX_POINTS = 150  # a curve is averaged down to this many points
 
 def error_curves(curves: Curves) -> Figure:
     """Training and validation error (percent) over epochs."""
-    with sheet(360, 250) as (figure, axes):
+    with sheet(360, 250) as (figure, (axes,)):
         _line(axes, curves.epoch, curves.train_error, "train", "train", "{:.2f} %")
         _line(axes, curves.epoch, curves.val_error, "val", "validation", "{:.2f} %")
         tail = np.concatenate([curves.train_error, curves.val_error])
@@ -38,7 +38,7 @@ def error_curves(curves: Curves) -> Figure:
 
 def rival_curves(rivals: Sequence[tuple[str, Curves]]) -> Figure:
     """Validation error (percent) of several runs over epochs; of a run that has none, its training error."""
-    with sheet(420, 270 + 10 * len(rivals)) as (figure, axes):
+    with sheet(420, 270 + 10 * len(rivals)) as (figure, (axes,)):
         tails = []
         for number, (name, curves) in enumerate(rivals):
             errors = curves.val_error if np.isfinite(curves.val_error).any() else curves.train_error
@@ -66,7 +66,7 @@ def rival_curves(rivals: Sequence[tuple[str, Curves]]) -> Figure:
 
 def loss_curves(curves: Curves) -> Figure:
     """Loss over epochs: every step (averaged to a few hundred points), and validation."""
-    with sheet(360, 250) as (figure, axes):
+    with sheet(360, 250) as (figure, (axes,)):
         _line(axes, *thin(curves.step_epoch, curves.step_loss), "train", "train", "{:.3f}", width=1.1)
         _line(axes, curves.epoch, curves.val_loss, "val", "validation", "{:.3f}")
         values = np.concatenate([curves.step_loss, curves.val_loss])
@@ -84,7 +84,7 @@ def loss_curves(curves: Curves) -> Figure:
 
 def learning_rate(curves: Curves) -> Figure:
     """Learning rate over epochs."""
-    with sheet(360, 250) as (figure, axes):
+    with sheet(360, 250) as (figure, (axes,)):
         axes.plot(*thin(curves.step_epoch, curves.step_lr), color=INK["ink"])
         axes.set_ylim(bottom=0)
         _finish(axes, figure)
@@ -93,7 +93,7 @@ def learning_rate(curves: Curves) -> Figure:
 
 def reliability(bins: Bins) -> Figure:
     """Accuracy against confidence per bin; the marker's area follows the number of pictures."""
-    with sheet(360, 340) as (figure, axes):
+    with sheet(360, 340) as (figure, (axes,)):
         filled = bins.count > 0
         x, y = bins.confidence[filled], bins.accuracy[filled]
         weight = bins.count[filled] / max(int(bins.count.max(initial=1)), 1)

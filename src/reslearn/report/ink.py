@@ -64,14 +64,15 @@ STYLE: Any = {  # matplotlib types its keys one by one
 
 
 @contextmanager
-def sheet(width: int, height: int) -> Iterator[tuple[Figure, Axes]]:
-    """One axes on a transparent figure of `width` x `height` CSS pixels, drawn in the house style."""
+def sheet(width: int, height: int, columns: int = 1, rows: int = 1, **rest: Any) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A transparent figure of `width` x `height` CSS pixels in the house style, and its panels, row by row."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width / PIXELS, height / PIXELS), layout="constrained")
         figure.patch.set_alpha(0)
-        axes = figure.add_subplot()
-        axes.patch.set_alpha(0)
-        yield figure, axes
+        axes = figure.subplots(rows, columns, squeeze=False, **rest)
+        for panel in axes.flat:
+            panel.patch.set_alpha(0)
+        yield figure, list(axes.flat)
 
 
 def to_inline_svg(figure: Figure, title: str) -> str:

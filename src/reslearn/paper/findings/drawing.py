@@ -1,12 +1,10 @@
-"""What all figures of the papers share: panels in the house style, and lines that need no colour to be told apart."""
+"""What all figures of the papers share: axes, legends, and lines that need no colour to be told apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -14,25 +12,13 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from ...report.ink import INK, PIXELS, STYLE
+from ...report.ink import INK
 
 # Okabe and Ito's colours, told apart by most colour-blind readers; each line also has a marker of its own.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56A0D3", "#7A6FAC", "#8C564B")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASH = (0, (4, 2))
 MARKS = 7  # markers along a line
-
-
-@contextmanager
-def sheet(width: int, height: int, columns: int = 1, rows: int = 1, **rest: Any) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure of `width` x `height` CSS pixels and its panels, row by row."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width / PIXELS, height / PIXELS), layout="constrained")
-        figure.patch.set_alpha(0)
-        axes = figure.subplots(rows, columns, squeeze=False, **rest)
-        for panel in axes.flat:
-            panel.patch.set_alpha(0)
-        yield figure, list(axes.flat)
 
 
 def line(axes: Axes, index: int, x: Sequence[float], y: Sequence[float | None], label: str = "", **style: Any) -> None:

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ...report.ink import sheet
 from ...spec.cost import cost
 from ...spec.net import spec_from_json
 from ..cells.store import Result
-from .drawing import COLOURS, DASH, MARKERS, above, iterations_axis, legend, line, log_axis, percent_axis, sheet
+from .drawing import COLOURS, DASH, MARKERS, above, iterations_axis, legend, line, log_axis, percent_axis
 from .groups import Group
 
 Show = Literal["both", "train", "test"]

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from ...report.ink import sheet
 from ...spec.catalogue import get_spec
 from ...spec.cost import Cost, cost
 from ..published.cited import ALEXNET_TOP5, alexnet, googlenet
 from ..published.claims import CLAIMS
 from ..published.tables import Claim
-from .drawing import COLOURS, MARKERS, sheet
+from .drawing import COLOURS, MARKERS
 
 FAMILIES = ("AlexNet", "GoogLeNet", "VGG", "ResNet", "ResNeXt", "SENet")
 # Where a label sits beside its point, in points; the rest are put to the right.

@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ...report.ink import sheet
 from ..cells.store import Result
 from .drawing import (
     COLOURS,
@@ -21,7 +22,6 @@ from .drawing import (
     line,
     log_axis,
     percent_axis,
-    sheet,
 )
 from .groups import Group
 
