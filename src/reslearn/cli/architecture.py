@@ -34,7 +34,7 @@ def print_catalogue(specs: list[Spec]) -> None:
 def print_network(spec: Spec, counted: Cost, size: int) -> None:
     """Stages with output sizes and blocks, the totals, and every field of the spec."""
     table = Table("layer", "output", escape(shown(spec.name)), box=box.SIMPLE_HEAD)
-    for row in _vgg_rows(spec, size) if isinstance(spec, VggSpec) else _residual_rows(spec, counted, size):
+    for row in _vgg_rows(spec, size) if isinstance(spec, VggSpec) else _residual_rows(spec, counted):
         table.add_row(*row)
     put_renderable(table)
     put(
@@ -46,7 +46,7 @@ def print_network(spec: Spec, counted: Cost, size: int) -> None:
     put_renderable(Text(shown(text)), style="dim")
 
 
-def _residual_rows(spec: NetSpec, counted: Cost, size: int) -> Iterator[Row]:
+def _residual_rows(spec: NetSpec, counted: Cost) -> Iterator[Row]:
     sizes = {layer.name: layer.output_size for layer in counted.layers}
     stem = spec.resolved_stem
     yield "conv1", _square(sizes["stem.conv"]), "\n".join(_conv(conv) for conv in stem.convs)

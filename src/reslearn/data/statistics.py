@@ -45,7 +45,7 @@ def statistics(
     """Read every training picture once; with `preprocess` the pixels after resizing and cropping are measured."""
     indices = dataset.splits["train"] if "train" in dataset.splits else np.arange(len(dataset), dtype=np.int64)
     total, squares, pixels, shapes = np.zeros(3), np.zeros(3), 0, []
-    for sums, square_sums, count, sizes in _measured(dataset, indices, _Sums(dataset, preprocess), workers, progress):
+    for sums, square_sums, count, sizes in _measured(indices, _Sums(dataset, preprocess), workers, progress):
         total += sums
         squares += square_sums
         pixels += count
@@ -75,7 +75,7 @@ def mean_image(
     """
     indices: Indices = np.arange(len(dataset), dtype=np.int64)
     total = np.zeros((preprocess.size, preprocess.size, 3), np.int64)
-    for part in _measured(dataset, indices, _Sum(dataset, preprocess), workers, progress):
+    for part in _measured(indices, _Sum(dataset, preprocess), workers, progress):
         total += part
     mean = (total / len(dataset) / 255).astype(np.float32).transpose(2, 0, 1)
     tensor = torch.from_numpy(np.ascontiguousarray(mean))
@@ -83,7 +83,7 @@ def mean_image(
 
 
 def _measured(
-    dataset: Dataset, indices: Indices, measure: Callable[[Indices], Any], workers: int, progress: Progress | None
+    indices: Indices, measure: Callable[[Indices], Any], workers: int, progress: Progress | None
 ) -> Iterator[Any]:
     chunks = [indices[i : i + _CHUNK] for i in range(0, len(indices), _CHUNK)]
     done = 0

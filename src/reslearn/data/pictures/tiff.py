@@ -129,7 +129,7 @@ def read_tiff(raw: bytes) -> Tiff:
         order=order,
         width=width,
         height=height,
-        bits=_one_depth(numbers(258, (1,)), samples, photometric, colours),
+        bits=_one_depth(numbers(258, (1,)), samples),
         samples=samples,
         colours=colours,
         extra=extra,
@@ -273,7 +273,7 @@ def _subsampling(found: Sequence[int], *, full: bool) -> tuple[int, int]:
     return across, down
 
 
-def _one_depth(bits: Sequence[int], samples: int, photometric: int, colours: int) -> int:
+def _one_depth(bits: Sequence[int], samples: int) -> int:
     """Bits of a sample. One number for several samples stands for all of them, and numbers too many are dropped."""
     depths = set(bits[:samples])
     if len(depths) != 1 or (1 < len(bits) < samples):

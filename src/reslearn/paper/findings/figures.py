@@ -19,8 +19,9 @@ from .drawing import COLOURS, DASH, MARKERS, above, iterations_axis, legend, lin
 from .groups import Group
 
 Show = Literal["both", "train", "test"]
-# experiment -> panels of (title, labels, which errors)
-PANELS: Mapping[str, Sequence[tuple[str, tuple[str, ...], Show]]] = MappingProxyType(
+Panels = Sequence[tuple[str, tuple[str, ...], Show]]  # title, labels, which errors
+# experiment -> what `curves` shows of it
+PANELS: Mapping[str, Panels] = MappingProxyType(
     {
         "p1-fig1": (
             ("training error", ("plain-20", "plain-56"), "train"),
@@ -43,23 +44,23 @@ PANELS: Mapping[str, Sequence[tuple[str, tuple[str, ...], Show]]] = MappingProxy
 )
 
 
-def curves(name: str, group: Group) -> Figure:
+def curves(wanted: Panels, group: Group) -> Figure:
     """Errors against iterations: training dashed, test bold, as P1 figures 1, 4 and 6."""
     runs = group.curves()
-    panels = [(title, [label for label in labels if label in runs], show) for title, labels, show in PANELS[name]]
+    panels = [(title, [label for label in labels if label in runs], show) for title, labels, show in wanted]
     panels = [panel for panel in panels if len(panel[1]) > 1] or [panel for panel in panels if panel[1]][:1]
     with sheet(330 * len(panels) + 20, 370, len(panels), sharey=True) as (figure, axes):
         shown: list[float | None] = []
         for panel, (title, labels, show) in zip(axes, panels, strict=True):
             for index, label in enumerate(labels):
-                shown += _errors(panel, index, runs[label], label, show)
+                shown += _errors(panel, index, runs[label], show)
             iterations_axis(panel, max(runs[label].curve.step[-1] for label in labels if runs[label].curve.step))
             above(panel, title, _keys(labels, show))
         percent_axis(axes[0], "error", shown)
         return figure
 
 
-def _errors(axes: Axes, index: int, result: Result, label: str, show: Show) -> list[float | None]:
+def _errors(axes: Axes, index: int, result: Result, show: Show) -> list[float | None]:
     curve = result.curve
     if show != "test":
         dashed: dict[str, Any] = {"linestyle": DASH, "linewidth": 1.1, "markersize": 3.2}
@@ -80,7 +81,7 @@ def _keys(labels: Sequence[str], show: Show) -> list[Line2D]:
     return keys
 
 
-def loss_curves(name: str, group: Group) -> Figure:
+def loss_curves(group: Group) -> Figure:
     """P2's manner: training loss dashed on the left axis, test error solid on the right; each case beside its
     original."""
     runs = group.curves()
@@ -110,7 +111,7 @@ def loss_curves(name: str, group: Group) -> Figure:
         return figure
 
 
-def responses(name: str, group: Group) -> Figure:
+def responses(group: Group) -> Figure:
     """P1 figure 7: layers in their order, sorted, and every layer against the closed form."""
     runs = {label: run.probes["responses"] for label, run in group.curves().items() if "responses" in run.probes}
     with sheet(1000, 330, 3) as (figure, axes):
@@ -138,7 +139,7 @@ def responses(name: str, group: Group) -> Figure:
         return figure
 
 
-def cardinality(name: str, group: Group) -> Figure:
+def cardinality(group: Group) -> Figure:
     """P3 figure 7: test error against model size, with one standard error of the mean where there are several runs."""
     rows = {"more cardinality": [], "more width": []}  # type: dict[str, list[tuple[float, float, float, str]]]
     for label, results in group.results.items():
@@ -169,6 +170,6 @@ def cardinality(name: str, group: Group) -> Figure:
         return figure
 
 
-FIGURES: Mapping[str, Callable[[str, Group], Figure]] = MappingProxyType(
-    {"curves": curves, "loss_curves": loss_curves, "responses": responses, "cardinality": cardinality}
+FIGURES: Mapping[str, Callable[[Group], Figure]] = MappingProxyType(
+    {"loss_curves": loss_curves, "responses": responses, "cardinality": cardinality}
 )

@@ -13,7 +13,7 @@ from ..entry import DATA_NAMES, Entry, Experiment
 from ..overview import command, kind
 from ..published.tables import Claim
 from .conclusions import WORDS, conclude
-from .figures import FIGURES
+from .figures import FIGURES, PANELS, curves
 from .groups import Group, checked_orders, groups_of, judged
 from .operations import chart
 from .study_figures import STUDY_FIGURES, ensemble
@@ -161,8 +161,10 @@ def _drawing(experiment: Experiment, group: Group | None, after: Sequence[Any]) 
         return (lambda: ensemble(after[0])) if after else None
     if wanted in ("responses", "gates", "lesion", "degradation") and not _probed(experiment, group):
         return None
+    if wanted == "curves":
+        return lambda: curves(PANELS[experiment.name], group)
     draw = FIGURES[wanted] if wanted in FIGURES else STUDY_FIGURES[wanted]
-    return lambda: draw(experiment.name, group)
+    return lambda: draw(group)
 
 
 def _probed(experiment: Experiment, group: Group) -> bool:

@@ -26,7 +26,7 @@ from .drawing import (
 from .groups import Group
 
 
-def bars(name: str, group: Group) -> Figure:
+def bars(group: Group) -> Figure:
     """Final test and training error of every row; a diverged one says so."""
     with sheet(640, 90 + 34 * len(group.results)) as (figure, (axes,)):
         dots(axes, group)
@@ -64,7 +64,7 @@ def _ok(results: Sequence[Result]) -> bool:
     return any(run.diverged is None for run in results)
 
 
-def degradation(name: str, group: Group) -> Figure:
+def degradation(group: Group) -> Figure:
     """Final errors, and the norm of the signal's gradient per layer before and after training."""
     runs = {label: run for label, run in group.curves().items() if "gradients" in run.probes}
     with sheet(1000, 340, 3, width_ratios=(1, 1, 1)) as (figure, axes):
@@ -95,7 +95,7 @@ def block_norms(layers: Sequence[Mapping[str, Any]]) -> list[float]:
     return list(last.values())
 
 
-def constructed(name: str, group: Group) -> Figure:
+def constructed(group: Group) -> Figure:
     """Training error of ResNet-56 from scratch, and of the one built from ResNet-20 and trained on."""
     runs = group.curves()
     built = "ResNet-56 built from ResNet-20"
@@ -121,7 +121,7 @@ def constructed(name: str, group: Group) -> Figure:
         return figure
 
 
-def depth(name: str, group: Group) -> Figure:
+def depth(group: Group) -> Figure:
     """Final error against depth: training dashed, test bold."""
     with sheet(560, 340) as (figure, (axes,)):
         for index, kind in enumerate(("plain", "ResNet")):
@@ -140,7 +140,7 @@ def depth(name: str, group: Group) -> Figure:
         return figure
 
 
-def gates(name: str, group: Group) -> Figure:
+def gates(group: Group) -> Figure:
     """Final errors, and how open each block's shortcut is after training."""
     with sheet(860, 320, 2) as (figure, (left, right)):
         dots(left, group)
@@ -158,7 +158,7 @@ def gates(name: str, group: Group) -> Figure:
         return figure
 
 
-def lesion(name: str, group: Group) -> Figure:
+def lesion(group: Group) -> Figure:
     """Test error with one block dropped, over the place of the block; the whole net's error dashed."""
     with sheet(640, 340) as (figure, (axes,)):
         for index, (label, run) in enumerate(group.curves().items()):
@@ -190,7 +190,7 @@ def ensemble(values: Mapping[str, Any]) -> Figure:
         return figure
 
 
-STUDY_FIGURES: Mapping[str, Callable[[str, Group], Figure]] = MappingProxyType(
+STUDY_FIGURES: Mapping[str, Callable[[Group], Figure]] = MappingProxyType(
     {
         "bars": bars,
         "degradation": degradation,
