@@ -92,9 +92,7 @@ def train_loader(
     if kind == "auto":
         kind = "resident" if fits(dataset, preprocess, augment, device) else "streaming"
     if kind == "resident":
-        return ResidentLoader(
-            dataset, sequence, finish, share, workers=workers, on_bad_file=on_bad_file, progress=progress
-        )
+        return ResidentLoader(dataset, sequence, finish, share, on_bad_file=on_bad_file, progress=progress)
     return StreamingLoader(dataset, sequence, finish, share, workers=workers, on_bad_file=on_bad_file)
 
 

@@ -119,7 +119,6 @@ class ResidentLoader:
         finish: Finisher,
         share: tuple[int, int, int],
         *,
-        workers: int = 0,
         on_bad_file: OnBadFile = "stop",
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
