@@ -2,6 +2,7 @@
 
     STORE/short-0.1/cifar10-jpeg-1f2e3d4c/resnet20_cifar-0a1b2c3d4e/seed0/result.json
                                                                          /run/     the run folder, to resume or probe
+                                                                         /start.safetensors  of a constructed net
     STORE/short-0.1/cifar10-jpeg-1f2e3d4c/after/study-ensemble-seed0.json
 
 Stores of several machines merge by copying the folders together. Delete a `result.json` and its cell is not run.
