@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
         raise UserError(f"{folder}: not empty and no run; name a new folder with --out")
     elif folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: a file; name a new folder with --out")
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise UserError(f"{folder}: {there} is a file; name another place with --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: nothing may be written in {there}; name another place with --out")
 
 
 def _hardly_begun(names: set[str]) -> bool:
