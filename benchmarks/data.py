@@ -170,6 +170,7 @@ def augment_ms(threads: int) -> float:
 
     from reslearn.data.loaders import train_loader
     from reslearn.data.memory import ArrayDataset
+    from reslearn.data.preprocess import Normalise
     from reslearn.runtime.allocator import tune
     from reslearn.spec.preprocess import default_preprocess
     from reslearn.spec.recipes import get_recipe
@@ -181,7 +182,7 @@ def augment_ms(threads: int) -> float:
     data = ArrayDataset(pictures, labels, classes=[str(i) for i in range(10)], ids=[str(i) for i in range(50_000)])
     loader = train_loader(
         data,
-        preprocess=default_preprocess(32),
+        normalise=Normalise(default_preprocess(32)),
         augment=get_recipe("paper-cifar").augment,
         batch_size=128,
         seed=0,
@@ -219,6 +220,7 @@ def memory(epochs: int) -> None:
     from PIL import Image
 
     from reslearn.data.loaders import train_loader
+    from reslearn.data.preprocess import Normalise
     from reslearn.data.sources import open_data
     from reslearn.runtime.allocator import tune
     from reslearn.spec.preprocess import default_preprocess
@@ -235,7 +237,7 @@ def memory(epochs: int) -> None:
             Image.fromarray(pixels).save(place / f"{i:05d}.jpg")
         loader = train_loader(
             open_data(folder),
-            preprocess=default_preprocess(64),
+            normalise=Normalise(default_preprocess(64)),
             augment=Augment(crop="random-resized", flip="random", jitter=0.4, pca=0.1),
             batch_size=100,
             seed=0,

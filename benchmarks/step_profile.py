@@ -19,6 +19,7 @@ import torch
 from train_throughput import print_machine
 
 from reslearn.data.loaders import train_loader
+from reslearn.data.preprocess import Normalise
 from reslearn.jobs.bench import LONG, random_pictures
 from reslearn.nets.build import create_model
 from reslearn.runtime.allocator import tune
@@ -69,7 +70,7 @@ def main():
     print(f"{spec.name}, batch {options.batch}, {settings.precision}, {'compiled' if settings.compile else 'eager'}")
     batches = train_loader(
         random_pictures(1024, spec.image_size, spec.num_classes),
-        preprocess=default_preprocess(spec.image_size),
+        normalise=Normalise(default_preprocess(spec.image_size)),
         augment=recipe.augment,
         batch_size=options.batch,
         seed=0,

@@ -10,6 +10,7 @@ import torch
 from reslearn.data.formats.packing import write_pack
 from reslearn.data.loaders import eval_batches, prepare, readable, train_loader
 from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.data.preprocess import Normalise, apply, to_batch
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import default_preprocess
@@ -29,7 +30,12 @@ def array_data(n=50, size=16):
 
 def loader(data, augment=EVERYTHING, batch_size=12, size=16, seed=7, **options):
     return train_loader(
-        data, preprocess=default_preprocess(size), augment=augment, batch_size=batch_size, seed=seed, **options
+        data,
+        normalise=Normalise(default_preprocess(size)),
+        augment=augment,
+        batch_size=batch_size,
+        seed=seed,
+        **options,
     )
 
 
@@ -64,7 +70,7 @@ def test_batches_are_the_same_from_spawned_workers(folder, tmp_path):
     from reslearn.data.loading.streaming import StreamingLoader
 
     packed = write_pack(data, tmp_path / "a.pack")  # holds a memory map, which cannot be sent to another process
-    finish = Finisher(default_preprocess(16), EVERYTHING, 7, "cpu")
+    finish = Finisher(Normalise(default_preprocess(16)), EVERYTHING, 7, "cpu")
     sequence = EndlessOrder(packed.labels, seed=7, augment=EVERYTHING, batch_size=12)
     spawned = StreamingLoader(packed, sequence, finish, (12, 0, 1), workers=1, start_method="spawn")
     assert [digest(b) for b in spawned.batches(0, 3)] == expected
@@ -186,21 +192,18 @@ def test_nothing_readable_is_an_error_even_with_skip(folder):
 def test_evaluation_sees_every_picture_once_in_order(folder, workers):
     data = open_data(folder({"a": 7, "b": 4}, size=(20, 30)))
     value = default_preprocess(16)
-    out = list(eval_batches(data, preprocess=value, batch_size=4, workers=workers))
-    assert np.concatenate([i for i, _, _ in out]).tolist() == list(range(11))
-    assert torch.cat([y for _, _, y in out]).tolist() == data.labels.tolist()
-    assert [len(y) for _, _, y in out] == [4, 4, 3]
+    out = list(eval_batches(data, value, batch_size=4, workers=workers))
+    assert [len(x) for x in out] == [4, 4, 3]
+    assert torch.equal(torch.cat(out), to_batch([apply(data.read(i)[0], value) for i in range(11)]))
     prepared = prepare(data, value)
-    same = torch.cat([x for _, x, _ in eval_batches(prepared, preprocess=value, batch_size=5)])
-    assert torch.equal(torch.cat([x for _, x, _ in out]), same)
-    some = list(eval_batches(data, preprocess=value, batch_size=4, indices=np.array([9, 2])))
-    assert some[0][0].tolist() == [9, 2] and torch.equal(some[0][1][1], same[2])
+    same = torch.cat(list(eval_batches(prepared, value, batch_size=5)))
+    assert torch.equal(torch.cat(out), same)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_evaluation_never_substitutes(damaged, workers):
     with pytest.raises(UserError, match=r"a/001\.jpg"):
-        list(eval_batches(damaged, preprocess=default_preprocess(16), batch_size=4, workers=workers))
+        list(eval_batches(damaged, default_preprocess(16), batch_size=4, workers=workers))
 
 
 def test_prepared_pictures_of_another_preprocessing_are_not_reused():

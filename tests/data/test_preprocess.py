@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from reslearn.data.pictures.decode import decode_bytes
-from reslearn.data.preprocess import apply, centre_crop, normalise, resize, to_batch
+from reslearn.data.preprocess import Normalise, apply, centre_crop, resize, to_batch
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import Preprocess, default_preprocess
 
@@ -60,19 +60,22 @@ def test_normalise_is_the_textbook_formula_in_every_memory_format():
     mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (value.mean, value.std))
     expected = (batch.double() / 255 - mean) / std
     for x in (batch, batch.contiguous()):
-        out = normalise(x, value)
+        out = Normalise(value)(x)
         assert out.dtype == torch.float32 and torch.allclose(out.double(), expected, atol=1e-5)
-    assert torch.equal(normalise(batch, value), normalise(batch.contiguous(), value))
+    assert torch.equal(Normalise(value)(batch), Normalise(value)(batch.contiguous()))
 
 
 def test_normalise_subtracts_a_mean_image():
     batch = to_batch([picture(s, (16, 16)) for s in range(5)])
     mean_image = batch.float().mean(0) / 255
     value = Preprocess(size=16, resize=16, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), mean_image="ab")
-    out = normalise(batch, value, mean_image)
+    out = Normalise(value, mean_image)(batch)
     assert out.mean(0).abs().max() < 1e-5
+    larger = to_batch([picture(7, (20, 24))])
+    colour = mean_image.mean((1, 2), keepdim=True)
+    assert torch.allclose(Normalise(value, mean_image)(larger), larger / 255 - colour, atol=1e-6)
     with pytest.raises(UserError, match="mean image"):
-        normalise(batch, value)
+        Normalise(value)
 
 
 def test_the_hash_changes_with_every_field():

@@ -66,4 +66,4 @@ def test_the_study_asks_once_per_block_and_once_whole():
 
 def test_what_is_no_block_is_refused():
     with pytest.raises(UserError, match="blocks"):
-        droppable(nn.Linear(2, 2))
+        droppable(create_model("vgg16_cifar"))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,12 +21,13 @@ from reslearn.data.parts.manifest import Manifest, manifest_path, write_manifest
 from reslearn.data.sources import open_data
 from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.compare import compare_models
-from reslearn.jobs.evaluation import Request, evaluate_model, evaluate_protocols
+from reslearn.jobs.evaluation import evaluate_model, evaluate_protocols
 from reslearn.jobs.subject import subject_of
 from reslearn.jobs.training import train
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.metrics import loss
 from reslearn.measure.predictions import read_predictions
+from reslearn.measure.scoring import Scoring
 from reslearn.predictor.predictor import predict
 from reslearn.spec.errors import UserError
 from reslearn.spec.seen import Seen
@@ -60,12 +62,12 @@ def test_a_manifest_made_after_training(small_plan, folder, tmp_path, capsys):
     """What it leaves out of the run's validation is not scored, and said; kept scores are those of what is left."""
     run = train(small_plan(folder, val_fraction=0.3), out=tmp_path / "run").path
     held = read_record(run).split.val
-    request = Request(str(run), str(folder), split="val", cache="auto")
-    whole = evaluate_protocols(request, ["1-crop"])[0].evaluation
+    request = str(run), str(folder), ["1-crop"], Scoring("val", cache="auto")
+    whole = evaluate_protocols(*request).results[0].evaluation
     capsys.readouterr()
     for left_out in (held[:1], held[1:2], held[:2]):
         manifest_without(folder, left_out)
-        scores = evaluate_protocols(request, ["1-crop"])[0].evaluation
+        scores = evaluate_protocols(*request).results[0].evaluation
         rows = [i for i, identity in enumerate(held) if identity not in left_out]
         np.testing.assert_allclose(scores.logits, whole.logits[rows], atol=1e-5)
         assert not scores.kept and np.array_equal(scores.labels, whole.labels[rows])
@@ -76,9 +78,9 @@ def test_a_manifest_made_after_training(small_plan, folder, tmp_path, capsys):
     assert compare_models(run, shaken(run, tmp_path / "other"), data=folder).to_json()["images"] == 4
     assert line in capsys.readouterr().err
     manifest_without(folder, held)
-    for score in (evaluate_model, calibrate_model):
+    for score in (calibrate_model, partial(evaluate_model, split="val")):
         with pytest.raises(UserError, match="excludes all 6 val pictures of the run, so none is left"):
-            score(run, folder, split="val")
+            score(run, folder)
 
 
 def shaken(run, to):
@@ -112,14 +114,14 @@ def test_pictures_replaced_in_place_are_scored_anew(small_plan, folder, tmp_path
         Image.open(path).save(path.with_suffix(".bmp"))
         path.unlink()
     run = train(small_plan(folder, val_fraction=0.3), out=tmp_path / "run").path
-    request = Request(str(run), str(folder), split="val", cache="auto")
-    first = evaluate_protocols(request, ["1-crop"])[0].evaluation
-    assert evaluate_protocols(request, ["1-crop"])[0].evaluation.kept
+    request = str(run), str(folder), ["1-crop"], Scoring("val", cache="auto")
+    first = evaluate_protocols(*request).results[0].evaluation
+    assert evaluate_protocols(*request).results[0].evaluation.kept
     fingerprint = open_data(folder).fingerprint()
     for i, path in enumerate(sorted(folder.rglob("*.bmp"))):
         Image.new("RGB", (10, 12), (i * 12, 0, 255)).save(path)
     assert open_data(folder).fingerprint() == fingerprint
-    second = evaluate_protocols(request, ["1-crop"])[0].evaluation
+    second = evaluate_protocols(*request).results[0].evaluation
     assert not second.kept and second.loss != first.loss
     assert second.loss == evaluate_model(run, folder, split="val").loss
 
@@ -182,10 +184,10 @@ def test_a_lone_sealed_file_knows_no_validation(short_run, tmp_path):
 
 
 def test_several_protocols_and_kept_predictions(short_run, tmp_path):
-    request = Request(str(short_run), "digits", split="val", cache="auto")
+    request = str(short_run), "digits", ["1-crop", "1-crop+flip"], Scoring("val", cache="auto")
     file = tmp_path / "p.safetensors"
-    first = evaluate_protocols(request, ["1-crop", "1-crop+flip"], details=True, predictions=file)
-    again = evaluate_protocols(request, ["1-crop", "1-crop+flip"])
+    first = evaluate_protocols(*request, details=True, predictions=file).results
+    again = evaluate_protocols(*request).results
     assert [r.evaluation.to_json() for r in again] == [r.evaluation.to_json() for r in first]
     assert [r.evaluation.kept for r in again] == [True, True] and not first[0].evaluation.kept
     assert len(list((short_run / "predictions").iterdir())) == 1
@@ -198,7 +200,7 @@ def test_several_protocols_and_kept_predictions(short_run, tmp_path):
 
 def test_a_misspelt_protocol_is_found_before_anything_is_scored(short_run):
     with pytest.raises(UserError, match="flop"):
-        evaluate_protocols(Request(str(short_run), "digits", cache=None), ["1-crop", "1-crop+flop"])
+        evaluate_protocols(str(short_run), "digits", ["1-crop", "1-crop+flop"], Scoring())
     assert read_ledger(short_run) == []
 
 
@@ -223,10 +225,10 @@ def test_calibration_is_stored_and_used(short_run):
 
 def test_calibration_on_the_wrong_pictures(short_run):
     with pytest.raises(UserError, match="worthless"):
-        calibrate_model(short_run, "digits", split="train")
+        calibrate_model(short_run, "digits", scoring=Scoring(split="train"))
     with pytest.raises(UserError, match="target precision"):
         calibrate_model(short_run, "digits", target_precision=1.5)
-    done = calibrate_model(short_run, "digits", split="test")
+    done = calibrate_model(short_run, "digits", scoring=Scoring(split="test"))
     assert done["selected_on_test"] and evaluate_model(short_run, "digits").selected_on_test
     assert read_ledger(short_run)[0]["split"] == "test"
 
@@ -243,7 +245,7 @@ def test_processes_share_the_pictures_out(short_run, tmp_path, processes):
     script.write_text(WORK.format(run=str(short_run), folder=str(tmp_path)))
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}", "--standalone", script]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    one = evaluate(loaded, Subset(digits, np.load(tmp_path / "indices.npy")), protocol="1-crop+flip")
+    one = evaluate(loaded, Subset(digits, np.load(tmp_path / "indices.npy")), Scoring(protocol="1-crop+flip"))
     for rank in range(processes):
         [shared] = [json.loads((tmp_path / f"{rank}.json").read_text())]
         logits = np.load(tmp_path / f"{rank}.npy")
@@ -260,11 +262,12 @@ from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
 from reslearn.jobs.training import train
 from reslearn.measure.evaluate import evaluate
+from reslearn.measure.scoring import Scoring
 from reslearn.runtime.process_group import process_group
 
 with process_group("cpu") as world:
     pictures = Subset(open_data("digits"), np.load("{folder}/indices.npy"))
-    report = evaluate(load("{run}"), pictures, protocol="1-crop+flip")
+    report = evaluate(load("{run}"), pictures, Scoring(protocol="1-crop+flip"))
     with open(f"{folder}/{{world.rank}}.json", "w") as file:
         json.dump(report.to_json(), file)
     np.save(f"{folder}/{{world.rank}}.npy", report.logits)

@@ -19,10 +19,9 @@ from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.convert import convert_weights
 from reslearn.jobs.crossval import plan_crossval, resume_folds, run_crossval
 from reslearn.jobs.ensemble import ensemble_models
-from reslearn.jobs.members import Options
 from reslearn.jobs.pages.run import gather
 from reslearn.jobs.training import train
-from reslearn.jobs.unseen import Policy
+from reslearn.measure.scoring import Scoring
 from reslearn.spec.errors import UserError
 from reslearn.spec.seen import Seen
 from reslearn.train.fit import fit, resume
@@ -30,7 +29,6 @@ from reslearn.train.records.ledger import read_ledger
 
 from .noise import request
 
-ASIDE = Options(cache=None, policy=Policy(allow_seen=True))
 NOT_KNOWN = "nothing"
 
 
@@ -63,7 +61,7 @@ def others(way, a, b):
         convert_weights(b, spec_of(b), out=a / "c.safetensors", forget_pictures=True)
         return a / "c.safetensors"
     out = a / "e.safetensors"
-    ensemble_models([a, b], data_of(a), split="all", out=out, forget_pictures=True, options=ASIDE)
+    ensemble_models([a, b], data_of(a), out=out, forget_pictures=True, scoring=Scoring("all", allow_seen=True))
     return out
 
 
@@ -169,7 +167,7 @@ def test_the_mark_of_test_pictures_goes_through_checkpoints_and_into_validation(
     run, data = runs("run"), tmp_path / "d"
     noise(data / "test")
     shutil.copytree(folder, data / "train")
-    calibrate_model(run, data, split="test")
+    calibrate_model(run, data, scoring=Scoring(split="test"))
     again = runs("again", weights=str(run))
     assert read_bundle(again).scores["val"]["selected_on_test"] is True
     checkpoint = next((again / "checkpoints").glob("step*"))
@@ -233,7 +231,7 @@ def leak(data):
 def test_a_report_says_that_its_calibration_was_fitted_on_the_test_pictures(tested):
     run, data = tested
     assert not gather(run).notes
-    calibrate_model(run, data, split="test")
+    calibrate_model(run, data, scoring=Scoring(split="test"))
     assert any("chosen on test pictures" in note for note in gather(run).notes)
 
 

@@ -14,6 +14,7 @@ from reslearn.jobs.convert import convert_weights
 from reslearn.jobs.ensemble import ensemble_models
 from reslearn.jobs.pages.run import gather
 from reslearn.jobs.training import train
+from reslearn.measure.scoring import Scoring
 from reslearn.spec.seen import Seen
 from reslearn.train.pictures import seen_before
 from reslearn.train.records.ledger import read_ledger
@@ -38,14 +39,14 @@ def test_what_something_was_chosen_on_goes_wherever_the_weights_go(flat, tmp_pat
         train(plan(flat), out=tmp_path / "run")
         shutil.copy(tmp_path / "run/model.safetensors", model)
     if way == "calibrate":
-        calibrate_model(model, chosen, split="all")
+        calibrate_model(model, chosen, scoring=Scoring("all"))
     if way == "greedy":  # a choice of one member alone is a choice, too
         monkeypatch.setattr("reslearn.jobs.ensemble.select_greedily", lambda *given: [1, 0])
-        ensemble_models([tmp_path / "run", tmp_path / "other"], chosen, split="all", greedy=True, out=model)
+        ensemble_models([tmp_path / "run", tmp_path / "other"], chosen, greedy=True, out=model, scoring=Scoring("all"))
     made = {name: tmp_path / f"{name}.safetensors" for name in ("converted", "nested", "nested twice")}
     convert_weights(model, load(model).bundle.members[0].spec, out=made["converted"])
-    ensemble_models([model, tmp_path / "other"], chosen, split="all", out=made["nested"])
-    ensemble_models([made["nested"], tmp_path / "run"], chosen, split="all", out=made["nested twice"])
+    ensemble_models([model, tmp_path / "other"], chosen, out=made["nested"], scoring=Scoring("all"))
+    ensemble_models([made["nested"], tmp_path / "run"], chosen, out=made["nested twice"], scoring=Scoring("all"))
     made["tuned"] = train(plan(tmp_path / "second", weights=str(model)), out=tmp_path / "tuned").model
     step = max((tmp_path / "tuned" / "checkpoints").glob("step-*"))
     made["converted checkpoint"] = tmp_path / "converted checkpoint.safetensors"
@@ -58,7 +59,7 @@ def test_what_something_was_chosen_on_goes_wherever_the_weights_go(flat, tmp_pat
 def test_the_mark_of_a_choice_on_test_goes_through_checkpoints(run, flat, tmp_path):
     noise(tmp_path / "d" / "test", 3, seed=6)
     noise(tmp_path / "d" / "train", 3, seed=7)
-    calibrate_model(run, tmp_path / "d", split="test")
+    calibrate_model(run, tmp_path / "d", scoring=Scoring(split="test"))
     train(plan(flat, weights=str(run)), out=tmp_path / "tuned")
     step = max((tmp_path / "tuned" / "checkpoints").glob("step-*"))
     again = train(plan(flat, weights=str(step)), out=tmp_path / "again").model
@@ -96,7 +97,7 @@ def test_a_line_of_the_ledger_says_what_was_scored(run, tmp_path):
     other = noise(tmp_path / "new", 2, seed=70)
     reslearn.evaluate(run, other)
     first = load(run).identity()
-    calibrate_model(run, other, split="all")
+    calibrate_model(run, other, scoring=Scoring("all"))
     assert [line["model_digest"] for line in read_ledger(run)] == [first, first]  # to calibrate is to look, too
     assert "as it was before it was sealed anew" in remark_on(run, other)
     reslearn.evaluate(run, other)

@@ -16,6 +16,7 @@ from reslearn.jobs.compare import compare_models
 from reslearn.jobs.ensemble import ensemble_models
 from reslearn.jobs.evaluation import evaluate_model
 from reslearn.measure.metrics import accuracy
+from reslearn.measure.scoring import Scoring
 from reslearn.nets.build import create_model
 from reslearn.predictor.predictor import predict
 from reslearn.spec.errors import UserError
@@ -78,12 +79,12 @@ def test_members_are_chosen_on_validation(runs, tmp_path):
 
 def test_what_is_chosen_on_test_is_marked_for_good(runs, tmp_path):
     out = tmp_path / "e.safetensors"
-    value = ensemble_models(runs, "digits", greedy=True, split="test", out=out)
+    value = ensemble_models(runs, "digits", greedy=True, out=out, scoring=Scoring(split="test"))
     assert value["ensemble"]["selected_on_test"] and read_bundle(out).data["selected_on"] == "test"
     assert evaluate_model(out, "digits").to_json()["selected_on_test"]
     bigger = tmp_path / "bigger.safetensors"
     other = shutil.copy(runs[1] / "model.safetensors", tmp_path / "alone.safetensors")
-    value = ensemble_models([out, other], "digits", split="test", out=bigger)
+    value = ensemble_models([out, other], "digits", out=bigger, scoring=Scoring(split="test"))
     assert value["ensemble"]["selected_on_test"]
 
 
@@ -103,8 +104,8 @@ def test_classes_are_brought_into_one_order(runs, tmp_path):
     for name in SHARED:
         tensors[name] = tensors[name][order]
     turned = write_turned(tmp_path / "turned.safetensors", tensors, bundle, [bundle.classes[i] for i in order])
-    plain = ensemble_models(runs[:2], "digits", out=tmp_path / "plain", split="test")
-    other = ensemble_models([runs[0], turned], "digits", out=tmp_path / "other", split="test")
+    plain = ensemble_models(runs[:2], "digits", out=tmp_path / "plain", scoring=Scoring(split="test"))
+    other = ensemble_models([runs[0], turned], "digits", out=tmp_path / "other", scoring=Scoring(split="test"))
     assert other["ensemble"]["loss"] == pytest.approx(plain["ensemble"]["loss"], abs=1e-6)
     one, two = (evaluate_model(tmp_path / name, "digits") for name in ("plain", "other"))
     np.testing.assert_allclose(one.logits, two.logits, atol=1e-5)
@@ -180,7 +181,7 @@ def test_compare_folders_of_seeds(runs, tmp_path):
     for name, members in {"a": runs[:2], "b": runs[2:]}.items():
         for run in members:
             shutil.copytree(run, tmp_path / "seeds" / name / run.name)
-    done = compare_models(tmp_path / "seeds" / "a", tmp_path / "seeds" / "b", split="val")
+    done = compare_models(tmp_path / "seeds" / "a", tmp_path / "seeds" / "b", scoring=Scoring(split="val"))
     assert len(done.a.scores) == 2 and len(done.b.scores) == 1
     assert done.comparison.test.endswith("first training of each")
     with pytest.raises(UserError, match="neither a run nor a folder of finished runs"):

@@ -22,7 +22,7 @@ from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.compare import compare_models
 from reslearn.jobs.convert import convert_weights
 from reslearn.jobs.ensemble import ensemble_models
-from reslearn.jobs.members import Options
+from reslearn.measure.scoring import Scoring
 from reslearn.runtime.files import read_json, write_json
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
@@ -94,14 +94,14 @@ def test_calibrated_a_run_says_what_it_was_calibrated_on(release):
 
 
 def test_together_they_are_known_as_well_as_the_weakest(release):
-    options = Options(cache=None)
-    value = ensemble_models([release / "run", release / "best"], release / "pictures", options=options)
+    options = Scoring(cache=None)
+    value = ensemble_models([release / "run", release / "best"], release / "pictures", scoring=options)
     assert [member["score"]["seen"] for member in value["members"]] == [
         Seen(0, 0, "names").to_json(),
         Seen(0, 4, "names").to_json(),
     ]
     assert value["ensemble"]["seen"] == Seen(0, 4, "names").to_json()
-    done = compare_models(release / "run", alone(release / "best"), data=release / "pictures", split="val")
+    done = compare_models(release / "run", alone(release / "best"), data=release / "pictures", scoring=Scoring("val"))
     assert done.seen == Seen(None, None, "nothing") and done.b.scores[0].seen == UNKNOWN
 
 

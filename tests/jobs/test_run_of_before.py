@@ -11,8 +11,9 @@ import pytest
 
 from reslearn.bundle.file import read_bundle
 from reslearn.jobs.calibration import calibrate_model
-from reslearn.jobs.evaluation import Request, evaluate_protocols
+from reslearn.jobs.evaluation import evaluate_protocols
 from reslearn.jobs.pages.run import write_report
+from reslearn.measure.scoring import Scoring
 from reslearn.runtime.notes import note_once
 from reslearn.train.fit import resume
 
@@ -42,11 +43,11 @@ def run(tmp_path, monkeypatch):
 
 def test_it_scores_as_it_did(run, capsys):
     """Its kept scores were under no checksum: all is scored anew, to the same numbers."""
-    [result] = evaluate_protocols(Request(str(run), "pictures", cache="auto"), ["1-crop"])
+    [result] = evaluate_protocols(str(run), "pictures", ["1-crop"], Scoring(cache="auto")).results
     assert not result.evaluation.kept and result.evaluation.images == 8
     assert result.evaluation.loss == pytest.approx(0.7397050819345483, abs=1e-5)
     assert capsys.readouterr().err.count(f"note: {run / 'model.safetensors'}: not sealed whole") == 1
-    [again] = evaluate_protocols(Request(str(run), "pictures", cache="auto"), ["1-crop"])
+    [again] = evaluate_protocols(str(run), "pictures", ["1-crop"], Scoring(cache="auto")).results
     assert again.evaluation.kept and again.evaluation.loss == result.evaluation.loss
     assert write_report(run).stat().st_size > 10_000
 

@@ -24,16 +24,15 @@ from reslearn.jobs.compare import compare_models
 from reslearn.jobs.convert import convert_weights
 from reslearn.jobs.crossval import plan_crossval, run_crossval
 from reslearn.jobs.ensemble import ensemble_models
-from reslearn.jobs.members import Options
 from reslearn.jobs.training import train
-from reslearn.jobs.unseen import Policy
+from reslearn.measure.scoring import Scoring
 from reslearn.spec.errors import UserError
 from reslearn.spec.seen import Seen
 from reslearn.train.records.ledger import read_ledger
 
 from .noise import noise, plan, request
 
-ASIDE = Options(cache=None, policy=Policy(allow_seen=True))
+ALL, ASIDE = Scoring("all"), Scoring("all", allow_seen=True)
 
 
 def refused(model, data, trained, count, **options):
@@ -165,17 +164,17 @@ def test_ensembles_and_comparisons_count_for_each_and_for_all(run, flat, tmp_pat
     models = [run, tmp_path / "other"]
     before = written(tmp_path)
     with pytest.raises(UserError, match="36 of 40 pictures"):
-        ensemble_models(models, flat, split="all", out=tmp_path / "e.safetensors")
+        ensemble_models(models, flat, out=tmp_path / "e.safetensors", scoring=ALL)
     with pytest.raises(UserError, match="36 of 40 pictures"):
-        compare_models(*models, data=flat, split="all")
+        compare_models(*models, data=flat, scoring=ALL)
     assert written(tmp_path) == before
-    value = ensemble_models(models, flat, split="all", out=tmp_path / "e.safetensors", options=ASIDE)
+    value = ensemble_models(models, flat, out=tmp_path / "e.safetensors", scoring=ASIDE)
     assert [member["score"]["seen"]["trained"] for member in value["members"]] == [18, 18]
     assert value["ensemble"]["seen"] == Seen(36, 0, "content").to_json()
-    done = compare_models(*models, data=flat, split="all", options=ASIDE).to_json()
+    done = compare_models(*models, data=flat, scoring=ASIDE).to_json()
     assert done["seen"]["trained"] == 36 and done["a"]["scores"][0]["seen"]["trained"] == 18
-    rest = Options(cache=None, policy=Policy(only_unseen=True))
-    assert compare_models(*models, data=flat, split="all", options=rest).to_json()["images"] == 4
+    rest = Scoring("all", only_unseen=True)
+    assert compare_models(*models, data=flat, scoring=rest).to_json()["images"] == 4
     refused(tmp_path / "e.safetensors", flat, 36, 40)
 
 
@@ -183,11 +182,11 @@ def test_what_something_was_chosen_on_is_known_by_content(run, flat, tmp_path):
     train(plan(flat, seed=1), out=tmp_path / "other")
     test = noise(tmp_path / "d" / "test", 5, seed=6)
     model = shutil.copy(run / "model.safetensors", tmp_path / "model.safetensors")
-    calibrate_model(model, test, split="all")
-    ensemble_models([run, tmp_path / "other"], test, split="all", greedy=True, out=tmp_path / "e.safetensors")
+    calibrate_model(model, test, scoring=ALL)
+    ensemble_models([run, tmp_path / "other"], test, greedy=True, out=tmp_path / "e.safetensors", scoring=ALL)
     noise(tmp_path / "d" / "train", 5, seed=7)
     convert_weights(model, load(model).bundle.members[0].spec, out=tmp_path / "c.safetensors")
-    ensemble_models([model, tmp_path / "other"], test, split="all", out=tmp_path / "n.safetensors")
+    ensemble_models([model, tmp_path / "other"], test, out=tmp_path / "n.safetensors", scoring=ALL)
     for name in ("model", "e", "c", "n"):
         assert reslearn.evaluate(tmp_path / f"{name}.safetensors", tmp_path / "d").seen == Seen(0, 10, "content"), name
 

@@ -27,8 +27,7 @@ from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.convert import convert_weights
 from reslearn.jobs.ensemble import ensemble_models
 from reslearn.jobs.evaluation import evaluate_model
-from reslearn.jobs.members import Options
-from reslearn.jobs.unseen import Policy
+from reslearn.measure.scoring import Scoring
 from reslearn.runtime.settings import Settings
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
@@ -248,7 +247,9 @@ class World:
         model, data = self.models[at], open_data(source.path)
         split = self.draw.choice(sorted({*data.splits} - {"train"})) if data.splits else "all"
         pictures = Subset(data, data.splits[split]) if data.splits else data
-        calibrate_model(model.path, Subset(pictures, range(len(pictures))), split="all", policy=Policy(allow_seen=True))
+        calibrate_model(
+            model.path, Subset(pictures, range(len(pictures))), scoring=Scoring(split="all", allow_seen=True)
+        )
         chosen = frozenset(source.contents[name] for name in pictures.ids)
         for other in self.models:  # a run's folder and its file are one
             if other.path == model.path:
@@ -265,8 +266,8 @@ class World:
         data = Subset(data, range(len(data)))
         weights = None if greedy else [1.0, 1.0]
         value = ensemble_models(
-            [one.path for one in members], data, split="all", greedy=greedy, weights=weights, out=out,
-            options=Options(cache=None, policy=Policy(allow_seen=True)),
+            [one.path for one in members], data, greedy=greedy, weights=weights, out=out,
+            scoring=Scoring("all", allow_seen=True),
         )  # fmt: skip
         scored = [source.contents[name] for name in data.ids]
         for one, member in zip(members, value["members"], strict=True):

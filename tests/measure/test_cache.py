@@ -26,6 +26,7 @@ from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
 from reslearn.measure.cache import CacheKey, add_to_cache, read_cache
 from reslearn.measure.evaluate import evaluate
+from reslearn.measure.scoring import Scoring
 from reslearn.nets.build import create_model
 from reslearn.runtime.container import digest_tensors
 from reslearn.spec.net import NetSpec
@@ -95,8 +96,8 @@ def test_no_kept_score_is_served_for_another(world, tmp_path_factory, change, nu
     """After any single change of spec, weights, combination or pictures, what is kept is what would be scored."""
     folder = tmp_path_factory.mktemp("kept")
     loaded, data, options = load(world / "m"), open_data(world / "data"), {}
-    evaluate(loaded, data, cache=folder)
-    assert evaluate(loaded, data, cache=folder).kept
+    evaluate(loaded, data, Scoring(cache=folder))
+    assert evaluate(loaded, data, Scoring(cache=folder)).kept
     bundle, tensors = read_tensors(world / "m")
     if change in HEADERS:
         write_sealed(folder / "m", tensors, HEADERS[change](bundle))
@@ -118,7 +119,7 @@ def test_no_kept_score_is_served_for_another(world, tmp_path_factory, change, nu
         data = open_data(folder / "d.pack")
     else:
         options = {"precision": "bf16"}
-    second, fresh = evaluate(loaded, data, cache=folder, **options), evaluate(loaded, data, **options)
+    second, fresh = evaluate(loaded, data, Scoring(cache=folder, **options)), evaluate(loaded, data, Scoring(**options))
     assert np.array_equal(second.logits, fresh.logits) and second.loss == fresh.loss
     assert not second.kept
 
@@ -127,12 +128,12 @@ def test_a_pack_altered_in_place_is_scored_anew(world, tmp_path):
     """Its index still names the originals; what is scored are the bytes that it stores."""
     loaded, options = load(world / "m"), PackOptions("raw")
     write_pack(open_data(world / "data"), tmp_path / "d.pack", options)
-    first = evaluate(loaded, open_data(tmp_path / "d.pack"), cache=tmp_path / "kept")
-    assert evaluate(loaded, open_data(tmp_path / "d.pack"), cache=tmp_path / "kept").kept
+    first = evaluate(loaded, open_data(tmp_path / "d.pack"), Scoring(cache=tmp_path / "kept"))
+    assert evaluate(loaded, open_data(tmp_path / "d.pack"), Scoring(cache=tmp_path / "kept")).kept
     content = bytearray((tmp_path / "d.pack").read_bytes())
     content[64:256] = bytes(192)
     (tmp_path / "d.pack").write_bytes(content)
-    second = evaluate(loaded, open_data(tmp_path / "d.pack"), cache=tmp_path / "kept")
+    second = evaluate(loaded, open_data(tmp_path / "d.pack"), Scoring(cache=tmp_path / "kept"))
     assert not second.kept and not np.array_equal(first.logits[0], second.logits[0])
 
 
@@ -145,14 +146,14 @@ def test_pictures_replaced_while_they_are_scored_are_not_kept(world, tmp_path, m
         return forward(x)
 
     monkeypatch.setattr(loaded.net, "forward", slowly)
-    evaluate(loaded, data, cache=tmp_path)
+    evaluate(loaded, data, Scoring(cache=tmp_path))
     assert list(tmp_path.iterdir()) == [] and "were changed while they were scored" in capsys.readouterr().err
 
 
 def test_a_cache_that_cannot_be_written_costs_no_score(world, tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
     loaded, data = load(world / "m"), open_data(world / "data")
-    found = evaluate(loaded, data, cache=tmp_path / "file")
+    found = evaluate(loaded, data, Scoring(cache=tmp_path / "file"))
     assert found.images == 8 and (tmp_path / "file").read_text() == "mine"
     assert "the scores are not kept" in capsys.readouterr().err
 
@@ -170,10 +171,10 @@ def test_a_source_of_ones_own_is_what_it_gives(world, tmp_path):
     for by in (1, 2, 4):
         darker = Darker(data, range(len(data)))
         darker.by = by
-        scored = evaluate(loaded, darker, cache=tmp_path)
-        assert not scored.kept and evaluate(loaded, darker, cache=tmp_path).kept
+        scored = evaluate(loaded, darker, Scoring(cache=tmp_path))
+        assert not scored.kept and evaluate(loaded, darker, Scoring(cache=tmp_path)).kept
         losses.append(scored.loss)
-    assert len(set(losses)) == 3 and not evaluate(loaded, data, cache=tmp_path).kept
+    assert len(set(losses)) == 3 and not evaluate(loaded, data, Scoring(cache=tmp_path)).kept
 
 
 @pytest.mark.parametrize("how", ["times put back", "link turned", "manifest newer"])
@@ -194,15 +195,15 @@ def test_a_picture_replaced_on_the_sly_is_scored_anew(world, tmp_path, how):
         manifest["settings"]["hashed_at"] = 2**62
         (root / "reslearn-manifest.json").write_text(json.dumps(manifest))
     loaded = load(world / "m")
-    first = evaluate(loaded, open_data(root), cache=tmp_path / "kept")
-    assert evaluate(loaded, open_data(root), cache=tmp_path / "kept").kept
+    first = evaluate(loaded, open_data(root), Scoring(cache=tmp_path / "kept"))
+    assert evaluate(loaded, open_data(root), Scoring(cache=tmp_path / "kept")).kept
     if how == "link turned":
         picture.unlink()
         picture.symlink_to(tmp_path / "2.bmp")
     else:
         draw(picture, 12345)
         os.utime(picture, ns=(10**18, 10**18))
-    second = evaluate(loaded, open_data(root), cache=tmp_path / "kept")
+    second = evaluate(loaded, open_data(root), Scoring(cache=tmp_path / "kept"))
     assert not second.kept and second.loss != first.loss
 
 

@@ -14,9 +14,14 @@ from reslearn.bundle.file import Loaded
 from reslearn.bundle.header import Bundle, Member
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.parts.manifest import Manifest, under
+from reslearn.data.preprocess import Normalise
+from reslearn.engine.scorer import TorchScorer
 from reslearn.measure.bn_statistics import exact_bn_statistics
-from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net, predict_logits, score
+from reslearn.measure.evaluate import chosen_part, evaluate, evaluate_net
+from reslearn.measure.evaluation import score
+from reslearn.measure.scoring import Scoring
 from reslearn.measure.sharding import gather, shard
+from reslearn.measure.views import predict_logits
 from reslearn.nets.build import create_model
 from reslearn.runtime.inference import evaluating
 from reslearn.spec.errors import UserError
@@ -73,23 +78,23 @@ def test_numbers_are_those_of_a_plain_loop():
 
 @pytest.mark.parametrize("batch_size", [1, 7, 37, 100])
 def test_batches_do_not_matter(batch_size):
-    one, other = evaluate(model(), pictures()), evaluate(model(), pictures(), batch_size=batch_size)
+    one, other = evaluate(model(), pictures()), evaluate(model(), pictures(), Scoring(batch_size=batch_size))
     assert one.top1 == other.top1 and one.loss == pytest.approx(other.loss, abs=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_of_nothing_is_an_error(batch_size):
     with pytest.raises(UserError, match=f"batch size is {batch_size}; .*at least 1"):
-        evaluate(model(), pictures(), batch_size=batch_size)
+        evaluate(model(), pictures(), Scoring(batch_size=batch_size))
 
 
 def test_a_subset_is_its_pictures():
     data = pictures()
-    whole = predict_logits(model().net, data, PRE)
+    scorer = TorchScorer(model().net, Normalise(PRE))
+    whole = predict_logits(scorer, data, PRE)
     chosen = np.array([30, 2, 11])
-    logits, labels = predict_logits(model().net, Subset(data, chosen), PRE)
-    np.testing.assert_allclose(logits, whole[0][chosen], atol=1e-5)
-    assert np.array_equal(labels, whole[1][chosen])
+    logits = predict_logits(scorer, Subset(data, chosen), PRE)
+    np.testing.assert_allclose(logits, whole[chosen], atol=1e-5)
 
 
 def test_top5_counts_from_six_classes():
@@ -163,7 +168,7 @@ def test_the_network_is_left_as_it_was():
     matmul = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        evaluate_net(net, pictures(), PRE)
+        evaluate_net(TorchScorer(net, Normalise(PRE)), pictures(), PRE)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(matmul)
@@ -179,7 +184,7 @@ def test_two_threads_both_compute_in_fp32():
     loaded.net.train()
 
     def score_slowly(own, other):
-        evaluate(loaded, Slow(own, other), batch_size=1)
+        evaluate(loaded, Slow(own, other), Scoring(batch_size=1))
         own.set()
 
     class Slow(ArrayDataset):
@@ -212,11 +217,11 @@ def test_two_threads_both_compute_in_fp32():
 
 
 def test_precision_is_part_of_the_result():
-    full, half = (evaluate(model(), pictures(), precision=precision) for precision in ("fp32", "bf16"))
+    full, half = (evaluate(model(), pictures(), Scoring(precision=precision)) for precision in ("fp32", "bf16"))
     assert half.precision == "bf16" and not np.array_equal(full.logits, half.logits)
     np.testing.assert_allclose(full.logits, half.logits, atol=0.1)
     with pytest.raises(UserError, match="fp32"):
-        evaluate(model(), pictures(), precision="int4")
+        evaluate(model(), pictures(), Scoring(precision="int4"))
 
 
 def test_dropout_and_batch_statistics_are_off():
@@ -290,9 +295,9 @@ def test_manifests_over_one_source_do_not_share_scores(tmp_path, split):
         manifest = Manifest("x", CLASSES, **columns, excluded=dict.fromkeys(left_out, "unreadable"))
         data = under(source, manifest, "m.json")
         assert data.fingerprint() == source.fingerprint()
-        kept = evaluate(model(), data, split=split, cache=tmp_path)
-        assert not kept.kept and np.array_equal(kept.logits, evaluate(model(), data, split=split).logits)
-        assert evaluate(model(), data, split=split, cache=tmp_path).kept
+        kept = evaluate(model(), data, Scoring(split=split, cache=tmp_path))
+        assert not kept.kept and np.array_equal(kept.logits, evaluate(model(), data, Scoring(split=split)).logits)
+        assert evaluate(model(), data, Scoring(split=split, cache=tmp_path)).kept
 
 
 def test_a_network_that_does_not_answer_has_no_score():

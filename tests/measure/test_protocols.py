@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,10 @@ from reslearn.bundle.header import Bundle, Member
 from reslearn.data.preprocess import resize
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.protocols import parse_protocol
-from reslearn.measure.views import _batches, combine_views, dense_scores, head_everywhere
+from reslearn.measure.scoring import Scoring
+from reslearn.measure.views import combine_views, predict_logits, score_views
 from reslearn.nets.build import create_model
+from reslearn.nets.net import AnyHead
 from reslearn.nets.resnet import Head
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
@@ -109,7 +113,7 @@ def test_ten_crop_averages_probabilities():
         np.mean([probabilities_of(loaded.net, piece) for piece in ten_pieces(shorter_side(image, 20), 16)], axis=0)
         for image in MIXED.images
     ]
-    report = evaluate(loaded, MIXED, protocol="10-crop")
+    report = evaluate(loaded, MIXED, Scoring(protocol="10-crop"))
     same_answers(report, expected)
     assert report.protocol == "10-crop" and report.cost == 10 and report.preprocess_hash == CROP.hash()
     assert report.loss == pytest.approx(
@@ -123,14 +127,14 @@ def test_ten_crop_of_logits():
         np.mean([logits_of(loaded.net, piece) for piece in ten_pieces(shorter_side(image, 20), 16)], axis=0)
         for image in MIXED.images
     ]
-    report = evaluate(loaded, MIXED, protocol="10-crop+logits")
+    report = evaluate(loaded, MIXED, Scoring(protocol="10-crop+logits"))
     np.testing.assert_allclose(report.logits, expected, atol=1e-4)
 
 
 def test_ten_crop_without_a_margin_makes_one():
     """Small pictures are squashed whole in one crop; corners are cut from a picture 256/224 as large."""
     loaded = model(default_preprocess(16))
-    report = evaluate(loaded, MIXED, protocol="10-crop")
+    report = evaluate(loaded, MIXED, Scoring(protocol="10-crop"))
     expected = [
         np.mean([probabilities_of(loaded.net, piece) for piece in ten_pieces(shorter_side(image, 19), 16)], axis=0)
         for image in MIXED.images
@@ -149,8 +153,8 @@ def test_flip_and_shift():
         expected_flip.append(np.mean([probabilities_of(loaded.net, p) for p in (whole, whole[:, ::-1])], axis=0))
         both = [*moved, *(piece[:, ::-1] for piece in moved)]
         expected_shift.append(np.mean([probabilities_of(loaded.net, p) for p in both], axis=0))
-    same_answers(evaluate(loaded, MIXED, protocol="1-crop+flip"), expected_flip)
-    report = evaluate(loaded, MIXED, protocol="1-crop+shift+flip")
+    same_answers(evaluate(loaded, MIXED, Scoring(protocol="1-crop+flip")), expected_flip)
+    report = evaluate(loaded, MIXED, Scoring(protocol="1-crop+shift+flip"))
     same_answers(report, expected_shift)
     assert report.protocol == "1-crop+flip+shift" and report.cost == 6
 
@@ -176,7 +180,7 @@ def test_multi_scale_is_the_head_at_every_position(average):
             scores = torch.stack(positions).double()
             scales.append((scores if average else scores.softmax(1)).mean(0).numpy())
         expected.append(np.mean(scales, axis=0))
-    report = evaluate(loaded, MIXED, protocol="multi-scale@16,24" + average)
+    report = evaluate(loaded, MIXED, Scoring(protocol="multi-scale@16,24" + average))
     if average:
         np.testing.assert_allclose(report.logits, expected, atol=1e-4)
     else:
@@ -201,21 +205,20 @@ def test_dense_at_the_training_size_is_one_crop(name, changes, size):
     net = create_model(name, num_classes=3, **changes).eval()
     x = torch.randn(2, 3, size, size)
     with torch.inference_mode():
-        torch.testing.assert_close(dense_scores(net, x, size, "logits"), net(x), atol=1e-4, rtol=1e-4)
-        dense = dense_scores(net, x, size, "softmax")
+        torch.testing.assert_close(net.dense(x, size, "logits"), net(x), atol=1e-4, rtol=1e-4)
+        dense = net.dense(x, size, "softmax")
         torch.testing.assert_close(dense.softmax(1), net(x).softmax(1), atol=1e-5, rtol=1e-4)
 
 
 def test_one_scale_of_square_pictures_equals_one_crop():
     loaded, square = model(Preprocess(size=16, resize=16, mode="crop")), Pictures([(40, 40)] * 4)
-    one, dense = (evaluate(loaded, square, protocol=p) for p in ("1-crop", "multi-scale@16"))
+    one, dense = (evaluate(loaded, square, Scoring(protocol=p)) for p in ("1-crop", "multi-scale@16"))
     assert dense.top1 == one.top1 and dense.loss == pytest.approx(one.loss, abs=1e-6) and dense.cost == 1
 
 
 def test_pooling_all_windows_is_the_head_on_each():
     head, last = Head(8, 5), torch.randn(2, 8, 9, 11)
-    general = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), head.fc)
-    torch.testing.assert_close(head_everywhere(head, last, 7), head_everywhere(general, last, 7))
+    torch.testing.assert_close(head.everywhere(last, 7), AnyHead.everywhere(head, last, 7))
 
 
 def test_dense_members_answer_as_one():
@@ -223,12 +226,12 @@ def test_dense_members_answer_as_one():
     both = CombinedNet(nets, weights=[1, 3], combine="softmax").eval()
     x = torch.randn(2, 3, 24, 20)
     with torch.inference_mode():
-        each = [dense_scores(net, x, 16, "softmax").softmax(1) for net in nets]
-        torch.testing.assert_close(dense_scores(both, x, 16, "softmax").softmax(1), (each[0] + 3 * each[1]) / 4)
+        each = [net.dense(x, 16, "softmax").softmax(1) for net in nets]
+        torch.testing.assert_close(both.dense(x, 16, "softmax").softmax(1), (each[0] + 3 * each[1]) / 4)
 
 
 def test_another_size_is_another_preprocessing():
-    report = evaluate(model(), MIXED, protocol="1-crop@24/30")
+    report = evaluate(model(), MIXED, Scoring(protocol="1-crop@24/30"))
     expected = Preprocess(size=24, resize=30, mode="crop")
     other = evaluate(model(expected), MIXED)
     np.testing.assert_allclose(report.logits, other.logits, atol=1e-5)
@@ -278,32 +281,57 @@ def test_averaging_probabilities_and_logits():
 
 def test_what_was_scored_is_not_scored_again(tmp_path, monkeypatch):
     loaded = model()
-    first = evaluate(loaded, MIXED, protocol="10-crop", cache=tmp_path)
-    one = evaluate(loaded, MIXED, protocol="1-crop")
+    first = evaluate(loaded, MIXED, Scoring(protocol="10-crop", cache=tmp_path))
+    one = evaluate(loaded, MIXED, Scoring(protocol="1-crop"))
     monkeypatch.setattr(loaded.net, "forward", lambda x: pytest.fail("scored again"))
-    assert evaluate(loaded, MIXED, protocol="10-crop", cache=tmp_path).to_json() == first.to_json()
-    flipped = evaluate(loaded, MIXED, protocol="1-crop+flip", cache=tmp_path)  # two of the ten
+    assert evaluate(loaded, MIXED, Scoring(protocol="10-crop", cache=tmp_path)).to_json() == first.to_json()
+    flipped = evaluate(loaded, MIXED, Scoring(protocol="1-crop+flip", cache=tmp_path))  # two of the ten
     assert flipped.cost == 2
-    cached = evaluate(loaded, MIXED, protocol="1-crop", cache=tmp_path)
+    cached = evaluate(loaded, MIXED, Scoring(protocol="1-crop", cache=tmp_path))
     assert cached.top1 == one.top1 and cached.loss == pytest.approx(one.loss, abs=1e-6)
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_damaged_cache_is_computed_anew(tmp_path):
-    first = evaluate(model(), MIXED, cache=tmp_path)
+    first = evaluate(model(), MIXED, Scoring(cache=tmp_path))
     [file] = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:50])
-    assert evaluate(model(), MIXED, cache=tmp_path).to_json() == first.to_json()
-    assert evaluate(model(), MIXED, cache=tmp_path, precision="bf16").precision == "bf16"
+    assert evaluate(model(), MIXED, Scoring(cache=tmp_path)).to_json() == first.to_json()
+    assert evaluate(model(), MIXED, Scoring(cache=tmp_path, precision="bf16")).precision == "bf16"
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_pictures_of_one_shape_go_together_and_no_batch_has_more_pixels_than_it_may():
-    shapes = [(4, 4), (2, 8), (4, 4), (4, 4), (9, 9), (2, 8)]
-    pictures = [np.full((*shape, 3), i, np.uint8) for i, shape in enumerate(shapes)]
-    found = list(_batches(pictures, 32))
-    assert sorted(place for places, _ in found for place in places) == list(range(6))
-    assert [len(places) for places, _ in found] == [2, 1, 2, 1], "one at least, whatever its size"
-    for places, batch in found:
-        assert batch.shape == (len(places), 3, *shapes[places[0]])
-        assert [int(picture.max()) for picture in batch] == places == [int(picture.min()) for picture in batch]
+class Sizes:
+    """A scorer that answers with a picture's number, and notes the shapes of its batches."""
+
+    precision, batch_size = "fp32", 4
+
+    def __init__(self):
+        self.batches = []
+
+    def ready(self):
+        return contextlib.nullcontext()
+
+    def __call__(self, images):
+        self.batches.append(tuple(images.shape))
+        return images[:, :1, 0, 0].numpy().astype(np.float32)
+
+    def dense(self, images, average):
+        return self(images)
+
+
+def test_pictures_of_one_shape_go_together():
+    data, scorer = Pictures([(16, 16), (16, 40), (20, 20), (40, 16), (16, 40)]), Sizes()
+    [rows] = score_views(scorer, data, parse_protocol("multi-scale@16", CROP).views).values()
+    assert [shape[0] for shape in scorer.batches] == [2, 2, 1]
+    assert rows[:, 0].tolist() == [resize(image, *shape)[0, 0, 0] for image, shape in zip(
+        data.images, [(16, 16), (16, 40), (16, 16), (40, 16), (16, 40)], strict=True)]  # fmt: skip
+
+
+def test_large_pictures_are_read_and_scored_a_few_at_a_time():
+    data, scorer = Pictures([(16, 16)] * 5), Sizes()
+    predict_logits(scorer, data, default_preprocess(512))
+    assert [shape[0] for shape in scorer.batches] == [1] * 5
+    scorer = Sizes()
+    predict_logits(scorer, data, default_preprocess(256))
+    assert [shape[0] for shape in scorer.batches] == [4, 1]

@@ -12,7 +12,8 @@ from PIL import Image
 from reslearn.bundle.file import Loaded
 from reslearn.bundle.header import Bundle, Member
 from reslearn.data.sources import open_data
-from reslearn.measure.evaluate import predict_logits
+from reslearn.engine.scorer import TorchScorer
+from reslearn.measure.views import predict_logits
 from reslearn.nets.build import create_model
 from reslearn.predictor.predictor import find_pictures, predict
 from reslearn.spec.errors import UserError
@@ -47,7 +48,7 @@ def folder(tmp_path):
 def test_predict_and_evaluate_see_the_same(folder):
     """One preprocessing for every path: files, arrays and data sets give equal logits."""
     loaded, data = model(), open_data(folder)
-    logits, _ = predict_logits(loaded.net, data, loaded.bundle.preprocess)
+    logits = predict_logits(TorchScorer(loaded.net, loaded.normalise), data, loaded.bundle.preprocess)
     expected = torch.tensor(logits).double().softmax(1).numpy()
     files = predict(loaded, find_pictures([folder]), top=3)
     arrays = predict(loaded, [data.read(i)[0] for i in range(3)], top=3)
@@ -140,3 +141,11 @@ def test_a_mean_image_is_subtracted(folder):
     with_mean = replace(loaded, bundle=replace(loaded.bundle, preprocess=constant))
     one, other = (predict(x, folder / "ant/1.png", top=3)[0].predictions for x in (with_image, with_mean))
     assert [a.probability for a in one] == pytest.approx([a.probability for a in other])
+
+
+def test_large_pictures_go_through_the_network_a_few_at_a_time(folder):
+    loaded, passes = model(size=512), []
+    loaded.net.register_forward_hook(lambda _, inputs, __: passes.append(len(inputs[0])))
+    answers = predict(loaded, [folder / "ant/1.png", folder / "bee/2.png", folder / "cow/3.jpg"], batch_size=8)
+    assert passes == [2, 1]
+    assert predict(loaded, folder / "cow/3.jpg")[0].label == answers[2].label

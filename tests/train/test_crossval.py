@@ -22,6 +22,7 @@ from reslearn.data.sources import open_data
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.metrics import accuracy, loss
 from reslearn.measure.predictions import read_predictions, write_predictions
+from reslearn.measure.scoring import Scoring
 from reslearn.runtime.settings import Settings
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import Fault, UserError
@@ -176,8 +177,8 @@ def test_the_folds_together_are_one_sealed_file(whole):
     both = load(done.path)
     assert len(both.bundle.members) == 5 and both.bundle.combine == "softmax"
     assert both.bundle.scores["out_of_fold"]["images"] == 160
-    ensemble = evaluate(both, data, split="test")
-    members = [evaluate(load(done.path / f"fold-{k}"), data, split="test") for k in range(1, 6)]
+    ensemble = evaluate(both, data, Scoring(split="test"))
+    members = [evaluate(load(done.path / f"fold-{k}"), data, Scoring(split="test")) for k in range(1, 6)]
     assert ensemble.loss <= np.mean([member.loss for member in members])
     shares = [np.exp(m.logits - np.log(np.exp(m.logits).sum(1, keepdims=True))) for m in members]
     assert ensemble.loss == pytest.approx(loss(np.log(np.mean(shares, axis=0)), ensemble.labels), abs=1e-5)

@@ -19,6 +19,7 @@ import torch
 
 from reslearn.data.loaders import train_loader
 from reslearn.data.memory import ArrayDataset
+from reslearn.data.preprocess import Normalise
 from reslearn.data.sources import Subset, open_data
 from reslearn.nets.build import create_model
 from reslearn.runtime.settings import Settings
@@ -126,7 +127,7 @@ def test_the_first_pictures_are_what_they_were(name):
     augment = RECIPES[name].augment
     augment = replace(augment, scale=(augment.scale[0] // 8, augment.scale[1] // 8), mixup=0.0, cutmix=0.0, erase=0.0)
     plain = replace(default_preprocess(32), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # so that times 255 undoes it
-    loader = train_loader(data, preprocess=plain, augment=augment, batch_size=64, seed=0, dtype=torch.float64)
+    loader = train_loader(data, normalise=Normalise(plain, dtype=torch.float64), augment=augment, batch_size=64, seed=0)
     pictures = [(batch.images * 255).round().to(torch.uint8).contiguous().numpy() for batch in loader.batches(0, 8)]
     digest = hashlib.sha256(np.stack(pictures).tobytes()).hexdigest()[:16]
     assert digest == golden(PICTURES, name, digest)

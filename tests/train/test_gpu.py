@@ -14,7 +14,9 @@ import torch
 
 from reslearn.bundle.file import load
 from reslearn.data.loaders import train_loader
+from reslearn.data.preprocess import Normalise
 from reslearn.data.sources import Subset, open_data
+from reslearn.engine.scorer import TorchScorer
 from reslearn.measure.evaluate import evaluate_net
 from reslearn.nets.build import create_model
 from reslearn.predictor.predictor import predict_batch
@@ -66,7 +68,7 @@ def test_both_loaders_put_the_cpu_s_pictures_on_the_gpu(digits, augment, kind):
     for device in ("cpu", "cuda"):
         loader = train_loader(
             digits[0],
-            preprocess=default_preprocess(16),
+            normalise=Normalise(default_preprocess(16)),
             augment=augment,
             batch_size=32,
             seed=3,
@@ -94,7 +96,7 @@ def losses_of(digits, settings, **changes):
     update.train_mode()
     loader = train_loader(
         digits[0],
-        preprocess=default_preprocess(16),
+        normalise=Normalise(default_preprocess(16)),
         augment=recipe.augment,
         batch_size=recipe.batch_size,
         seed=0,
@@ -112,8 +114,8 @@ def reference(digits):
     update = Update(net, recipe, Settings(precision="fp64"))
     update.train_mode()
     loader = train_loader(
-        digits[0], preprocess=default_preprocess(16), augment=recipe.augment, batch_size=recipe.batch_size, seed=0,
-        dtype=torch.float64,
+        digits[0], normalise=Normalise(default_preprocess(16), dtype=torch.float64),
+        augment=recipe.augment, batch_size=recipe.batch_size, seed=0,
     )  # fmt: skip
     return [update(batch, 0.05, 0.0)[0] for batch in loader.batches(0, STEPS)]
 
@@ -143,7 +145,12 @@ def test_every_recipe_s_step_runs_on_the_gpu(digits, name):
     update = Update(net, recipe, Settings(device="cuda", precision="fp16"))
     update.train_mode()
     loader = train_loader(
-        digits[0], preprocess=default_preprocess(16), augment=recipe.augment, batch_size=64, seed=0, device="cuda"
+        digits[0],
+        normalise=Normalise(default_preprocess(16)),
+        augment=recipe.augment,
+        batch_size=64,
+        seed=0,
+        device="cuda",
     )
     for batch in loader.batches(0, 2):
         loss, wrong = update(batch, recipe.peak_lr / 100, 0.0)
@@ -155,7 +162,7 @@ def test_a_step_that_overflows_in_fp16_is_left_out_and_the_scale_halved(digits):
     update.scaler = torch.amp.GradScaler("cuda", init_scale=2.0**40)
     before = copy.deepcopy(update.net.state_dict())
     loader = train_loader(
-        digits[0], preprocess=default_preprocess(16), augment=Augment(), batch_size=64, seed=0, device="cuda"
+        digits[0], normalise=Normalise(default_preprocess(16)), augment=Augment(), batch_size=64, seed=0, device="cuda"
     )
     update(next(iter(loader.batches(0, 1))), 0.05, 0.0)
     kernels = [name for name, tensor in before.items() if tensor.ndim == 4]
@@ -174,7 +181,7 @@ def test_a_checkpoint_brings_everything_back_to_the_gpu(digits, tmp_path, optimi
     for mine, theirs in ((update.net, other.net), (update.average, other.average)):
         assert all(torch.equal(a, b) and b.is_cuda for a, b in zip(mine.parameters(), theirs.parameters(), strict=True))
     loader = train_loader(
-        digits[0], preprocess=default_preprocess(16), augment=Augment(), batch_size=64, seed=0, device="cuda"
+        digits[0], normalise=Normalise(default_preprocess(16)), augment=Augment(), batch_size=64, seed=0, device="cuda"
     )
     assert np.isfinite(
         other(next(iter(loader.batches(0, 1))), 0.01, 0.5)[0]
@@ -190,12 +197,14 @@ def test_a_run_learns_seals_and_is_read_alike_on_both(digits, tmp_path):
     assert run.val["top1"] > 0.85
     on = {device: load(run.path, device=device) for device in ("cpu", "cuda")}
     scores = {
-        device: evaluate_net(loaded.net, digits[1], loaded.bundle.preprocess, mean_image=loaded.mean_image)
+        device: evaluate_net(TorchScorer(loaded.net, loaded.normalise), digits[1], loaded.bundle.preprocess)
         for device, loaded in on.items()
     }
     assert np.allclose(scores["cpu"].logits, scores["cuda"].logits, rtol=1e-3, atol=1e-3)
     pictures = [digits[1].read(i)[0] for i in range(5)]
-    answers = [predict_batch(loaded, pictures) for loaded in on.values()]
+    answers = [
+        predict_batch(TorchScorer(one.net, one.normalise), pictures, one.bundle.preprocess) for one in on.values()
+    ]
     assert np.allclose(*answers, rtol=1e-3, atol=1e-3)
 
 
@@ -220,6 +229,7 @@ def test_settings_follow_from_the_gpu():
 RANKS = """
 import json, torch
 from reslearn.data.loaders import train_loader
+from reslearn.data.preprocess import Normalise
 from reslearn.data.sources import open_data
 from reslearn.nets.build import create_model
 from reslearn.runtime.process_group import process_group
@@ -230,8 +240,8 @@ from reslearn.train.update import Update
 
 with process_group("cuda") as world:
     recipe = get_recipe("demo")
-    loader = train_loader(open_data("digits"), preprocess=default_preprocess(16), augment=recipe.augment, batch_size=64,
-                          seed=0, device="cuda", rank=world.rank, world=world.size)
+    loader = train_loader(open_data("digits"), normalise=Normalise(default_preprocess(16)), augment=recipe.augment,
+                          batch_size=64, seed=0, device="cuda", rank=world.rank, world=world.size)
     torch.manual_seed(0)
     settings = Settings(device="cuda", precision="fp16")
     update = Update(create_model("resnet20_cifar").cuda(), recipe, settings, world=world)

@@ -40,6 +40,7 @@ import json
 from dataclasses import replace
 import torch
 from reslearn.data.loaders import Batch, train_loader
+from reslearn.data.preprocess import Normalise
 from reslearn.data.sources import open_data
 from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings
@@ -56,7 +57,8 @@ with process_group("cpu"):
     for dtype, lr in ((torch.float64, 0.05), (torch.float32, 2e-4)):
         recipe = replace(get_recipe("demo"), lr=lr, bn_sync=True)
         loader = train_loader(
-            data, preprocess=default_preprocess(8), augment=recipe.augment, batch_size=recipe.batch_size, seed=0,
+            data, normalise=Normalise(default_preprocess(8)), augment=recipe.augment,
+            batch_size=recipe.batch_size, seed=0,
             rank=world.rank, world=world.size,
         )
         torch.manual_seed(0)

@@ -14,8 +14,10 @@ from torch import nn
 
 from reslearn.bundle.file import load
 from reslearn.data.loaders import train_loader
+from reslearn.data.preprocess import Normalise
 from reslearn.data.sources import Subset, open_data
-from reslearn.measure.evaluate import predict_logits
+from reslearn.engine.scorer import TorchScorer
+from reslearn.measure.views import predict_logits
 from reslearn.nets.build import create_model
 from reslearn.runtime.settings import Settings
 from reslearn.spec.preprocess import default_preprocess
@@ -125,7 +127,11 @@ def test_the_mean_weights_are_sealed_and_validated(scripted, tiny_spec, recipe, 
 
 
 def batches(parts, recipe, seed=0):
-    options = {"preprocess": default_preprocess(8), "augment": recipe.augment, "batch_size": recipe.batch_size}
+    options = {
+        "normalise": Normalise(default_preprocess(8)),
+        "augment": recipe.augment,
+        "batch_size": recipe.batch_size,
+    }
     return (batch.images for batch in train_loader(parts[0], seed=seed, **options).batches(0, STEPS))
 
 
@@ -199,6 +205,8 @@ def test_training_computes_in_its_precision_and_seals_what_fp32_scores(
     finally:
         torch.set_float32_matmul_precision(before)
     assert found == {(True, dtype, "highest"), (False, dtype, "highest"), (False, torch.float32, "highest")}
-    logits, labels = predict_logits(load(run.path).net, parts[1], default_preprocess(8))
+    loaded = load(run.path)
+    logits = predict_logits(TorchScorer(loaded.net, loaded.normalise), parts[1], default_preprocess(8))
+    labels = np.asarray(parts[1].labels)
     loss = nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels))
     assert run.val["loss"] == pytest.approx(float(loss)) and run.val["precision"] == "fp32"

@@ -17,6 +17,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from ..data.parts.known import NOTHING, SELECTED, TRAINED, Known
+from ..data.preprocess import Normalise
 from ..nets.build import create_model
 from ..runtime.container import FORMAT, KEY, MEAN_IMAGE, SEEN, Container, locate, read_container, stamp
 from ..runtime.files import write_atomic
@@ -37,6 +38,12 @@ class Loaded:
     mean_image: Tensor | None = None  # (3, S, S) float32 where `preprocess.mean_image` is set
     known: Known = NOTHING  # what recognises the pictures that it has seen
     sums: tuple[int, ...] = ()  # of its weights as they were sealed
+
+    @property
+    def normalise(self) -> Normalise:
+        """What makes prepared pictures the network's input, in the type of its weights."""
+        dtype = next((parameter.dtype for parameter in self.net.parameters()), torch.float32)
+        return Normalise(self.bundle.preprocess, self.mean_image, dtype=dtype)
 
     @property
     def as_sealed(self) -> bool:

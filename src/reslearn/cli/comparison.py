@@ -55,12 +55,13 @@ def ensemble(
         sealed_target(out, "--out", inputs=map(sealed_in, models))
     tune()
     from ..jobs.ensemble import ensemble_models
-    from ..jobs.members import Options
-    from ..jobs.unseen import Policy
+    from ..measure.scoring import Scoring
     from ..runtime.device import present
 
-    policy = Policy(allow_seen, only_unseen)
-    options = Options(protocol, precision, present(device), workers, cache=cache or "auto", policy=policy)
+    scoring = Scoring(
+        split, protocol, precision, present(device), workers,
+        cache=cache or "auto", allow_seen=allow_seen, only_unseen=only_unseen,
+    )  # fmt: skip
     with plain_warnings():
         value = ensemble_models(
             models,
@@ -68,11 +69,10 @@ def ensemble(
             combine=combine,
             weights=numbers,
             greedy=greedy,
-            split=split,
             score_split=score_split,
             out=out,
             forget_pictures=forget_pictures,
-            options=options,
+            scoring=scoring,
         )
     emit(value, as_json, lambda: _print_ensemble(value))
 
@@ -97,20 +97,15 @@ def compare(
     check_targets({"--report": (report, PAGE)})
     tune()
     from ..jobs.compare import compare_models
-    from ..jobs.members import Options
-    from ..jobs.unseen import Policy
+    from ..measure.scoring import Scoring
     from ..runtime.device import present
 
-    policy = Policy(allow_seen, only_unseen)
-    options = Options(protocol, precision, present(device), workers, cache=cache or "auto", policy=policy)
+    scoring = Scoring(
+        split, protocol, precision, present(device), workers,
+        cache=cache or "auto", allow_seen=allow_seen, only_unseen=only_unseen,
+    )  # fmt: skip
     with plain_warnings():
-        done = compare_models(
-            a,
-            b,
-            data=data,
-            split=split,
-            options=options,
-        )
+        done = compare_models(a, b, data=data, scoring=scoring)
         if report is not None:
             from ..jobs.pages.comparison import write_comparison_report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ from .output import check_targets, emit, print_seen, put, put_table, say
 
 if TYPE_CHECKING:
     from ..jobs.evaluation import Result
-    from ..measure.evaluate import Evaluation
+    from ..measure.evaluation import Evaluation
     from ..predictor.predictor import Prediction
 
 Protocols = Annotated[
@@ -63,23 +63,27 @@ def evaluate(
     say(f"reslearn evaluate: {model} on {data}")
     check_targets({"--predictions": (predictions, PREDICTIONS), "--report": (report, PAGE)})
     tune()
-    from ..jobs.evaluation import Request, evaluate_protocols
-    from ..jobs.unseen import Policy
+    from ..jobs.evaluation import evaluate_protocols
+    from ..measure.scoring import Scoring
     from ..runtime.device import present
     from ..runtime.process_group import process_group
 
     device = present(device)
-    request = Request(
-        model, data, split=split, precision=precision, batch_size=batch_size, device=device, workers=workers,
-        cache=None if no_cache else cache or "auto", policy=Policy(allow_seen, only_unseen),
+    scoring = Scoring(
+        split, precision=precision, device=device, workers=workers, batch_size=batch_size,
+        cache=None if no_cache else cache or "auto", allow_seen=allow_seen, only_unseen=only_unseen,
     )  # fmt: skip
     with process_group(device) as world, plain_warnings():
-        results = evaluate_protocols(
-            request, protocol or ["1-crop"], details=details, predictions=predictions, report=report
+        done = evaluate_protocols(
+            model, data, protocol or ["1-crop"], scoring, details=details, predictions=predictions
         )
+        if report is not None and world.first:
+            from ..jobs.pages.evaluation import write_evaluation_report
+
+            write_evaluation_report(report, done)
     if world.first:
-        values = [result.to_json() for result in results]
-        emit(values if len(values) > 1 else values[0], as_json, lambda: _print_results(results))
+        values = [result.to_json() for result in done.results]
+        emit(values if len(values) > 1 else values[0], as_json, lambda: _print_results(done.results))
 
 
 def predict(
@@ -128,18 +132,12 @@ def calibrate(
     say(f"reslearn calibrate: {model} on {split} of {data}")
     tune()
     from ..jobs.calibration import calibrate_model
-    from ..jobs.unseen import Policy
+    from ..measure.scoring import Scoring
     from ..runtime.device import present
 
+    scoring = Scoring(split, device=present(device), allow_seen=allow_seen, only_unseen=only_unseen)
     with plain_warnings():
-        done = calibrate_model(
-            model,
-            data,
-            split=split,
-            target_precision=target_precision,
-            device=present(device),
-            policy=Policy(allow_seen, only_unseen),
-        )
+        done = calibrate_model(model, data, target_precision=target_precision, scoring=scoring)
     emit(done, as_json, lambda: _print_calibration(done))
 
 
@@ -155,7 +153,7 @@ def plain_warnings() -> Iterator[None]:
                 warn(text)
 
 
-def _print_results(results: list[Result]) -> None:
+def _print_results(results: Sequence[Result]) -> None:
     if len(results) > 1:
         _print_protocols(results)
     else:
@@ -169,7 +167,7 @@ def _print_results(results: list[Result]) -> None:
         put("warning: this model was selected on test pictures; a score on them is too good")
 
 
-def _print_protocols(results: list[Result]) -> None:
+def _print_protocols(results: Sequence[Result]) -> None:
     first = results[0].evaluation
     width = max(len(result.evaluation.protocol) for result in results)
     put(f"{first.images:,} pictures, {first.precision}")

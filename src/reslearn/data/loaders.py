@@ -23,7 +23,7 @@ from .loading.batch import Batch, Finisher
 from .loading.resident import ResidentLoader, prepare
 from .loading.sampling import EndlessOrder
 from .loading.streaming import StreamingLoader, readable
-from .preprocess import apply, normalise, to_batch
+from .preprocess import Normalise, apply, to_batch
 from .table import as_pictures
 from .workers import parallel_map
 
@@ -59,7 +59,7 @@ class TrainLoader(Protocol):
 def train_loader(
     dataset: Dataset,
     *,
-    preprocess: Preprocess,
+    normalise: Normalise,
     augment: Augment,
     batch_size: int,
     seed: int,
@@ -68,13 +68,11 @@ def train_loader(
     world: int = 1,
     workers: int = 0,
     kind: Literal["auto", "resident", "streaming"] = "auto",
-    mean_image: Tensor | None = None,
     on_bad_file: OnBadFile = "stop",
     progress: Callable[[int, int], None] | None = None,
-    dtype: torch.dtype = torch.float32,
 ) -> TrainLoader:
     """Training batches of `dataset` (already the training part); `batch_size` is global, over all `world` ranks.
-    Pictures are normalised, and mixed, in `dtype`.
+    Pictures are prepared as `normalise.preprocess` says, normalised, and mixed, in its dtype.
 
     `auto` is resident where the prepared pictures fit (`resident_bytes` within a quarter of free memory) and the
     augmentation works on prepared pictures. A resident set reads every picture now: `progress(done, total)` is
@@ -87,10 +85,10 @@ def train_loader(
     if (augment.mixup or augment.cutmix) and (batch_size // world) % 2:
         raise UserError(f"MixUp and CutMix pair neighbours: {batch_size // world} pictures per process must be even")
     sequence = EndlessOrder(np.asarray(dataset.labels), seed=seed, augment=augment, batch_size=batch_size)
-    finish = Finisher(preprocess, augment, seed, device, mean_image, dtype)
+    finish = Finisher(normalise.to(device), augment, seed, device)
     share = (batch_size, rank, world)
     if kind == "auto":
-        kind = "resident" if fits(dataset, preprocess, augment, device) else "streaming"
+        kind = "resident" if fits(dataset, normalise.preprocess, augment, device) else "streaming"
     if kind == "resident":
         return ResidentLoader(dataset, sequence, finish, share, on_bad_file=on_bad_file, progress=progress)
     return StreamingLoader(dataset, sequence, finish, share, workers=workers, on_bad_file=on_bad_file)
@@ -117,47 +115,24 @@ def free_bytes(device: str) -> int:
     return 4 << 30  # not Linux: assume a small laptop
 
 
-def eval_batches(
-    dataset: Dataset,
-    *,
-    preprocess: Preprocess,
-    batch_size: int,
-    device: str = "cpu",
-    workers: int = 0,
-    indices: Indices | None = None,
-    mean_image: Tensor | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> Iterator[tuple[Indices, Tensor, Tensor]]:
-    """(indices int64 (b,), `dtype` (b, 3, S, S) on `device`, labels int64 (b,) on `device`), each picture once.
+def eval_batches(dataset: Dataset, preprocess: Preprocess, *, batch_size: int, workers: int = 0) -> Iterator[Tensor]:
+    """Prepared uint8 (b, 3, S, S), each picture once, in order.
 
     The last batch is short; no picture is ever substituted or left out: an unreadable one is a `UserError`.
     """
-    chosen = np.arange(len(dataset), dtype=np.int64) if indices is None else np.asarray(indices, dtype=np.int64)
-    chunks = [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
-    for chunk, (images, labels) in zip(chunks, _read_chunks(dataset, preprocess, chunks, workers), strict=True):
-        yield (
-            chunk,
-            normalise(images.to(device, non_blocking=True), preprocess, mean_image, dtype=dtype),
-            torch.from_numpy(labels).to(device, non_blocking=True),
-        )
-
-
-def _read_chunks(
-    dataset: Dataset, preprocess: Preprocess, chunks: list[Indices], workers: int
-) -> Iterator[tuple[Tensor, Indices]]:
-    if as_pictures(dataset).reader.prepared == preprocess:
-        for chunk in chunks:
-            yield to_batch([dataset.read(int(i))[0] for i in chunk]), dataset.labels[chunk]
-        return
-    yield from parallel_map(_EvalReader(dataset, preprocess), chunks, workers)
+    every = np.arange(len(dataset), dtype=np.int64)
+    chunks = [every[i : i + batch_size] for i in range(0, len(every), batch_size)]
+    ready = as_pictures(dataset).reader.prepared == preprocess  # in memory: no worker need have it
+    reader = _EvalReader(dataset, None if ready else preprocess)
+    yield from parallel_map(reader, chunks, 0 if ready else workers)
 
 
 class _EvalReader:
-    """A chunk of indices to (uint8 (b, 3, S, S), labels); picklable, so worker processes can have it."""
+    """A chunk of indices to uint8 (b, 3, S, S); picklable, so worker processes can have it."""
 
-    def __init__(self, dataset: Dataset, preprocess: Preprocess) -> None:
+    def __init__(self, dataset: Dataset, preprocess: Preprocess | None) -> None:
         self.dataset, self.preprocess = dataset, preprocess
 
-    def __call__(self, chunk: Indices) -> tuple[Tensor, Indices]:
-        images = [apply(self.dataset.read(int(i))[0], self.preprocess) for i in chunk]
-        return to_batch(images), self.dataset.labels[chunk]
+    def __call__(self, chunk: Indices) -> Tensor:
+        images = (self.dataset.read(int(i))[0] for i in chunk)
+        return to_batch([image if self.preprocess is None else apply(image, self.preprocess) for image in images])

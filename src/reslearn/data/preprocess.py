@@ -1,11 +1,11 @@
 """Applies `spec.preprocess`: resize and crop on uint8, then mean and std. Every path (training, evaluation, predict,
-serving) comes through these two functions, so they cannot disagree."""
+serving) comes through `apply` and `Normalise`, so they cannot disagree."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ..spec.errors import UserError
@@ -58,31 +58,42 @@ def centre_crop(image: Image, size: int) -> Image:
     return image[top : top + size, left : left + size]
 
 
-def normalise(
-    batch: Tensor, preprocess: Preprocess, mean_image: Tensor | None = None, *, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """uint8 (B, 3, S, S) to `dtype` (B, 3, S, S): pixels in 0..1 minus `mean`, divided by `std`.
+class Normalise(nn.Module):
+    """uint8 (B, 3, H, W) to `dtype` (B, 3, H, W): pixels in 0..1 minus `mean`, divided by `std`.
 
-    `mean_image`, float (3, S, S) in 0..1, is the paper's per-pixel mean and takes the place of the channel mean.
-    The memory format (contiguous or channels_last) is kept. The only place where mean and std are applied.
+    `mean_image`, float (3, S, S) in 0..1, is the paper's per-pixel mean and takes the place of the channel mean; from
+    pictures of any other shape its mean colour is subtracted. The memory format (contiguous or channels_last) is kept.
+    The only place where mean and std are applied. Raises `UserError` where a mean image is named and none is given.
     """
-    if preprocess.mean_image is not None and mean_image is None:
-        raise UserError("this preprocessing subtracts a per-pixel mean image; its tensor is missing")
-    shape = batch.shape
-    x = batch.to(dtype)
-    std = torch.tensor(preprocess.std, dtype=torch.float64).view(-1, 1, 1)
-    mean = torch.tensor(preprocess.mean, dtype=torch.float64).view(-1, 1, 1)
-    if mean_image is not None:
-        mean = mean_image.double().cpu()
-    scale = (1 / (255 * std)).to(dtype)
-    shift = (mean / std).to(dtype)
-    if x.is_contiguous():
-        return x.mul_(scale.to(x.device)).sub_(shift.to(x.device))
-    # channels_last: constants tiled to one flat row, because an inner loop over 3 channels is six times slower
-    rows = x.permute(0, 2, 3, 1).reshape(shape[0], -1)
-    scale, shift = (v.expand(shape[1:]).permute(1, 2, 0).reshape(-1).to(x.device) for v in (scale, shift))
-    rows = rows.mul_(scale).sub_(shift)
-    return rows.view(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)
+
+    scale: Tensor  # (3, 1, 1)
+    shift: Tensor  # (3, 1, 1), or (3, S, S) of a mean image
+    colour: Tensor  # (3, 1, 1), the shift of pictures that are not S x S
+
+    def __init__(
+        self, preprocess: Preprocess, mean_image: Tensor | None = None, *, dtype: torch.dtype = torch.float32
+    ) -> None:
+        super().__init__()
+        if preprocess.mean_image is not None and mean_image is None:
+            raise UserError("this preprocessing subtracts a per-pixel mean image; its tensor is missing")
+        self.preprocess, self.mean_image, self.dtype = preprocess, mean_image, dtype
+        std = torch.tensor(preprocess.std, dtype=torch.float64).view(-1, 1, 1)
+        mean = colour = torch.tensor(preprocess.mean, dtype=torch.float64).view(-1, 1, 1)
+        if mean_image is not None:
+            mean, colour = mean_image.cpu().double(), mean_image.cpu().mean((1, 2), keepdim=True).double()
+        for name, value in (("scale", 1 / (255 * std)), ("shift", mean / std), ("colour", colour / std)):
+            self.register_buffer(name, value.to(dtype), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        shape, x = images.shape, images.to(self.dtype)
+        scale, shift = self.scale, self.shift if self.shift.shape[1:] == shape[2:] else self.colour
+        if x.is_contiguous():
+            return x.mul_(scale).sub_(shift)
+        # channels_last: constants tiled to one flat row, because an inner loop over 3 channels is six times slower
+        rows = x.permute(0, 2, 3, 1).reshape(shape[0], -1)
+        scale, shift = (v.expand(shape[1:]).permute(1, 2, 0).reshape(-1) for v in (scale, shift))
+        rows = rows.mul_(scale).sub_(shift)
+        return rows.view(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)
 
 
 def to_batch(images: list[Image]) -> Tensor:

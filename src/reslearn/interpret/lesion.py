@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nets.blocks import ResidualBlock
-from ..nets.resnet import ResNet
+from ..nets.net import Net
 from ..spec.errors import UserError
 
 
@@ -34,16 +34,17 @@ class Dropped(nn.Module):
         return F.relu(y) if self.block.spec.activation == "post" else y
 
 
-def droppable(net: nn.Module) -> list[str]:
+def droppable(net: Net) -> list[str]:
     """Blocks that keep their input's shape. The others cannot be dropped from a plain net, so they stay in both."""
-    if not isinstance(net, ResNet):
+    blocks = net.blocks()
+    if not blocks:
         raise UserError("a lesion study needs a net of residual or plain blocks")
-    kept = [b.spec for b in net.blocks() if b.spec.stride == 1 and b.spec.in_channels == b.spec.out_channels]
+    kept = [b.spec for b in blocks if b.spec.stride == 1 and b.spec.in_channels == b.spec.out_channels]
     return [spec.name for spec in kept]
 
 
 @contextmanager
-def without_block(net: nn.Module, name: str) -> Iterator[nn.Module]:
+def without_block(net: Net, name: str) -> Iterator[Net]:
     """`net` with the block called `name` (such as `stages.1.3`) replaced by its shortcut; whole again afterwards."""
     stage = net.get_submodule(name.rpartition(".")[0])
     index = int(name.rpartition(".")[2])
@@ -56,7 +57,7 @@ def without_block(net: nn.Module, name: str) -> Iterator[nn.Module]:
         stage[index] = block
 
 
-def lesion_study(net: nn.Module, error: Callable[[nn.Module], float]) -> Lesions:
+def lesion_study(net: Net, error: Callable[[Net], float]) -> Lesions:
     """Drop each droppable block in turn and ask `error` (percent, on the same pictures each time)."""
     intact, dropped = error(net), []
     for name in droppable(net):

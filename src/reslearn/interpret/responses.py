@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..nets.resnet import ResNet
-from ..runtime.inference import evaluating
+from ..engine.scorer import TorchScorer
+from ..nets.net import Net, as_net
 from ..spec.errors import UserError
 
 
@@ -23,27 +23,28 @@ class Response:
     closed_form: float  # sqrt(mean gamma^2 + var beta): what BN's own parameters promise
 
 
-def response_layers(net: nn.Module) -> list[tuple[str, nn.BatchNorm2d]]:
+def response_layers(net: Net) -> list[tuple[str, nn.BatchNorm2d]]:
     """The BN after each 3x3 convolution, stem included, in order: 6n + 1 of them in a CIFAR net of 6n + 2 layers.
 
     Raises `UserError` for a net whose BN comes before its convolutions, where the figure is not defined.
     """
-    if not isinstance(net, ResNet) or net.spec.activation != "post":
+    blocks = net.blocks()
+    if not blocks or blocks[0].spec.activation != "post":
         raise UserError("layer responses are defined for post-activation nets: BN after each convolution")
     found = [("stem", net.stem.norm)]
-    for block in net.blocks():
+    for block in blocks:
         for number, conv in enumerate(block.spec.convs, 1):
             if conv.kernel == 3:
                 found.append((f"{block.spec.name}.conv{number}", getattr(block, f"norm{number}")))
     return [(name, norm) for name, norm in found if isinstance(norm, nn.BatchNorm2d)]
 
 
-def layer_responses(net: nn.Module, batches: Iterable[Tensor], *, device: str = "cpu") -> list[Response]:
-    """Responses of every 3x3 layer to `batches` of (B, 3, S, S), in evaluation mode.
+def layer_responses(scorer: TorchScorer, batches: Iterable[Tensor]) -> list[Response]:
+    """Responses of every 3x3 layer to `batches` of prepared pictures, uint8 (B, 3, S, S), in evaluation mode.
 
     A response is a layer's output after its BN and before the ReLU or the addition that follows (P1 4.2).
     """
-    layers = response_layers(net)
+    layers = response_layers(as_net(scorer.net, "responses"))
     sums = torch.zeros(len(layers), 3, dtype=torch.float64)  # count, sum, sum of squares
 
     def add(index: int, output: Tensor) -> None:
@@ -55,9 +56,9 @@ def layer_responses(net: nn.Module, batches: Iterable[Tensor], *, device: str = 
         for index, (_, norm) in enumerate(layers)
     ]
     try:
-        with evaluating(net, "fp32", device):
+        with scorer.ready():
             for images in batches:
-                net(images)
+                scorer(images)
     finally:
         for handle in handles:
             handle.remove()

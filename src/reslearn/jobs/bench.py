@@ -16,6 +16,7 @@ import torch
 from ..data.dataset import Dataset
 from ..data.loaders import train_loader
 from ..data.memory import ArrayDataset, part
+from ..data.preprocess import Normalise
 from ..data.sources import open_data
 from ..nets.build import create_model
 from ..runtime import device
@@ -98,7 +99,7 @@ def bench_train(
     with owned(settings.threads), tempfile.TemporaryDirectory() as folder, process_group(settings.device):
         loader = train_loader(
             pictures,
-            preprocess=default_preprocess(size),
+            normalise=Normalise(default_preprocess(size)),
             augment=values.augment,
             batch_size=batch,
             seed=0,
@@ -176,7 +177,7 @@ def bench_data(
     check_at_least("--workers", workers, 0)
     loader = train_loader(
         open_data(path),
-        preprocess=default_preprocess(image_size),
+        normalise=Normalise(default_preprocess(image_size)),
         augment=get_recipe(recipe).augment,
         batch_size=batch,
         seed=0,

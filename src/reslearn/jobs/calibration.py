@@ -10,42 +10,41 @@ from ..bundle.file import load, reseal
 from ..data.parts.keys import Keys
 from ..data.parts.known import Known
 from ..measure.calibration import brier, choose_threshold, fit_temperature, reliability
-from ..measure.evaluate import Evaluation
+from ..measure.evaluation import Evaluation
 from ..measure.metrics import loss
+from ..measure.scoring import Scoring
 from ..spec.errors import UserError
 from ..spec.seen import Seen
 from .evaluation import evaluate_subject
 from .subject import Data, open_for, subject_of, training_of
-from .unseen import STRICT, Policy, Watched, recogniser, watched
+from .unseen import Watched, recogniser, watched
 
 
 def calibrate_model(
     model: str | os.PathLike[str],
     data: Data,
     *,
-    split: str = "val",
     target_precision: float | None = None,
-    device: str = "cpu",
-    policy: Policy = STRICT,
+    scoring: Scoring = Scoring(),  # noqa: B008 - a frozen value
 ) -> dict[str, Any]:
-    """Fit on `split` of `data` and reseal the model's file; returns what was fitted and the numbers before and after.
+    """Fit a temperature on the split of `data` that `scoring` names (`val` if none) and reseal the model's file.
 
-    The file recognises the pictures ever after as selected on, and one calibrated on test pictures is marked so. Raises
-    `UserError` for the pictures it was trained on, unless the policy says otherwise, and for a precision that no
-    threshold reaches.
+    Returns what was fitted and the numbers before and after. The file recognises the pictures ever after as selected
+    on, and one calibrated on test pictures is marked so. Raises `UserError` for the pictures it was trained on, unless
+    `scoring` says what becomes of them, and for a precision that no threshold reaches.
     """
-    loaded = load(model, device=device)
+    loaded = load(model, device=scoring.device or "cpu")
     dataset = open_for([loaded], data)
-    subject = subject_of(training_of(loaded), dataset, split)
+    subject = subject_of(training_of(loaded), dataset, scoring.split or "val")
     if subject.split == "train":
         raise UserError("a temperature fitted on the training pictures is worthless; use --split val")
 
     def scored(watches: Sequence[Watched]) -> tuple[Evaluation, Keys, Seen]:
         lookout = watches[0].lookout
-        scores, rows = evaluate_subject(loaded, watches[0], dataset, device=device), lookout.pictures.rows
+        scores, rows = evaluate_subject(loaded, watches[0], dataset, scoring), lookout.pictures.rows
         return scores, rows, lookout.seen(recogniser(loaded, dataset), Known().with_pictures(selected=rows))
 
-    scores, rows, after = watched([loaded], [subject], dataset, policy, scored)
+    scores, rows, after = watched([loaded], [subject], dataset, scoring, scored)
     logits, labels = scores.logits, scores.labels
     temperature = fit_temperature(logits, labels)
     threshold, coverage, precision = None, 1.0, scores.top1

@@ -10,15 +10,16 @@ from typing import Any
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
 from ..measure.comparison import Comparison, compare
-from ..measure.evaluate import Evaluation
+from ..measure.evaluation import Evaluation
 from ..measure.metrics import correct
+from ..measure.scoring import Scoring
 from ..runtime.container import FILE_NAME
 from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.seen import Seen
 from ..train.records.crossval import read_record as read_crossval
 from ..train.records.run import read_record
-from .members import Options, check_protocols, common_pictures, load_all, score_all
+from .members import OF_RUNS, check_protocols, common_pictures, load_all, score_all
 from .subject import Data, open_for, run_folder
 from .unseen import watched
 
@@ -74,26 +75,26 @@ def compare_models(
     b: str | os.PathLike[str],
     *,
     data: Data | None = None,
-    split: str | None = None,
-    options: Options | None = None,
+    scoring: Scoring = OF_RUNS,
 ) -> Compared:
     """Compare two models (or two folders of runs that differ in their seed) on pictures that neither has seen.
 
-    Without `data`, the data of the first run; without `split`, `test` where there is one, else the common `val`.
+    Without `data`, the data of the first run; without a split in `scoring`, `test` where there is one, else the common
+    `val`.
     """
-    options = options or Options()
     paths = [trainings(a), trainings(b)]
-    loaded = load_all([*paths[0], *paths[1]], options.device)
+    loaded = load_all([*paths[0], *paths[1]], scoring.device)
     dataset = open_for(loaded, data if data is not None else _data_of(loaded[0], a))
+    split = scoring.split
     if split is None and "test" not in dataset.splits and any(run_folder(one) is not None for one in loaded):
         split = "val"
-    check_protocols(loaded, options)
+    check_protocols(loaded, scoring)
     subject, scores, seen = watched(
         loaded,
         [common_pictures(loaded, dataset, split)],
         dataset,
-        options.policy,
-        lambda w: (w[0].subject, score_all(loaded, w[0], dataset, options), w[0].lookout.seen()),
+        scoring,
+        lambda w: (w[0].subject, score_all(loaded, w[0], dataset, scoring), w[0].lookout.seen()),
     )
     right = [correct(score.logits, score.labels) for score in scores]
     cut = len(paths[0])

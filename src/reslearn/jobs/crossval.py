@@ -25,7 +25,7 @@ from ..train.origin import check_start
 from ..train.records.crossval import RECORD, CrossvalRecord, check_recipe, read_record, start
 from ..train.records.run import describe, labels_text
 from .pages.crossval import write_crossval_report
-from .pages.run import FILE_NAME
+from .pages.tables import FILE_NAME
 from .resolve import Start, TrainRequest, asked_recipe, resolve_start
 
 

@@ -11,7 +11,7 @@ from ..bundle.file import load
 from ..data.dataset import Dataset
 from ..data.memory import part
 from ..data.sources import open_data
-from ..measure.evaluate import Evaluation
+from ..measure.evaluation import Evaluation
 from ..predictor.predictor import Prediction, predict
 from ..spec.errors import UserError
 from ..train.events import Watch

@@ -14,14 +14,15 @@ from ..bundle.file import Loaded
 from ..data.dataset import Dataset
 from ..data.parts.known import Known
 from ..measure.ensemble import Gain, check_weights, combine_members, gain_over, select_greedily
-from ..measure.evaluate import Evaluation, score
+from ..measure.evaluation import Evaluation, score
 from ..measure.protocols import parse_protocol
+from ..measure.scoring import Scoring
 from ..runtime.container import sealed_in
 from ..runtime.notes import note
 from ..runtime.replacing import sealed_target
 from ..spec.choices import Combine
 from ..spec.errors import UserError, check_choice
-from .members import Options, check_protocols, common_pictures, load_all, score_all
+from .members import OF_RUNS, check_protocols, common_pictures, load_all, score_all
 from .subject import Data, open_for
 from .unseen import Watched, watched
 
@@ -33,18 +34,18 @@ def ensemble_models(
     combine: Combine = "softmax",
     weights: Sequence[float] | None = None,
     greedy: bool = False,
-    split: str = "val",
     score_split: str | None = None,
     out: str | os.PathLike[str] | None = None,
     forget_pictures: bool = False,
-    options: Options | None = None,
+    scoring: Scoring = OF_RUNS,
 ) -> dict[str, Any]:
     """Average `models` with equal, given or greedily chosen weights; returns scores, weights and the gain.
 
-    Members are chosen, and the best one is named, on `split`; everything is scored on `score_split` (the same if not
-    given). `out` seals the ensemble, which recognises all that its members have seen and what they were chosen on,
-    unless `forget_pictures` leaves that out. Raises `UserError` where classes or preprocessing do not fit each other,
-    and for pictures that a member was trained on, unless the options' policy says otherwise.
+    Members are chosen, and the best one is named, on the split of `scoring` (`val` if it names none); everything is
+    scored on `score_split` (the same if not given). `out` seals the ensemble, which recognises all that its members
+    have seen and what they were chosen on, unless `forget_pictures` leaves that out. Raises `UserError` where classes
+    or preprocessing do not fit each other, and for pictures that a member was trained on, unless `scoring` says what
+    becomes of them.
     """
     check_choice("combine", combine, get_args(Combine))
     if out is not None:
@@ -57,23 +58,23 @@ def ensemble_models(
         raise UserError(f"{len(weights)} weights for {len(models)} models")
     if weights is not None:
         check_weights(weights)  # before anything is scored
-    options = options or Options()
-    loaded = load_all(models, options.device)
+    loaded = load_all(models, scoring.device)
     for model, one in zip(models[1:], loaded[1:], strict=True):
         check_fit(str(models[0]), loaded[0].bundle, str(model), one.bundle)
     dataset = open_for(loaded, data)
-    check_protocols(loaded, options)
+    check_protocols(loaded, scoring)
+    split = scoring.split or "val"
     subjects = [common_pictures(loaded, dataset, split)]
     if score_split not in (None, split):
         subjects.append(common_pictures(loaded, dataset, score_split))
 
     def scored(watches: Sequence[Watched]) -> tuple[_Choice, dict[str, Any], Evaluation]:
-        choice = _choose(loaded, watches[0], dataset, weights, greedy, combine, options)
-        results = choice.scores if len(watches) == 1 else score_all(loaded, watches[1], dataset, options)
+        choice = _choose(loaded, watches[0], dataset, weights, greedy, combine, scoring)
+        results = choice.scores if len(watches) == 1 else score_all(loaded, watches[1], dataset, scoring)
         whole, gain = _together(loaded, watches[-1], results, choice, combine)
         return choice, _described(models, results, choice, combine, watches[-1], gain), whole
 
-    choice, value, whole = watched(loaded, subjects, dataset, options.policy, scored)
+    choice, value, whole = watched(loaded, subjects, dataset, scoring, scored)
     value["ensemble"] = whole.to_json()
     if out is not None:
         about: dict[str, Any] = {
@@ -90,18 +91,18 @@ def ensemble_models(
             selected=choice.selected,
             forget=forget_pictures,
             data=about,
-            scores={value["scored_on"]: whole.to_json()} if _same_when_sealed(loaded, combine, options) else {},
+            scores={value["scored_on"]: whole.to_json()} if _same_when_sealed(loaded, combine, scoring) else {},
         )
         value["model"] = str(out)
     return value
 
 
-def _same_when_sealed(loaded: Sequence[Loaded], combine: Combine, options: Options) -> bool:
+def _same_when_sealed(loaded: Sequence[Loaded], combine: Combine, scoring: Scoring) -> bool:
     """Whether the sealed ensemble scores as its members' scores do together; a line says so where it does not.
 
     It combines its members on each view. That is the same for one view, and where views are averaged as members are.
     """
-    plan = parse_protocol(options.protocol, loaded[0].bundle.preprocess)
+    plan = parse_protocol(scoring.protocol, loaded[0].bundle.preprocess)
     same = len(plan.views) == 1 or plan.average == combine
     if not same:
         note(
@@ -133,9 +134,9 @@ def _choose(
     weights: Sequence[float] | None,
     greedy: bool,
     combine: Combine,
-    options: Options,
+    scoring: Scoring,
 ) -> _Choice:
-    scores = score_all(loaded, watch, dataset, options)
+    scores = score_all(loaded, watch, dataset, scoring)
     if not greedy:
         equal = [1.0] * len(loaded)
         return _Choice(equal if weights is None else list(map(float, weights)), scores, None, Known())

@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..bundle.file import Loaded, load
 from ..data.dataset import Dataset
-from ..measure.evaluate import Evaluation, evaluate
+from ..measure.evaluate import evaluate
+from ..measure.evaluation import Evaluation
 from ..measure.predictions import Predictions, write_predictions
 from ..measure.protocols import parse_protocol
+from ..measure.scoring import Scoring
 from ..measure.summary import summarise
 from ..runtime.notes import warn
 from ..runtime.process_group import joined
+from ..runtime.settings import Precision
 from ..spec.errors import UserError
 from ..train.records import ledger
-from .subject import Data, Subject, open_for, run_folder, subject_of, training_of
-from .unseen import STRICT, Policy, Watched, recogniser, watched
+from .subject import Data, Subject, cache_folder, open_for, run_folder, subject_of, training_of
+from .unseen import Watched, recogniser, watched
 
 
 def evaluate_model(
@@ -28,35 +31,42 @@ def evaluate_model(
     data: Data,
     *,
     split: str | None = None,
+    protocol: str = "1-crop",
+    precision: Precision = "fp32",
+    device: str | None = None,
+    workers: int = 0,
+    batch_size: int = 256,
     cache: str | os.PathLike[str] | None = None,
     allow_seen: bool = False,
     only_unseen: bool = False,
-    **options: Any,
 ) -> Evaluation:
     """Score a run folder or sealed file, opened or named, on `data`: `reslearn.evaluate`.
 
-    `options` are those of `measure.evaluate.evaluate`: protocol, precision, cache (a folder), batch_size, ...
+    Without `split`: `test` where the data declares one, all of it where it declares none. `protocol` is a text of
+    `measure/protocols.py`; `cache` a folder where scores are kept and found again; `device` is where the network is
+    unless given.
 
     A run's own data is split as the run split it; other data as it declares itself. Scoring pictures that were kept
     from training adds a line to the run's ledger. Raises `UserError` for pictures that the model was trained on,
     outside the split `train`: `allow_seen` scores them and says so in `seen`, `only_unseen` scores the others.
     """
-    policy = Policy(allow_seen, only_unseen)
+    scoring = Scoring(split, protocol, precision, device, workers, batch_size, cache, allow_seen, only_unseen)
     loaded = model if isinstance(model, Loaded) else load(model)
     dataset = open_for([loaded], data)
-    subject = subject_of(training_of(loaded), dataset, split, anyway=policy.anyway)
+    subject = subject_of(training_of(loaded), dataset, split, anyway=scoring.anyway)
 
     def scored(watches: Sequence[Watched]) -> Evaluation:
-        return evaluate_subject(loaded, watches[0], dataset, cache=cache, **options)
+        return evaluate_subject(loaded, watches[0], dataset, scoring)
 
-    return watched([loaded], [subject], dataset, policy, scored)
+    return watched([loaded], [subject], dataset, scoring, scored)
 
 
-def evaluate_subject(loaded: Loaded, watch: Watched, dataset: Dataset, **options: Any) -> Evaluation:
+def evaluate_subject(loaded: Loaded, watch: Watched, dataset: Dataset, scoring: Scoring) -> Evaluation:
     """Score watched pictures of `dataset`, and enter it in the ledger where they were kept from training."""
     subject, lookout = watch.subject, watch.lookout
     known = recogniser(loaded, dataset)
-    evaluation = evaluate(loaded, subject.pictures, lookout=lookout, recogniser=known, **options)
+    how = replace(scoring, split=None, cache=cache_folder(loaded, scoring.cache))  # the split's pictures are these
+    evaluation = evaluate(loaded, subject.pictures, how, lookout=lookout, recogniser=known)
     folder = run_folder(loaded)
     if folder is not None and subject.unseen and joined().first:
         lookout.writes(lambda: _enter(folder, loaded, dataset, subject, evaluation))
@@ -72,21 +82,6 @@ def _enter(folder: Path, loaded: Loaded, dataset: Dataset, subject: Subject, eva
 
 
 @dataclass(frozen=True)
-class Request:
-    """One `evaluate` command; `cache` is a folder, `auto` (RUN/predictions of a run), or None for none."""
-
-    model: str
-    data: str
-    split: str | None = None
-    precision: str = "fp32"
-    batch_size: int = 256
-    device: str = "cpu"
-    workers: int = 0
-    cache: str | os.PathLike[str] | None = None
-    policy: Policy = STRICT
-
-
-@dataclass(frozen=True)
 class Result:
     """One protocol's scores, how long they took, and the details if asked for."""
 
@@ -99,70 +94,52 @@ class Result:
         return self.evaluation.to_json() | ({"details": self.details} if self.details else {})
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """The outcome of `evaluate MODEL DATA`."""
+
+    results: tuple[Result, ...]  # one per protocol
+    subject: Subject
+    dataset: Dataset
+    loaded: Loaded
+
+
 def evaluate_protocols(
-    request: Request,
-    protocols: list[str],
+    model: str,
+    data: str,
+    protocols: Sequence[str],
+    scoring: Scoring,
     *,
     details: bool = False,
     predictions: Path | None = None,
-    report: Path | None = None,
-) -> list[Result]:
-    """Score a model by several protocols on the same pictures.
+) -> Evaluated:
+    """Score a model by several protocols, in place of that of `scoring`, on the same pictures.
 
-    `predictions` is a file for the last one's logits, `report` one for a page about all of them.
+    `predictions` is a file for the last one's logits.
     """
-    loaded = load(request.model, device=request.device)
-    dataset = open_for([loaded], request.data)
-    subject = subject_of(training_of(loaded), dataset, request.split, anyway=request.policy.anyway)
+    loaded = load(model, device=scoring.device or "cpu")
+    dataset = open_for([loaded], data)
+    subject = subject_of(training_of(loaded), dataset, scoring.split, anyway=scoring.anyway)
     for text in protocols:
         check_protocol(text, loaded)  # a misspelt one fails before the first is scored
-    return watched(
-        [loaded],
-        [subject],
-        dataset,
-        request.policy,
-        lambda watches: _scored(loaded, watches[0], dataset, request, protocols, details, predictions, report),
-    )
-
-
-def _scored(
-    loaded: Loaded,
-    watch: Watched,
-    dataset: Dataset,
-    request: Request,
-    protocols: list[str],
-    details: bool,
-    predictions: Path | None,
-    report: Path | None,
-) -> list[Result]:
-    """The results, and the files that were asked for, of pictures that are watched."""
     names = loaded.bundle.classes or tuple(map(str, range(loaded.bundle.num_classes)))
-    temperature = loaded.bundle.temperature or 1.0
-    results = []
-    for text in protocols:
-        start = time.perf_counter()
-        scores = evaluate_subject(
-            loaded,
-            watch,
-            dataset,
-            protocol=text,
-            precision=request.precision,
-            cache=cache_folder(loaded, request.cache),
-            batch_size=request.batch_size,
-            device=request.device,
-            workers=request.workers,
-        )
-        seconds = time.perf_counter() - start
-        inside = summarise(scores.logits, scores.labels, names, temperature=temperature) if details else None
-        results.append(Result(scores, seconds, inside))
-    if predictions is not None and joined().first:
-        ids = tuple(watch.subject.pictures.ids)
-        write_predictions(predictions, Predictions(ids, scores.labels, scores.logits, tuple(names)))
-    if report is not None and joined().first:
-        from .pages.evaluation import write_evaluation_report  # which builds on this module
 
-        write_evaluation_report(report, [result.evaluation for result in results], watch.subject, dataset, loaded)
-    return results
+    def result(watch: Watched, text: str) -> Result:
+        start = time.perf_counter()
+        scores = evaluate_subject(loaded, watch, dataset, replace(scoring, protocol=text))
+        seconds, temperature = time.perf_counter() - start, loaded.bundle.temperature or 1.0
+        inside = summarise(scores.logits, scores.labels, names, temperature=temperature) if details else None
+        return Result(scores, seconds, inside)
+
+    def scored(watches: Sequence[Watched]) -> Evaluated:
+        [watch] = watches
+        return Evaluated(tuple(result(watch, text) for text in protocols), watch.subject, dataset, loaded)
+
+    done = watched([loaded], [subject], dataset, scoring, scored)
+    if predictions is not None and joined().first:
+        last, ids = done.results[-1].evaluation, tuple(done.subject.pictures.ids)
+        write_predictions(predictions, Predictions(ids, last.labels, last.logits, tuple(names)))
+    return done
 
 
 def check_protocol(text: str, loaded: Loaded) -> None:
@@ -171,11 +148,3 @@ def check_protocol(text: str, loaded: Loaded) -> None:
         parse_protocol(text, loaded.bundle.preprocess)
     except UserError as error:
         raise UserError(f"--protocol {text}: {error}") from None
-
-
-def cache_folder(loaded: Loaded, wanted: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
-    """Where scores of a model are kept: `auto` is a folder of its run, and nowhere for a file on its own."""
-    if wanted != "auto":
-        return wanted
-    folder = run_folder(loaded)
-    return folder / "predictions" if folder is not None and os.access(folder, os.W_OK) else None

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..bundle.file import Loaded, load
 from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
-from ..measure.evaluate import Evaluation
+from ..measure.evaluation import Evaluation
+from ..measure.scoring import Scoring
 from ..spec.errors import UserError
-from .evaluation import cache_folder, check_protocol, evaluate_subject
+from .evaluation import check_protocol, evaluate_subject
 from .subject import Subject, report_excluded, subject_of, training_of
-from .unseen import STRICT, Policy, Watched
+from .unseen import Watched
+
+OF_RUNS = Scoring(cache="auto")  # scores are kept in the run that each model is of
 
 
-@dataclass(frozen=True)
-class Options:
-    """How members are scored."""
-
-    protocol: str = "1-crop"
-    precision: str = "fp32"
-    device: str = "cpu"
-    workers: int = 0
-    batch_size: int = 256
-    cache: str | os.PathLike[str] | None = "auto"  # a folder for kept scores; auto: that of each run
-    policy: Policy = STRICT  # for pictures that one of them was trained on
-
-
-def load_all(models: Sequence[str | os.PathLike[str]], device: str) -> list[Loaded]:
+def load_all(models: Sequence[str | os.PathLike[str]], device: str | None) -> list[Loaded]:
     """Open every model; the same one twice is an error."""
-    loaded = [load(model, device=device) for model in models]
+    loaded = [load(model, device=device or "cpu") for model in models]
     seen: dict[str, str] = {}
     for model, one in zip(models, loaded, strict=True):
         identity = one.identity()
@@ -68,17 +56,12 @@ def common_pictures(models: Sequence[Loaded], dataset: Dataset, split: str | Non
     return Subject(Subset(dataset, indices), "val", own=True)
 
 
-def check_protocols(models: Sequence[Loaded], options: Options) -> None:
+def check_protocols(models: Sequence[Loaded], scoring: Scoring) -> None:
     """Raise `UserError` for a protocol that one of the networks cannot be scored by."""
     for one in models:
-        check_protocol(options.protocol, one)
+        check_protocol(scoring.protocol, one)
 
 
-def score_all(models: Sequence[Loaded], watch: Watched, dataset: Dataset, options: Options) -> list[Evaluation]:
+def score_all(models: Sequence[Loaded], watch: Watched, dataset: Dataset, scoring: Scoring) -> list[Evaluation]:
     """Each model's scores on the same pictures, from its run's kept scores where they are there."""
-    settings: dict[str, Any] = dict(vars(options))
-    del settings["policy"]
-    return [
-        evaluate_subject(one, watch, dataset, **settings | {"cache": cache_folder(one, options.cache)})
-        for one in models
-    ]
+    return [evaluate_subject(one, watch, dataset, scoring) for one in models]

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from ..data.loaders import TrainLoader, train_loader
+from ..data.preprocess import Normalise
 from ..nets.build import create_model
 from ..runtime.choice import COMPILE_SECONDS, has_compiler, saved_seconds, this_machine
 from ..runtime.load import Load, Watcher
@@ -66,14 +67,13 @@ def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -
     recipe, settings = start.recipe, start.settings
     loader = train_loader(
         plan.train_data,
-        preprocess=start.preprocess,
+        normalise=Normalise(start.preprocess, start.mean_image),
         augment=recipe.augment,
         batch_size=recipe.batch_size,
         seed=0,
         device=settings.device,
         workers=settings.workers,
         kind=settings.loader,
-        mean_image=start.mean_image,
     )
     loading = _loader_rate(loader, recipe.batch_size, seconds)
     with owned(settings.threads):

@@ -59,6 +59,14 @@ def run_folder(loaded: Loaded) -> Path | None:
     return None if training_of(loaded) is None else loaded.path.parent
 
 
+def cache_folder(loaded: Loaded, wanted: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+    """Where scores of a model are kept: `auto` is a folder of its run, and nowhere for a file on its own."""
+    if wanted != "auto":
+        return wanted
+    folder = run_folder(loaded)
+    return folder / "predictions" if folder is not None and os.access(folder, os.W_OK) else None
+
+
 def training_of(loaded: Loaded) -> Training | None:
     """What the folder of a sealed file says of its training; None for a file on its own, wherever it lies."""
     folder = loaded.path.parent

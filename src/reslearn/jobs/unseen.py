@@ -14,35 +14,13 @@ from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
 from ..data.parts.known import Named, Recogniser
 from ..measure.lookout import Lookout, Writes
+from ..measure.scoring import Scoring
 from ..runtime.notes import note
 from ..spec.errors import UserError
 from .subject import Subject, training_of
 
 T = TypeVar("T")
 TOLERATED = 0.01  # of a declared test split: so few are scored, with the count beside the score
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What becomes of pictures that were trained on, in a part that was not asked for as `train`.
-
-    Neither: a `UserError`. `allow_seen` scores them and marks the score, `only_unseen` scores the others.
-    """
-
-    allow_seen: bool = False
-    only_unseen: bool = False
-
-    def __post_init__(self) -> None:
-        if self.allow_seen and self.only_unseen:
-            raise UserError("--allow-seen scores what was trained on and --only-unseen leaves it out; give one of them")
-
-    @property
-    def anyway(self) -> bool:
-        """Whether it was said what becomes of them."""
-        return self.allow_seen or self.only_unseen
-
-
-STRICT = Policy()
 
 
 @dataclass(frozen=True)
@@ -65,13 +43,13 @@ def watched(
     models: Sequence[Loaded],
     subjects: Sequence[Subject],
     dataset: Dataset,
-    policy: Policy,
+    scoring: Scoring,
     score: Callable[[Sequence[Watched]], T],
 ) -> T:
     """What `score` returns, which scores all `subjects` of `dataset` with `models`, each watched.
 
-    Raises `UserError` for pictures that any model was trained on, unless the policy says otherwise. What `score` has
-    written through its lookouts' `writes` appears only after all pictures are looked up.
+    Raises `UserError` for pictures that any model was trained on, unless `scoring` says what becomes of them. What
+    `score` has written through its lookouts' `writes` appears only after all pictures are looked up.
     """
     recognisers = [recogniser(model, dataset) for model in models]
     subjects, before = list(subjects), [len(subject.pictures) for subject in subjects]
@@ -79,7 +57,7 @@ def watched(
         writes = Writes(len(set(subjects)))
         of: dict[Subject, Lookout] = {}
         for subject in dict.fromkeys(subjects):
-            rule = partial(_rule, subject, dataset, policy)
+            rule = partial(_rule, subject, dataset, scoring)
             of[subject] = Lookout(subject.pictures, recognisers, rule=rule, writes=writes)
         try:
             for lookout in of.values():
@@ -109,18 +87,18 @@ def recogniser(loaded: Loaded, dataset: Dataset) -> Recogniser:
     return Named(training.split.train, selected, "names" if sure else "nothing", known)
 
 
-def _rule(subject: Subject, dataset: Dataset, policy: Policy, lookout: Lookout) -> None:
-    if policy.allow_seen:
+def _rule(subject: Subject, dataset: Dataset, scoring: Scoring, lookout: Lookout) -> None:
+    if scoring.allow_seen:
         return
     trained = lookout.trained()
     seen, count = int(trained.sum()), len(trained)
     if not seen:
         return
-    if policy.only_unseen and seen < count:
+    if scoring.only_unseen and seen < count:
         raise _Fewer(subject, np.flatnonzero(~trained))
-    if subject.split == "train" and not policy.only_unseen:
+    if subject.split == "train" and not scoring.only_unseen:
         return
-    if subject.split == "test" and "test" in dataset.splits and seen <= TOLERATED * count and not policy.only_unseen:
+    if subject.split == "test" and "test" in dataset.splits and seen <= TOLERATED * count and not scoring.only_unseen:
         return
     where = f"{dataset.path or 'the data'}: "
     if seen == count:

@@ -14,16 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from ..engine.scorer import Logits
 from ..runtime.container import digest_tensors, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.notes import note
 from ..spec.errors import UserError
 
-Logits = NDArray[np.float32]
 KEY = "reslearn.scores"
 FORMAT = 2
 

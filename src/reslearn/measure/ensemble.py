@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.scorer import Logits
 from ..spec.choices import Combine
 from ..spec.errors import UserError
 from .comparison import bootstrap_difference
 from .metrics import correct, log_softmax, loss
-
-Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from ..bundle.file import Loaded
 from ..data.contents import Contents
 from ..data.dataset import Dataset
+from ..engine.scorer import Logits
 from ..runtime.notes import note
 from ..runtime.settings import Precision
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
-from .cache import CacheKey, Logits, add_to_cache, read_cache
+from .cache import CacheKey, add_to_cache, read_cache
 from .protocols import View
-from .sealed import Sealed
 
 
 class Kept:
@@ -22,7 +23,7 @@ class Kept:
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        loaded: Sealed,
+        loaded: Loaded,
         pictures: Dataset,
         preprocess: Preprocess,
         precision: Precision,

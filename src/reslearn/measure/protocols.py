@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..spec.choices import Combine
 from ..spec.errors import UserError, unknown
 from ..spec.preprocess import Preprocess
 
@@ -25,7 +26,6 @@ SMALLEST_SHARE = 0.01  # of the shorter side; less would blow pictures up a hund
 SHIFTS = ((0, 0), (-1, -1), (1, 1))
 
 Place = Literal["centre", "top-left", "top-right", "bottom-left", "bottom-right", "whole"]
-Average = Literal["softmax", "logits"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class View:
     preprocess: Preprocess  # the resizing that the view is cut from; for `whole`, its size is the scale
     flip: bool = False
     shift: tuple[int, int] = (0, 0)  # pixels down and right, borders reflected
-    average: Average = "softmax"  # over the positions of a whole view
+    average: Combine = "softmax"  # over the positions of a whole view
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Protocol:
     name: str
     preprocess: Preprocess
     views: tuple[View, ...]
-    average: Average
+    average: Combine
 
     def cost(self, size: int) -> float:
         """Forward multiply-adds, in crops of `size` x `size`; a whole picture counts as a square one."""
@@ -70,7 +70,7 @@ def parse_protocol(text: str, preprocess: Preprocess) -> Protocol:
     for modifier in modifiers:
         if modifier not in ("flip", "shift", "logits"):
             raise unknown("protocol modifier", modifier, ("flip", "shift", "logits"))
-    average: Average = "logits" if "logits" in modifiers else "softmax"
+    average: Combine = "logits" if "logits" in modifiers else "softmax"
     if base == "multi-scale":
         views = [View("whole", p, average=average) for p in _scales(argument, preprocess)]
     else:

@@ -13,14 +13,17 @@ from ..spec.stem import StemSpec
 from .blocks import ResidualBlock
 from .init import init_resnet
 from .layers import conv, global_pool, norm
+from .net import AnyHead, Net
 
 
-class ResNet(nn.Module):
+class ResNet(Net):
     """Any `NetSpec`. forward: (B, in_channels, H, W) float -> logits (B, num_classes).
 
     State dict: stem.conv, stem.norm (after stem.lead in a deep stem); stages.S.I.conv1, .norm1, ...,
     .gate.fc1, .shortcut.conv, .shortcut.norm; norm (pre-activation nets alone); head.fc.
     """
+
+    spec: NetSpec
 
     def __init__(self, spec: NetSpec, *, block: Callable[[BlockSpec], ResidualBlock] = ResidualBlock):
         super().__init__()
@@ -96,7 +99,7 @@ class Stem(nn.Module):
         return F.max_pool2d(x, side, stride=2, padding=(side - 1) // 2, ceil_mode=side % 2 == 0) if side else x
 
 
-class Head(nn.Module):
+class Head(AnyHead):
     """Global average pool and one FC layer: (B, C, H, W) -> logits (B, num_classes)."""
 
     def __init__(self, channels: int, num_classes: int):
@@ -105,3 +108,7 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(global_pool(x))  # type: ignore[no-any-return]
+
+    def everywhere(self, last: Tensor, window: int) -> Tensor:
+        """A mean and a linear map: all windows are pooled at once."""
+        return self.fc(F.avg_pool2d(last, window, stride=1).flatten(2).transpose(1, 2))  # type: ignore[no-any-return]

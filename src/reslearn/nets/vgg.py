@@ -8,13 +8,16 @@ from torch import Tensor, nn
 from ..spec.vgg import VggSpec
 from .init import init_vgg
 from .layers import global_pool, norm
+from .net import AnyHead, Net
 
 
-class Vgg(nn.Module):
+class Vgg(Net):
     """Any `VggSpec`. forward: (B, in_channels, H, W) float -> logits (B, num_classes).
 
     State dict: stages.S.I.conv, stages.S.I.norm; head.fc1, head.fc2 (ImageNet head), head.fc.
     """
+
+    spec: VggSpec
 
     def __init__(self, spec: VggSpec):
         super().__init__()
@@ -54,7 +57,7 @@ class VggLayer(nn.Module):
         return F.relu(self.norm(self.conv(x)))
 
 
-class VggHead(nn.Module):
+class VggHead(AnyHead):
     """ImageNet: pool to 7x7, then FC-ReLU-dropout twice and one FC. CIFAR: global pool and one FC."""
 
     def __init__(self, spec: VggSpec):

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..bundle.file import Loaded
 from ..bundle.header import Bundle
-from ..data import preprocess
 from ..data.dataset import Image
 from ..data.formats.folders import DiskTree
 from ..data.layout.listing import some
 from ..data.layout.named_files import is_address
 from ..data.layout.tree import Branch
 from ..data.pictures.decode import NotAPicture, decode_bytes, formats, read_bytes
+from ..data.preprocess import apply, to_batch
+from ..engine.scorer import Logits, Scorer, TorchScorer, at_once
 from ..measure.metrics import check_answers, softmax
-from ..runtime.inference import device_of, evaluating
 from ..runtime.settings import Precision
 from ..spec.errors import UserError
+from ..spec.preprocess import Preprocess
 
 UNKNOWN = "unknown"
 Picture = str | os.PathLike[str] | Image
@@ -87,14 +86,9 @@ def predict(
     A picture is a file's path or an RGB uint8 array (H, W, 3). Raises `UserError` naming a file that cannot be read
     whole, and for an array of any other kind: without a declared range, floats cannot be told from 0..255.
     """
-    _check_top(top)
     pictures = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
-    answers: list[Prediction] = []
-    with evaluating(loaded.net, precision, device or device_of(loaded.net)):  # moved once, not for every batch
-        for batch in _batched(pictures, batch_size):
-            read = [read_picture(picture) for picture in batch]
-            answers += _answer_all(loaded, batch, read, top, precision=precision, device=device)
-    return answers
+    scorer = TorchScorer(loaded.net, loaded.normalise, precision=precision, device=device, batch_size=batch_size)
+    return [one for one in _answers(loaded, scorer, pictures, top, read_picture) if isinstance(one, Prediction)]
 
 
 def predict_files(
@@ -106,48 +100,45 @@ def predict_files(
     batch_size: int = 64,
 ) -> list[Prediction | Unread]:
     """`predict` for files of which some may be bad: these are `Unread` in their place, the others are answered."""
-    _check_top(top)
-    answers: list[Prediction | Unread] = []
-    for batch in _batched(list(paths), batch_size):
-        found: list[Image | Unread] = []
-        for path in batch:
-            try:
-                found.append(read_picture(path))
-            except UserError as error:
-                found.append(Unread(str(path), str(error)))
-        sound = [path for path, image in zip(batch, found, strict=True) if not isinstance(image, Unread)]
-        read = [image for image in found if not isinstance(image, Unread)]
-        done = iter(_answer_all(loaded, sound, read, top, precision=precision) if sound else ())
-        answers += [one if isinstance(one, Unread) else next(done) for one in found]
+    scorer = TorchScorer(loaded.net, loaded.normalise, precision=precision, batch_size=batch_size)
+    return _answers(loaded, scorer, list(paths), top, _readable)
+
+
+def _readable(path: Picture) -> Image | Unread:
+    try:
+        return read_picture(path)
+    except UserError as error:
+        return Unread(str(path), str(error))
+
+
+def _answers(
+    loaded: Loaded, scorer: Scorer, pictures: Sequence[Picture], top: int, read: Callable[[Picture], Image | Unread]
+) -> list[Prediction | Unread]:
+    """What was asked for, as many at a time as are scored at once."""
+    if top < 1:
+        raise UserError(f"top is {top}; it must be at least 1")
+    preprocess, answers = loaded.bundle.preprocess, list[Prediction | Unread]()
+    step = at_once(scorer.batch_size, preprocess.size, preprocess.size)
+    with scorer.ready():  # moved once, not for every batch
+        for start in range(0, len(pictures), step):
+            batch = pictures[start : start + step]
+            found = [read(picture) for picture in batch]
+            sound = [image for image in found if not isinstance(image, Unread)]
+            logits = predict_batch(scorer, sound, preprocess) if sound else ()
+            rows = iter(softmax(logits, loaded.bundle.temperature or 1.0) if sound else ())
+            for picture, one in zip(batch, found, strict=True):
+                if not isinstance(one, Unread):
+                    path = None if isinstance(picture, np.ndarray) else str(picture)
+                    answers.append(Prediction(path, answer(next(rows), loaded.bundle, top)))
+                else:
+                    answers.append(one)
     return answers
 
 
-def _check_top(top: int) -> None:
-    if top < 1:
-        raise UserError(f"top is {top}; it must be at least 1")
-
-
-def _answer_all(
-    loaded: Loaded, pictures: Sequence[Picture], read: Sequence[Image], top: int, **options: Any
-) -> list[Prediction]:
-    """One batch: what was asked for, read, and so its answers."""
-    probabilities = softmax(predict_batch(loaded, read, **options), loaded.bundle.temperature or 1.0)
-    return [
-        Prediction(None if isinstance(picture, np.ndarray) else str(picture), answer(row, loaded.bundle, top))
-        for picture, row in zip(pictures, probabilities, strict=True)
-    ]
-
-
-def predict_batch(
-    loaded: Loaded, images: Sequence[Image], *, precision: Precision = "fp32", device: str | None = None
-) -> NDArray[np.float32]:
+def predict_batch(scorer: Scorer, images: Sequence[Image], preprocess: Preprocess) -> Logits:
     """(N, classes) logits of RGB uint8 pictures of any shapes."""
-    device = device or device_of(loaded.net)
-    batch = preprocess.to_batch([preprocess.apply(image, loaded.bundle.preprocess) for image in images]).to(device)
-    with evaluating(loaded.net, precision, device):
-        normalised = preprocess.normalise(batch, loaded.bundle.preprocess, loaded.mean_image)
-        logits: NDArray[np.float32] = loaded.net(normalised.to(memory_format=torch.channels_last)).float().cpu().numpy()
-    check_answers(logits, precision)
+    logits = scorer(to_batch([apply(image, preprocess) for image in images]))
+    check_answers(logits, scorer.precision)
     return logits
 
 
@@ -197,9 +188,3 @@ def find_pictures(paths: Iterable[str | os.PathLike[str]], *, note: Callable[[st
         if branch.strays and note is not None:
             note(f"{path}: {len(branch.strays)} file(s) that are no pictures, left out: {some(sorted(branch.strays))}")
     return found
-
-
-def _batched(pictures: Sequence[Picture], size: int) -> Iterator[list[Picture]]:
-    rest = iter(pictures)
-    while batch := list(islice(rest, size)):
-        yield batch

@@ -18,7 +18,8 @@ import numpy as np
 from ..bundle.ensemble import seal_ensemble
 from ..bundle.file import load
 from ..data.dataset import Dataset
-from ..measure.evaluate import Evaluation, evaluate, score
+from ..measure.evaluate import evaluate
+from ..measure.evaluation import Evaluation, score
 from ..measure.predictions import Predictions, merge_predictions, read_predictions, write_predictions
 from ..runtime.files import exclusive_lock
 from ..spec.codec import to_json

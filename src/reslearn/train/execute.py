@@ -13,6 +13,8 @@ from torch import nn
 from ..bundle.file import save as seal
 from ..bundle.header import Bundle, Member
 from ..data.parts.known import FORGOTTEN, count
+from ..data.preprocess import Normalise
+from ..engine.scorer import TorchScorer
 from ..measure.bn_statistics import exact_bn_statistics
 from ..measure.evaluate import evaluate_net
 from ..nets.build import create_model
@@ -68,7 +70,7 @@ def execute(
             load_start(net, record)
         update = prepare_update(net, recipe, settings, pictures.train, world=world)
         val = pictures.val
-        validate = provisional(record, val, parts.mean_image) if val is not None else lambda _: None
+        validate = provisional(record, val, parts.normalise) if val is not None else lambda _: None
         stack.enter_context(opened or contextlib.nullcontext())
         world.barrier()  # no process reads checkpoints before the first one has cleared the folder
         own = run_id(record)
@@ -126,9 +128,10 @@ def finish(work: Work, record: RunRecord, parts: Parts) -> None:
     """The one sequence that ends a run: select weights, exact BN statistics, evaluate in fp32, seal."""
     progress, recipe, pictures, val = work.progress, record.recipe, parts.pictures, None
     net = plain_copy(chosen_net(work), record.spec)
+    mean_image = parts.normalise.mean_image
     if pictures.val is not None:
-        device_name = record.settings.device
-        val = evaluate_net(net, pictures.val, record.preprocess, device=device_name, mean_image=parts.mean_image)
+        scorer = TorchScorer(net, Normalise(record.preprocess, mean_image), device=record.settings.device)
+        val = evaluate_net(scorer, pictures.val, record.preprocess)
     known = pictures.settle(work.world, record.on_bad_file, selects=bool(recipe.decides_on_validation))
     if not work.world.first:
         return
@@ -155,7 +158,7 @@ def finish(work: Work, record: RunRecord, parts: Parts) -> None:
         )
         journal.flush()
     known = FORGOTTEN if record.forget_pictures else known
-    seal(work.folder / "model.safetensors", [net], bundle, mean_image=parts.mean_image, known=known)
+    seal(work.folder / "model.safetensors", [net], bundle, mean_image=mean_image, known=known)
     forget(work.folder, record)
 
 

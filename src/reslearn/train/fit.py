@@ -14,8 +14,10 @@ from ..bundle.file import verify
 from ..bundle.header import Bundle, Member
 from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
+from ..data.preprocess import Normalise
 from ..measure.classes import some
 from ..runtime.choice import decide, planned_workload
+from ..runtime.device import weight_type
 from ..runtime.environment import command_line, environment, now
 from ..runtime.files import exclusive_lock, write_json
 from ..runtime.machine import MEASURE
@@ -142,9 +144,10 @@ def fit(
     pictures = RunPictures(train_data, val_data, seen_before(weights, whole_of(train_data)))
     with process_group(settings.device) as world:  # before that, this process has no GPU of its own
         record = replace(record, settings=world.tell(settings))  # decided once: another machine might choose otherwise
-        loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
+        normalise = Normalise(preprocess, mean_image, dtype=weight_type(record.settings))
+        loader = open_loader(record, pictures.train, normalise, world, watch, transform)
         opened = new_folder(folder, record, mean_image, pictures) if world.first else contextlib.nullcontext()
-        parts = Parts(loader, pictures, mean_image)
+        parts = Parts(loader, pictures, normalise)
         execute(folder, record, parts, world, opened=opened, watch=watch)
     return sealed_run(folder)
 
@@ -203,8 +206,9 @@ def resume(
             pictures = RunPictures(again.train, again.val, seen_before(record.weights, whole_of(again.train)))
             pictures.recall(folder, record.data["fingerprint"])
             move(folder, record, again)
-            loader = open_loader(record, pictures.train, mean_image, world, watch, transform)
-            parts = Parts(loader, pictures, mean_image)
+            normalise = Normalise(record.preprocess, mean_image, dtype=weight_type(record.settings))
+            loader = open_loader(record, pictures.train, normalise, world, watch, transform)
+            parts = Parts(loader, pictures, normalise)
             execute(folder, again.record, parts, world, watch=watch)
         return sealed_run(folder)
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from ..data.augment.foreign import Transform, Transformed
 from ..data.dataset import Dataset
 from ..data.loaders import TrainLoader, fits, prepare, train_loader
+from ..data.preprocess import Normalise
+from ..engine.scorer import TorchScorer
 from ..measure import metrics
-from ..measure.evaluate import shared_logits
+from ..measure.evaluate import shared_scores
+from ..measure.protocols import View
 from ..measure.sharding import Share
-from ..runtime.device import weight_type
 from ..runtime.process_group import World
 from ..spec.recipe import Augment
 from .events import Reading, Watch
@@ -30,13 +30,13 @@ class Parts:
 
     loader: TrainLoader
     pictures: RunPictures
-    mean_image: torch.Tensor | None
+    normalise: Normalise
 
 
 def open_loader(
     record: RunRecord,
     data: Dataset,
-    mean_image: torch.Tensor | None,
+    normalise: Normalise,
     world: World,
     watch: Watch | None,
     transform: Transform | None = None,
@@ -44,7 +44,7 @@ def open_loader(
     """The endless sequence of training batches that this record describes, this process's part of it."""
     return train_loader(
         data if transform is None else Transformed(data, transform),
-        preprocess=record.preprocess,
+        normalise=normalise,
         augment=record.recipe.augment,
         batch_size=record.recipe.batch_size,
         seed=record.seed,
@@ -53,16 +53,12 @@ def open_loader(
         world=world.size,
         workers=record.settings.workers,
         kind=record.settings.loader if transform is None else "streaming",  # its draws differ at every reading
-        mean_image=mean_image,
-        dtype=weight_type(record.settings),
         on_bad_file=record.on_bad_file,
         progress=(lambda done, total: watch(Reading(done, total))) if watch is not None and world.first else None,
     )
 
 
-def provisional(
-    record: RunRecord, data: Dataset, mean_image: torch.Tensor | None
-) -> Callable[[nn.Module], tuple[float, float]]:
+def provisional(record: RunRecord, data: Dataset, normalise: Normalise) -> Callable[[nn.Module], tuple[float, float]]:
     """Validation as it runs during training, in the training precision: net -> (loss, top-1 error in percent).
 
     The pictures are shared out among the processes, and every one returns the same.
@@ -73,8 +69,9 @@ def provisional(
         share = replace(share, pictures=prepare(share.pictures, record.preprocess))  # decoded once for all validations
 
     def validate(net: nn.Module) -> tuple[float, float]:
-        options: dict[str, Any] = {"precision": record.settings.autocast, "device": record.settings.device}
-        logits = shared_logits(net.eval(), share, record.preprocess, mean_image=mean_image, **options)
+        settings = record.settings
+        scorer = TorchScorer(net.eval(), normalise, precision=settings.autocast, device=settings.device)
+        logits = shared_scores(scorer, share, [View("centre", record.preprocess)])["centre"]
         return float(metrics.loss(logits, labels)), 100 * (1 - float(metrics.accuracy(logits, labels)))
 
     return validate

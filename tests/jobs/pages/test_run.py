@@ -15,7 +15,8 @@ from reslearn.data.sources import open_data
 from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.pages.details import THUMBNAIL, encode
 from reslearn.jobs.pages.rewrite import rewrite
-from reslearn.jobs.pages.run import curves, gather, write_report
+from reslearn.jobs.pages.run import gather, write_report
+from reslearn.jobs.pages.tables import curves
 from reslearn.spec.errors import UserError
 from reslearn.train.records.journal import read_journal
 from reslearn.train.records.ledger import read_ledger

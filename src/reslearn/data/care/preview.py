@@ -24,7 +24,7 @@ from ..dataset import Dataset, Image
 from ..formats.folders import refuse_among_pictures
 from ..loaders import train_loader
 from ..memory import Subset, part
-from ..preprocess import apply
+from ..preprocess import Normalise, apply
 from ..sources import open_data
 
 GAP, GROUND = 4, 255
@@ -78,7 +78,8 @@ def contact_sheet(
     cells = np.full((rows, columns, preprocess.size, preprocess.size, 3), GROUND, np.uint8)
     for row in range(rows):
         cells[row, 0] = apply(chosen.read(row)[0], preprocess)
-    loader = train_loader(chosen, preprocess=preprocess, augment=augment, batch_size=rows, seed=seed, kind="streaming")
+    normalise = Normalise(preprocess)
+    loader = train_loader(chosen, normalise=normalise, augment=augment, batch_size=rows, seed=seed, kind="streaming")
     mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (preprocess.mean, preprocess.std))
     for column, batch in enumerate(loader.batches(0, columns - 1), 1):
         pixels = ((batch.images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)

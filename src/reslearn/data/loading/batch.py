@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...spec.preprocess import Preprocess
 from ...spec.recipe import Augment
 from ..augment.augment import augment_batch
 from ..augment.mixing import erase, mix
 from ..dataset import Indices
-from ..preprocess import normalise
+from ..preprocess import Normalise
 
 
 @dataclass(frozen=True)
@@ -35,18 +34,16 @@ class Batch:
 class Finisher:
     """From raw uint8 pictures of one size to a `Batch`; a pure function of positions, samples and epochs."""
 
-    preprocess: Preprocess
+    normalise: Normalise
     augment: Augment
     seed: int
     device: str
-    mean_image: Tensor | None = None
-    dtype: torch.dtype = torch.float32
 
     def __call__(self, images: Tensor, labels: Indices, positions: Indices, samples: Indices, epochs: Indices) -> Batch:
         """uint8 (b, 3, S, S) on the device to the batch the network sees."""
         augment = self.augment
         images = augment_batch(images, positions, augment=augment, seed=self.seed, samples=samples, epochs=epochs)
-        x = normalise(images, self.preprocess, self.mean_image, dtype=self.dtype)
+        x = self.normalise(images)
         y = torch.from_numpy(labels).to(x.device, non_blocking=True)
         partner = share = None
         if augment.mixup > 0 or augment.cutmix > 0:

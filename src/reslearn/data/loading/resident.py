@@ -127,7 +127,7 @@ class ResidentLoader:
                 f"crop '{finish.augment.crop}' needs whole pictures; "
                 "use the streaming loader (--set settings.loader=streaming)"
             )
-        images, bad = read_prepared(dataset, finish.preprocess, on_bad_file=on_bad_file, progress=progress)
+        images, bad = read_prepared(dataset, finish.normalise.preprocess, on_bad_file=on_bad_file, progress=progress)
         planar = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         self._images: Tensor = torch.from_numpy(planar).to(finish.device)
         self._labels = np.asarray(dataset.labels)

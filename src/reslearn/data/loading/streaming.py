@@ -42,7 +42,8 @@ class StreamingLoader:
         self.skipped: dict[str, str] = {}
         self.epoch_length = sequence.epoch_length
         self.steps_per_epoch = -(-sequence.epoch_length // share[0])
-        reader = TrainReader(dataset, sequence, finish.preprocess, finish.augment, finish.seed, share, on_bad_file)
+        preprocess = finish.normalise.preprocess
+        reader = TrainReader(dataset, sequence, preprocess, finish.augment, finish.seed, share, on_bad_file)
         pin = torch.device(finish.device).type == "cuda"
         self._ids = dataset.ids
         self._pool = Workers(reader, workers, pin=pin, start_method=start_method)

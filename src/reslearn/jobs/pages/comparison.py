@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bundle.file import read_bundle
-from ...measure.evaluate import Evaluation
+from ...measure.evaluation import Evaluation
 from ...measure.metrics import softmax
 from ...report.pages import interval, percent, render
 from ...report.values import Curves, Fact, Gallery, Grid, Report, Table
@@ -20,8 +20,7 @@ from ...train.records.journal import read_journal
 from ...train.records.run import read_record
 from ..compare import Compared, Side
 from .details import SHOTS, picture_of
-from .run import curves, remarks
-from .tables import environment_rows
+from .tables import curves, environment_rows, remarks
 
 
 def write_comparison_report(path: str | os.PathLike[str], done: Compared) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 from ...bundle.file import read_bundle
 from ...data.memory import Subset
 from ...data.sources import open_data
-from ...measure.evaluate import score
+from ...measure.evaluation import score
 from ...measure.predictions import read_predictions
 from ...report.pages import duration, interval, percent, render
 from ...report.values import Curves, Details, Fact, Grid, Report, Table
@@ -23,8 +23,7 @@ from ...train.records.crossval import CrossvalRecord, read_record
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record as read_run
 from .details import look_inside
-from .run import FILE_NAME, curves, score_row
-from .tables import environment_rows, rows
+from .tables import FILE_NAME, curves, environment_rows, rows, score_row
 
 
 def write_crossval_report(done: Crossval) -> Path:

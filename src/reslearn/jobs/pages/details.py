@@ -13,7 +13,7 @@ from ...bundle.header import Bundle
 from ...data.dataset import Dataset, Image
 from ...measure.calibration import reliability
 from ...measure.confusion import class_scores, confusion_matrix, most_confused
-from ...measure.evaluate import Evaluation
+from ...measure.evaluation import Evaluation
 from ...measure.metrics import softmax
 from ...report.values import Bins, ClassRow, Confused, Details, Picture
 

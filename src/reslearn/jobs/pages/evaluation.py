@@ -6,31 +6,27 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...bundle.file import Loaded
-from ...data.dataset import Dataset
-from ...measure.evaluate import Evaluation
+from ...measure.evaluation import Evaluation
 from ...report.pages import interval, percent, render
 from ...report.values import Fact, Grid, Report, Table
 from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
 from ...spec.codec import field_paths
-from ..subject import Subject
+from ..evaluation import Evaluated
 from .details import look_inside
-from .run import remarks, score_row
-from .tables import environment_rows, rows
+from .tables import environment_rows, remarks, rows, score_row
 
 
-def write_evaluation_report(
-    path: str | os.PathLike[str], evaluations: Sequence[Evaluation], subject: Subject, data: Dataset, loaded: Loaded
-) -> Path:
+def write_evaluation_report(path: str | os.PathLike[str], done: Evaluated) -> Path:
     """Write the page of one or more evaluations of the same pictures to `path`; the closer look is at the last."""
-    write_page(path, render(evaluation_report(evaluations, subject, data, loaded)))
+    write_page(path, render(evaluation_report(done)))
     return Path(path)
 
 
-def evaluation_report(evaluations: Sequence[Evaluation], subject: Subject, data: Dataset, loaded: Loaded) -> Report:
+def evaluation_report(done: Evaluated) -> Report:
     """What the page shows, as plain values."""
-    last, members = evaluations[-1], loaded.bundle.members
+    evaluations, subject = [result.evaluation for result in done.results], done.subject
+    data, loaded, last, members = done.dataset, done.loaded, evaluations[-1], done.loaded.bundle.members
     details = look_inside(last, subject.pictures, loaded.bundle, subject.split)
     name = " + ".join(dict.fromkeys(member.spec.name for member in members))
     right = round(last.top1 * last.images)

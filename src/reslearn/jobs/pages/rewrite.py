@@ -16,7 +16,8 @@ from ...train.fold_models import PREDICTIONS, fold_folder
 from ...train.records.crossval import RECORD, read_record
 from ...train.records.run import read_record as read_run
 from .crossval import crossval_report
-from .run import FILE_NAME, gather
+from .run import gather
+from .tables import FILE_NAME
 
 
 def rewrite(folder: Path, figures: Path | None = None) -> tuple[Path, list[Path]]:

@@ -8,15 +8,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ...bundle.file import Loaded, load
 from ...data.dataset import Dataset
 from ...data.sources import open_data
-from ...measure.evaluate import Evaluation, evaluate
+from ...measure.evaluate import evaluate
+from ...measure.evaluation import Evaluation
+from ...measure.scoring import Scoring
 from ...report.pages import duration, interval, percent, render
-from ...report.values import Curves, Details, Fact, Report, Score
+from ...report.values import Details, Fact, Report, Score
 from ...runtime.files import write_atomic
 from ...spec.cost import cost
 from ...spec.errors import UserError
@@ -25,17 +26,12 @@ from ...train.records import ledger
 from ...train.records.belonging import check_belongs
 from ...train.records.journal import read_journal
 from ...train.records.run import RunRecord, read_record
-from ..evaluation import cache_folder
-from ..subject import subject_of
+from ..subject import cache_folder, subject_of
 from ..unseen import recogniser
 from .details import look_inside
-from .tables import record_tables
+from .tables import FILE_NAME, SELECTED_ON_TEST, curves, record_tables, score_row
 
-FILE_NAME = "report.html"
 PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
-SELECTED_ON_TEST = (
-    "Something of this model was chosen by looking at test pictures: its test score promises too much for new ones."
-)
 
 
 def write_report(run: str | os.PathLike[str]) -> Path:
@@ -88,29 +84,6 @@ def gather(run: str | os.PathLike[str]) -> Report:
     )
 
 
-def curves(record: RunRecord, journal: list[dict[str, Any]]) -> Curves:
-    """The journal's lines as arrays, x in epochs."""
-    steps = [line for line in journal if line["kind"] == "step"]
-    epochs = [line for line in journal if line["kind"] == "epoch"]
-    per_step = record.recipe.batch_size / max(len(record.split.train), 1)
-    if epochs:
-        per_step = epochs[-1]["epoch"] / epochs[-1]["step"]
-
-    def column(lines: list[dict[str, Any]], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return np.array([np.nan if line[name] is None else line[name] for line in lines], dtype=np.float64)
-
-    return Curves(
-        step_epoch=(column(steps, "step") + 1) * per_step,
-        step_loss=column(steps, "loss"),
-        step_lr=column(steps, "lr"),
-        epoch=column(epochs, "epoch"),
-        train_error=column(epochs, "train_error"),
-        val_error=column(epochs, "val_error"),
-        train_loss=column(epochs, "train_loss"),
-        val_loss=column(epochs, "val_loss"),
-    )
-
-
 def _looked_at(
     record: RunRecord, loaded: Loaded, opened: list[dict[str, Any]]
 ) -> Iterable[tuple[str, Dataset, Evaluation]]:
@@ -125,7 +98,8 @@ def _looked_at(
     pictures = subject_of(record, data, split).pictures
     device = "cuda" if torch.cuda.is_available() else "cpu"
     known = recogniser(loaded, data)
-    evaluation = evaluate(loaded, pictures, device=device, cache=cache_folder(loaded, "auto"), recogniser=known)
+    scoring = Scoring(device=device, cache=cache_folder(loaded, "auto"))
+    evaluation = evaluate(loaded, pictures, scoring, recogniser=known)
     yield split, pictures, evaluation
 
 
@@ -174,34 +148,6 @@ def _scores(lines: Mapping[tuple[str, ...], dict[str, Any]], ece: dict[str, floa
     """The rows of the table of scores."""
     for (name, *how), line in lines.items():
         yield score_row(name, line, ece.get(name) if how == PLAIN else None)
-
-
-def score_row(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
-    """One row of the table of scores, from an `evaluate` object."""
-    remarks = [line["protocol"], line["precision"], line.get("remark")]
-    if line.get("selected_on_test"):
-        remarks.append("selected on test pictures")
-    seen = seen_from_json(line.get("seen"))
-    if seen.worth_saying:
-        remarks.append(f"seen: {seen}")
-    return Score(
-        split=split,
-        images=line["images"],
-        top1=line["top1"],
-        interval=tuple(line["top1_interval"]),
-        loss=line["loss"],
-        top5=line["top5"],
-        ece=ece,
-        remark=", ".join(filter(None, remarks)),
-    )
-
-
-def remarks(selected_on_test: bool, seen: Seen) -> tuple[str, ...]:
-    """What a reader of scores must know first: that test pictures, or these, had a part in the model."""
-    told = [SELECTED_ON_TEST] if selected_on_test else []
-    if seen.worth_saying:
-        told.append(f"Of these pictures, what was seen before by what is scored here: {seen}.")
-    return tuple(told)
 
 
 def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Iterable[Fact]:

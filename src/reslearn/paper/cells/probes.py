@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from ...bundle.file import Loaded
-from ...data.dataset import Dataset
+from ...data.dataset import Dataset, Indices
 from ...data.loaders import eval_batches
 from ...data.sources import Subset
+from ...engine.scorer import Logits, TorchScorer
 from ...interpret.gradients import gradient_norms
 from ...interpret.lesion import lesion_study
 from ...interpret.responses import layer_responses
 from ...measure import metrics
-from ...measure.evaluate import predict_logits
-from ...nets.resnet import ResNet
+from ...measure.views import predict_logits
+from ...nets.net import as_net
 from ...nets.variants import ExclusiveGate
-from ...runtime.inference import evaluating
 from ...runtime.random import order
 from .pictures import Pictures
 
@@ -36,19 +36,21 @@ class Trained:
 
     def __init__(self, loaded: Loaded, fresh: Callable[[], nn.Module], pictures: Pictures, device: str):
         """`fresh` makes the net as it was before its first step."""
-        self.net, self.fresh, self.pictures, self.device = loaded.net, fresh, pictures, device
-        self.preprocess, self.mean_image = loaded.bundle.preprocess, loaded.mean_image
+        self.net, self.fresh, self.pictures, self.device = as_net(loaded.net, "a probe"), fresh, pictures, device
+        self.preprocess, self.normalise = loaded.bundle.preprocess, loaded.normalise
+        self.scorer = self.scorer_of(self.net)
 
-    def batches(self, data: Dataset) -> Iterator[tuple[Tensor, Tensor]]:
-        """(images, labels) of every picture once."""
-        for _, images, labels in eval_batches(
-            data, preprocess=self.preprocess, batch_size=128, device=self.device, mean_image=self.mean_image
-        ):
-            yield images, labels
+    def scorer_of(self, net: nn.Module) -> TorchScorer:
+        """What scores `net` on this net's pictures, in fp32."""
+        return TorchScorer(net, self.normalise, device=self.device)
 
-    def logits(self, net: nn.Module, data: Dataset) -> tuple[Any, Any]:
+    def batches(self, data: Dataset) -> Iterator[Tensor]:
+        """Prepared uint8 images of every picture once."""
+        return eval_batches(data, self.preprocess, batch_size=128)
+
+    def logits(self, net: nn.Module, data: Dataset) -> tuple[Logits, Indices]:
         """(N, C) logits of `net` in fp32, and the labels."""
-        return predict_logits(net, data, self.preprocess, device=self.device, mean_image=self.mean_image)
+        return predict_logits(self.scorer_of(net), data, self.preprocess), np.asarray(data.labels)
 
     def error(self, net: nn.Module, data: Dataset) -> float:
         """Top-1 error of `net` in percent."""
@@ -62,13 +64,15 @@ def some(data: Dataset, count: int) -> Dataset:
 
 def responses(trained: Trained) -> list[dict[str, Any]]:
     """P1 figure 7 on all test pictures in evaluation mode, one deviation over pictures, positions and channels."""
-    images = (images for images, _ in trained.batches(trained.pictures.test))
-    return [asdict(response) for response in layer_responses(trained.net, images, device=trained.device)]
+    found = layer_responses(trained.scorer, trained.batches(trained.pictures.test))
+    return [asdict(response) for response in found]
 
 
 def gradients(trained: Trained) -> dict[str, list[dict[str, Any]]]:
     """Gradient norms per convolution on one batch of training pictures, before the first step and after the last."""
-    images, labels = next(iter(trained.batches(some(trained.pictures.train, GRADIENT_PICTURES))))
+    pictures = some(trained.pictures.train, GRADIENT_PICTURES)
+    images = trained.normalise(next(trained.batches(pictures)).to(trained.device))
+    labels = torch.from_numpy(np.asarray(pictures.labels)[: len(images)]).to(trained.device)
     nets = {"start": trained.fresh().to(trained.device), "end": trained.net}
     return {when: [asdict(norm) for norm in gradient_norms(net, images, labels)] for when, net in nets.items()}
 
@@ -82,8 +86,6 @@ def lesion(trained: Trained) -> dict[str, Any]:
 
 def gates(trained: Trained) -> list[dict[str, Any]]:
     """Mean share of the shortcut that each block's gate lets through, over test pictures, positions, channels."""
-    if not isinstance(trained.net, ResNet):
-        return []
     blocks = [block for block in trained.net.blocks() if isinstance(block, ExclusiveGate)]
     sums = torch.zeros(len(blocks), dtype=torch.float64)
     count = 0
@@ -95,9 +97,9 @@ def gates(trained: Trained) -> list[dict[str, Any]]:
         block.gate_conv.register_forward_hook(lambda _, __, output, index=index: add(index, output))
         for index, block in enumerate(blocks)
     ]
-    with evaluating(trained.net, "fp32", trained.device):
-        for images, _ in trained.batches(some(trained.pictures.test, LESION_PICTURES)):
-            trained.net(images)
+    with trained.scorer.ready():
+        for images in trained.batches(some(trained.pictures.test, LESION_PICTURES)):
+            trained.scorer(images)
             count += len(images)
     for handle in handles:
         handle.remove()

@@ -18,6 +18,7 @@ from ...bundle.file import Loaded, load
 from ...bundle.file import save as seal
 from ...bundle.header import Member
 from ...measure.evaluate import evaluate
+from ...measure.scoring import Scoring
 from ...nets.build import create_model
 from ...runtime.choice import decide, planned_workload
 from ...runtime.environment import environment, now
@@ -215,7 +216,7 @@ class Runner:
 
     def _test(self, cell: Cell, loaded: Loaded) -> Iterator[tuple[str, dict[str, Any]]]:
         for protocol in cell.protocols:
-            score = evaluate(loaded, self.pictures.test, protocol=protocol, device=self.settings(cell).device)
+            score = evaluate(loaded, self.pictures.test, Scoring(protocol=protocol, device=self.settings(cell).device))
             yield protocol, score.to_json()
 
     def _data(self) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""The one way from prepared pictures to logits: validation in training, evaluation, prediction and probes take it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..data.preprocess import Normalise
+from ..nets.net import as_net
+from ..runtime.inference import device_of, evaluating
+from ..runtime.settings import Precision
+from ..runtime.switches import owned
+from ..spec.choices import Combine
+
+Logits = NDArray[np.float32]
+SIDE = 256  # pixels: a forward pass takes `batch_size` pictures up to this size, and as many pixels of larger ones
+
+
+class Scorer(Protocol):
+    """Prepared pictures, uint8 (B, 3, H, W) of any number, to logits, float32 (B, classes). Threads may share one."""
+
+    @property
+    def precision(self) -> Precision:
+        """The answers' precision."""
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures of one forward pass, at most."""
+
+    def ready(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps the network in its place between the calls in the block; without it each call puts it there."""
+
+    def __call__(self, images: Tensor) -> Logits:
+        """Every picture as it is."""
+
+    def dense(self, images: Tensor, average: Combine) -> Logits:
+        """Larger pictures scored at every position of the size that the network was trained at, averaged."""
+
+
+class TorchScorer:
+    """A network of torch, at a precision, on a device: where it is unless told otherwise."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        normalise: Normalise,
+        *,
+        precision: Precision = "fp32",
+        device: str | None = None,
+        threads: int | None = None,
+        batch_size: int = 256,
+    ) -> None:
+        """`threads` are torch's, as they are unless given. Raises `UserError` for a precision that there is not."""
+        self.net, self.precision, self.batch_size, self.threads = net, precision, batch_size, threads
+        self.device = device or device_of(net)
+        self.normalise = normalise.to(self.device)
+
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[None]:
+        """The network on its device in evaluation mode, under its precision, without gradients."""
+        threads = contextlib.nullcontext() if self.threads is None else owned(self.threads)
+        with threads, evaluating(self.net, self.precision, self.device):
+            yield
+
+    def __call__(self, images: Tensor) -> Logits:
+        return self._passes(images, SIDE, self.net)
+
+    def dense(self, images: Tensor, average: Combine) -> Logits:
+        """As `nets.net.Net.dense` says. Raises `UserError` for a network that is not of the catalogue."""
+        net, size = as_net(self.net, "multi-scale"), self.normalise.preprocess.size
+        return self._passes(images, min(size, SIDE), lambda x: net.dense(x, size, average))
+
+    def _passes(self, images: Tensor, side: int, forward: Callable[[Tensor], Tensor]) -> Logits:
+        rows = []
+        with self.ready():
+            for part in torch.split(images, at_once(self.batch_size, *images.shape[2:], side=side)):
+                x = self.normalise(part.to(self.device, non_blocking=True)).to(memory_format=torch.channels_last)
+                rows.append(forward(x).float().cpu().numpy())
+        return np.concatenate(rows)
+
+
+def at_once(batch_size: int, height: int, width: int, *, side: int = SIDE) -> int:
+    """How many pictures are taken at once: `batch_size` of up to `side` x `side` pixels, fewer of larger ones."""
+    return max(min(batch_size, batch_size * side**2 // (height * width)), 1)

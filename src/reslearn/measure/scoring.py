@@ -1,0 +1,40 @@
+"""How a model is scored, and on which pictures: one value from the command line to the scores."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ..runtime.settings import Precision
+from ..spec.errors import UserError
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a score depends on beside model and data. Raises `UserError` for what contradicts itself.
+
+    Without `split`: `test` where the data declares one, all of it where it declares none. `protocol` is a text of
+    `protocols.py`. Pictures that were trained on, in a part that was not asked for as `train`, are a `UserError`:
+    `allow_seen` scores them and marks the score, `only_unseen` scores the others.
+    """
+
+    split: str | None = None
+    protocol: str = "1-crop"
+    precision: Precision = "fp32"
+    device: str | None = None  # where the network is unless given
+    workers: int = 0  # processes that read pictures
+    batch_size: int = 256
+    cache: str | os.PathLike[str] | None = None  # a folder where scores are kept; for jobs `auto`: that of a run
+    allow_seen: bool = False
+    only_unseen: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UserError(f"the batch size is {self.batch_size}; give --batch-size a number of at least 1")
+        if self.allow_seen and self.only_unseen:
+            raise UserError("--allow-seen scores what was trained on and --only-unseen leaves it out; give one of them")
+
+    @property
+    def anyway(self) -> bool:
+        """Whether it was said what becomes of pictures that were trained on."""
+        return self.allow_seen or self.only_unseen
