@@ -16,12 +16,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ..data.dataset import Indices
+from ..engine.scorer import Logits
 from ..runtime.container import digest_tensors, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.replacing import PREDICTIONS, replaceable
 from ..spec.errors import UserError
 
-Logits = NDArray[np.float32]
 KEY = "reslearn.predictions"
 FORMAT = 2
 
