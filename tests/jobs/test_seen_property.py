@@ -162,7 +162,7 @@ class World:
             PackOptions("jpeg", 7),
         ]
         data = open_data(source.path)
-        encoded = getattr(getattr(getattr(data, "source", data), "options", None), "encoding", "") != "raw"
+        encoded = data.reader.encoded
         write_pack(data, path, self.draw.choice(options if encoded else options[1:]))
         self.stored.append(Source(path, {name: source.contents[name] for name in data.ids}))
 
