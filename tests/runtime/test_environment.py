@@ -28,7 +28,7 @@ def test_the_compiler_is_the_one_on_the_path():
 
 
 def test_a_missing_module_leaves_its_extra_incomplete(monkeypatch):
-    monkeypatch.setitem(env.EXTRAS, "probe", ("json", "no_such_module_here"))
+    monkeypatch.setitem(env.EXTRAS, "probe", ("numpy", "no_such_module_here"))
     assert env.extras()["probe"] == ["no_such_module_here"]
 
 
