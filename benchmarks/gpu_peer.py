@@ -48,7 +48,8 @@ class Photos(Dataset):
     """JPEG files as torchvision's reference reads them: Pillow, random resized crop (bilinear), flip, normalise."""
 
     def __init__(self, folder, size, length):
-        self.files, self.size, self.length = sorted(Path(folder).rglob("*.jp*g")), size, length
+        self.files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+        self.size, self.length = size, length
 
     def __len__(self):
         return self.length

@@ -13,6 +13,7 @@ from reslearn.runtime.choice import this_machine
 from reslearn.runtime.load import Load
 from reslearn.runtime.machine import Rates, kept_rates
 from reslearn.spec.errors import UserError
+from reslearn.train import checkpoint
 
 SMALL = {"batch": 4, "image_size": 8, "steps": 4, "changes": {"compile": "false"}}
 
@@ -42,6 +43,13 @@ def test_bench_measures_once_and_settings_follow_from_it(measured):
     second = bench.bench_infer("resnet20_cifar", **SMALL)
     assert len(calls) == 1 and second.settings.precision == "bf16"
     assert {"images_per_second", "n", "spread", "load", "first_step_seconds", "settings"} <= first.to_json().keys()
+
+
+def test_a_bench_over_many_epochs_counts_steps_and_no_checkpoints(measured, monkeypatch):
+    kept = []
+    monkeypatch.setattr(checkpoint, "save", lambda *about: kept.append(about))
+    bench.bench_train("resnet20_cifar", batch=512, image_size=8, steps=4, changes={"compile": "false"})
+    assert len(kept) == 1  # after the last step, which was counted before; the 1,024 pictures are two steps an epoch
 
 
 def test_on_a_busy_machine_nothing_is_kept_and_the_bench_says_so(measured):
