@@ -227,6 +227,20 @@ def test_a_file_of_a_terabyte(name, folder, capsys):
     assert answers(command, capsys)[0] == 2
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "t.json", "pics/reslearn-manifest.json"])
+def test_a_text_of_two_gigabytes_that_is_sparse(name, folder, capsys):
+    """It is below the largest that is read, and yet nothing of it but the line that it is empty."""
+    if name.endswith(".json"):
+        assert main(["data", "check", "pics", "-o", str(folder / name)]) == 0
+        capsys.readouterr()
+    else:
+        (folder / name).write_text("pics/cat/0.png,cat\npics/dog/0.png,dog\n")
+    os.truncate(name, (1 << 31) - 4096)
+    for command in (["data", "stats"], ["data", "check", "--no-write"]):
+        status, _, err = answers([*command, "pics" if name.startswith("pics") else name], capsys)
+        assert status == 2 and f"{os.path.basename(name)}: a sparse file" in err
+
+
 def test_a_run_whose_files_are_of_a_terabyte(folder, capsys):
     train = ["train", "digits", "--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--epochs", "1"]
     train += ["--precision", "fp32", "--set", "spec.stage_blocks=1,1,1", "--set", "settings.threads=1", "--out", "run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from reslearn.runtime.files import exclusive_lock, read_json, write_atomic
-from reslearn.runtime.opening import open_regular, open_to_append, parse_json, read_regular
+from reslearn.runtime.opening import open_regular, open_to_append, parse_json, read_document, read_regular
 from reslearn.spec.errors import UserError
 
 
@@ -53,6 +54,24 @@ def test_a_sparse_terabyte_is_not_read(tmp_path):
         file.truncate(1 << 40)
     with pytest.raises(UserError, match="1,099,511,627,776 bytes"):
         read_regular(tmp_path / "large", 1000)
+
+
+@pytest.mark.parametrize("size", [1 << 25, (1 << 31) - 1])
+def test_a_document_with_a_hole_is_not_read(tmp_path, size):
+    (tmp_path / "large.json").write_bytes(b'{"a": 1}\n')
+    os.truncate(tmp_path / "large.json", size)
+    with pytest.raises(UserError, match=f"sparse file, empty from byte .* of {size:,} on"):
+        read_document(tmp_path / "large.json")
+
+
+def test_a_document_without_a_hole_is_read(tmp_path):
+    content = json.dumps(list(range(100_000))).encode()
+    (tmp_path / "large.json").write_bytes(content)
+    assert read_document(tmp_path / "large.json") == content
+    os.truncate(tmp_path / "large.json", 1 << 20)  # a hole as a crash leaves one: whoever parses it says what is wrong
+    assert read_document(tmp_path / "large.json") == content.ljust(1 << 20, b"\0")
+    (tmp_path / "empty").touch()
+    assert read_document(tmp_path / "empty") == b""
 
 
 def test_regular_files_and_links_to_them_are_read_whole(tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..spec.errors import UserError
-from .opening import DOCUMENT, kind_of, open_regular, open_to_append, parse_json, read_regular
+from .opening import kind_of, open_regular, open_to_append, parse_json, read_document
 
 LEFTOVER = ".reslearn.tmp"  # what the name of a file ends with while it is written
 
@@ -131,7 +131,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read one JSON value; a missing or damaged file is a one-line `UserError`."""
     try:
-        return parse_json(read_regular(path, DOCUMENT), str(path))
+        return parse_json(read_document(path), str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
 

@@ -19,6 +19,7 @@ from ..spec.errors import UserError
 Path = str | os.PathLike[str]
 PICTURE = 1 << 30  # bytes: the largest picture that is read takes less in any format
 DOCUMENT = 1 << 31  # of JSON or a table: a manifest of ten million pictures
+_SMALL = 1 << 24  # bytes that can do no harm
 _DIGITS = 20  # of the largest whole number in any of our files, which has 64 bits
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -58,6 +59,24 @@ def read_regular(path: Path, limit: int) -> bytes:
         raise
     finally:
         os.close(handle)
+
+
+def read_document(path: Path) -> bytes:
+    """The bytes of a file of text, as `read_regular` reads at most `DOCUMENT` of them.
+
+    Text has no holes. A large file with one is sparse, and its gigabytes are zeros that nobody wrote: `UserError`,
+    before any of it is read. In a small one, such as a crash leaves, they are damage like any other.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        check_size(path, size, DOCUMENT)
+        try:
+            hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE) if size > _SMALL else size
+        except OSError:  # a file system that cannot tell
+            hole = size
+    if hole < size:
+        raise UserError(f"{os.fspath(path)}: a sparse file, empty from byte {hole:,} of {size:,} on; copy it again")
+    return read_regular(path, DOCUMENT)
 
 
 def check_size(path: Path, size: int, limit: int) -> None:

@@ -19,7 +19,7 @@ from ..measure.classes import some
 from ..runtime.choice import decide, planned_workload
 from ..runtime.device import weight_type
 from ..runtime.environment import command_line, environment, now
-from ..runtime.files import exclusive_lock, write_json
+from ..runtime.files import exclusive_lock
 from ..runtime.machine import MEASURE
 from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
@@ -41,7 +41,7 @@ from .parts import Parts, open_loader
 from .pictures import RunPictures, marks_of, seen_before
 from .records.belonging import check_belongs
 from .records.journal import last_line
-from .records.run import RunRecord, describe, describe_split, read_record, record_to_json, validation_by_names, whole_of
+from .records.run import RunRecord, describe, describe_split, read_record, validation_by_names, whole_of, write_record
 from .reopening import Reopened, recheck, reopen
 from .together import together
 
@@ -216,7 +216,7 @@ def resume(
 def move(folder: Path, before: RunRecord, again: Reopened) -> None:
     """Write into `run.json` where the data is now, if it has moved."""
     if from_environment().first and again.record.moved != before.moved:
-        write_json(folder / "run.json", record_to_json(again.record))
+        write_record(folder, again.record)
 
 
 def finished_run(folder: Path) -> Run | None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 
-from ..runtime.files import exclusive_lock, is_leftover, read_json, write_json
+from ..runtime.files import exclusive_lock, is_leftover, read_json
 from ..spec.errors import Fault, UserError
 from .mean_image import save_mean_image
 from .pictures import FILE_NAME as PICTURES
 from .pictures import RunPictures
-from .records.run import RunRecord, record_to_json
+from .records.columns import is_list
+from .records.run import RunRecord, write_record
 
 
 def refuse_existing(folder: Path, overwrite: bool) -> None:
@@ -39,7 +40,7 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
 
 def _hardly_begun(names: set[str]) -> bool:
     """Whether a folder of these names holds nothing, or what a run that was killed leaves before its `run.json`."""
-    names = {name for name in names if not is_leftover(name)}
+    names = {name for name in names if not (is_leftover(name) or is_list(name))}
     return names <= ({"lock", "mean_image.safetensors", PICTURES} if "lock" in names else set())
 
 
@@ -61,7 +62,7 @@ def new_folder(folder: Path, record: RunRecord, mean: torch.Tensor | None, pictu
         if mean is not None:
             save_mean_image(folder, mean)
         pictures.keep(folder)  # before the run is one: whatever is resumed knows what it began with
-        write_json(folder / "run.json", record_to_json(record))
+        write_record(folder, record)
         yield
 
 

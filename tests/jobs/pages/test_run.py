@@ -20,7 +20,7 @@ from reslearn.jobs.pages.tables import curves
 from reslearn.spec.errors import UserError
 from reslearn.train.records.journal import read_journal
 from reslearn.train.records.ledger import read_ledger
-from reslearn.train.records.run import read_record, record_to_json
+from reslearn.train.records.run import read_record, write_record
 
 
 def test_a_fresh_run_is_looked_into_on_validation_and_test_stays_closed(short_run):
@@ -79,7 +79,7 @@ def test_curves_are_the_journal(short_run):
 def test_the_page_carries_what_is_needed_to_repeat_the_run(short_run):
     record = read_record(short_run)
     record = dataclasses.replace(record, command="reslearn train digits --model tiny", notes=("not reproducible",))
-    (short_run / "run.json").write_text(json.dumps(record_to_json(record)))
+    write_record(short_run, record)
     text = html.unescape(write_report(short_run).read_text())
     assert (short_run / "report.html").read_text()
     environment = record.environment
@@ -102,7 +102,7 @@ def test_a_run_whose_pictures_are_gone_or_others_says_so(short_run):
         (record.data | {"path": str(short_run / "gone")}, "no such file or folder"),
         (record.data | {"fingerprint": "0" * 32}, "other pictures now"),
     ):
-        (short_run / "run.json").write_text(json.dumps(record_to_json(dataclasses.replace(record, data=data))))
+        write_record(short_run, dataclasses.replace(record, data=data))
         sealed = read_bundle(short_run).data
         reseal(short_run, data=sealed | {"fingerprint": data["fingerprint"]})
         report = gather(short_run)
@@ -125,7 +125,7 @@ def test_figures_as_files(short_run, tmp_path):
 def test_figures_are_written_nowhere_among_the_pictures_of_the_run(short_run, tmp_path, folder):
     record = read_record(short_run)
     data = record.data | {"path": str(folder)}
-    (short_run / "run.json").write_text(json.dumps(record_to_json(dataclasses.replace(record, data=data))))
+    write_record(short_run, dataclasses.replace(record, data=data))
     for place in ("cat", "cat/figures"):
         with pytest.raises(UserError, match=r"--figures: .*would be taken for a picture of .*pictures; name another"):
             rewrite(short_run, folder / place)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ...runtime.files import is_leftover, write_json
+from ...runtime.files import is_leftover
 from ...runtime.settings import Settings
 from ...spec.choices import OnBadFile, Prefer
 from ...spec.codec import from_json, to_json
@@ -15,9 +16,9 @@ from ...spec.errors import UserError
 from ...spec.net import Spec, spec_to_json
 from ...spec.preprocess import Preprocess
 from ...spec.recipe import Recipe
-from .run import check_seed, read_parts
+from . import columns
+from .run import check_seed, listed_labels, part_rows, read_parts
 
-FORMAT = 1
 RECORD = "crossval.json"
 FREE = {"environment", "command", "created", "settings", "data", "weights", "moved"}  # may differ between machines
 
@@ -47,7 +48,7 @@ class CrossvalRecord:
     labels: str = ""  # class indices of the pictures of `folds`, as `record.labels_text` writes them; "": not recorded
     pictures: int = 0  # so many the data had in all; 0: not recorded
     moved: tuple[dict[str, Any], ...] = ()  # where the data was before, and since when it is elsewhere
-    format: int = FORMAT
+    format: int = 1
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -77,17 +78,35 @@ def start(out: str | os.PathLike[str], record: CrossvalRecord) -> bool:
 
 
 def write_record(folder: Path, record: CrossvalRecord) -> None:
-    """Write `crossval.json`."""
-    write_json(folder / RECORD, {**to_json(record), "spec": spec_to_json(record.spec)})
+    """Write `crossval.json`, and the list of pictures beside it where they are many."""
+    rows = None
+    if len(record.folds) > columns.MANY:
+        listed = part_rows("", list(record.folds), record.labels, folder)
+        rows = [(str(record.folds[name]), label, name) for _, label, name in listed]
+        record = replace(record, folds={}, labels="")
+    columns.write_with_list(folder / RECORD, {**to_json(record), "spec": spec_to_json(record.spec)}, "fold", rows)
 
 
 def read_record(folder: Path) -> CrossvalRecord:
     """Read `crossval.json`. Raises `UserError` where `folder` holds no cross-validation, or one of a newer format."""
     path = folder / RECORD
-    record = from_json(CrossvalRecord, read_parts(path, FORMAT), str(path))
+    data = read_parts(path)
+    rows = columns.read_list(path, data)
+    record = from_json(CrossvalRecord, data, str(path))
+    if rows is not None:
+        record = _with_rows(record, rows, str(path))
     if not all(1 <= fold <= record.count for fold in record.folds.values()):
         raise UserError(f"{path}: a fold outside 1..{record.count}; the file is damaged, put a copy of it back")
     return record
+
+
+def _with_rows(record: CrossvalRecord, rows: Iterable[columns.Row], where: str) -> CrossvalRecord:
+    folds: dict[str, int] = {}
+    labels: list[str] = []
+    for fold, label, name in rows:
+        folds[name] = int(fold) if fold.isdecimal() and len(fold) < 18 else 0  # no fold, which is refused below
+        labels.append(label)
+    return replace(record, folds=folds, labels=listed_labels(labels, where))
 
 
 def check_recipe(recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...runtime.files import naming
-from ...runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
+from ...runtime.opening import open_to_append, parse_json, read_document
 from ...spec.errors import UserError
 
 NUMBER = (int, float)
@@ -67,7 +67,7 @@ class Journal:
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
     """The lines of a journal as dicts; an unfinished last line is left out. Raises `UserError` for any other damage."""
-    content = read_regular(path, DOCUMENT) if path.exists() else b""
+    content = read_document(path) if path.exists() else b""
     return [_checked(line, f"{path}, line {number}") for number, line in enumerate(content.split(b"\n")[:-1], 1)]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ...runtime.environment import now
 from ...runtime.files import naming
 from ...runtime.notes import warn
-from ...runtime.opening import DOCUMENT, open_to_append, parse_json, read_regular
+from ...runtime.opening import open_to_append, parse_json, read_document
 from ...spec.codec import finite
 from ...spec.errors import UserError
 
@@ -37,7 +37,7 @@ def read_ledger(folder: Path) -> list[dict[str, Any]]:
     """Every entry so far. A line that is none, cut short by a crash or damaged, is left out with a warning."""
     path = folder / FILE_NAME
     entries = []
-    lines = read_regular(path, DOCUMENT).split(b"\n") if path.exists() else []
+    lines = read_document(path).split(b"\n") if path.exists() else []
     for number, line in enumerate(lines, 1):
         if not line:
             continue

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,7 @@ from ...spec.net import Spec, spec_from_json, spec_to_json
 from ...spec.preprocess import Preprocess
 from ...spec.recipe import Recipe
 from ...spec.seen import Seen
-
-FORMAT = 1
+from . import columns
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class RunRecord:
     forget_pictures: bool = False  # the sealed file does not say which pictures it has seen
     notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
     moved: tuple[dict[str, Any], ...] = ()  # where the data was before, and since when it is elsewhere
-    format: int = FORMAT
+    format: int = 1
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -97,8 +96,8 @@ def describe(data: Dataset) -> dict[str, Any]:
 def describe_split(train_data: Dataset, val_data: Dataset | None, seed: int, method: str) -> Split:
     """What `run.json` says of the split: `content` where all pictures' hashes are known, so that they decided it."""
     parts = [part for part in (train_data, val_data) if part is not None]
-    columns = [as_pictures(part).table.hashes for part in parts if len(part)]
-    hashed = bool(columns) and all(column is not None and all(column) for column in columns)
+    known = [as_pictures(part).table.hashes for part in parts if len(part)]
+    hashed = bool(known) and all(hashes is not None and all(hashes) for hashes in known)
     ids = tuple(train_data.ids), tuple(val_data.ids) if val_data is not None else ()
     return Split(
         *ids,
@@ -113,7 +112,9 @@ def describe_split(train_data: Dataset, val_data: Dataset | None, seed: int, met
 
 def labels_text(labels: Iterable[int]) -> str:
     """Class indices, runs of one shortened: `3x0 1 2x0` for 0 0 0 1 0 0."""
-    runs = ((label, sum(1 for _ in group)) for label, group in itertools.groupby(int(label) for label in labels))
+    every = np.fromiter(labels, np.int64)
+    starts = np.flatnonzero(np.diff(every, prepend=-1))  # no label is below 0
+    runs = zip(every[starts].tolist(), np.diff(starts, append=len(every)).tolist(), strict=True)
     return " ".join(f"{count}x{label}" if count > 1 else str(label) for label, count in runs)
 
 
@@ -135,9 +136,24 @@ def validation_by_names(record: RunRecord) -> Seen:
     return Seen.counted(trained, selected, "names" if record.weights is None else "nothing")
 
 
-def record_to_json(record: RunRecord) -> dict[str, Any]:
-    """The contents of `run.json`."""
-    return {**to_json(record), "spec": spec_to_json(record.spec)}
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write `run.json`, and the list of pictures beside it where they are many."""
+    split, rows = record.split, None
+    if len(split.train) + len(split.val) > columns.MANY:
+        rows = [
+            row
+            for part in ("train", "val")
+            for row in part_rows(part, getattr(split, part), getattr(split, f"{part}_labels"), folder)
+        ]
+        record = replace(record, split=replace(split, train=(), val=(), train_labels="", val_labels=""))
+    columns.write_with_list(folder / "run.json", {**to_json(record), "spec": spec_to_json(record.spec)}, "part", rows)
+
+
+def part_rows(part: str, names: Sequence[str], labels: str, folder: Path) -> Iterator[columns.Row]:
+    """The rows of a list of pictures that are about one part of them."""
+    told = read_labels(labels, len(names), str(folder))
+    texts = itertools.repeat("") if told is None else map(str, told.tolist())
+    return ((part, label, name) for label, name in zip(texts, names, strict=False))
 
 
 def read_record(folder: Path) -> RunRecord:
@@ -145,19 +161,44 @@ def read_record(folder: Path) -> RunRecord:
     path = folder / "run.json"
     if not path.exists():
         raise UserError(f"{folder}: no run here (no run.json); start one with `reslearn train DATA ... --out {folder}`")
-    data = read_parts(path, FORMAT)
-    data["split"] = from_json(Split, data.get("split"), f"{path}: split")
+    data = read_parts(path)
+    rows = columns.read_list(path, data)
+    split = from_json(Split, data.get("split"), f"{path}: split")
+    data["split"] = split if rows is None else _with_rows(split, rows, str(path))
     return from_json(RunRecord, data, str(path))
 
 
-def read_parts(path: Path, newest: int) -> dict[str, Any]:
+def _with_rows(split: Split, rows: Iterable[columns.Row], where: str) -> Split:
+    names: dict[str, list[str]] = {"train": [], "val": []}
+    labels: dict[str, list[str]] = {"train": [], "val": []}
+    for part, label, name in rows:
+        if part not in names:
+            raise UserError(f"{where}: its list of pictures has a part '{part}'; it is damaged, put a copy of it back")
+        names[part].append(name)
+        labels[part].append(label)
+    train, val = (listed_labels(labels[part], where) for part in names)
+    return replace(split, train=tuple(names["train"]), val=tuple(names["val"]), train_labels=train, val_labels=val)
+
+
+def listed_labels(labels: Sequence[str], where: str) -> str:
+    """What `labels_text` writes of the labels in a list of pictures; empty where none are recorded."""
+    if not any(labels):
+        return ""
+    if not all(label.isdecimal() and len(label) < 18 for label in labels):
+        raise UserError(f"{where}: its list of pictures has a label that is none; it is damaged, put a copy of it back")
+    return labels_text(map(int, labels))
+
+
+def read_parts(path: Path) -> dict[str, Any]:
     """The fields of a record at `path`, those that all records have as values. Raises `UserError` for a damaged one."""
     data = read_json(path)
     if not isinstance(data, dict):
         raise UserError(f"{path}: not a record of reslearn, or damaged; put a copy of it back")
     written = data.get("format", 0)
-    if type(written) is not int or written > newest:
-        raise UserError(f"{path}: format {written!r} is newer than this reslearn reads ({newest}); update reslearn")
+    if type(written) is not int or written > columns.FORMAT:
+        raise UserError(
+            f"{path}: format {written!r} is newer than this reslearn reads ({columns.FORMAT}); update reslearn"
+        )
     about = data.get("data")
     about = about if isinstance(about, dict) else {}
     facts = {name: about[name] for name in ("path", "fingerprint", "classes") if name in about}
@@ -166,6 +207,7 @@ def read_parts(path: Path, newest: int) -> dict[str, Any]:
     if spec.num_classes != len(facts["classes"]):
         raise UserError(f"{path}: {spec.num_classes} outputs for {len(facts['classes'])} classes; it is damaged")
     return data | {
+        "format": 1,  # of what is read: the list of pictures, if there is one, is read with it
         "spec": spec,
         "recipe": from_json(Recipe, data.get("recipe"), f"{path}: recipe"),
         "preprocess": from_json(Preprocess, data.get("preprocess"), f"{path}: preprocess"),
