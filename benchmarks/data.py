@@ -62,7 +62,7 @@ def side_pillow(raws, _):
 def side_ours(raws, resize):
     """decode_bytes, then the crop that training takes; `resize` is antialias or aliased."""
     from reslearn.data.augment.crops import cut_box
-    from reslearn.data.pictures.decode import decode_bytes
+    from reslearn.data.formats.decode import decode_bytes
     from reslearn.spec.recipe import Augment
 
     augment = Augment(crop="random-resized", resize=resize)

@@ -118,7 +118,6 @@ def test_a_lower_rank_may_be_imported(tmp_path):
 
 MANY = 10  # arguments, beyond which they travel as a value
 MAY_TAKE_MORE = {  # besides the commands: what users call with keywords
-    "data/loaders.py": {"train_loader"},
     "jobs/evaluation.py": {"evaluate_model"},  # reslearn.evaluate
     "train/fit.py": {"fit"},
 }

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from reslearn.data.care.inspect import FATAL, inspect_bytes
-from reslearn.data.pictures.decode import MAX_PIXELS, decode_bytes
+from reslearn.data.formats.decode import MAX_PIXELS, decode_bytes
 from reslearn.spec.errors import UserError
 
 from .conftest import encode, picture

@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 
 from reslearn.cli.output import say_notes
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check_data
 from reslearn.data.care.splitting import named_groups, split_data
 from reslearn.data.contents import Contents
 from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import ArrayDataset, Subset
-from reslearn.data.parts.identity import identities
 from reslearn.data.parts.keyed import Keyed, file_keys
+from reslearn.data.parts.keys import identities
 from reslearn.data.sources import open_data
 from reslearn.data.table import as_pictures
 

@@ -12,6 +12,7 @@ from reslearn.data.loaders import eval_batches, prepare, readable, train_loader
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.preprocess import Normalise, apply, to_batch
 from reslearn.data.sources import open_data
+from reslearn.runtime.process_group import World
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.spec.recipe import Augment
@@ -70,9 +71,9 @@ def test_batches_are_the_same_from_spawned_workers(folder, tmp_path):
     from reslearn.data.loading.streaming import StreamingLoader
 
     packed = write_pack(data, tmp_path / "a.pack")  # holds a memory map, which cannot be sent to another process
-    finish = Finisher(Normalise(default_preprocess(16)), EVERYTHING, 7, "cpu")
+    finish = Finisher(Normalise(default_preprocess(16)), EVERYTHING, 7)
     sequence = EndlessOrder(packed.labels, seed=7, augment=EVERYTHING, batch_size=12)
-    spawned = StreamingLoader(packed, sequence, finish, (12, 0, 1), workers=1, start_method="spawn")
+    spawned = StreamingLoader(packed, sequence, finish, workers=1, start_method="spawn")
     assert [digest(b) for b in spawned.batches(0, 3)] == expected
 
 
@@ -80,7 +81,7 @@ def test_batches_are_the_same_from_spawned_workers(folder, tmp_path):
 def test_ranks_hold_contiguous_parts_of_the_same_global_batches(kind):
     data = array_data()
     whole = list(loader(data, kind=kind).batches(0, 6))
-    ranks = [list(loader(data, kind=kind, rank=r, world=2).batches(0, 6)) for r in range(2)]
+    ranks = [list(loader(data, kind=kind, world=World(r, 2)).batches(0, 6)) for r in range(2)]
     for step, batch in enumerate(whole):
         parts = [ranks[r][step] for r in range(2)]
         assert torch.equal(torch.cat([p.images for p in parts]), batch.images)
@@ -224,8 +225,8 @@ def test_progress_is_told_and_ends_at_the_count():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"world": 5}, "multiple of the 5 processes"),
-        ({"batch_size": 6, "world": 2}, "must be even"),
+        ({"world": World(0, 5)}, "multiple of the 5 processes"),
+        ({"batch_size": 6, "world": World(0, 2)}, "must be even"),
         ({"kind": "residnet"}, "'resident', 'streaming'"),
         ({"on_bad_file": "ignore"}, "'stop', 'skip'"),
     ],

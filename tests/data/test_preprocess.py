@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from reslearn.data.pictures.decode import decode_bytes
+from reslearn.data.formats.decode import decode_bytes
 from reslearn.data.preprocess import Normalise, apply, centre_crop, resize, to_batch
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import Preprocess, default_preprocess

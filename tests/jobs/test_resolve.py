@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check_data
 from reslearn.jobs.crossval import plan_crossval
 from reslearn.jobs.resolve import TrainRequest, asked_recipe, resolve
 from reslearn.spec.errors import UserError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check_data
 from reslearn.jobs.training import resume, train
 from reslearn.runtime import choice
 from reslearn.runtime.machine import Rates

@@ -19,7 +19,7 @@ from safetensors.numpy import save as serialise
 
 from reslearn.bundle.file import load, read_tensors, save, write_sealed
 from reslearn.bundle.header import Bundle, Member
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check_data
 from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import Subset

@@ -20,7 +20,8 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from reslearn.data.sources import Subset, open_data
+from reslearn.data.memory import Subset
+from reslearn.data.sources import open_data
 from reslearn.runtime.process_group import World, from_environment
 from reslearn.runtime.settings import Settings
 from reslearn.spec.net import NetSpec

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from reslearn.data.memory import ArrayDataset
-from reslearn.data.sources import Subset, open_data
+from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.data.sources import open_data
 from reslearn.jobs import bench
 from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings

@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from reslearn.data.loaders import train_loader
-from reslearn.data.memory import ArrayDataset
+from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.preprocess import Normalise
-from reslearn.data.sources import Subset, open_data
+from reslearn.data.sources import open_data
 from reslearn.nets.build import create_model
 from reslearn.runtime.settings import Settings
 from reslearn.spec.net import NetSpec

@@ -14,8 +14,9 @@ import torch
 
 from reslearn.bundle.file import load
 from reslearn.data.loaders import train_loader
+from reslearn.data.memory import Subset
 from reslearn.data.preprocess import Normalise
-from reslearn.data.sources import Subset, open_data
+from reslearn.data.sources import open_data
 from reslearn.engine.scorer import TorchScorer
 from reslearn.measure.evaluate import evaluate_net
 from reslearn.nets.build import create_model
@@ -68,11 +69,10 @@ def test_both_loaders_put_the_cpu_s_pictures_on_the_gpu(digits, augment, kind):
     for device in ("cpu", "cuda"):
         loader = train_loader(
             digits[0],
-            normalise=Normalise(default_preprocess(16)),
+            normalise=Normalise(default_preprocess(16)).to(device),
             augment=augment,
             batch_size=32,
             seed=3,
-            device=device,
             kind=kind,
         )
         made[device] = list(loader.batches(5, 7))
@@ -96,11 +96,10 @@ def losses_of(digits, settings, **changes):
     update.train_mode()
     loader = train_loader(
         digits[0],
-        normalise=Normalise(default_preprocess(16)),
+        normalise=Normalise(default_preprocess(16)).to(settings.device),
         augment=recipe.augment,
         batch_size=recipe.batch_size,
         seed=0,
-        device=settings.device,
     )
     return [update(batch, 0.05, 0.0)[0] for batch in loader.batches(0, STEPS)], update
 
@@ -146,11 +145,10 @@ def test_every_recipe_s_step_runs_on_the_gpu(digits, name):
     update.train_mode()
     loader = train_loader(
         digits[0],
-        normalise=Normalise(default_preprocess(16)),
+        normalise=Normalise(default_preprocess(16)).to("cuda"),
         augment=recipe.augment,
         batch_size=64,
         seed=0,
-        device="cuda",
     )
     for batch in loader.batches(0, 2):
         loss, wrong = update(batch, recipe.peak_lr / 100, 0.0)
@@ -162,7 +160,7 @@ def test_a_step_that_overflows_in_fp16_is_left_out_and_the_scale_halved(digits):
     update.scaler = torch.amp.GradScaler("cuda", init_scale=2.0**40)
     before = copy.deepcopy(update.net.state_dict())
     loader = train_loader(
-        digits[0], normalise=Normalise(default_preprocess(16)), augment=Augment(), batch_size=64, seed=0, device="cuda"
+        digits[0], normalise=Normalise(default_preprocess(16)).to("cuda"), augment=Augment(), batch_size=64, seed=0
     )
     update(next(iter(loader.batches(0, 1))), 0.05, 0.0)
     kernels = [name for name, tensor in before.items() if tensor.ndim == 4]
@@ -181,7 +179,7 @@ def test_a_checkpoint_brings_everything_back_to_the_gpu(digits, tmp_path, optimi
     for mine, theirs in ((update.net, other.net), (update.average, other.average)):
         assert all(torch.equal(a, b) and b.is_cuda for a, b in zip(mine.parameters(), theirs.parameters(), strict=True))
     loader = train_loader(
-        digits[0], normalise=Normalise(default_preprocess(16)), augment=Augment(), batch_size=64, seed=0, device="cuda"
+        digits[0], normalise=Normalise(default_preprocess(16)).to("cuda"), augment=Augment(), batch_size=64, seed=0
     )
     assert np.isfinite(
         other(next(iter(loader.batches(0, 1))), 0.01, 0.5)[0]
@@ -240,8 +238,8 @@ from reslearn.train.update import Update
 
 with process_group("cuda") as world:
     recipe = get_recipe("demo")
-    loader = train_loader(open_data("digits"), normalise=Normalise(default_preprocess(16)), augment=recipe.augment,
-                          batch_size=64, seed=0, device="cuda", rank=world.rank, world=world.size)
+    loader = train_loader(open_data("digits"), normalise=Normalise(default_preprocess(16)).to("cuda"),
+                          augment=recipe.augment, batch_size=64, seed=0, world=world)
     torch.manual_seed(0)
     settings = Settings(device="cuda", precision="fp16")
     update = Update(create_model("resnet20_cifar").cuda(), recipe, settings, world=world)

@@ -59,7 +59,7 @@ with process_group("cpu"):
         loader = train_loader(
             data, normalise=Normalise(default_preprocess(8)), augment=recipe.augment,
             batch_size=recipe.batch_size, seed=0,
-            rank=world.rank, world=world.size,
+            world=world,
         )
         torch.manual_seed(0)
         net = create_model("resnet20_cifar", stage_blocks=(1, 1, 1)).to(dtype)

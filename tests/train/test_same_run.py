@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 
 from reslearn.bundle.file import load
 from reslearn.cli.app import main
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check_data
 from reslearn.data.formats.files import Files
 from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack

@@ -14,8 +14,9 @@ from torch import nn
 
 from reslearn.bundle.file import load
 from reslearn.data.loaders import train_loader
+from reslearn.data.memory import Subset
 from reslearn.data.preprocess import Normalise
-from reslearn.data.sources import Subset, open_data
+from reslearn.data.sources import open_data
 from reslearn.engine.scorer import TorchScorer
 from reslearn.measure.views import predict_logits
 from reslearn.nets.build import create_model

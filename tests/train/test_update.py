@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from reslearn.data.loaders import Batch
-from reslearn.data.sources import Subset, open_data
+from reslearn.data.memory import Subset
+from reslearn.data.sources import open_data
 from reslearn.nets.build import create_model
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError

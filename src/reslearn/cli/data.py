@@ -44,7 +44,7 @@ def check(
     """Decode every picture in full; find faults, duplicates and leaks; write the manifest that training obeys."""
     say(f"reslearn data check: {data}")
     check_targets({"--manifest": (manifest if write else None, None), "--html": (html, PAGE)})
-    from ..data.care.checking import check_data
+    from ..data.care.check import check_data
 
     report, written = check_data(
         data,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # (height, width, 3), RGB
 Indices = NDArray[np.int64]
+Progress = Callable[[int, int], None]  # told (done, in all)
 
 
 class Dataset(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from .dataset import Dataset, Indices
 from .memory import View
 from .parts.keyed import Keyed
 from .parts.keys import FILE, PIXELS, Keys, known
-from .pictures.decode import DECODER
+from .pictures.kinds import DECODER
 from .table import as_pictures
 
 Mask = NDArray[np.bool_]
@@ -87,7 +87,7 @@ def compare(recorded: Recorded, data: Dataset) -> FoundAgain:
     lost = np.flatnonzero(has_key & ~same)
     if len(lost):
         where[lost] = search.elsewhere(lost, where[where >= 0])
-    search.done()
+    search.now.remember()  # for the next time
     found = where >= 0
     changed = np.zeros(len(where), bool)
     if recorded.labels is not None:
@@ -102,15 +102,11 @@ def compare(recorded: Recorded, data: Dataset) -> FoundAgain:
     )
 
 
-@dataclass
 class _Search:
     """Recorded rows against the pictures of `data`, whose keys are made as far as they are needed."""
 
-    recorded: Recorded
-    data: Dataset
-    now: Keyed = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, recorded: Recorded, data: Dataset) -> None:
+        self.recorded, self.data = recorded, data
         self.now = Keyed(View(self.data, hashes=None))  # a manifest's are hearsay
         self.now.recall()
         self.files_tell = self.recorded.plain and plain(self.data)
@@ -152,10 +148,6 @@ class _Search:
             if (found >= 0).all():
                 break
         return found
-
-    def done(self) -> None:
-        """Keep what was read for the next time."""
-        self.now.remember()
 
     def _columns(self) -> list[slice]:
         """Which keys tell, the cheap ones first."""

@@ -22,11 +22,9 @@ from .layout.labels import look_alikes, odd_names
 from .layout.listing import some
 from .layout.named_files import is_address
 from .layout.other_sources import other_source
-from .memory import Subset, part
+from .memory import part
 from .parts.manifest import data_of, manifest_path, obey, read_manifest
 from .table import Pictures
-
-__all__ = ["Subset", "open_data"]
 
 KINDS = (
     "`digits`, a folder of class folders, a CIFAR archive or its folder, a CSV, TSV or list file, a Parquet file, "

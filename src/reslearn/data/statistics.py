@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..spec.preprocess import Preprocess
-from .dataset import Dataset, Image, Indices
+from .dataset import Dataset, Indices, Progress
 from .preprocess import apply
-from .workers import parallel_map
-
-_CHUNK = 64
-Progress = Callable[[int, int], None]
+from .workers import map_chunks
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,9 @@ def statistics(
     """Read every training picture once; with `preprocess` the pixels after resizing and cropping are measured."""
     indices = dataset.splits["train"] if "train" in dataset.splits else np.arange(len(dataset), dtype=np.int64)
     total, squares, pixels, shapes = np.zeros(3), np.zeros(3), 0, []
-    for sums, square_sums, count, sizes in _measured(indices, _Sums(dataset, preprocess), workers, progress):
+    for sums, square_sums, count, sizes in map_chunks(
+        partial(_sums, dataset, preprocess), indices, workers, progress=progress
+    ):
         total += sums
         squares += square_sums
         pixels += count
@@ -65,72 +64,35 @@ def statistics(
     )
 
 
-def mean_image(
-    dataset: Dataset, preprocess: Preprocess, *, workers: int = 0, progress: Progress | None = None
-) -> tuple[Tensor, str]:
+def mean_image(dataset: Dataset, preprocess: Preprocess) -> tuple[Tensor, str]:
     """The per-pixel mean of a (training) set, float32 (3, S, S) in 0..1, and its sha256 for `Preprocess.mean_image`.
 
     1512.03385 section 3.4 subtracts it. It belongs to the sealed file. Sums are whole numbers, so any order of
     reading gives the same bits.
     """
-    indices: Indices = np.arange(len(dataset), dtype=np.int64)
     total = np.zeros((preprocess.size, preprocess.size, 3), np.int64)
-    for part in _measured(indices, _Sum(dataset, preprocess), workers, progress):
-        total += part
+    for i in range(len(dataset)):
+        total += apply(dataset.read(i)[0], preprocess)
     mean = (total / len(dataset) / 255).astype(np.float32).transpose(2, 0, 1)
     tensor = torch.from_numpy(np.ascontiguousarray(mean))
     return tensor, hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
 
 
-def _measured(
-    indices: Indices, measure: Callable[[Indices], Any], workers: int, progress: Progress | None
-) -> Iterator[Any]:
-    chunks = [indices[i : i + _CHUNK] for i in range(0, len(indices), _CHUNK)]
-    done = 0
-    for chunk, result in zip(chunks, parallel_map(measure, chunks, workers), strict=True):
-        done += len(chunk)
-        yield result
-        if progress is not None:
-            progress(done, len(indices))
-
-
-class _Sums:
-    """A chunk to (sum, sum of squares, pixels, sizes); picklable."""
-
-    def __init__(self, dataset: Dataset, preprocess: Preprocess | None) -> None:
-        self.dataset, self.preprocess = dataset, preprocess
-
-    def __call__(self, chunk: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64], int, list[tuple[int, int]]]:
-        total, squares, pixels, sizes = np.zeros(3), np.zeros(3), 0, []
-        for i in chunk:
-            image = self.dataset.read(int(i))[0]
-            sizes.append((image.shape[0], image.shape[1]))
-            if self.preprocess is not None:
-                image = apply(image, self.preprocess)
-            counts = _histograms(image)
-            levels = np.arange(256)
-            total += counts @ levels
-            squares += counts @ levels**2
-            pixels += image.shape[0] * image.shape[1]
-        return total, squares, pixels, sizes
-
-
-def _histograms(image: Image) -> NDArray[np.int64]:
-    """(3, 256) exact counts of each level."""
-    return np.stack([np.bincount(image[..., c].reshape(-1), minlength=256) for c in range(3)])
-
-
-class _Sum:
-    """A chunk to the sum of its prepared pictures; picklable."""
-
-    def __init__(self, dataset: Dataset, preprocess: Preprocess) -> None:
-        self.dataset, self.preprocess = dataset, preprocess
-
-    def __call__(self, chunk: Indices) -> NDArray[np.int64]:
-        total = np.zeros((self.preprocess.size, self.preprocess.size, 3), np.int64)
-        for i in chunk:
-            total += apply(self.dataset.read(int(i))[0], self.preprocess)
-        return total
+def _sums(
+    dataset: Dataset, preprocess: Preprocess | None, chunk: Indices
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int, list[tuple[int, int]]]:
+    """(sum, sum of squares, pixels, sizes) of a chunk, exact: by the counts of each level."""
+    total, squares, pixels, sizes, levels = np.zeros(3), np.zeros(3), 0, [], np.arange(256)
+    for i in chunk:
+        image = dataset.read(int(i))[0]
+        sizes.append((image.shape[0], image.shape[1]))
+        if preprocess is not None:
+            image = apply(image, preprocess)
+        counts = np.stack([np.bincount(image[..., c].reshape(-1), minlength=256) for c in range(3)])
+        total += counts @ levels
+        squares += counts @ levels**2
+        pixels += image.shape[0] * image.shape[1]
+    return total, squares, pixels, sizes
 
 
 def _spread(values: NDArray[np.int64]) -> tuple[int, int, int]:

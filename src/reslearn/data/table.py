@@ -9,7 +9,7 @@ import copy
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ from .dataset import Dataset, Image, Indices
 from .strings import StringTable
 
 
-@dataclass(frozen=True)
-class Stray:
+class Stray(NamedTuple):
     """A file in a class folder that is no picture, with the class and the split (or an empty string) it lies in."""
 
     name: str
@@ -32,9 +31,7 @@ class Stray:
 class Found:
     """What opening a source found beside its pictures: `open_data` refuses or notes it, `data check` reports it."""
 
-    sealed: bool = (
-        True  # an archive or a table: a stray in it is noted; false where it can be removed and so is refused
-    )
+    sealed: bool = True  # an archive or table: a stray in it is noted. False where it can be removed, and so is refused
     strays: tuple[Stray, ...] = ()
     problems: tuple[str, ...] = ()  # lines for which training refuses the set
     missing: Mapping[str, str] = field(default_factory=dict)  # picture whose file is not there -> the line to say so
@@ -50,7 +47,7 @@ class Table:
     splits: Mapping[str, Indices] = field(default_factory=dict)
     path: str | None = None
     groups: Sequence[str] | None = None  # pictures of one must not be torn apart by a split; an empty name is none
-    hashes: Sequence[str] | None = None  # `identity.content_hash` of each, empty where it is not known
+    hashes: Sequence[str] | None = None  # `keys.content_hash` of each, empty where it is not known
     hashed_at: int | None = None  # when a manifest's pictures were last surely as they were hashed, as in `manifest`
     notes: tuple[str, ...] = ()  # lines for people
     found: Found | None = None  # None: not on a disk
@@ -208,7 +205,7 @@ class _Asking(Reader):
         self._dataset, self.sizes = dataset, getattr(dataset, "sizes", None)
 
     def decode(self, row: int, raw: bytes | None) -> Image:
-        return self._dataset.read(row)[0]
+        return np.asarray(self._dataset.read(row)[0])
 
 
 class Picked(Sequence[str]):

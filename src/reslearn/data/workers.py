@@ -1,4 +1,4 @@
-"""Tasks done by worker processes in order, or here: what reads pictures in training, checking and scoring.
+"""Tasks done by worker processes or threads in order, or here: what reads pictures in training, checking and scoring.
 
 Workers start by fork or spawn, live as long as their owner, and work ahead. A worker's error comes back as a value, so
 that the main process raises one plain line instead of a remote traceback.
@@ -6,24 +6,25 @@ that the main process raises one plain line instead of a remote traceback.
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
 
 import cv2
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..spec.errors import Fault, UserError
+from .dataset import Indices, Progress
 
+T = TypeVar("T")
+R = TypeVar("R")
 WORKER_DIED = (
     "a process that reads pictures has died or was killed, perhaps for want of memory; what is done is kept: "
     "run the command again, or resume, with fewer of them (--workers, --set settings.workers=N)"
 )
-
-
-def worker_died(error: BaseException) -> bool:
-    """Whether torch's loader says that: in a plain `RuntimeError`, raised wherever the main process happens to be."""
-    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
 
 
 class Workers:
@@ -70,8 +71,8 @@ class Workers:
         """What the workers return. Raises `Fault` where one of them has died."""
         try:
             yield from self._loader or ()
-        except RuntimeError as error:
-            if not worker_died(error):
+        except RuntimeError as error:  # torch says it so, wherever the main process happens to be
+            if not str(error).startswith("DataLoader worker"):
                 raise
             self.close()
             raise Fault(WORKER_DIED) from error
@@ -125,3 +126,47 @@ def _start_worker(_: int) -> None:
 def parallel_map(function: Callable[[Any], Any], tasks: Sequence[Any], workers: int) -> Iterator[Any]:
     """`Workers.map` for one pass."""
     yield from Workers(function, min(workers, len(tasks))).map(tasks)
+
+
+def map_chunks(
+    function: Callable[[Indices], Any],
+    indices: Indices,
+    workers: int,
+    *,
+    size: int = 64,
+    progress: Progress | None = None,
+) -> Iterator[Any]:
+    """`function` of `indices`, `size` of them at a time, in order; `progress` is told of each once it was taken.
+
+    `function` goes to worker processes, so it must be picklable: one of a module, or a `partial` of it.
+    """
+    done = 0
+    chunks = [indices[i : i + size] for i in range(0, len(indices), size)]
+    for chunk, result in zip(chunks, parallel_map(function, chunks, workers), strict=True):
+        yield result
+        done += len(chunk)
+        if progress is not None:
+            progress(done, len(indices))
+
+
+def in_threads(function: Callable[[T], R], tasks: Iterable[T], threads: int | None) -> Generator[R]:
+    """Results in the order of `tasks`, by threads that run a little ahead of their taker (None: one a core, 0: here).
+
+    The first error is raised here; tasks that have not begun then never do, and so it is where the iterator is closed.
+    """
+    if threads == 0:
+        yield from map(function, tasks)
+        return
+    threads = threads or os.cpu_count() or 1
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(function, task))
+                if len(waiting) > 4 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -99,13 +99,11 @@ def bench_train(
     with owned(settings.threads), tempfile.TemporaryDirectory() as folder, process_group(settings.device):
         loader = train_loader(
             pictures,
-            normalise=Normalise(default_preprocess(size)),
+            normalise=Normalise(default_preprocess(size)).to(settings.device),
             augment=values.augment,
             batch_size=batch,
             seed=0,
-            device=settings.device,
-            rank=world.rank,
-            world=world.size,
+            world=world,
             workers=settings.workers,
             kind=settings.loader,
         )

@@ -67,11 +67,10 @@ def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -
     recipe, settings = start.recipe, start.settings
     loader = train_loader(
         plan.train_data,
-        normalise=Normalise(start.preprocess, start.mean_image),
+        normalise=Normalise(start.preprocess, start.mean_image).to(settings.device),
         augment=recipe.augment,
         batch_size=recipe.batch_size,
         seed=0,
-        device=settings.device,
         workers=settings.workers,
         kind=settings.loader,
     )

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from ..bundle.file import Loaded
 from ..bundle.header import Bundle
 from ..data.dataset import Image
+from ..data.formats.decode import NotAPicture, decode_bytes, formats, read_bytes
 from ..data.formats.folders import DiskTree
 from ..data.layout.listing import some
 from ..data.layout.named_files import is_address
 from ..data.layout.tree import Branch
-from ..data.pictures.decode import NotAPicture, decode_bytes, formats, read_bytes
 from ..data.preprocess import apply, to_batch
 from ..engine.scorer import Logits, Scorer, TorchScorer, at_once
 from ..measure.metrics import check_answers, softmax

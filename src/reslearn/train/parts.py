@@ -44,13 +44,11 @@ def open_loader(
     """The endless sequence of training batches that this record describes, this process's part of it."""
     return train_loader(
         data if transform is None else Transformed(data, transform),
-        normalise=normalise,
+        normalise=normalise.to(record.settings.device),
         augment=record.recipe.augment,
         batch_size=record.recipe.batch_size,
         seed=record.seed,
-        device=record.settings.device,
-        rank=world.rank,
-        world=world.size,
+        world=world,
         workers=record.settings.workers,
         kind=record.settings.loader if transform is None else "streaming",  # its draws differ at every reading
         on_bad_file=record.on_bad_file,

@@ -24,7 +24,7 @@ from ..data.dataset import Dataset, Indices
 from ..data.parts.keyed import Keyed
 from ..data.parts.keys import FILE, PIXELS, ROW, Keys, known
 from ..data.parts.known import NOTHING, Known
-from ..data.pictures.decode import DECODER
+from ..data.pictures.kinds import DECODER
 from ..data.sameness import plain
 from ..runtime.container import locate, read_safetensors
 from ..runtime.files import write_atomic

@@ -12,10 +12,11 @@ import numpy as np
 
 from ..data.dataset import Dataset, Indices
 from ..data.layout.archives import asked_of
+from ..data.memory import Subset
 from ..data.parts.keys import ROW, Keys, known
 from ..data.parts.manifest import data_of, read_manifest
 from ..data.sameness import FoundAgain, Recorded, compare
-from ..data.sources import Subset, open_data
+from ..data.sources import open_data
 from ..data.table import as_pictures
 from ..runtime.environment import now
 from ..runtime.notes import note

@@ -208,11 +208,10 @@ def test_names_are_escaped_in_the_page(folder):
 def test_worker_processes_find_the_same(found, monkeypatch):
     import reslearn.data.care.check as module
 
-    monkeypatch.setattr(module, "_CHUNK", 8)
     data, report, manifest = found
     big = [data] * 1
-    real = module.parallel_map
-    monkeypatch.setattr(module, "parallel_map", lambda function, chunks, workers: real(function, chunks, 2))
+    real = module.map_chunks
+    monkeypatch.setattr(module, "map_chunks", lambda *values, **options: real(*values[:2], 2, **options | {"size": 8}))
     again, same = check(big[0], workers=2)
     assert again == report and same == manifest
 

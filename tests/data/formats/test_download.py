@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from reslearn.data.formats.download import ARCHIVES, Archive, download, fetch
+from reslearn.data.formats.download import ARCHIVES, Archive, download
 from reslearn.runtime.files import exclusive_lock
 from reslearn.spec.errors import UserError
 
@@ -53,20 +53,20 @@ def archive(server):
 
 def test_a_download_is_whole_verified_and_kept(archive, tmp_path):
     told = []
-    path = fetch(archive, tmp_path / "new" / "folder", progress=lambda d, t: told.append((d, t)))
+    path = download(archive, tmp_path / "new" / "folder", progress=lambda d, t: told.append((d, t)))
     assert path.read_bytes() == CONTENT and told[-1] == (len(CONTENT), len(CONTENT))
     assert [p.name for p in path.parent.iterdir()] == ["file.tar.gz"]
-    assert fetch(archive, path.parent) == path and len(Server.requests) == 1  # verified, not fetched again
+    assert download(archive, path.parent) == path and len(Server.requests) == 1  # verified, not fetched again
 
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_it_resumes_after_the_connection_broke(archive, tmp_path, ranges):
     Server.cut, Server.ranges = 300_000, ranges
     with pytest.raises(UserError, match="run the command again"):
-        fetch(archive, tmp_path)
+        download(archive, tmp_path)
     assert not (tmp_path / "file.tar.gz").exists() and (tmp_path / "file.tar.gz.part").exists()
     Server.cut = None
-    assert fetch(archive, tmp_path).read_bytes() == CONTENT
+    assert download(archive, tmp_path).read_bytes() == CONTENT
     assert Server.requests[1] == "bytes=300000-"
     assert [p.name for p in tmp_path.iterdir()] == ["file.tar.gz"]
 
@@ -74,20 +74,20 @@ def test_it_resumes_after_the_connection_broke(archive, tmp_path, ranges):
 def test_other_contents_are_refused_and_leave_nothing(archive, tmp_path):
     Server.content = CONTENT[:-1] + b"!"
     with pytest.raises(UserError, match="sha256 differs"):
-        fetch(archive, tmp_path)
+        download(archive, tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file.tar.gz").write_bytes(b"something else")
     with pytest.raises(UserError, match=r"file\.tar\.gz: not the published file"):
-        fetch(archive, tmp_path)
+        download(archive, tmp_path)
     assert (tmp_path / "file.tar.gz").read_bytes() == b"something else"
 
 
 def test_errors_name_the_address_and_the_remedy(server, tmp_path):
     gone = Archive(f"{server}/gone/file.tar.gz", 10, "")
     with pytest.raises(UserError, match=r"404 .* --url"):
-        fetch(gone, tmp_path)
+        download(gone, tmp_path)
     with pytest.raises(UserError, match=r"127\.0\.0\.1:9/.*refused"):
-        fetch(Archive("http://127.0.0.1:9/x.tar.gz", 10, ""), tmp_path)
+        download(Archive("http://127.0.0.1:9/x.tar.gz", 10, ""), tmp_path)
     with pytest.raises(UserError, match="unknown data set 'cifar'; did you mean cifar1"):
         download("cifar", tmp_path)
     assert not any(p.name.endswith((".part", ".lock")) for p in tmp_path.iterdir())
@@ -98,9 +98,9 @@ def test_another_processs_lock_stays(archive, tmp_path):
     with exclusive_lock(lock):
         for _ in range(2):
             with pytest.raises(UserError, match=r"file\.tar\.gz: another process is downloading it"):
-                fetch(archive, tmp_path)
+                download(archive, tmp_path)
             assert lock.exists()
-    assert fetch(archive, tmp_path).exists() and not lock.exists()
+    assert download(archive, tmp_path).exists() and not lock.exists()
 
 
 @pytest.mark.parametrize(

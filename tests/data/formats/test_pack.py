@@ -6,14 +6,14 @@ import pickle
 import numpy as np
 import pytest
 
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check_data
 from reslearn.data.care.splitting import split_data
 from reslearn.data.formats import packing
 from reslearn.data.formats.pack import Packed
 from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import ArrayDataset
-from reslearn.data.parts.identity import identities
+from reslearn.data.parts.keys import identities
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 

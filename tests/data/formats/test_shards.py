@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check_data
 from reslearn.data.formats import packed as packed_source
 from reslearn.data.formats import tar_index
 from reslearn.data.sources import open_data

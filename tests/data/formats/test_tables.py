@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check_data
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 

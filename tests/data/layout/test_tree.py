@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL.PngImagePlugin import PngInfo
 
-from reslearn.data.care.check import check
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check, check_data
 from reslearn.data.layout.listing import split_of
 from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data

@@ -17,7 +17,7 @@ from reslearn.data.formats.packing import write_pack
 from reslearn.data.parts import key_table
 from reslearn.data.parts.key_table import KeyTable
 from reslearn.data.parts.keyed import Keyed, file_keys
-from reslearn.data.parts.keys import FILE, ORIGINAL, PIXELS, pixel_key
+from reslearn.data.parts.keys import FILE, ORIGINAL, PIXELS, key_of
 from reslearn.data.sources import open_data
 from reslearn.data.table import Pictures
 from reslearn.spec.errors import UserError
@@ -88,7 +88,7 @@ def test_a_pack_of_another_encoding_knows_the_originals(folder, tmp_path, option
         packed = rows_of(pack)
         assert np.array_equal(packed[:, FILE], rows[:, FILE])
         assert np.array_equal(packed[:, ORIGINAL], rows[:, PIXELS])
-        assert [key.tobytes() for key in packed[:, PIXELS]] == [pixel_key(pack.read(i)[0]) for i in range(4)]
+        assert [key.tobytes() for key in packed[:, PIXELS]] == [key_of(pack.read(i)[0]) for i in range(4)]
 
 
 def test_what_was_read_before_is_not_read_again_until_it_changes(folder, monkeypatch):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from reslearn.data.care import splitting
-from reslearn.data.care.checking import check_data
+from reslearn.data.care.check import check_data
 from reslearn.data.care.splitting import split_data
-from reslearn.data.parts.identity import identities
+from reslearn.data.parts.keys import identities
 from reslearn.data.parts.manifest import carried, read_manifest, write_manifest
 from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from reslearn.data.pictures.decode import decode_bytes
+from reslearn.data.formats.decode import decode_bytes
 from reslearn.spec.errors import UserError
 
 pytest.importorskip("tifffile", reason="needs tifffile: pip install tifffile")

@@ -23,14 +23,16 @@ def mix(x: Tensor, positions: Indices, *, augment: Augment, seed: int) -> tuple[
     CutMix (1905.04899): a box of area 1 - lambda comes from the neighbour; `share` counts the pixels that are left.
     With both alphas given, a fair coin per pair chooses.
     """
+    from scipy.special import betaincinv
+
     pairs = positions & ~np.int64(1)
     draws = uniform(seed, "mix", pairs, 4)
     cut = np.full(len(pairs), augment.mixup == 0)
     if augment.mixup > 0 and augment.cutmix > 0:
         cut = draws[:, 0] < 0.5
     alpha = np.where(cut, augment.cutmix, augment.mixup)
-    kept = _beta(draws[:, 1], alpha)
-    other = x.view(-1, 2, *x.shape[1:]).flip(1).reshape(x.shape) if x.is_contiguous() else x[_neighbours(len(x))]
+    kept = np.asarray(betaincinv(alpha, alpha, draws[:, 1]))  # Beta by inversion, so that one draw decides one lambda
+    other = x.view(-1, 2, *x.shape[1:]).flip(1).reshape(x.shape) if x.is_contiguous() else x[torch.arange(len(x)) ^ 1]
     share = kept.copy()
     weight = torch.from_numpy(np.where(cut, 1.0, kept)).to(x)[:, None, None, None]
     mixed = x * weight + other * (1 - weight)
@@ -39,17 +41,6 @@ def mix(x: Tensor, positions: Indices, *, augment: Augment, seed: int) -> tuple[
         share = np.where(cut, 1 - inside.mean(axis=(1, 2)), kept)
         mixed = torch.where(torch.from_numpy(inside).to(x.device)[:, None], other, mixed)
     return mixed, torch.from_numpy(share).to(x)
-
-
-def _neighbours(count: int) -> Tensor:
-    return torch.arange(count) ^ 1
-
-
-def _beta(u: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Beta(alpha, alpha) numbers by inversion of uniform ones, so that one draw decides one lambda."""
-    from scipy.special import betaincinv
-
-    return np.asarray(betaincinv(alpha, alpha, u), dtype=np.float64)
 
 
 def _boxes(area: NDArray[np.float64], centre: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:

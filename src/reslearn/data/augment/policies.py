@@ -63,8 +63,9 @@ def magnitude(name: str, bins: NDArray[np.int64], wide: bool, width: int) -> NDA
     return share
 
 
-def affine(images: Tensor, matrix: Tensor) -> Tensor:
-    """Nearest-neighbour resampling: output pixel centre (x, y) reads matrix (B, 2, 3) @ (x, y, 1); outside is black.
+def affine(images: Tensor, *rows: tuple[Tensor | float, Tensor | float, Tensor | float]) -> Tensor:
+    """Nearest-neighbour resampling: output pixel centre (x, y) reads rows (2, 3) @ (x, y, 1), whose entries are numbers
+    or (B,); outside is black.
 
     The product is written out, in float64: a BLAS adds in an order that depends on processor and threads, and where
     a centre falls on the edge between two pixels the last bit decides.
@@ -73,7 +74,8 @@ def affine(images: Tensor, matrix: Tensor) -> Tensor:
     y, x = torch.meshgrid(
         torch.arange(height, device=images.device) + 0.5, torch.arange(width, device=images.device) + 0.5, indexing="ij"
     )
-    a, b, c = matrix.double().unbind(2)  # (B, 2) each
+    ones = torch.ones(batch, device=images.device, dtype=torch.float64)
+    a, b, c = (torch.stack([entry * ones for entry in column], 1) for column in zip(*rows, strict=True))  # (B, 2) each
     source = a[..., None] * x.reshape(-1) + b[..., None] * y.reshape(-1) + c[..., None]
     sx, sy = source.floor().long().unbind(1)
     inside = (sx >= 0) & (sx < width) & (sy >= 0) & (sy < height)
@@ -82,37 +84,12 @@ def affine(images: Tensor, matrix: Tensor) -> Tensor:
     return torch.where(inside[:, None], moved, torch.zeros_like(moved)).view(images.shape)
 
 
-def _matrix(images: Tensor, rows: list[list[Tensor | float]]) -> Tensor:
-    ones = torch.ones(len(images), device=images.device, dtype=torch.float64)
-    return torch.stack([torch.stack([entry * ones for entry in row], 1) for row in rows], 1)
-
-
-def _shear_x(images: Tensor, v: Tensor) -> Tensor:
-    return affine(images, _matrix(images, [[1.0, v.view(-1), 0.0], [0.0, 1.0, 0.0]]))
-
-
-def _shear_y(images: Tensor, v: Tensor) -> Tensor:
-    return affine(images, _matrix(images, [[1.0, 0.0, 0.0], [v.view(-1), 1.0, 0.0]]))
-
-
-def _translate_x(images: Tensor, v: Tensor) -> Tensor:
-    return affine(images, _matrix(images, [[1.0, 0.0, v.view(-1)], [0.0, 1.0, 0.0]]))
-
-
-def _translate_y(images: Tensor, v: Tensor) -> Tensor:
-    return affine(images, _matrix(images, [[1.0, 0.0, 0.0], [0.0, 1.0, v.view(-1)]]))
-
-
 def _rotate(images: Tensor, v: Tensor) -> Tensor:
     angle = -torch.deg2rad(v.view(-1).double())  # counter-clockwise about the centre, as Pillow's rotate
     # rounded as Pillow's: at 45 degrees centres fall on edges, and the two may not differ by a last bit
     cos, sin = angle.cos().round(decimals=15), angle.sin().round(decimals=15)
     cx, cy = images.shape[3] / 2, images.shape[2] / 2
-    rows: list[list[Tensor | float]] = [
-        [cos, sin, cx - cos * cx - sin * cy],
-        [-sin, cos, cy + sin * cx - cos * cy],
-    ]
-    return affine(images, _matrix(images, rows))
+    return affine(images, (cos, sin, cx - cos * cx - sin * cy), (-sin, cos, cy + sin * cx - cos * cy))
 
 
 def _grey(images: Tensor) -> Tensor:
@@ -126,32 +103,12 @@ def _blend(base: Tensor, images: Tensor, v: Tensor) -> Tensor:
     return (base + (x - base) * (1 + v)).clamp(0, 255).to(torch.uint8)  # Pillow truncates
 
 
-def _brightness(images: Tensor, v: Tensor) -> Tensor:
-    return _blend(torch.zeros(1, device=images.device), images, v)
-
-
-def _colour(images: Tensor, v: Tensor) -> Tensor:
-    return _blend(_grey(images), images, v)
-
-
-def _contrast(images: Tensor, v: Tensor) -> Tensor:
-    return _blend(torch.floor(_grey(images).mean((2, 3), keepdim=True) + 0.5), images, v)
-
-
 def _sharpness(images: Tensor, v: Tensor) -> Tensor:
     kernel = torch.tensor([[1.0, 1, 1], [1, 5, 1], [1, 1, 1]], device=images.device) / 13
     smooth = images.float()
     inner = F.conv2d(smooth, kernel.expand(3, 1, 3, 3), groups=3)
     smooth[:, :, 1:-1, 1:-1] = torch.floor(inner + 0.5)  # the border is left as it is
     return _blend(smooth, images, v)
-
-
-def _posterize(images: Tensor, v: Tensor) -> Tensor:
-    return images & (256 - torch.exp2(8 - v)).to(torch.uint8)
-
-
-def _solarize(images: Tensor, v: Tensor) -> Tensor:
-    return torch.where(images.float() >= v, 255 - images, images)
 
 
 def _autocontrast(images: Tensor, v: Tensor) -> Tensor:
@@ -177,17 +134,17 @@ def _equalize(images: Tensor, v: Tensor) -> Tensor:
 
 OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "identity": lambda images, v: images,
-    "shear_x": _shear_x,
-    "shear_y": _shear_y,
-    "translate_x": _translate_x,
-    "translate_y": _translate_y,
+    "shear_x": lambda images, v: affine(images, (1.0, v.view(-1), 0.0), (0.0, 1.0, 0.0)),
+    "shear_y": lambda images, v: affine(images, (1.0, 0.0, 0.0), (v.view(-1), 1.0, 0.0)),
+    "translate_x": lambda images, v: affine(images, (1.0, 0.0, v.view(-1)), (0.0, 1.0, 0.0)),
+    "translate_y": lambda images, v: affine(images, (1.0, 0.0, 0.0), (0.0, 1.0, v.view(-1))),
     "rotate": _rotate,
-    "brightness": _brightness,
-    "colour": _colour,
-    "contrast": _contrast,
+    "brightness": lambda images, v: _blend(torch.zeros(1, device=images.device), images, v),
+    "colour": lambda images, v: _blend(_grey(images), images, v),
+    "contrast": lambda images, v: _blend(torch.floor(_grey(images).mean((2, 3), keepdim=True) + 0.5), images, v),
     "sharpness": _sharpness,
-    "posterize": _posterize,
-    "solarize": _solarize,
+    "posterize": lambda images, v: images & (256 - torch.exp2(8 - v)).to(torch.uint8),
+    "solarize": lambda images, v: torch.where(images.float() >= v, 255 - images, images),
     "autocontrast": _autocontrast,
     "equalize": _equalize,
 }

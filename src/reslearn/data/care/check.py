@@ -1,24 +1,28 @@
-"""`data check`: every picture decoded in full, duplicates found, classes counted; the findings as one value."""
+"""`data check`: every picture decoded in full, duplicates found, classes counted; manifest and page written."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..dataset import Dataset
-from ..parts.manifest import Manifest, described
+from ...runtime.replacing import write_page
+from ...spec.errors import check_choice
+from ..dataset import Dataset, Progress
+from ..parts.manifest import Manifest, carried, described, places, relative, under, write_manifest
+from ..sources import open_data
 from ..statistics import class_counts, imbalance, split_names
 from ..table import Found, Stray, as_pictures
-from ..workers import parallel_map
+from ..workers import map_chunks
 from .duplicates import clusters, exact_groups, near_groups
-from .inspect import ADVICE, FATAL, Facts, Inspector
+from .inspect import ADVICE, FATAL, Facts, inspect_all
 
 KINDS = (*FATAL, *ADVICE)
-_CHUNK = 32
 IMBALANCE = 10.0  # largest class over smallest from which a note is made
 
 
@@ -50,12 +54,46 @@ class CheckReport:
         return {"clean": self.clean} | dict(self.__dict__)
 
 
+def check_data(
+    path: str,
+    *,
+    manifest: str | None = None,
+    html: str | None = None,
+    exclude: Sequence[str] = (),
+    workers: int | None = None,
+    write: bool = True,
+    progress: Progress | None = None,
+) -> tuple[CheckReport, str | None]:
+    """Check DATA, write its manifest (keeping the splits of one that is there) and, if asked, the HTML page.
+
+    Returns the report and the manifest's path (None with `write=False`).
+    """
+    for kind in exclude:
+        check_choice("--exclude", kind, ("duplicates", "conflicts", *ADVICE))
+    path, target, before = places(path, manifest)
+    dataset = open_data(path, on_bad_file="skip", manifest=False, strict=False)
+    if before is not None and before.split:
+        dataset = under(dataset, replace(before, excluded={}), target)  # duplicates may cross its splits
+    now = time.time_ns()
+    report, found = check(dataset, workers=workers, exclude=exclude, progress=progress)
+    if write:
+        found = replace(found, settings={"hashed_at": now})
+        if before is not None:
+            found = replace(found, split=carried(before, found), settings=before.settings | found.settings)
+        write_manifest(target, replace(found, data=relative(path, target)))
+    if html is not None:
+        from .check_page import render_check
+
+        write_page(html, render_check(report, dataset))
+    return report, target if write else None
+
+
 def check(
     dataset: Dataset,
     *,
     workers: int | None = None,
     exclude: Sequence[str] = (),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[CheckReport, Manifest]:
     """Look at every picture of `dataset` (opened with `on_bad_file="skip"`, `manifest=False`).
 
@@ -74,13 +112,16 @@ def check(
     for kind, found in (("tiny", _tiny(facts)), ("odd-size", _odd_sizes(facts))):
         faults[kind] = [{"id": dataset.ids[f.index], "detail": f"{f.width}x{f.height}"} for f in found]
     hashes = [fact.sha256 for fact in facts]
-    exact = exact_groups([fact.sha256 if _readable(fact) else "" for fact in facts])  # two empty files are no picture
+    fatal = {fact.index for fact in facts for kind, _ in fact.faults if kind in FATAL}
+    exact = exact_groups(["" if i in fatal else one for i, one in enumerate(hashes)])  # two empty files are no picture
     near = near_groups([fact.look for fact in facts], hashes)
     alike = clusters([*exact, *near])
     split = split_names(dataset)
     labels = dataset.labels
     conflicts = [group for group in alike if len({int(labels[i]) for i in group}) > 1]
     excluded = _excluded(dataset, faults, exact, conflicts, exclude)
+    counts = class_counts(dataset)
+    missing = {part: [c for c, row in counts.items() if not row[part]] for part in list(dataset.splits) or ["all"]}
     report = CheckReport(
         data=dataset.path or "",
         pictures=len(dataset) + len(strays),
@@ -89,8 +130,8 @@ def check(
         near=_named(dataset, near),
         crossing=_named(dataset, [g for g in alike if len({split[i] for i in g} - {""}) > 1]),
         conflicts=_named(dataset, conflicts),
-        classes=_with_strays(class_counts(dataset), strays),
-        missing=_missing(dataset),
+        classes=_with_strays(counts, strays),
+        missing={part: names for part, names in missing.items() if names},
         imbalance=imbalance(dataset),
         excluded=excluded,
         problems=list(beside.problems),
@@ -99,21 +140,12 @@ def check(
     return report, replace(described(dataset), sha256=tuple(hashes), excluded=excluded)
 
 
-def _inspect_all(dataset: Dataset, workers: int, progress: Callable[[int, int], None] | None) -> list[Facts]:
-    everything = np.arange(len(dataset), dtype=np.int64)
-    chunks = [everything[i : i + _CHUNK] for i in range(0, len(dataset), _CHUNK)]
+def _inspect_all(dataset: Dataset, workers: int, progress: Progress | None) -> list[Facts]:
     if len(dataset) < 256:
         workers = 0  # starting processes would take longer
-    facts: list[Facts] = []
-    for part in parallel_map(Inspector(dataset), chunks, workers):
-        facts += part
-        if progress is not None:
-            progress(len(facts), len(dataset))
-    return facts
-
-
-def _readable(fact: Facts) -> bool:
-    return not any(kind in FATAL for kind, _ in fact.faults)
+    everything = np.arange(len(dataset), dtype=np.int64)
+    parts = map_chunks(partial(inspect_all, as_pictures(dataset)), everything, workers, size=32, progress=progress)
+    return [fact for part in parts for fact in part]
 
 
 def _tiny(facts: Sequence[Facts]) -> list[Facts]:
@@ -167,10 +199,3 @@ def _with_strays(counts: dict[str, dict[str, int]], strays: Sequence[Stray]) -> 
         part = stray.split if stray.split in row else parts[-1]
         row[part] += 1
     return counts
-
-
-def _missing(dataset: Dataset) -> dict[str, list[str]]:
-    counts = class_counts(dataset)
-    parts = list(dataset.splits) or ["all"]
-    missing = {part: [c for c, row in counts.items() if not row[part]] for part in parts}
-    return {part: names for part, names in missing.items() if names}

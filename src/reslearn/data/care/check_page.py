@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,22 @@ def render_check(report: CheckReport, dataset: Dataset) -> str:
     templates = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
     style = (Path(figures.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
-    faults = [_fault_section(kind, report.faults[kind], dataset, place) for kind in KINDS if kind in report.faults]
+
+    def entry(name: str, detail: str) -> dict[str, str]:
+        return {"id": name, "detail": detail, "thumb": _thumbnail(dataset, place[name]) if name in place else ""}
+
+    def label(name: str) -> str:
+        return dataset.classes[int(dataset.labels[place[name]])]
+
+    faults = [
+        _section(kind, TITLES[kind], report.faults[kind], lambda row: entry(row["id"], row["detail"]))
+        for kind in KINDS
+        if kind in report.faults
+    ]
     groups = [
-        _group_section(kind, title, lead, getattr(report, kind), dataset, place)
-        for kind, title, lead in GROUPS
-        if getattr(report, kind)
+        _section(kind, titles, rows, lambda group: [entry(name, label(name)) for name in group[:SHOWN]])
+        for kind, *titles in GROUPS
+        if (rows := getattr(report, kind))
     ]
     parts = list(next(iter(report.classes.values()))) if report.classes else []
     return environment.get_template("check.html.jinja").render(
@@ -92,26 +103,9 @@ def _facts(report: CheckReport) -> list[tuple[str, str, str]]:
     ]
 
 
-def _fault_section(
-    kind: str, rows: Sequence[dict[str, str]], dataset: Dataset, place: dict[str, int]
-) -> dict[str, Any]:
-    title, lead = TITLES[kind]
-    entries = [_entry(row["id"], row["detail"], dataset, place) for row in rows[:SHOWN]]
-    return {"kind": kind, "title": title, "lead": lead, "count": len(rows), "entries": entries}
-
-
-def _group_section(
-    kind: str, title: str, lead: str, groups: Sequence[Sequence[str]], dataset: Dataset, place: dict[str, int]
-) -> dict[str, Any]:
-    entries = [
-        [_entry(name, dataset.classes[int(dataset.labels[place[name]])], dataset, place) for name in group[:SHOWN]]
-        for group in groups[:SHOWN]
-    ]
-    return {"kind": kind, "title": title, "lead": lead, "count": len(groups), "entries": entries}
-
-
-def _entry(name: str, detail: str, dataset: Dataset, place: dict[str, int]) -> dict[str, str]:
-    return {"id": name, "detail": detail, "thumb": _thumbnail(dataset, place[name]) if name in place else ""}
+def _section(kind: str, titles: Sequence[str], rows: Sequence[Any], shown: Callable[[Any], Any]) -> dict[str, Any]:
+    entries = [shown(row) for row in rows[:SHOWN]]
+    return {"kind": kind, "title": titles[0], "lead": titles[1], "count": len(rows), "entries": entries}
 
 
 def _thumbnail(dataset: Dataset, i: int) -> str:

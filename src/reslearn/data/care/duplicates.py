@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -38,11 +38,8 @@ def look_of(image: Image) -> Look:
 
 def exact_groups(hashes: Sequence[str]) -> list[list[int]]:
     """Groups of two and more positions with one content hash; an empty hash matches nothing."""
-    groups: dict[str, list[int]] = {}
-    for i, digest in enumerate(hashes):
-        if digest:
-            groups.setdefault(digest, []).append(i)
-    return [members for members in groups.values() if len(members) > 1]
+    groups = _gathered((digest, (i,)) for i, digest in enumerate(hashes) if digest)
+    return [members for members in groups if len(members) > 1]
 
 
 def near_groups(looks: Sequence[Look | None], hashes: Sequence[str]) -> list[list[int]]:
@@ -57,16 +54,20 @@ def near_groups(looks: Sequence[Look | None], hashes: Sequence[str]) -> list[lis
         for i, look in enumerate(looks)
         if look is not None and look.shorter_side >= SMALLEST and first.setdefault(hashes[i] or str(i), i) == i
     ]
-    same: dict[tuple[int, bytes], list[int]] = {}
-    for i, look in usable:
-        same.setdefault((look.hash, look.small), []).append(i)
-    codes = np.array([code for code, _ in same], dtype=np.uint64)
-    small = np.frombuffer(b"".join(copy for _, copy in same), np.uint8).reshape(len(same), 8 * 8 * 3)
-    members = list(same.values())
-    together: dict[int, list[int]] = {}
-    for k, root in enumerate(_united(codes, small)):
-        together.setdefault(int(root), []).extend(members[k])
-    return sorted(sorted(group) for group in together.values() if len(group) > 1)
+    same = _gathered(((look.hash, look.small), (i,)) for i, look in usable)
+    firsts = [looks[members[0]] for members in same]
+    codes = np.array([look.hash for look in firsts if look], dtype=np.uint64)
+    small = np.frombuffer(b"".join(look.small for look in firsts if look), np.uint8).reshape(len(same), 8 * 8 * 3)
+    together = _gathered(zip(_united(codes, small).tolist(), same, strict=True))
+    return sorted(sorted(group) for group in together if len(group) > 1)
+
+
+def _gathered(pairs: Iterable[tuple[Hashable, Iterable[int]]]) -> list[list[int]]:
+    """Members that come under one key, put together in the order of the keys."""
+    together: dict[Hashable, list[int]] = {}
+    for key, members in pairs:
+        together.setdefault(key, []).extend(members)
+    return list(together.values())
 
 
 def _united(codes: NDArray[np.uint64], small: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -113,7 +114,4 @@ def clusters(groups: Sequence[Sequence[int]]) -> list[list[int]]:
     """Groups that share a member made one, sorted."""
     links = np.array([(members[0], other) for members in groups for other in members[1:]], np.int64).reshape(-1, 2)
     root = linked(np.arange(links.max(initial=-1) + 1), *links.T)
-    together: dict[int, list[int]] = {}
-    for i in np.unique(links).tolist():
-        together.setdefault(int(root[i]), []).append(i)
-    return list(together.values())
+    return _gathered((int(root[i]), (i,)) for i in np.unique(links).tolist())

@@ -14,26 +14,20 @@ import numpy as np
 from PIL import Image as Pillow
 
 from ...spec.errors import UserError
-from ..dataset import Dataset, Image, Indices
-from ..parts.identity import content_hash
+from ..dataset import Image, Indices
+from ..formats.decode import MAX_PIXELS, decode_bytes, formats_for
+from ..parts.keys import content_hash
 from ..pictures.declared import declared
-from ..pictures.decode import MAX_PIXELS, decode_bytes, formats_for
 from ..pictures.headers import read_header
-from ..pictures.kinds import NAMED
-from ..pictures.unread import Unread
-from ..table import as_pictures
+from ..pictures.kinds import NAMED, Unread
+from ..table import Pictures
 from .duplicates import Look, look_of
 
 FATAL = ("empty", "truncated", "undecodable", "bomb", "altered")  # training must not read these
 LOSSY = ("cmyk", "16-bit", "alpha")  # what conversion to RGB of 8 bits loses
 ADVICE = ("repaired", "wrong-extension", *LOSSY, "animated", "exif-rotated", "tiny", "odd-size", "extreme-aspect")
 MAX_ASPECT = 4.0
-_REPAIRS = (
-    "Corrupt JPEG",
-    "Premature end of JPEG",
-    "Fax3Dec",
-    "Fax4Dec",
-)  # libjpeg and libtiff begin so
+_REPAIRS = ("Corrupt JPEG", "Premature end of JPEG", "Fax3Dec", "Fax4Dec")  # libjpeg and libtiff begin so
 
 
 @dataclass(frozen=True)
@@ -48,33 +42,27 @@ class Facts:
     look: Look | None  # None for what cannot be decoded
 
 
-class Inspector:
-    """A chunk of indices to a list of `Facts`; picklable, so worker processes can have it."""
+def inspect_all(pictures: Pictures, chunk: Indices) -> list[Facts]:
+    """Everything about the pictures in a chunk of indices; never raises for a bad one."""
+    return [_inspect(pictures, int(i)) for i in chunk]
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = as_pictures(dataset)
 
-    def __call__(self, chunk: Indices) -> list[Facts]:
-        return [self.one(int(i)) for i in chunk]
-
-    def one(self, i: int) -> Facts:
-        """Everything about picture `i`; never raises for a bad one."""
-        name = self.dataset.ids[i]
-        if self.dataset.reader.altered(int(self.dataset.where[i])):
-            return Facts(i, "", 0, 0, (("altered", "its bytes are not those that were packed"),), None)
-        try:
-            raw = self.dataset.raw(i)
-            if raw is None:
-                image, _ = self.dataset.read(i)
-                return Facts(i, content_hash(None, image), image.shape[1], image.shape[0], (), look_of(image))
-        except UserError as error:
-            return Facts(i, "", 0, 0, (("undecodable", _reason(error)),), None)
-        return inspect_bytes(raw, name, i)
+def _inspect(pictures: Pictures, i: int) -> Facts:
+    if pictures.reader.altered(int(pictures.where[i])):
+        return Facts(i, "", 0, 0, (("altered", "its bytes are not those that were packed"),), None)
+    try:
+        raw = pictures.raw(i)
+        if raw is None:
+            image, _ = pictures.read(i)
+            return Facts(i, content_hash(image), image.shape[1], image.shape[0], (), look_of(image))
+    except UserError as error:
+        return Facts(i, "", 0, 0, (("undecodable", _reason(error)),), None)
+    return inspect_bytes(raw, pictures.ids[i], i)
 
 
 def inspect_bytes(raw: bytes, name: str, index: int = 0) -> Facts:
     """The facts of one encoded picture; `name` gives the extension to compare with."""
-    digest = content_hash(raw, None)
+    digest = content_hash(raw)
     if not raw:
         return Facts(index, digest, 0, 0, (("empty", "0 bytes"),), None)
     width, height, faults = _header_faults(raw, name)
@@ -109,21 +97,17 @@ def _header_faults(raw: bytes, name: str) -> tuple[int, int, list[tuple[str, str
     width, height = found.width, found.height
     if width * height > MAX_PIXELS:
         return width, height, [("bomb", f"{width}x{height} pixels")]
-    faults: list[tuple[str, str]] = []
     extension = os.path.splitext(name)[1][1:].lower()
-    if found.format in NAMED and extension and extension not in NAMED[found.format].split():
-        faults.append(("wrong-extension", f"{found.format} named .{extension}"))
-    if found.cmyk:
-        faults.append(("cmyk", "converted to RGB"))
-    if found.bits > 8:
-        faults.append(("16-bit", f"{found.bits} bits scaled to 8 bits"))
-    if found.alpha:
-        faults.append(("alpha", "transparency dropped"))
-    if found.frames > 1:
-        faults.append(("animated", f"{found.frames} frames; the first is used"))
-    if found.orientation != 1:
-        faults.append(("exif-rotated", f"orientation {found.orientation}; turned upright"))
-    return width, height, faults
+    misnamed = found.format in NAMED and extension and extension not in NAMED[found.format].split()
+    faults = (
+        (misnamed, "wrong-extension", f"{found.format} named .{extension}"),
+        (found.cmyk, "cmyk", "converted to RGB"),
+        (found.bits > 8, "16-bit", f"{found.bits} bits scaled to 8 bits"),
+        (found.alpha, "alpha", "transparency dropped"),
+        (found.frames > 1, "animated", f"{found.frames} frames; the first is used"),
+        (found.orientation != 1, "exif-rotated", f"orientation {found.orientation}; turned upright"),
+    )
+    return width, height, [(kind, detail) for there, kind, detail in faults if there]
 
 
 def _decode(raw: bytes, name: str) -> tuple[Image | None, str, str]:

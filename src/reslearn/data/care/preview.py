@@ -103,11 +103,9 @@ def _sheet(cells: Image) -> bytes:
     zoom = max(96 // size, 1)
     cells = cells.repeat(zoom, 2).repeat(zoom, 3)
     side = size * zoom + GAP
-    sheet = np.full((rows * side + GAP, columns * side + GAP, 3), GROUND, np.uint8)
-    for row in range(rows):
-        for column in range(columns):
-            y, x = GAP + row * side, GAP + column * side
-            sheet[y : y + side - GAP, x : x + side - GAP] = cells[row, column]
+    cells = np.pad(cells, ((0, 0), (0, 0), (GAP, 0), (GAP, 0), (0, 0)), constant_values=GROUND)
+    sheet = cells.swapaxes(1, 2).reshape(rows * side, columns * side, 3)
+    sheet = np.pad(sheet, ((0, GAP), (0, GAP), (0, 0)), constant_values=GROUND)
     out = io.BytesIO()
     made_by = PngInfo()
     made_by.add_text("Software", "reslearn")  # so that it may be replaced by another

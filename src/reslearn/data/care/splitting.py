@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...spec.errors import UserError
-from ..dataset import Dataset, Indices
+from ..dataset import Dataset, Indices, Progress
 from ..memory import Subset
-from ..parts.identity import content_hash
-from ..parts.keyed import Keyed
+from ..parts.keyed import located
+from ..parts.keys import content_hash
 from ..parts.manifest import (
     Manifest,
     carried,
@@ -29,10 +30,9 @@ from ..parts.manifest import (
 from ..parts.splits import assign, check_folds, check_parts
 from ..sources import open_data
 from ..statistics import split_names
-from ..table import as_pictures
-from ..workers import parallel_map
+from ..table import Pictures, as_pictures
+from ..workers import map_chunks
 
-Progress = Callable[[int, int], None]
 DEFAULT_NAMES = {1: ("train",), 2: ("train", "val"), 3: ("train", "val", "test")}
 
 
@@ -142,15 +142,16 @@ def _hashes(
     dataset: Dataset, earlier: Sequence[tuple[Manifest, int]], workers: int, progress: Progress | None
 ) -> list[str]:
     """Content hashes: those that a pack or an earlier manifest holds for unchanged files, the others computed."""
-    known = as_pictures(dataset).table.hashes
+    pictures = as_pictures(dataset)
+    known = pictures.table.hashes
     if known is not None and all(known):
         return list(known)
-    changed = Keyed(dataset).stamps[:, 1:3].max(axis=1, initial=-1)
+    changed = located(pictures)[1][:, 1:3].max(axis=1, initial=-1)
     hashes = [""] * len(dataset)
     for manifest, when in earlier:
         rows = zip(manifest.ids, manifest.sizes, manifest.sha256, strict=True) if manifest.sha256 else ()
         old = {(name, size): digest for name, size, digest in rows if size >= 0 and digest}
-        for i, what in enumerate(zip(dataset.ids, as_pictures(dataset).sizes.tolist(), strict=True)):
+        for i, what in enumerate(zip(dataset.ids, pictures.sizes.tolist(), strict=True)):
             if changed[i] <= when:
                 hashes[i] = old.get(what, hashes[i])
     left_out = {name for manifest, _ in earlier for name in manifest.excluded}  # maybe not even its bytes can be read
@@ -158,27 +159,15 @@ def _hashes(
         [i for i, (name, h) in enumerate(zip(dataset.ids, hashes, strict=True)) if not h and name not in left_out],
         dtype=np.int64,
     )
-    chunks = [todo[i : i + 64] for i in range(0, len(todo), 64)]
-    done = 0
-    for chunk, digests in zip(chunks, parallel_map(_Hasher(dataset), chunks, workers), strict=True):
-        for i, digest in zip(chunk, digests, strict=True):
-            hashes[int(i)] = digest
-        done += len(chunk)
-        if progress is not None:
-            progress(done, len(todo))
+    parts = map_chunks(partial(_hashed, pictures), todo, workers, progress=progress)
+    for i, digest in zip(todo, (digest for part in parts for digest in part), strict=True):
+        hashes[int(i)] = digest
     return hashes
 
 
-class _Hasher:
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = as_pictures(dataset)
-
-    def __call__(self, chunk: Indices) -> list[str]:
-        out = []
-        for i in chunk:
-            raw = self.dataset.raw(int(i))
-            out.append(content_hash(raw, None if raw is not None else self.dataset.read(int(i))[0]))
-        return out
+def _hashed(pictures: Pictures, chunk: Indices) -> list[str]:
+    raws = ((int(i), pictures.raw(int(i))) for i in chunk)
+    return [content_hash(pictures.read(i)[0] if raw is None else raw) for i, raw in raws]
 
 
 def named_groups(dataset: Dataset, regex: str | None, option: str = "--group-regex") -> list[str] | None:

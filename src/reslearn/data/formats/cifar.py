@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -78,12 +78,8 @@ def _is_cifar(names: set[str]) -> bool:
 
 def open_cifar_folder(path: str) -> ArrayDataset:
     """An unpacked `cifar-10-batches-py`, `cifar-10-batches-bin`, `cifar-100-python` or `cifar-100-binary`."""
-    files = {e.name: e.path for e in os.scandir(path) if e.is_file() and e.name in _KNOWN}
-
-    def read(name: str) -> bytes:
-        return read_regular(files[name], BATCH)
-
-    return _open(dict.fromkeys(files, read), path)
+    files = [e for e in os.scandir(path) if e.is_file() and e.name in _KNOWN]
+    return _open({e.name: read_regular(e.path, BATCH) for e in files}, path)
 
 
 def open_cifar_archive(path: str) -> ArrayDataset | None:
@@ -100,10 +96,10 @@ def open_cifar_archive(path: str) -> ArrayDataset | None:
                 return None
     if not _is_cifar(set(contents)):
         return None
-    return _open(dict.fromkeys(contents, contents.__getitem__), path)
+    return _open(contents, path)
 
 
-def _open(files: Mapping[str, Callable[[str], bytes]], path: str) -> ArrayDataset:
+def _open(files: Mapping[str, bytes], path: str) -> ArrayDataset:
     binary = any(name.endswith(".bin") for name in files)
     hundred = bool(set(files) & {"train", "train.bin"}) or "meta" in files or "fine_label_names.txt" in files
     suffix = ".bin" if binary else ""
@@ -114,7 +110,7 @@ def _open(files: Mapping[str, Callable[[str], bytes]], path: str) -> ArrayDatase
         start = at
         for batch in batches:
             if batch + suffix in files:
-                x, y = parse(files[batch + suffix](batch + suffix), f"{path}: {batch}{suffix}")
+                x, y = parse(files[batch + suffix], f"{path}: {batch}{suffix}")
                 images.append(x)
                 labels.append(y)
                 ids += [f"{batch}{suffix}:{i}" for i in range(len(y))]
@@ -128,16 +124,16 @@ def _open(files: Mapping[str, Callable[[str], bytes]], path: str) -> ArrayDatase
     return ArrayDataset(np.concatenate(images), y, classes=classes, ids=ids, splits=splits, path=os.path.abspath(path))
 
 
-def _class_names(files: Mapping[str, Callable[[str], bytes]], hundred: bool, path: str) -> tuple[str, ...]:
+def _class_names(files: Mapping[str, bytes], hundred: bool, path: str) -> tuple[str, ...]:
     for name, entry in (("batches.meta", "label_names"), ("meta", "fine_label_names")):
         if name in files:
-            meta = _text_keys(unpickle_arrays(files[name](name), f"{path}: {name}"))
+            meta = _text_keys(unpickle_arrays(files[name], f"{path}: {name}"))
             if entry not in meta:
                 raise UserError(f"{path}: {name}: no '{entry}' in it; this is no CIFAR archive")
             return tuple(n.decode() if isinstance(n, bytes) else str(n) for n in meta[entry])
     for name in ("batches.meta.txt", "fine_label_names.txt"):
         if name in files:
-            return tuple(files[name](name).decode().split())
+            return tuple(files[name].decode().split())
     return tuple(f"{i:03d}" for i in range(100)) if hundred else CIFAR10_CLASSES
 
 

@@ -8,12 +8,12 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.files import exclusive_lock, naming
 from ...spec.errors import UserError, unknown
+from ..dataset import Progress
 
 _CHUNK = 1 << 20
 
@@ -42,31 +42,25 @@ ARCHIVES = {
 
 
 def download(
-    name: str,
+    name: str | Archive,
     folder: str | os.PathLike[str] = ".",
     *,
     url: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
-    """Fetch `cifar10` or `cifar100` into `folder` and return the archive's path, which is DATA as it stands.
+    """Fetch `cifar10`, `cifar100` or another archive into `folder`; returns its path, which is DATA as it stands.
 
     A part of an earlier attempt is gone on with; the sha256 is verified before the file gets its name; a whole one
     that is there already is verified and kept. `url` names a mirror of the same file. Raises `UserError` for an
     unknown name, a site that cannot be reached, or contents that are not the published ones.
     """
-    if name not in ARCHIVES:
+    if isinstance(name, str) and name not in ARCHIVES:
         raise unknown("data set", name, ARCHIVES)
-    return fetch(ARCHIVES[name], Path(folder), url=url, progress=progress)
-
-
-def fetch(
-    archive: Archive, folder: Path, *, url: str | None = None, progress: Callable[[int, int], None] | None = None
-) -> Path:
-    """Fetch one archive into `folder`; see `download`."""
+    archive = ARCHIVES[name] if isinstance(name, str) else name
     address = url or archive.url
     _check_address(address, archive.url)
-    target = folder / os.path.basename(archive.url)
-    folder.mkdir(parents=True, exist_ok=True)
+    target = Path(folder) / os.path.basename(archive.url)
+    target.parent.mkdir(parents=True, exist_ok=True)
     lock = target.with_name(target.name + ".lock")
     with exclusive_lock(lock, f"{target}: another process is downloading it"):
         try:
@@ -75,7 +69,7 @@ def fetch(
             lock.unlink(missing_ok=True)  # while it is held: later it may be another process's
 
 
-def _fetch_whole(archive: Archive, address: str, target: Path, progress: Callable[[int, int], None] | None) -> Path:
+def _fetch_whole(archive: Archive, address: str, target: Path, progress: Progress | None) -> Path:
     if target.exists():
         if _sha256(target) != archive.sha256:
             raise UserError(f"{target}: not the published file (sha256 differs); remove it and download again")
@@ -99,7 +93,7 @@ def _check_address(address: str, example: str) -> None:
         raise UserError(f"{address}: not a whole address; write one like {example}")
 
 
-def _fetch_rest(address: str, part: Path, size: int, progress: Callable[[int, int], None] | None) -> None:
+def _fetch_rest(address: str, part: Path, size: int, progress: Progress | None) -> None:
     """Append what is missing to `part`; a server that ignores ranges sends all of it again."""
     have = part.stat().st_size if part.exists() else 0
     if have > size:

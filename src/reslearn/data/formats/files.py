@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from ...runtime.opening import PICTURE, check_size, open_regular
 from ...spec.errors import UserError
 from ..dataset import Image, Indices
-from ..pictures.decode import decode_bytes, read_bytes
+from ..parts.key_table import stamp_of
 from ..strings import StringTable
 from ..table import Reader
+from .decode import decode_bytes, read_bytes
 
 
 class Encoded(Reader):
@@ -34,7 +36,6 @@ class Files(Encoded):
 
     def __init__(self, folder: str, names: StringTable) -> None:
         self.folder, self.names = folder, names
-        self._sizes: Indices | None = None
 
     def name(self, row: int) -> str:
         """The path of a picture."""
@@ -47,13 +48,11 @@ class Files(Encoded):
     def locate(self, rows: Indices) -> tuple[list[str], list[str]]:
         return [self.names[int(row)] for row in rows], [self.name(int(row)) for row in rows]
 
-    @property
+    @cached_property
     def sizes(self) -> Indices:  # type: ignore[override]
         """(all,) int64 bytes, asked of the file system once; -1 for a file that is gone."""
-        if self._sizes is None:
-            count = len(self.names)
-            self._sizes = np.fromiter((_size(self.name(row)) for row in range(count)), np.int64, count)
-        return self._sizes
+        count = len(self.names)
+        return np.fromiter((stamp_of(self.name(row))[0] for row in range(count)), np.int64, count)
 
 
 class Ranges(Encoded):
@@ -101,10 +100,3 @@ class Ranges(Encoded):
     def locate(self, rows: Indices) -> tuple[list[str], list[str]]:
         names = [f"{self.names[int(row)]}:{self._offsets[row]}:{self.sizes[row]}" for row in rows]
         return names, [self.file(int(row)) for row in rows]
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return -1

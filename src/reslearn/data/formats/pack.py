@@ -19,7 +19,7 @@ from ...runtime.opening import open_regular
 from ...spec.errors import UserError
 from ..dataset import Image, Indices
 from ..strings import StringTable
-from ..table import Found, Pictures, Stray, Table
+from ..table import Pictures, Table
 from .files import Ranges
 from .pack_index import HEAD, MAGIC, Beside, Info, read_index
 
@@ -28,7 +28,12 @@ SUFFIX = ".pack"
 
 def open_pack(path: str, source: str | None = None) -> Pictures:
     """The pictures of a pack; in the place of the `source` it was packed from, where what was noted there is noted."""
-    index = read_index(path, _map(path))
+    try:
+        with open_regular(path) as file:
+            whole = np.memmap(file, np.uint8, "r")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be mapped ({error})") from None
+    index = read_index(path, whole)
     info, arrays = index.info, index.arrays
     notes = () if index.sealed else (f"{path}: packed by an earlier version, its index has no checksum",)
     ids = StringTable.of_blob(arrays["id_ends"], arrays["ids"].tobytes())
@@ -45,7 +50,7 @@ def open_pack(path: str, source: str | None = None) -> Pictures:
             groups=info.groups,
             hashes=reader.hashes,
             notes=notes if source is None else beside.notes,
-            found=Found(strays=tuple(Stray(*stray) for stray in beside.strays), problems=beside.problems),
+            found=beside,
         ),
         reader,
     )
@@ -58,7 +63,8 @@ class Packed(Ranges):
         self, path: str, shown: str, info: Info, arrays: Mapping[str, NDArray[Any]], names: StringTable
     ) -> None:
         ends = arrays["ends"]
-        super().__init__([path], np.zeros(len(ends), np.uint8), _before(ends), np.diff(ends, prepend=HEAD), names)
+        sizes = np.diff(ends, prepend=HEAD)
+        super().__init__([path], np.zeros(len(ends), np.uint8), ends - sizes, sizes, names)
         self._opened(path)  # another that takes its place is another pack
         self._shown, self.options, self.encoded = shown, info.options, info.options.encoding != "raw"
         self.hashes: list[str] = [row.tobytes().hex() for row in arrays["hashes"]]
@@ -102,10 +108,6 @@ class Packed(Ranges):
         return "".join(self.hashes).encode() + repr(self.options).encode()
 
 
-def _before(ends: Indices) -> Indices:
-    return np.concatenate([[HEAD], ends[:-1]])
-
-
 def is_pack(path: str) -> bool:
     """Whether a file starts as a pack does."""
     try:
@@ -113,11 +115,3 @@ def is_pack(path: str) -> bool:
             return file.read(len(MAGIC)) == MAGIC
     except (OSError, UserError):
         return False
-
-
-def _map(path: str) -> np.memmap[Any, np.dtype[np.uint8]]:
-    try:
-        with open_regular(path) as file:
-            return np.memmap(file, np.uint8, "r")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be mapped ({error})") from None

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -21,6 +21,7 @@ from ...runtime.opening import DOCUMENT, check_size, parse_json
 from ...spec.choices import Encoding
 from ...spec.codec import from_json
 from ...spec.errors import UserError, check_choice
+from ..table import Found
 
 MAGIC, HEAD, FORMAT = b"RSLNPACK", 64, 1
 _FIXED = 32  # bytes of the head before the checksum
@@ -51,12 +52,10 @@ class PackOptions:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What the source held beside its pictures."""
+class Beside(Found):
+    """What the source held beside its pictures, and what was said of it."""
 
     notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    strays: tuple[tuple[str, str, str], ...] = ()  # name, class, split
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,9 @@ def _arrays(path: str, info: Info, body: memoryview) -> dict[str, NDArray[Any]]:
     counts = [shape[0] for name, _, shape in info.arrays if name == "labels" and len(shape) == 1]
     arrays, at = {}, 0
     for name, dtype, shape in info.arrays:
-        size = _bytes(path, dtype, shape)
+        if any(side < 0 for side in shape) or dtype not in ("<i8", "<i4", "|u1"):
+            raise _damaged(path, f"its index names an array of {dtype} {list(shape)}")
+        size = math.prod(shape) * np.dtype(dtype).itemsize
         if name not in known:  # of a later version
             at += size
             continue
@@ -144,12 +145,6 @@ def _arrays(path: str, info: Info, body: memoryview) -> dict[str, NDArray[Any]]:
     if missing or at != len(body):
         raise _damaged(path, f"its index lacks {missing[0]}" if missing else "its index has another length")
     return arrays
-
-
-def _bytes(path: str, dtype: str, shape: Sequence[int]) -> int:
-    if any(side < 0 for side in shape) or dtype not in ("<i8", "<i4", "|u1"):
-        raise _damaged(path, f"its index names an array of {dtype} {list(shape)}")
-    return math.prod(shape) * np.dtype(dtype).itemsize
 
 
 def _check(path: str, info: Info, arrays: Mapping[str, NDArray[Any]], start: int) -> None:

@@ -13,13 +13,13 @@ from ...runtime import notes
 from ...runtime.files import exclusive_lock, naming, user_cache
 from ...runtime.opening import open_regular
 from ...spec.errors import UserError
-from ..layout.archives import Archives
+from ..layout.archives import COMPRESSED, Archives
 from ..layout.parquet_columns import image_column
 from ..table import Pictures
 from .pack import SUFFIX, open_pack
 from .packing import remove_remains, write_pack
 from .parquet import open_rows
-from .shards import COMPRESSED, open_shards
+from .shards import open_shards
 from .tar_index import DAMAGED, open_tar
 
 COPY_RATE = 60e6  # bytes per second of the source: decompress, hash, write; measured on a slow disk

@@ -7,9 +7,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,19 @@ import cv2
 import numpy as np
 
 from ...runtime.files import exclusive_lock, naming, writable_target
-from ...runtime.opening import DOCUMENT, parse_json, read_regular
+from ...runtime.opening import parse_json, read_document
 from ...spec.errors import UserError
-from ..dataset import Dataset
-from ..parts.identity import content_hash
-from ..parts.keys import ORIGINAL, pixel_key
+from ..dataset import Dataset, Progress
+from ..parts.keys import ORIGINAL, content_hash, key_of
 from ..preprocess import resize
 from ..strings import StringTable
 from ..table import Pictures, as_pictures, identity_digest
+from ..workers import in_threads
 from .pack import Packed, is_pack, open_pack
 from .pack_index import HEAD, PackOptions, head_bytes, index_bytes
 
 _HEX = re.compile("[0-9a-f]*")
 _JOURNAL_EVERY = 64  # pictures between two lines of the journal
-Record = tuple[bytes, tuple[int, int], str, str]  # stored bytes, (height, width) or (0, 0), content hash, pixel key
 
 
 def write_pack(
@@ -39,7 +37,7 @@ def write_pack(
     options: PackOptions | None = None,
     *,
     threads: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Pictures:
     """Pack `dataset` into `target`, which appears when it is whole. Stopped and called again, it goes on.
 
@@ -56,14 +54,22 @@ def write_pack(
     part, journal, lock = _beside(target)
     with exclusive_lock(lock, f"{target}: another process is writing this pack"):
         done = _go_on(part, journal, job, len(dataset))
-        with naming(part), open(part, "r+b" if done else "wb") as file, open(journal, "a", encoding="utf-8") as lines:
+        encode = partial(_encode, as_pictures(dataset), options)
+        with (
+            naming(part),
+            open(part, "r+b" if done else "wb") as file,
+            open(journal, "a", encoding="utf-8") as lines,
+            contextlib.closing(in_threads(encode, range(len(done), len(dataset)), threads)) as encoded,
+        ):
             if not done:
                 file.write(bytes(HEAD))
                 lines.write(job + "\n")
             end = file.seek(done[-1]["end"] if done else HEAD)
-            for line in _records(dataset, options, len(done), threads, end, file):
-                lines.write(json.dumps(line) + "\n")
-                done.append(line)
+            for data, line in encoded:
+                file.write(data)
+                end += len(data)
+                done.append({"end": end} | line)
+                lines.write(json.dumps(done[-1]) + "\n")
                 if len(done) % _JOURNAL_EVERY == 0:
                     file.flush()
                     lines.flush()
@@ -111,7 +117,7 @@ def _members(dataset: Dataset) -> str:
 def _go_on(part: Path, journal: Path, job: str, count: int) -> list[dict[str, Any]]:
     """Records of an earlier, stopped job that was the same; both files are cut to what is surely whole."""
     try:
-        lines = read_regular(journal, DOCUMENT).split(b"\n")
+        lines = read_document(journal).split(b"\n")
         size = part.stat().st_size
     except (OSError, UserError):
         lines, size = [], 0
@@ -148,50 +154,29 @@ def _record(text: bytes, start: int, size: int) -> dict[str, Any] | None:
     return None
 
 
-def _records(
-    dataset: Dataset, options: PackOptions, start: int, threads: int | None, end: int, file: Any
-) -> Iterator[dict[str, Any]]:
-    """Write pictures `start` ... in order, encoded by a pool of threads that runs a little ahead."""
-    source = as_pictures(dataset)
-    count, ahead = len(dataset), 4 * (threads or os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        waiting: list[Future[Record]] = []
-        try:
-            for i in range(start, count + ahead):
-                if i < count:
-                    waiting.append(pool.submit(_encode, source, i, options))
-                if waiting and (len(waiting) > ahead or i >= count):
-                    data, shape, digest, pixels = waiting.pop(0).result()
-                    file.write(data)
-                    end += len(data)
-                    line = {"end": end, "shape": shape, "sha256": digest, "pixels": pixels}
-                    # of original bytes the content hash tells already whether they are altered
-                    stored = "" if options.encoding == "original" else hashlib.sha256(data).hexdigest()[:32]
-                    yield line | {"stored": stored}
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _encode(source: Pictures, i: int, options: PackOptions) -> Record:
+def _encode(source: Pictures, options: PackOptions, i: int) -> tuple[bytes, dict[str, Any]]:
+    """What is stored of picture `i`, and what the journal says of that."""
     raw = source.raw(i)
     digest, pixels = _of_pack(source, i)  # the pack of a pack knows the originals
     if options.encoding == "original":
         if raw is None:
             raise UserError(f"{source.root.path}: its pictures are no encoded files; pack it with encoding raw")
-        return raw, (0, 0), digest or content_hash(raw, None), pixels
+        # the content hash tells already whether they are altered
+        return raw, {"shape": (0, 0), "sha256": digest or content_hash(raw), "pixels": pixels, "stored": ""}
     image = source.decode(i, raw)
-    digest, pixels = digest or content_hash(raw, image), pixels or pixel_key(image).hex()
+    digest, pixels = digest or content_hash(image if raw is None else raw), pixels or key_of(image).hex()
     if options.shorter_side is not None and min(image.shape[:2]) > options.shorter_side:
         factor = options.shorter_side / min(image.shape[:2])
         height, width = (max(round(side * factor), options.shorter_side) for side in image.shape[:2])
         image = resize(image, height, width)
     if options.encoding == "raw":
-        return np.ascontiguousarray(image).tobytes(), (image.shape[0], image.shape[1]), digest, pixels
-    whole, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-    if not whole:
-        raise UserError(f"{source.root.path}: {source.ids[i]} cannot be encoded as JPEG; use encoding raw")
-    return data.tobytes(), (image.shape[0], image.shape[1]), digest, pixels
+        data = np.ascontiguousarray(image).tobytes()
+    else:
+        whole, encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        if not whole:
+            raise UserError(f"{source.root.path}: {source.ids[i]} cannot be encoded as JPEG; use encoding raw")
+        data = encoded.tobytes()
+    return data, {"shape": image.shape[:2], "sha256": digest, "pixels": pixels, "stored": key_of(data).hex()}
 
 
 def _of_pack(source: Pictures, i: int) -> tuple[str, str]:
@@ -217,8 +202,7 @@ def _finish(file: Any, dataset: Dataset, options: PackOptions, done: list[dict[s
         "groups": list(groups) if groups is not None else None,
     }
     if found is not None:
-        strays = [[stray.name, stray.cls, stray.split] for stray in found.strays]
-        info["beside"] = {"notes": list(source.notes), "problems": list(found.problems), "strays": strays}
+        info["beside"] = {"notes": source.notes, "problems": found.problems, "strays": found.strays}
     hashes = np.frombuffer(bytes.fromhex("".join(r["sha256"] for r in done)), np.uint8).reshape(len(done), -1)
     arrays = {
         "ends": np.array([r["end"] for r in done], dtype="<i8"),

@@ -46,13 +46,15 @@ def open_rows(files: Sequence[str], path: str, asked: Mapping[str, str] | None =
         for group in range(table.num_row_groups):
             starts.append((len(labels), number, group))
             labels += read_group(file, path, group, label, table).column(0).to_pylist()
-            names_of = read_group(file, path, group, f"{image}.path", table)
-            called += _called(names_of, len(labels) - len(called))
+            there = read_group(file, path, group, f"{image}.path", table)
+            images = there.column(0).to_pylist() if there.num_columns else [None] * (len(labels) - len(called))
+            called += [value.get("path") if isinstance(value, dict) else None for value in images]
             for kind, name in beside.items():
                 cells[kind] += read_group(file, path, group, name, table).column(0).to_pylist()
         split = shard_split(file) or (folder_split(file, path) if os.path.isdir(path) else None)
         per_row += [split] * table.metadata.num_rows
     per_row, unread = row_splits(per_row, cells.get("split"), beside.get("split", ""), path)
+    groups = cells.get("group")
     kept, remarks = kept_rows(labels, called, per_row, names, path)
     classes, of_kept = row_classes([labels[i] for i in kept], kept, names, path)
     if not kept:
@@ -66,7 +68,7 @@ def open_rows(files: Sequence[str], path: str, asked: Mapping[str, str] | None =
             classes,
             splits_of([per_row[i] for i in kept], path),
             reader.path,
-            groups=None if "group" not in cells else tuple(_text(cells["group"][i]) for i in kept),
+            groups=tuple("" if (cell := groups[i]) is None else str(cell) for i in kept) if groups else None,
             notes=(*others, *unread, *remarks),
             found=Found(problems=(problem,) if len(classes) < 2 else ()),
         ),
@@ -122,14 +124,3 @@ class _Rows(Encoded):
     def seal(self) -> bytes:
         """The files' sizes."""
         return repr([os.path.getsize(file) for file in self._files]).encode()
-
-
-def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell)
-
-
-def _called(table: Any, rows: int) -> list[str | None]:
-    """The file names in the image column of a row group, None where it has none."""
-    if not table.num_columns:
-        return [None] * rows
-    return [value.get("path") if isinstance(value, dict) else None for value in table.column(0).to_pylist()]

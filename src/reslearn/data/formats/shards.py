@@ -22,12 +22,11 @@ from ..layout.labels import class_order, listed_classes
 from ..layout.listing import HEAD, is_picture, split_of
 from ..layout.tree import Listing, join
 from ..layout.webdataset import Member, read_samples
-from ..pictures.decode import EXTENSIONS
+from ..pictures.kinds import EXTENSIONS
 from ..strings import StringTable
 from ..table import Found, Pictures, Stray, Table
 from .files import Ranges
 
-COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 LABEL = 1 << 26  # bytes of a label, or of the list of classes
 _HOLD = "shards hold key.jpg beside key.cls, or class folders"
 
@@ -99,7 +98,11 @@ def open_shards(files: Sequence[str], path: str) -> Pictures:
             notes += samples.notes
             problems: list[str] = []
         else:
-            listing = _class_folders(shards, samples.why)
+            if not any("/" in member.place for member in shards.members):
+                pictured = any(is_picture(member.place, lambda: b"") for member in shards.members)
+                bare = samples.why or f"{path}: pictures without labels; {_HOLD}"
+                raise UserError(bare if pictured else f"{path}: no pictures in it; {_HOLD}")
+            listing = read_tree(shards)
             pictures, names, splits, strays = _placed(shards, listing)
             notes += listing.notes
             problems = listing.problems
@@ -165,14 +168,6 @@ def _class_list(shards: Shards) -> tuple[list[str] | None, list[str]]:
     if len(found) > 1:
         raise UserError(f"{shards.path}: {' and '.join(found.values())} list different classes; make them one")
     return (list(next(iter(found))) if found else None), notes
-
-
-def _class_folders(shards: Shards, why: str) -> Listing:
-    if any("/" in member.place for member in shards.members):
-        return read_tree(shards)
-    if any(is_picture(member.place, lambda: b"") for member in shards.members):
-        raise UserError(why or f"{shards.path}: pictures without labels; {_HOLD}")
-    raise UserError(f"{shards.path}: no pictures in it; {_HOLD}")
 
 
 def _placed(shards: Shards, listing: Listing) -> tuple[list[Member], list[str], dict[str, Indices], list[Stray]]:

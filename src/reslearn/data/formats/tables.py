@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,21 +13,19 @@ from ..layout.columns import Columns, read_columns
 from ..layout.labels import class_order
 from ..layout.listing import SPLIT_NAMES, in_clutter, some, split_of
 from ..layout.named_files import NamedFiles, is_address
-from ..layout.rows import read_rows
-from ..pictures.decode import EXTENSIONS
+from ..pictures.kinds import EXTENSIONS
 from ..table import Found, Pictures
 from .folders import of_files
 
 
-def open_table(path: str, asked: Mapping[str, str] | None = None) -> Pictures:
+def open_table(path: str, asked: Mapping[str, str]) -> Pictures:
     """Read a table. Paths are relative to its folder. With a header, columns go by name, without one by position;
     `asked` names them otherwise. Integer labels keep their order; names are sorted.
 
     Missing files and a single class are in `found`. Raises `UserError` naming the line for no label or several, an
     unknown split, a path listed twice.
     """
-    rows = read_rows(path)
-    columns, notes = _without_clutter(path, read_columns(path, rows, asked or {}))
+    columns, notes = _without_clutter(path, read_columns(path, asked))
     names, missing = _find_files(path, columns)
     classes, labels = class_order(columns.label)
     problems = (f"{path}: only one class ('{classes[0]}'); a classifier needs at least two",)
@@ -40,7 +37,7 @@ def open_table(path: str, asked: Mapping[str, str] | None = None) -> Pictures:
         splits=_splits(path, columns.split, columns.lines),
         path=os.path.abspath(path),
         groups=None if columns.group is None else tuple(columns.group),
-        notes=tuple(note for note in (rows.note, *columns.notes, *notes) if note),
+        notes=(*columns.notes, *notes),
         found=Found(sealed=False, problems=problems if len(classes) < 2 else (), missing=missing),
     )
 
@@ -57,20 +54,8 @@ def _without_clutter(path: str, columns: Columns) -> tuple[Columns, list[str]]:
     hidden = [i for i, name in enumerate(plain) if in_clutter(name[len(common) :].lstrip("/"))]
     if not hidden or len(hidden) == len(plain):
         return columns, []
-    gone = set(hidden)
-
-    def kept(column: Sequence[str]) -> list[str]:
-        return [cell for i, cell in enumerate(column) if i not in gone]
-
     line = f"{path}: {len(hidden)} row(s) name hidden or system files, left out: {some([plain[i] for i in hidden])}"
-    return replace(
-        columns,
-        lines=[number for i, number in enumerate(columns.lines) if i not in gone],
-        path=kept(columns.path),
-        label=kept(columns.label),
-        split=None if columns.split is None else kept(columns.split),
-        group=None if columns.group is None else kept(columns.group),
-    ), [line]
+    return columns.rows(sorted({*range(len(plain))} - {*hidden})), [line]
 
 
 def _find_files(path: str, columns: Columns) -> tuple[list[str], dict[str, str]]:
@@ -100,7 +85,8 @@ def _find_files(path: str, columns: Columns) -> tuple[list[str], dict[str, str]]
         else:
             name, place = found[0], (found[1].st_dev, found[1].st_ino)
             twin = by_place.setdefault(place, i) if found[1].st_ino else i
-            if twin != i and _differ(columns, twin, i) and os.path.normpath(names[twin]) != os.path.normpath(name):
+            others = [c for c in (columns.label, columns.split) if c is not None and c[i] != c[twin]]
+            if others and os.path.normpath(names[twin]) != os.path.normpath(name):
                 raise UserError(
                     f"{where}: {name} is the file of line {columns.lines[twin]}, {names[twin]}, under another label or "
                     "in another split; list it once"
@@ -127,10 +113,6 @@ def _no_header(path: str, columns: Columns, missing: str) -> str:
         f"{missing}; if line {columns.lines[0]} is a header, none of {', '.join(cells)} is known to name the pictures: "
         f"call that column path and the other label, or give {path}#path=NAME&label=NAME"
     )
-
-
-def _differ(columns: Columns, i: int, j: int) -> bool:
-    return columns.label[i] != columns.label[j] or (columns.split is not None and columns.split[i] != columns.split[j])
 
 
 def _splits(path: str, names: Sequence[str] | None, lines: Sequence[int]) -> dict[str, Indices]:

@@ -14,11 +14,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ...runtime.opening import open_regular
 from ...spec.errors import UserError
+from ..layout.archives import PACKED
 from ..layout.listing import in_clutter, some
 
 BLOCK = 512
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)  # what reading a damaged archive raises
-_COMPRESSED = {b"\x1f\x8b": "r:gz", b"BZh": "r:bz2", b"\xfd7zXZ\0": "r:xz"}
 _MOST = 1 << 24  # bytes of an extended header; names have some hundred
 
 
@@ -126,7 +126,7 @@ def entries(path: str) -> Iterator[Entry]:
             if head == bytes(BLOCK):
                 return
             kind, size, data = head[156:157], _number(head[124:136]), at + BLOCK
-            if size is None or not _checksum_holds(head):
+            if size is None or _number(head[148:156]) != sum(head[:148]) + 8 * 32 + sum(head[156:]):
                 raise UserError(f"{path}: damaged at byte {at} (no tar header there)")
             if kind in b"xXLK":
                 said |= _said(tar, kind, size, f"{path}: damaged at byte {at} (no extended header there)")
@@ -148,8 +148,9 @@ def open_tar(file: BinaryIO) -> tarfile.TarFile:
     """
     start = file.read(6)
     file.seek(0)
-    kind: Any = next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), "r:")
-    return tarfile.open(fileobj=_LittlePadding(file) if kind == "r:gz" else file, mode=kind)
+    kind = next((kind for magic, kind in PACKED.items() if start.startswith(magic)), "")
+    mode: Any = f"r:{kind}"
+    return tarfile.open(fileobj=_LittlePadding(file) if kind == "gz" else file, mode=mode)
 
 
 class _LittlePadding:
@@ -230,10 +231,6 @@ def _number(field: bytes) -> int | None:
         return int.from_bytes(field, "big") & (1 << 88) - 1
     digits = field.strip(b" \0")
     return None if digits.strip(b"01234567") else int(digits or b"0", 8)
-
-
-def _checksum_holds(head: bytes) -> bool:
-    return _number(head[148:156]) == sum(head[:148]) + 8 * 32 + sum(head[156:])
 
 
 def _pax(data: bytes) -> dict[str, str]:

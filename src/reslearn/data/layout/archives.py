@@ -8,12 +8,13 @@ from urllib.parse import parse_qsl
 
 from ...runtime.opening import open_regular
 from ...spec.errors import UserError
-from ..pictures.decode import EXTENSIONS
+from ..pictures.kinds import EXTENSIONS
 from .listing import is_clutter, some, split_of
 
-TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_KINDS = ((".parquet",), (".tar",), TARS[1:])
-_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")  # gzip, bzip2, xz
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+TARS = (".tar", *COMPRESSED)
+PACKED = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz"}  # how a compressed file begins -> tarfile's name of it
+_KINDS = ((".parquet",), (".tar",), COMPRESSED)
 _DEEPEST = 3  # folders between a set's root and its files: data/train, or CONFIG/train
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -60,8 +61,10 @@ def archives_in(folder: str) -> Archives | None:
         return None
     found = _of_one_kind(sorted(below))
     sets: dict[str, list[str]] = {}
-    for file in found:
-        sets.setdefault(_set_of(os.path.relpath(file, folder)), []).append(file)
+    for file in found:  # the folders above a file that are neither `data` nor a split name its set
+        above = os.path.relpath(file, folder).split(os.sep)[:-1]
+        name = "/".join(part for part in above if part != "data" and not split_of(part))
+        sets.setdefault(name or "data", []).append(file)
     if len(sets) > 1:
         raise UserError(f"{folder}: several sets in it ({some(sorted(sets), 8)}); give the folder of one of them")
     if not found:
@@ -80,7 +83,7 @@ def folder_split(file: str, folder: str) -> str | None:
 def is_plain(file: str) -> bool:
     """Whether a tar is not compressed, whatever its name says."""
     with open(file, "rb") as opened:
-        return not opened.read(6).startswith(_COMPRESSED)
+        return not opened.read(6).startswith(tuple(PACKED))
 
 
 def refuse_pointer(file: str) -> None:
@@ -95,29 +98,20 @@ def _of_one_kind(files: list[str]) -> list[str]:
     return next((found for found in kinds if found), [])
 
 
-def _below(folder: str, whole: bool, depth: int = 0) -> tuple[list[str], list[str]]:
+def _below(folder: str, whole: bool) -> tuple[list[str], list[str]]:
     """The archives and the pictures in the folders below one; the first picture ends the search unless `whole`."""
     archives: list[str] = []
     pictures: list[str] = []
-    try:
-        entries = sorted((e for e in os.scandir(folder) if not is_clutter(e.name)), key=lambda entry: entry.name)
-    except OSError:
-        return archives, pictures
-    for entry in entries:
-        if entry.is_dir():
-            inner = _below(entry.path, whole, depth + 1) if depth < _DEEPEST else ([], [])
-            archives += inner[0]
-            pictures += inner[1]
-        elif depth and os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
-            pictures.append(entry.path)
-        elif entry.name.lower().endswith((".parquet", *TARS)):
-            archives.append(entry.path)
+    for place, folders, names in os.walk(folder, followlinks=True):
+        depth = len(os.path.relpath(place, folder).split(os.sep)) if place != folder else 0
+        folders[:] = sorted(name for name in folders if depth < _DEEPEST and not is_clutter(name))
+        for name in names:
+            if is_clutter(name):
+                continue
+            if depth and os.path.splitext(name)[1].lower() in EXTENSIONS:
+                pictures.append(os.path.join(place, name))
+            elif name.lower().endswith((".parquet", *TARS)):
+                archives.append(os.path.join(place, name))
         if pictures and not whole:
             break
     return archives, pictures
-
-
-def _set_of(relative: str) -> str:
-    """What names a set among several in one clone: the folders above a file that are neither `data` nor a split."""
-    parts = relative.split(os.sep)[:-1]
-    return "/".join(part for part in parts if part != "data" and not split_of(part)) or "data"

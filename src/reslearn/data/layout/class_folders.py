@@ -30,7 +30,10 @@ def read_tree(tree: Tree) -> Listing:
         for split, place in places.items()
         for name in tree.folders(place)
     }
-    _leave_out(tree, found, inside)
+    ours = [key for key, branch in inside.items() if branch.ours]  # what this package wrote into the data's folder
+    if ours:
+        found.notes.append(f"{tree.path}: written by reslearn, so no class: {some([name for _, name in ours])}")
+        inside = {key: branch for key, branch in inside.items() if not branch.ours}
     one = spellings(name for _, name in inside)
     found.classes = _classes(tree, parts, one, inside, found)
     label = {cls: i for i, cls in enumerate(found.classes)}
@@ -77,15 +80,6 @@ def _splits(tree: Tree, at: str) -> dict[str, str]:
                 raise UserError(f"{tree.path}: {both} mean the same split; keep one of them")
             found[split] = place
     return {split: found[split] for split in _ORDER if split in found}
-
-
-def _leave_out(tree: Tree, found: Listing, inside: dict[tuple[str, str], Branch]) -> None:
-    """Take what this package wrote into the data's folder out of the classes."""
-    ours = [key for key, branch in inside.items() if branch.ours]
-    if ours:
-        found.notes.append(f"{tree.path}: written by reslearn, so no class: {some([name for _, name in ours])}")
-    for key in ours:
-        del inside[key]
 
 
 def _classes(

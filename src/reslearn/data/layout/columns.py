@@ -1,18 +1,22 @@
-"""Which columns of a table are the picture, the label, the split and the group: by name, one-hot, or by place."""
+"""A CSV, TSV or list file that any program wrote: its rows, and which columns are the picture, the label, the split
+and the group, by name, one-hot, or by place."""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ...spec.errors import UserError
-from ..pictures.decode import EXTENSIONS
+from ..pictures.kinds import EXTENSIONS
+from .charset import text_file
 from .labels import LABELS, ONE_EACH, one_label
 from .listing import some
-from .rows import Rows
 
 # Of each kind the first name that is there counts, so new ones go to the end.
 COLUMNS = {
@@ -30,6 +34,15 @@ _YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false", ""}
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Cells of the rows that are not empty, the number of each one's line, and a note where characters were guessed."""
+
+    lines: list[int]
+    cells: list[list[str]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Columns:
     """One cell per picture in each; `split` and `group` are None where the table has none."""
 
@@ -41,14 +54,24 @@ class Columns:
     header: dict[str, str]  # what the first line calls each of these, empty where it is no header
     notes: list[str]
 
+    def rows(self, kept: Sequence[int]) -> Columns:
+        """The same of some rows."""
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _CELLS}
+        columns = {name: column and [column[i] for i in kept] for name, column in columns.items()}
+        return replace(self, **columns)
 
-def read_columns(path: str, rows: Rows, asked: Mapping[str, str]) -> Columns:
-    """Find the columns. `asked` names some of them by their header, as DATA `t.csv#label=species` does.
+
+_CELLS = ("lines", *COLUMNS)  # those fields of `Columns` that have a cell per picture
+
+
+def read_columns(path: str, asked: Mapping[str, str]) -> Columns:
+    """Read a table. `asked` names some of its columns by their header, as DATA `t.csv#label=species` does.
 
     With a header, columns go by name (`COLUMNS`); a label column of any name is taken if only one is left, and columns
     of 0 and 1 with one 1 a row are one-hot. Without a header: path, label, split, group. Raises `UserError` naming the
     line and what was found.
     """
+    rows = _read_rows(path)
     if not rows.cells:
         raise UserError(f"{path}: no rows; each line names a picture and its label")
     head = [" ".join(cell.split()) for cell in rows.cells[0]]
@@ -83,7 +106,9 @@ def read_columns(path: str, rows: Rows, asked: Mapping[str, str]) -> Columns:
             f"header says which column is what, as {path}#path=NAME&label=NAME does"
         )
     header = {} if where is None else {name: head[i] for name, i in places.items()}
-    notes = [] if hot or where is None else _remarks(path, head, header["label"], asked)
+    notes = [rows.note] if rows.note else []
+    if header and not hot:
+        notes += _remarks(path, head, header["label"], asked)
     return Columns(lines, columns["path"], label, columns.get("split"), columns.get("group"), header, notes)
 
 
@@ -157,3 +182,39 @@ def _hot_label(where: str, head: Sequence[str], hot: Sequence[int], row: Sequenc
         remedy = ONE_EACH if yes else "give the picture's class, or remove the line"
         raise UserError(f"{where}: {f'{len(yes)} labels ({some(yes)})' if yes else 'no label'}; {remedy}")
     return yes[0]
+
+
+def _read_rows(path: str) -> Rows:
+    """Read a table. A row in quotes over several lines has its last one's number.
+
+    `.csv` and `.tsv` go by a comma or tab, or what else parts their first line (Excel writes `;` in many countries, and
+    tabs as UTF-16); a list file by its last tab, comma or space, without `#` lines.
+    """
+    read = text_file(path)
+    text = replace(read, text=read.text.replace("\r\n", "\n").replace("\r", "\n"))
+    if not path.lower().endswith((".csv", ".tsv")):
+        return _list(text.text, text.note)
+    first = text.text.lstrip("\n").split("\n", 1)[0]
+    if first.lower().startswith("sep=") and len(first) == 5:  # Excel's own line
+        separator = first[4]
+    else:
+        separators = "\t,;|" if path.lower().endswith(".tsv") else ",;\t|"
+        separator = next((s for s in separators if s in first), separators[0])
+        first = ""
+    try:
+        reader = csv.reader(io.StringIO(text.text, newline=""), delimiter=separator)
+        table = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise UserError(f"{path}: not a readable table ({error})") from None
+    table = table[1:] if first else table
+    return Rows([number for number, _ in table], [row for _, row in table], text.note)
+
+
+def _list(text: str, note: str) -> Rows:
+    # counted before anything is left out
+    numbered = [(i, line.strip()) for i, line in enumerate(io.StringIO(text), 1) if line.strip() and line[0] != "#"]
+    numbers, lines = [number for number, _ in numbered], [line for _, line in numbered]
+    for separator in ("\t", ","):
+        if lines and separator in lines[0]:
+            return Rows(numbers, [line.split(separator) for line in lines], note)
+    return Rows(numbers, [line.rsplit(maxsplit=1) for line in lines], note)

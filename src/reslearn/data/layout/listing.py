@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from ...runtime.replacing import FIGURE, PAGE
-from ..pictures.decode import EXTENSIONS
+from ..pictures.kinds import EXTENSIONS
 
 HEAD = 1024  # first bytes that are enough to tell what a file is
 _CLUTTER = {  # hidden names (.DS_Store, ._x.jpg, .ipynb_checkpoints, .Trash-1000, .git) apart

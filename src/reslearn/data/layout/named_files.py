@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from ...spec.errors import UserError
 from ...spec.names import spelling
-from ..pictures.decode import EXTENSIONS
+from ..pictures.kinds import EXTENSIONS
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 

@@ -8,8 +8,7 @@ import zipfile
 from typing import NamedTuple
 
 from ...runtime.opening import open_regular
-from ..pictures.decode import EXTENSIONS
-from ..pictures.kinds import MAGIC
+from ..pictures.kinds import EXTENSIONS, MAGIC
 from .listing import is_clutter, some
 
 _PICTURE = "one picture"
@@ -35,10 +34,7 @@ _STARTS = (  # where in the file, which bytes, what it is, what would be right
     (16, b"\xde\xc0\xef\xbe", "an LMDB database", _FILES),
     (0, b"\x0a\x23\xd7\xce", "an MXNet RecordIO file", _FILES),
     (0, b"%PDF", "a PDF document", "extract its pictures into class folders"),
-    (0, b"\x80\2", "a Python pickle", _FILES),
-    (0, b"\x80\3", "a Python pickle", _FILES),
-    (0, b"\x80\4", "a Python pickle", _FILES),
-    (0, b"\x80\5", "a Python pickle", _FILES),
+    (0, (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"), "a Python pickle", _FILES),
 )
 _NAMES = (  # what a name tells where the bytes do not
     (".tfrecord", "TFRecords", _FILES),

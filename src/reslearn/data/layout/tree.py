@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from ...spec.errors import UserError
@@ -83,13 +84,7 @@ class Branch:
 
 def pictures(tree: Tree, files: Iterable[str], most: int | None = None) -> list[str]:
     """Those (or the first `most`) of `files` that are pictures."""
-    found: list[str] = []
-    for file in files:
-        if len(found) == most:
-            break
-        if is_picture(file, partial(tree.head, file)):
-            found.append(file)
-    return found
+    return list(islice((file for file in files if is_picture(file, partial(tree.head, file))), most))
 
 
 def join(at: str, name: str) -> str:

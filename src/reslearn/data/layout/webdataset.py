@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ...spec.errors import UserError
-from ..pictures.decode import EXTENSIONS
+from ..pictures.kinds import EXTENSIONS
 from .charset import decode_text
 from .labels import LABELS, one_label
 from .listing import some

@@ -1,8 +1,10 @@
-"""One training batch, and the last steps that both loaders share: augment, normalise, mix, erase."""
+"""One training batch, what both loaders are, and the last steps that they share: augment, normalise, mix, erase."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from ..augment.augment import augment_batch
 from ..augment.mixing import erase, mix
 from ..dataset import Indices
 from ..preprocess import Normalise
+from .sampling import EndlessOrder
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,11 @@ class Finisher:
     normalise: Normalise
     augment: Augment
     seed: int
-    device: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are finished: where `normalise` lies."""
+        return self.normalise.scale.device
 
     def __call__(self, images: Tensor, labels: Indices, positions: Indices, samples: Indices, epochs: Indices) -> Batch:
         """uint8 (b, 3, S, S) on the device to the batch the network sees."""
@@ -52,3 +59,19 @@ class Finisher:
         if augment.erase > 0:
             x = erase(x, positions, probability=augment.erase, seed=self.seed)
         return Batch(x, y, positions, samples, partner, share)
+
+
+class TrainLoader:
+    """The endless sequence of training batches, this rank's part of it."""
+
+    kind: Literal["resident", "streaming"]
+
+    def __init__(self, sequence: EndlessOrder, finish: Finisher) -> None:
+        self._sequence, self._finish = sequence, finish
+        self.epoch_length = sequence.epoch_length  # M: positions in one epoch
+        self.steps_per_epoch = -(-self.epoch_length // sequence.batch_size)  # until each of them was seen
+        self.skipped: dict[str, str] = {}  # identity -> why another picture took its place
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """The batches of steps start ... stop - 1."""
+        raise NotImplementedError

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -15,14 +13,13 @@ from torch import Tensor
 from ...spec.choices import OnBadFile
 from ...spec.errors import UserError
 from ...spec.preprocess import Preprocess
-from ..dataset import Dataset
+from ..dataset import Dataset, Progress
 from ..memory import ArrayDataset
+from ..parts.keys import read_all
 from ..preprocess import apply
 from ..table import as_pictures
-from .batch import Batch, Finisher
-from .sampling import EndlessOrder, positions_of
-
-_CHUNK = 64
+from .batch import Batch, Finisher, TrainLoader
+from .sampling import EndlessOrder
 
 
 def prepare(dataset: Dataset, preprocess: Preprocess) -> ArrayDataset:
@@ -44,7 +41,7 @@ def read_prepared(
     preprocess: Preprocess,
     *,
     on_bad_file: OnBadFile = "stop",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[NDArray[np.uint8], dict[int, str]]:
     """(N, S, S, 3), read with threads (decoders release the interpreter's lock), and why pictures could not be read.
 
@@ -56,18 +53,15 @@ def read_prepared(
         return images, {}
     target, bad = np.zeros((count, size, size, 3), np.uint8), {}
 
-    def read(start: int) -> int:
-        stop = min(start + _CHUNK, count)
-        for i in range(start, stop):
-            try:
-                target[i] = apply(dataset.read(i)[0], preprocess)
-            except UserError as error:
-                if on_bad_file == "stop":
-                    raise
-                bad[i] = str(error)
-        return stop - start
+    def read(i: int) -> None:
+        try:
+            target[i] = apply(dataset.read(i)[0], preprocess)
+        except UserError as error:
+            if on_bad_file == "stop":
+                raise
+            bad[i] = str(error)
 
-    _run(read, count, _threads(dataset), progress)
+    read_all(read, np.arange(count), _threads(dataset), progress)
     if bad and len(bad) == count:
         raise UserError(f"none of the {count} pictures can be read; the first: {bad[min(bad)]}")
     return target, bad
@@ -93,35 +87,21 @@ def _threads(dataset: Dataset) -> int:
     return 1 if small else (os.cpu_count() or 1)
 
 
-def _run(read: Callable[[int], int], count: int, threads: int, progress: Callable[[int, int], None] | None) -> None:
-    done = 0
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(read, start) for start in range(0, count, _CHUNK)]
-        try:
-            for future in futures:
-                done += future.result()
-                if progress is not None:
-                    progress(done, count)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-class ResidentLoader:
+class ResidentLoader(TrainLoader):
     """The training loader for sets that fit: uint8 (N, 3, S, S) on the device."""
 
-    kind: Literal["resident", "streaming"] = "resident"
+    kind = "resident"
 
     def __init__(
         self,
         dataset: Dataset,
         sequence: EndlessOrder,
         finish: Finisher,
-        share: tuple[int, int, int],
         *,
         on_bad_file: OnBadFile = "stop",
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
+        super().__init__(sequence, finish)
         if finish.augment.crop in {"random-resized", "scale"}:
             raise UserError(
                 f"crop '{finish.augment.crop}' needs whole pictures; "
@@ -131,17 +111,13 @@ class ResidentLoader:
         planar = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         self._images: Tensor = torch.from_numpy(planar).to(finish.device)
         self._labels = np.asarray(dataset.labels)
-        self._sequence, self._finish, self._share = sequence, finish, share
         self._bad = frozenset(bad)
         self.skipped = {dataset.ids[i]: reason for i, reason in sorted(bad.items())}
-        self.epoch_length = sequence.epoch_length
-        self.steps_per_epoch = -(-sequence.epoch_length // share[0])
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """The batches of steps start ... stop - 1."""
         for step in range(start, stop):
-            positions = positions_of(step, *self._share)
-            samples, epochs = self._sequence.at(positions)
+            positions, samples, epochs = self._sequence.step(step)
             for row in [r for r, s in enumerate(samples) if int(s) in self._bad] if self._bad else ():
                 samples[row] = next(s for s in self._sequence.instead(int(positions[row])) if s not in self._bad)
             where = torch.from_numpy(samples).to(self._images.device, non_blocking=True)

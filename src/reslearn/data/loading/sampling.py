@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...runtime.process_group import World
 from ...runtime.random import order
 from ...spec.errors import UserError
 from ...spec.recipe import Augment
@@ -17,17 +18,28 @@ from ..dataset import Indices
 class EndlessOrder:
     """position p -> sample: epoch e = p // M, sample = order(e)[p % M], with M = `epoch_length` = the set's size.
 
-    A pure function of (seed, labels, sampler); it holds only the last two epochs' orders as a cache.
+    A pure function of (seed, labels, sampler); it holds only the last two epochs' orders as a cache. Of a batch of
+    `batch_size`, each of `world.size` processes has its part.
     """
 
-    def __init__(self, labels: Indices, *, seed: int, augment: Augment, batch_size: int) -> None:
+    def __init__(
+        self, labels: Indices, *, seed: int, augment: Augment, batch_size: int, world: World | None = None
+    ) -> None:
         if not len(labels):
             raise UserError("there are no pictures to train on")
         self.epoch_length = len(labels)
-        self._labels, self._seed = labels, seed
+        self._labels, self._seed, self.batch_size, self._world = labels, seed, batch_size, world or World()
         self._sampler, self._repeats = augment.sampler, augment.repeats
         self._group = max(batch_size // augment.repeats, 1)
         self._cache: dict[int, Indices] = {}
+
+    def step(self, step: int) -> tuple[Indices, Indices, Indices]:
+        """(positions, samples, epochs), int64 (batch_size / world,): this process's contiguous part of positions
+        [step B, (step + 1) B)."""
+        each = self.batch_size // self._world.size
+        first = step * self.batch_size + self._world.rank * each
+        positions = np.arange(first, first + each, dtype=np.int64)
+        return positions, *self.at(positions)
 
     def at(self, positions: Indices) -> tuple[Indices, Indices]:
         """(samples, epochs), int64 (B,), of positions of any epoch."""
@@ -56,13 +68,6 @@ class EndlessOrder:
         else:
             perm = order(self._seed, e, self.epoch_length)
         return repeat(perm, self._repeats, self._group)
-
-
-def positions_of(step: int, batch_size: int, rank: int, world: int) -> Indices:
-    """int64 (batch_size / world,): this rank's contiguous part of positions [s B, (s + 1) B)."""
-    each = batch_size // world
-    first = step * batch_size + rank * each
-    return np.arange(first, first + each, dtype=np.int64)
 
 
 def balanced(labels: Indices, seed: int, epoch: int) -> Indices:

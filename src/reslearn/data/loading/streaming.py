@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ...spec.choices import OnBadFile
@@ -17,36 +19,30 @@ from ..augment.crops import cut_batch
 from ..dataset import Dataset, Image, Indices
 from ..memory import Subset
 from ..preprocess import apply, to_batch
-from ..workers import Workers, parallel_map
-from .batch import Batch, Finisher
-from .sampling import EndlessOrder, positions_of
+from ..workers import Workers, map_chunks
+from .batch import Batch, Finisher, TrainLoader
+from .sampling import EndlessOrder
 
 
-class StreamingLoader:
+class StreamingLoader(TrainLoader):
     """The training loader for sets of any size. `workers` 0 reads in this process."""
 
-    kind: Literal["resident", "streaming"] = "streaming"
+    kind = "streaming"
 
     def __init__(
         self,
         dataset: Dataset,
         sequence: EndlessOrder,
         finish: Finisher,
-        share: tuple[int, int, int],
         *,
         workers: int = 0,
         on_bad_file: OnBadFile = "stop",
         start_method: Literal["fork", "spawn", "forkserver"] | None = None,
     ) -> None:
-        self._finish = finish
-        self.skipped: dict[str, str] = {}
-        self.epoch_length = sequence.epoch_length
-        self.steps_per_epoch = -(-sequence.epoch_length // share[0])
-        preprocess = finish.normalise.preprocess
-        reader = TrainReader(dataset, sequence, preprocess, finish.augment, finish.seed, share, on_bad_file)
-        pin = torch.device(finish.device).type == "cuda"
+        super().__init__(sequence, finish)
+        reader = _Reader(dataset, sequence, finish.normalise.preprocess, finish.augment, finish.seed, on_bad_file)
         self._ids = dataset.ids
-        self._pool = Workers(reader, workers, pin=pin, start_method=start_method)
+        self._pool = Workers(reader, workers, pin=finish.device.type == "cuda", start_method=start_method)
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """The batches of steps start ... stop - 1."""
@@ -56,25 +52,19 @@ class StreamingLoader:
             yield self._finish(images, labels, positions, samples, epochs)
 
 
-class TrainReader:
+@dataclass(frozen=True, eq=False)
+class _Reader:
     """step -> this rank's raw pictures: uint8 (b, 3, S, S), labels, positions, samples, epochs, skipped."""
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        sequence: EndlessOrder,
-        preprocess: Preprocess,
-        augment: Augment,
-        seed: int,
-        share: tuple[int, int, int],
-        on_bad_file: OnBadFile,
-    ) -> None:
-        self.dataset, self.sequence, self.preprocess = dataset, sequence, preprocess
-        self.augment, self.seed, self.share, self.on_bad_file = augment, seed, share, on_bad_file
+    dataset: Dataset
+    sequence: EndlessOrder
+    preprocess: Preprocess
+    augment: Augment
+    seed: int
+    on_bad_file: OnBadFile
 
     def __call__(self, step: int) -> tuple[Tensor, Indices, Indices, Indices, Indices, dict[int, str]]:
-        positions = positions_of(step, *self.share)
-        samples, epochs = self.sequence.at(positions)
+        positions, samples, epochs = self.sequence.step(step)
         skipped: dict[int, str] = {}
         images: list[Image] = []
         for row, position in enumerate(positions):
@@ -88,45 +78,36 @@ class TrainReader:
 
     def _read(self, position: int, sample: int, skipped: dict[int, str]) -> tuple[Image, int]:
         """The picture at a position; an unreadable one gives way to the next readable one of the epoch's order."""
-        try:
-            return self.dataset.read(sample)[0], sample
-        except UserError as error:
-            if self.on_bad_file == "stop":
-                raise
-            skipped[sample] = str(error)
-        for other in self.sequence.instead(position):
+        for other in chain([sample], self.sequence.instead(position)):
             if other in skipped:
                 continue
             try:
                 return self.dataset.read(other)[0], other
             except UserError as error:
+                if self.on_bad_file == "stop":
+                    raise
                 skipped[other] = str(error)
         raise UserError(f"none of the pictures can be read; the first: {skipped[sample]}")
 
 
 def readable(dataset: Dataset, workers: int = 0) -> tuple[Dataset, dict[str, str]]:
     """The pictures that decode, and the others' identities with the reasons. Reads all of them once."""
-    chunks = [np.arange(i, min(i + 64, len(dataset)), dtype=np.int64) for i in range(0, len(dataset), 64)]
+    every: Indices = np.arange(len(dataset), dtype=np.int64)
     bad: dict[int, str] = {}
-    for part in parallel_map(_Trial(dataset), chunks, workers):
+    for part in map_chunks(partial(_tried, dataset), every, workers):
         bad |= part
     if not bad:
         return dataset, {}
-    kept = np.setdiff1d(np.arange(len(dataset), dtype=np.int64), list(bad))
+    kept = np.setdiff1d(every, list(bad))
     return Subset(dataset, kept), {dataset.ids[i]: reason for i, reason in sorted(bad.items())}
 
 
-class _Trial:
-    """A chunk of indices to {index: reason} of those that cannot be read; picklable."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-
-    def __call__(self, chunk: Indices) -> dict[int, str]:
-        bad = {}
-        for i in chunk:
-            try:
-                self.dataset.read(int(i))
-            except UserError as error:
-                bad[int(i)] = str(error)
-        return bad
+def _tried(dataset: Dataset, chunk: Indices) -> dict[int, str]:
+    """{index: reason} of those in a chunk that cannot be read."""
+    bad = {}
+    for i in chunk:
+        try:
+            dataset.read(int(i))
+        except UserError as error:
+            bad[int(i)] = str(error)
+    return bad

@@ -6,19 +6,19 @@ or the table is damaged, the file is read anew; nothing is ever believed of it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.files import write_atomic
+from ...runtime.files import user_cache, write_atomic
 from ...runtime.opening import DOCUMENT, read_regular
 from ...spec.errors import UserError
-from ..pictures.decode import DECODER
+from ..pictures.kinds import DECODER
 
 Places = NDArray[np.int64]  # (n,) one number per place in a source: a path, an offset in a shard
 Stamps = NDArray[np.int64]  # (n, 4): size, mtime_ns, ctime_ns, inode; a negative size: no such file
@@ -46,9 +46,8 @@ class KeyTable:
     """The table of the source at `path`: rows of 32 bytes, the file's key and its pixels' (zeros: not known)."""
 
     def __init__(self, path: str) -> None:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
         name = hashlib.sha256(os.path.abspath(path).encode(errors="surrogateescape")).hexdigest()[:24]
-        self._file = Path(base) / "reslearn" / "keys" / name
+        self._file = user_cache() / "keys" / name
 
     def look_up(self, places: Places, stamps: Stamps) -> NDArray[np.uint8]:
         """(n, 32) uint8; a row of zeros where nothing is known of this place with this stamp."""
@@ -74,11 +73,9 @@ class KeyTable:
         together = np.concatenate([new, old])  # of each place the first stays
         together = together[np.unique(together["place"], return_index=True)[1]]
         body = f"{DECODER}\n".encode() + together.tobytes()
-        try:
+        with contextlib.suppress(OSError, ValueError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self._file, _MAGIC + hashlib.sha256(body).digest() + body)
-        except (OSError, ValueError):
-            return
 
     def _read(self) -> NDArray[np.void]:
         """The entries, sorted by place; none where the table is absent, damaged, or of another decoder."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from ...spec.choices import OnBadFile
 from ...spec.errors import UserError
 from ..dataset import Dataset, Image, Indices
 from ..memory import View
-from .key_table import KeyTable, Stamps, places_of, stamp_of
-from .keys import FILE, ORIGINAL, PIXELS, ROW, SIZE, Keys, bytes_key, known, pixel_key, read_all
+from ..table import Pictures
+from .key_table import KeyTable, Places, Stamps, places_of, stamp_of
+from .keys import FILE, ORIGINAL, PIXELS, ROW, SIZE, Keys, key_of, known, read_all
 
 
 class Keyed(View):
@@ -28,12 +28,10 @@ class Keyed(View):
     def __init__(self, dataset: Dataset, *, fixed: bool = False) -> None:
         super().__init__(dataset, splits=dataset.splits)
         self._fixed = fixed and self.reader.ours
-        keys, located, path = self.reader.keys, self.reader.locate(self.where), self.root.path
+        keys, path = self.reader.keys, self.root.path
         self._stored = None if keys is None else keys[self.where]
-        names, files = ([], []) if located is None else located
-        self.stamps: Stamps = _stamps(files, len(self))  # as the files are before anything is read
-        self._places = places_of(names)
-        self._table = None if located is None or path is None else KeyTable(path)  # to read no file is no work
+        self._places, self.stamps = located(self)  # as the files are before anything is read
+        self._table = None if path is None or (self.stamps[:, 0] < 0).all() else KeyTable(path)
         shared = np.frombuffer(mmap.mmap(-1, len(dataset) * ROW + 1), np.uint8)
         self.rows: Keys = shared[:-1].reshape(len(dataset), ROW)
         self._drawn = shared[-1:]
@@ -56,11 +54,11 @@ class Keyed(View):
 
     def _row(self, i: int, raw: bytes | None, image: Image | None) -> Keys:
         """(48,) the keys of picture `i`, of whose file and pixels either may be unknown."""
-        pixels = bytes(SIZE) if image is None else pixel_key(image)
+        pixels = bytes(SIZE) if image is None else key_of(image)
         if self._stored is not None:
             row = self._stored[i, FILE].tobytes() + pixels + self._stored[i, ORIGINAL].tobytes()
         else:
-            row = (pixels if raw is None else bytes_key(raw)) + pixels + bytes(SIZE)
+            row = (pixels if raw is None else key_of(raw)) + pixels + bytes(SIZE)
         return np.frombuffer(row, np.uint8)
 
     def _note(self, i: int, row: Keys) -> None:
@@ -170,7 +168,9 @@ def file_keys(dataset: Dataset, *, on_bad_file: OnBadFile = "stop") -> Keys:
     return np.ascontiguousarray(keyed.rows[:, FILE])
 
 
-def _stamps(files: Sequence[str], count: int) -> Stamps:
-    """(count, 4) of the files that hold the pictures, one each or none."""
+def located(pictures: Pictures) -> tuple[Places, Stamps]:
+    """(len,) and (len, 4): where each picture lies, and its file as it is now; of those in no file, nothing."""
+    names, files = pictures.reader.locate(pictures.where) or ([], [])
     found = {file: stamp_of(file) for file in dict.fromkeys(files)}
-    return np.array([found[file] for file in files] or [(-1,) * 4] * count, np.int64).reshape(count, 4)
+    stamps = [found[file] for file in files] or [(-1,) * 4] * len(pictures)
+    return places_of(names), np.array(stamps, np.int64).reshape(-1, 4)

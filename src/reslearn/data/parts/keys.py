@@ -1,22 +1,25 @@
 """What a picture is known by, whatever it is called and wherever it lies: a key of its file and one of its pixels.
 
     file key    the bytes of the file; of the original, where a pack holds another encoding
-    pixel key   the decoded RGB pixels, as `decode.DECODER` reads them; the file key too, where there is no file
+    pixel key   the decoded RGB pixels, as `kinds.DECODER` says them; the file key too, where there is no file
 
-Each is the first 16 bytes of the sha256 that `identity.content_hash` makes. Two pictures with one key are the same.
+Each is the first 16 bytes of the sha256 that `content_hash` makes. Two pictures with one key are the same. Parts are
+drawn by the whole hash where somebody computed it, else by a picture's path and size.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dataset import Image, Indices
+from ..dataset import Dataset, Image, Indices, Progress
+from ..table import as_pictures
+from ..workers import in_threads
 
 SIZE = 16
 FILE, PIXELS, ORIGINAL = slice(0, 16), slice(16, 32), slice(32, 48)  # columns of a row
@@ -25,16 +28,31 @@ Keys = NDArray[np.uint8]  # (N, 16), or (N, 48) as rows; zeros: not known
 _CHUNK = 64
 
 
-def bytes_key(raw: bytes) -> bytes:
-    """The key of an encoded picture's bytes."""
-    return hashlib.sha256(raw).digest()[:SIZE]
+def content_hash(content: bytes | Image) -> str:
+    """sha256 of an encoded picture's bytes, or of shape and pixels of a decoded one, uint8 (H, W, 3)."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256(repr(content.shape).encode())
+    digest.update(np.ascontiguousarray(content).data)
+    return digest.hexdigest()
 
 
-def pixel_key(image: Image) -> bytes:
-    """The key of decoded RGB pixels, uint8 (H, W, 3)."""
-    digest = hashlib.sha256(repr(image.shape).encode())
-    digest.update(np.ascontiguousarray(image).data)
-    return digest.digest()[:SIZE]
+def key_of(content: bytes | Image) -> bytes:
+    """The key of an encoded picture's bytes, or of decoded pixels."""
+    return bytes.fromhex(content_hash(content)[: 2 * SIZE])
+
+
+def identities(dataset: Dataset) -> tuple[Literal["content", "path"], list[str]]:
+    """("content", hashes) where they are known for all samples, else ("path", relative path and size); a hash that is
+    known stands in for path and size there too, so that one unchecked picture renames no other."""
+    pictures = as_pictures(dataset)
+    hashes = pictures.table.hashes
+    if hashes is not None and all(hashes):
+        return "content", list(hashes)
+    names = list(pictures.ids)
+    if pictures.reader.sizes is not None:
+        names = [f"{name}:{size}" for name, size in zip(names, pictures.sizes.tolist(), strict=True)]
+    return "path", names if hashes is None else [h or name for h, name in zip(hashes, names, strict=True)]
 
 
 def known(keys: Keys) -> NDArray[np.bool_]:
@@ -42,25 +60,25 @@ def known(keys: Keys) -> NDArray[np.bool_]:
     return np.asarray(keys.any(axis=1))
 
 
-def read_all(read: Callable[[int], None], todo: Indices) -> None:
-    """`read(i)` for all of `todo`, by threads where there are many; the first error is raised."""
-    chunks = [todo[i : i + _CHUNK] for i in range(0, len(todo), _CHUNK)]
+def read_all(
+    read: Callable[[int], None], todo: Indices, threads: int | None = None, progress: Progress | None = None
+) -> None:
+    """`read(i)` for all of `todo`, by so many threads (None: by one a core where there are many); the first error is
+    raised."""
+    chunks, done = [todo[i : i + _CHUNK] for i in range(0, len(todo), _CHUNK)], 0
+    if threads is None and len(chunks) < 4:
+        threads = 0
 
-    def some(chunk: Indices) -> None:
+    def some(chunk: Indices) -> int:
         for i in chunk:
             read(int(i))
+        return len(chunk)
 
-    if len(chunks) < 4:
-        for chunk in chunks:
-            some(chunk)
-        return
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        try:
-            for _ in pool.map(some, chunks):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with closing(in_threads(some, chunks, threads)) as counts:
+        for count in counts:
+            done += count
+            if progress is not None:
+                progress(done, len(todo))
 
 
 def heads(keys: Keys) -> NDArray[np.int64]:

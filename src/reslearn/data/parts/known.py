@@ -8,30 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...spec.seen import KnownBy, Seen, SeenHeader, weakest
 from ..dataset import Dataset
-from ..pictures.decode import DECODER
+from ..pictures.kinds import DECODER
 from .keys import Keys, heads, known, parts
 
 Heads = NDArray[np.int64]  # sorted
 Mask = NDArray[np.bool_]
 TRAINED, SELECTED = "seen.trained", "seen.selected"  # the tensors of a sealed file
-
-
-class Recogniser(Protocol):
-    """Tells which pictures of a data set have been seen."""
-
-    @property
-    def known_by(self) -> KnownBy: ...
-
-    def marks(self, pictures: Dataset, rows: Keys) -> tuple[Mask, Mask]:
-        """(trained, selected), each (N,), of pictures whose rows of keys are given as far as they are known."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +32,7 @@ class Known:
     forgotten: bool = False
 
     def marks(self, pictures: Dataset, rows: Keys) -> tuple[Mask, Mask]:
-        """(trained, selected), each (N,)."""
+        """(trained, selected), each (N,), of pictures whose rows of keys are given as far as they are known."""
         return _found(self.trained, rows), _found(self.selected, rows)
 
     def with_pictures(self, trained: Keys | None = None, selected: Keys | None = None) -> Known:
@@ -73,9 +61,12 @@ class Named:
         self.beside = beside
 
     def marks(self, pictures: Dataset, rows: Keys) -> tuple[Mask, Mask]:
-        """(trained, selected), each (N,)."""
+        """As `Known.marks`."""
         trained, selected = self.beside.marks(pictures, rows)
         return trained | _named(self.trained, pictures.ids), selected | _named(self.selected, pictures.ids)
+
+
+Recogniser = Known | Named  # tells which pictures of a data set have been seen
 
 
 def union(known_ones: Sequence[Known]) -> Known:

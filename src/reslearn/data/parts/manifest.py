@@ -62,7 +62,8 @@ def under(source: Dataset, manifest: Manifest, path: str) -> Pictures:
     pictures, row = as_pictures(source), {name: i for i, name in enumerate(manifest.ids)}
     kept = np.array([i for i, name in enumerate(source.ids) if name not in manifest.excluded], dtype=np.int64)
     rows = np.array([row.get(source.ids[i], -1) for i in kept], dtype=np.int64)
-    same = _unchanged(pictures, manifest, kept, rows)
+    then = np.array([*manifest.sizes, -1], dtype=np.int64)[rows]  # row -1, an unknown one, has no size
+    same = (rows >= 0) & (then == pictures.sizes[kept])
     told: dict[str, Any] = {"excluded": dict(manifest.excluded), "manifest": path}
     if manifest.sha256:
         told |= {"hashes": _picked(manifest.sha256, np.where(same, rows, -1)), "hashed_at": hashed_at(manifest, path)}
@@ -89,12 +90,6 @@ def hashed_at(manifest: Manifest, path: str) -> int:
 
 def _picked(column: Sequence[str], rows: Indices) -> list[str]:
     return [column[i] if i >= 0 else "" for i in rows]
-
-
-def _unchanged(source: Pictures, manifest: Manifest, kept: Indices, rows: Indices) -> NDArray[np.bool_]:
-    """(len(kept),) whether each picture has the size it had when the manifest was made; false for unknown ones."""
-    then = np.array([*manifest.sizes, -1], dtype=np.int64)[rows]
-    return np.asarray((rows >= 0) & (then == source.sizes[kept]))
 
 
 def _notes(manifest: Manifest, path: str, rows: Indices, same: NDArray[np.bool_]) -> list[str]:

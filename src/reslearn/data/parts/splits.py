@@ -17,7 +17,7 @@ from ..dataset import Dataset, Indices
 from ..memory import Subset
 from ..table import as_pictures
 from .grouping import assign_groups, twins, units
-from .identity import identities
+from .keys import identities
 
 Counts = NDArray[np.int64]
 

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from .headers import read_header
 from .jpeg2000 import read_components
-from .orientation import orientation
+from .orientation import of_pillow, orientation
 from .tiff import CMYK, count_pages, is_tiff, read_tiff
 
 
@@ -56,11 +56,7 @@ def declared(raw: bytes, formats: tuple[str, ...]) -> Declared | None:
             if getattr(image, "is_animated", False) and image.format != "MPO":
                 frames = int(getattr(image, "n_frames", 1))
         alpha = image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info
-        exif, xmp = image.info.get("exif", b""), image.info.get("xmp", b"")
-        turn = 1
-        with contextlib.suppress(TypeError, AttributeError):
-            turn = orientation(exif, xmp)
-        header = read_header(raw)
+        turn, header = of_pillow(image), read_header(raw)
         if header is not None:
             turn, alpha = header.orientation, header.alpha
         size = (image.size[0], image.size[1])

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from ..dataset import Image
+from .kinds import Unread
 from .levels import grey_to_rgb, to_8_bits
-from .unread import Unread
 
 _SIGNATURES = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
 _BILEVEL, _CMYK, _RGB, _GREY, _YCC = (0, 15), 12, 16, 17, 18  # enumerated colour spaces that Pillow knows

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+DECODER = 1  # one more whenever any file comes to be read as other pixels: pixel keys depend on it
 NAMED = {  # Pillow's name of a format -> the extensions under which it goes
     "JPEG": "jpg jpeg jpe jfif mpo",
     "PNG": "png apng",
@@ -36,55 +37,56 @@ MAGIC = (  # of formats that are read
     b"\0\0\0\x0cjP  ",
     b"\xff\x4f\xff\x51",
 )
-_OTHERS = (  # at the start of the file -> what it is, and what would be right
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
-    (b"8BPS", "a Photoshop document"),
-    (b"\x76\x2f\x31\x01", "an OpenEXR picture"),
-    (b"#?RADIANCE", "a Radiance HDR picture"),
-    (b"qoif", "a QOI picture"),
-    (b"PF\n", "a colour PFM picture"),
-    (b"P7\n", "a PAM picture"),
-    (b"II\xbc", "a JPEG XR picture"),
-    (b"FUJIFILMCCD-RAW", "a camera's raw file"),
-    (b"IIU\0", "a camera's raw file"),
-    (b"IIRO", "a camera's raw file"),
-    (b"%PDF", "a PDF document"),
-    (b"%!PS", "a PostScript document"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"version https://git-lfs", "a Git LFS pointer"),
-    (b"PK\3\4", "a ZIP archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\x1a\x45\xdf\xa3", "a video"),
-    (b"<?xml", "an XML document"),
-)
-_REMEDY = {
-    "a PDF document": "extract its pictures",
-    "a NumPy array": "write it as PNG",
-    "a Git LFS pointer": "run `git lfs pull`",
-    "a ZIP archive": "unpack it",
-    "a gzip archive": "unpack it",
-    "a video": "extract its pictures",
-    "an XML document": "a download that failed? download it again",
-    "a web page": "a download that failed? download it again",
-}
 CONVERT = "convert it to PNG or JPEG"
+_AGAIN = "a download that failed? download it again"
+_OTHERS = (  # at the start of the file -> what it is, and what would be right
+    (b"\xff\x0a", "a JPEG XL picture", CONVERT),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture", CONVERT),
+    (b"8BPS", "a Photoshop document", CONVERT),
+    (b"\x76\x2f\x31\x01", "an OpenEXR picture", CONVERT),
+    (b"#?RADIANCE", "a Radiance HDR picture", CONVERT),
+    (b"qoif", "a QOI picture", CONVERT),
+    (b"PF\n", "a colour PFM picture", CONVERT),
+    (b"P7\n", "a PAM picture", CONVERT),
+    (b"II\xbc", "a JPEG XR picture", CONVERT),
+    (b"FUJIFILMCCD-RAW", "a camera's raw file", CONVERT),
+    (b"IIU\0", "a camera's raw file", CONVERT),
+    (b"IIRO", "a camera's raw file", CONVERT),
+    (b"%PDF", "a PDF document", "extract its pictures"),
+    (b"%!PS", "a PostScript document", CONVERT),
+    (b"\x93NUMPY", "a NumPy array", "write it as PNG"),
+    (b"version https://git-lfs", "a Git LFS pointer", "run `git lfs pull`"),
+    (b"PK\3\4", "a ZIP archive", "unpack it"),
+    (b"\x1f\x8b", "a gzip archive", "unpack it"),
+    (b"\x1a\x45\xdf\xa3", "a video", "extract its pictures"),
+    (b"<?xml", "an XML document", _AGAIN),
+)
+
+
+class Unread(Exception):
+    """A whole picture of a kind that is not read: neither damaged nor no picture.
+
+    `what` it is and what would be right; the door adds the file's name.
+    """
+
+    def __init__(self, what: str, remedy: str = "convert it to 8 or 16 bits grey or RGB") -> None:
+        super().__init__(f"{what} is not read; {remedy}")
 
 
 def other_kind(raw: bytes) -> tuple[str, str] | None:
     """("a JPEG XL picture", remedy) for a file whose kind is known and not read; None for any other."""
     head = raw[:512]
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    what = next((what for magic, what in _OTHERS if head.startswith(magic)), None)
+    found = next(((what, remedy) for magic, what, remedy in _OTHERS if head.startswith(magic)), None)
     if text.startswith((b"<!doctype html", b"<html")):
-        what = "a web page"
+        found = "a web page", _AGAIN
     elif text.startswith(b"<") and b"<svg" in text:
-        what = "an SVG drawing"
+        found = "an SVG drawing", CONVERT
     elif raw[128:132] == b"DICM":
-        what = "a DICOM file"
+        found = "a DICOM file", CONVERT
     elif raw[4:8] == b"ftyp":
-        what = "a camera's raw file" if raw[8:12] == b"crx " else "a video"
-    return None if what is None else (what, _REMEDY.get(what, CONVERT))
+        found = ("a camera's raw file", CONVERT) if raw[8:12] == b"crx " else ("a video", "extract its pictures")
+    return found
 
 
 def brand(raw: bytes) -> str | None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image as Pillow
 
 ORIENTATION = 0x112
 EXIF_MARK = b"Exif\0\0"
@@ -49,15 +51,17 @@ def _number(block: bytes, order: str, kind: int, number: int, at: int) -> int | 
     return _valid(value / divisor[0] if divisor and divisor[0] else value)
 
 
-def xmp_orientation(packet: bytes) -> int | None:
-    """`tiff:Orientation` of an XMP packet, as an attribute or an element; None without."""
-    found = _XMP.search(packet)
-    return None if found is None else _valid(int(found[1]))
-
-
 def orientation(exif: bytes, xmp: bytes) -> int:
     """EXIF's word where it has one, else XMP's, else 1 (as Pillow's `exif_transpose`)."""
-    return exif_orientation(exif) or xmp_orientation(xmp) or 1
+    found = exif_orientation(exif)
+    told = None if found else _XMP.search(xmp)
+    return found or (_valid(int(told[1])) if told else 1)
+
+
+def of_pillow(image: Pillow.Image) -> int:
+    """`orientation` of what Pillow found in a file."""
+    exif, xmp = (image.info.get(name) for name in ("exif", "xmp"))
+    return orientation(exif if isinstance(exif, bytes) else b"", xmp if isinstance(xmp, bytes) else b"")
 
 
 def raw_profile(text: bytes) -> bytes:
@@ -70,21 +74,18 @@ def raw_profile(text: bytes) -> bytes:
 
 def upright(image: np.ndarray[Any, np.dtype[Any]], turn: int) -> np.ndarray[Any, np.dtype[Any]]:
     """(H, W[, C]) turned as orientation `turn` (1..8) asks; sides change places from 5 on."""
-    if turn == 1:
-        return image
-    if turn in (5, 7):
-        image = cv2.transpose(image)
-    if turn == 2:
-        return np.asarray(cv2.flip(image, 1))
-    if turn == 4:
-        return np.asarray(cv2.flip(image, 0))
-    if turn in (3, 7):
-        return np.asarray(cv2.rotate(image, cv2.ROTATE_180))
-    if turn == 6:
-        return np.asarray(cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE))
-    if turn == 8:
-        return np.asarray(cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE))
-    return image
+    return image if turn == 1 else np.asarray(_TURNS[turn](image))
+
+
+_TURNS: dict[int, Callable[[Any], Any]] = {
+    2: lambda image: cv2.flip(image, 1),
+    3: lambda image: cv2.rotate(image, cv2.ROTATE_180),
+    4: lambda image: cv2.flip(image, 0),
+    5: cv2.transpose,
+    6: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda image: cv2.rotate(cv2.transpose(image), cv2.ROTATE_180),
+    8: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
 
 
 def _valid(value: float) -> int:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .unread import Unread
+from .kinds import Unread
 
 _MAGIC = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
 _INTEGER = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
@@ -167,34 +167,8 @@ def count_pages(raw: bytes, most: int = 1000) -> int:
 
 
 _FOR_LIBTIFF = (292, 293, 347, 529, 530, 531, 532)  # fax options, JPEG tables, the YCbCr tags
-_WANTED = {
-    254,
-    256,
-    257,
-    258,
-    259,
-    262,
-    266,
-    273,
-    274,
-    277,
-    278,
-    279,
-    284,
-    317,
-    320,
-    322,
-    323,
-    324,
-    325,
-    330,
-    332,
-    338,
-    339,
-    700,
-    50706,
-}
-_WANTED |= set(_FOR_LIBTIFF)
+_WANTED = {254, *range(256, 260), 262, 266, 273, 274, *range(277, 280), 284, 317, 320, *range(322, 326), 330, 332}
+_WANTED |= {338, 339, 700, 50706, *_FOR_LIBTIFF}
 
 
 def _directory(raw: bytes) -> tuple[str, dict[int, tuple[int, bytes]]]:

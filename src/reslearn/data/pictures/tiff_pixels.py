@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from ..dataset import Image
+from .kinds import Unread
 from .levels import grey_to_rgb, to_8_bits
 from .tiff import BLACK_IS_ZERO, CMYK, OLD_JPEG, PACKBITS, PALETTE, RGB, SIMPLE, WHITE_IS_ZERO, YCBCR, Tiff
 from .tiff_segments import MAX_BYTES, check_built_in, for_libtiff, grid, rows_of
-from .unread import Unread
 
 _AT_ONCE = 1 << 18  # samples of odd depths unpacked at a time
 

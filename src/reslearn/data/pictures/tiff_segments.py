@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from .kinds import Unread
 from .tiff import JPEG, SIMPLE, YCBCR, Tiff
-from .unread import Unread
 
 MAX_BYTES = 1 << 30  # of samples of one picture: 89 million pixels of 16-bit RGBA are 0.7 GB
 _AT_ONCE = 1 << 26

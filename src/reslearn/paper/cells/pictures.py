@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ...data.dataset import Dataset
+from ...data.memory import Subset
 from ...data.parts.splits import stratified
-from ...data.sources import Subset, open_data
+from ...data.sources import open_data
 from ...spec.errors import UserError
 from ..entry import CLASSES, DATA_NAMES, Entry
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...bundle.file import Loaded
 from ...data.dataset import Dataset, Indices
 from ...data.loaders import eval_batches
-from ...data.sources import Subset
+from ...data.memory import Subset
 from ...engine.scorer import Logits, TorchScorer
 from ...interpret.gradients import gradient_norms
 from ...interpret.lesion import lesion_study

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from reslearn.data.pictures import decode
-from reslearn.data.pictures.decode import MAX_PIXELS, decode_bytes, decode_file
+from reslearn.data.formats import decode
+from reslearn.data.formats.decode import MAX_PIXELS, decode_bytes, decode_file
 from reslearn.spec.errors import UserError
 
 from ..conftest import encode, picture
@@ -184,9 +184,3 @@ def test_a_whole_picture_is_not_refused_for_its_metadata(broken):
     image = Image.fromarray(picture(9))
     for raw in (encode(image, "WEBP", lossless=True, exif=broken), encode(image.quantize(), "PNG", exif=broken)):
         assert decode_bytes(raw, "x").shape == (24, 32, 3)
-
-
-def test_other_programs_find_the_decoder_among_the_formats():
-    from reslearn.data.formats import decode as found
-
-    assert found is decode

@@ -1,5 +1,5 @@
 """Encoded bytes to RGB uint8. OpenCV for ordinary JPEG and PNG (1.2 to 1.7 times Pillow), Pillow for the rest; what
-both read wrong or not at all is in `formats`.
+both read wrong or not at all is in `pictures`.
 
 All see the same picture: grey replicated, alpha dropped as Pillow's convert("RGB") does, palette expanded, CMYK
 converted, every depth scaled to 8 bits by what it declares (never wrapped), turned as EXIF or XMP say. What is damaged
@@ -22,17 +22,13 @@ from ...runtime.opening import PICTURE, read_regular
 from ...spec.errors import UserError
 from ..dataset import Image
 from ..pictures import jpeg2000
-from .headers import PNG, Header, read_header
-from .kinds import CONVERT, EXTENSIONS, MAGIC, brand, other_kind
-from .levels import grey_to_rgb, to_8_bits
-from .orientation import orientation, upright
-from .tiff import is_tiff, read_tiff
-from .tiff_pixels import tiff_pixels
-from .unread import Unread
+from ..pictures.headers import PNG, Header, read_header
+from ..pictures.kinds import CONVERT, MAGIC, Unread, brand, other_kind
+from ..pictures.levels import grey_to_rgb, to_8_bits
+from ..pictures.orientation import of_pillow, orientation, upright
+from ..pictures.tiff import is_tiff, read_tiff
+from ..pictures.tiff_pixels import tiff_pixels
 
-__all__ = ["EXTENSIONS", "MAX_PIXELS", "NotAPicture", "decode_bytes", "decode_file", "formats", "read_bytes"]
-
-DECODER = 1  # one more whenever any file comes to be read as other pixels: pixel keys depend on it
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a third of a gigabyte as RGB; more is a mistake or an attack
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "ICO", "PCX", "AVIF")
 _NEEDS = {
@@ -101,7 +97,9 @@ def _decode_carefully(raw: bytes, name: str, header: Header | None) -> Image:
         warnings.simplefilter("ignore")  # what matters raises; `data check` reports the rest
         try:
             if is_tiff(raw):
-                return _tiff(raw, name)
+                tiff = read_tiff(raw)
+                _check_size(tiff.width, tiff.height, name)
+                return upright(tiff_pixels(raw, tiff), tiff.orientation or orientation(b"", tiff.xmp))
             return _decode_with_pillow(raw, name, header)
         except UserError:
             raise
@@ -148,12 +146,6 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Pillow.OPEN)
 
 
-def _tiff(raw: bytes, name: str) -> Image:
-    tiff = read_tiff(raw)
-    _check_size(tiff.width, tiff.height, name)
-    return upright(tiff_pixels(raw, tiff), tiff.orientation or orientation(b"", tiff.xmp))
-
-
 def _decode_with_pillow(raw: bytes, name: str, header: Header | None) -> Image:
     _refuse_by_header(raw, header)
     components = jpeg2000.read_components(raw)
@@ -168,7 +160,7 @@ def _decode_with_pillow(raw: bytes, name: str, header: Header | None) -> Image:
         rgb = _to_rgb(image, raw, header)
         if components is not None:
             rgb = jpeg2000.stretched(rgb, components)
-        return upright(rgb, header.orientation if header is not None else _told_by_pillow(image))
+        return upright(rgb, header.orientation if header is not None else of_pillow(image))
 
 
 def _refuse_by_header(raw: bytes, header: Header | None) -> None:
@@ -207,11 +199,6 @@ def _with_heif() -> bool:
         return False
     register_heif_opener()
     return "HEIF" in Pillow.OPEN
-
-
-def _told_by_pillow(image: Pillow.Image) -> int:
-    exif, xmp = image.info.get("exif"), image.info.get("xmp")
-    return orientation(exif if isinstance(exif, bytes) else b"", xmp if isinstance(xmp, bytes) else b"")
 
 
 def _to_rgb(image: Pillow.Image, raw: bytes, header: Header | None) -> Image:

@@ -1,0 +1,70 @@
+"""Tasks come back in order whoever does them; errors are raised where results are taken, and nothing goes on after."""
+
+import threading
+import time
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from reslearn.data.workers import in_threads, map_chunks
+from reslearn.spec.errors import UserError
+
+
+def doubled(chunk):
+    if 77 in chunk:
+        raise UserError("77 is unreadable")
+    return (2 * chunk).tolist()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_chunks_come_in_order_and_progress_after_each_was_taken(workers):
+    told, taken = [], []
+    for part in map_chunks(doubled, np.arange(70), workers, size=32, progress=lambda *counts: told.append(counts)):
+        assert len(told) == len(taken) // 32
+        taken += part
+    assert taken == [2 * i for i in range(70)] and told == [(32, 70), (64, 70), (70, 70)]
+    assert list(map_chunks(doubled, np.arange(0), workers)) == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_chunk_that_fails_is_a_user_error_here(workers):
+    with pytest.raises(UserError, match="77 is unreadable"):
+        list(map_chunks(doubled, np.arange(100), workers, size=10))
+
+
+@pytest.mark.parametrize("threads", [None, 0, 1, 3])
+def test_threads_give_results_in_order(threads):
+    def slow(i):
+        time.sleep(0.002 * (i % 3))
+        return i * i
+
+    assert list(in_threads(slow, range(40), threads)) == [i * i for i in range(40)]
+
+
+def test_threads_run_ahead_a_little_and_stop_with_whoever_takes_their_results():
+    begun, lock = [], threading.Lock()
+
+    def note(i):
+        with lock:
+            begun.append(i)
+        return i
+
+    with closing(in_threads(note, range(10_000), 2)) as results:
+        assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert len(begun) <= 5 + 4 * 2 + 2
+
+
+def test_the_first_error_of_a_thread_is_raised_and_ends_the_rest():
+    begun = []
+
+    def fails(i):
+        begun.append(i)
+        if i == 3:
+            raise UserError("three")
+        return i
+
+    taken = []
+    with pytest.raises(UserError, match="three"):
+        taken.extend(in_threads(fails, range(10_000), 1))
+    assert taken == [0, 1, 2] and len(begun) < 20
