@@ -25,6 +25,7 @@ _WHERE = {
     "load": "bundle.file",
     "save": "bundle.own:save_networks",
     "evaluate": "jobs.evaluation:evaluate_model",
+    "export": "jobs.export:export_with",
     "predict": "predictor.predictor",
 }
 __all__ = sorted(_WHERE)

@@ -200,9 +200,7 @@ def test_a_run_learns_seals_and_is_read_alike_on_both(digits, tmp_path):
     }
     assert np.allclose(scores["cpu"].logits, scores["cuda"].logits, rtol=1e-3, atol=1e-3)
     pictures = [digits[1].read(i)[0] for i in range(5)]
-    answers = [
-        predict_batch(TorchScorer(one.net, one.normalise), pictures, one.bundle.preprocess) for one in on.values()
-    ]
+    answers = [predict_batch(TorchScorer(one.net, one.normalise), pictures) for one in on.values()]
     assert np.allclose(*answers, rtol=1e-3, atol=1e-3)
 
 

@@ -20,6 +20,7 @@ from ..data.parts.known import NOTHING, SELECTED, TRAINED, Known
 from ..data.preprocess import Normalise
 from ..nets.build import create_model
 from ..runtime.container import FORMAT, KEY, MEAN_IMAGE, SEEN, Container, locate, read_container, stamp
+from ..runtime.envelope import refuse_exported
 from ..runtime.files import write_atomic
 from ..runtime.replacing import SEALED, replaceable
 from ..spec.errors import UserError
@@ -122,7 +123,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     Raises `UserError` in one line when the path holds no sealed file of ours, or one that is truncated, altered, of a
     newer format, or whose tensors are not those of its specs.
     """
-    where = locate(path)
+    where = _located(path)
     bundle, tensors = _open(where)
     nets = []
     for member in bundle.members:
@@ -140,17 +141,17 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
 
 def verify(path: str | os.PathLike[str]) -> Bundle:
     """Check format, checksum, names and shapes of a sealed file without building a network; the errors of `load`."""
-    return _open(locate(path))[0]
+    return _open(_located(path))[0]
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """The header alone, of a file that has its checksum; its tensors are not compared with its specs."""
-    return _header(read_container(locate(path)))
+    return _header(read_container(_located(path)))
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[Bundle, dict[str, Tensor]]:
     """The verified header and all tensors of a sealed file, prefixes included: what resealing starts from."""
-    container = read_container(locate(path))
+    container = read_container(_located(path))
     return _header(container), _tensors(container)
 
 
@@ -186,6 +187,12 @@ def unwrapped(net: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return net
         net = inner
+
+
+def _located(path: str | os.PathLike[str]) -> Path:
+    where = locate(path)
+    refuse_exported(where)
+    return where
 
 
 def _open(where: Path) -> tuple[Bundle, dict[str, Tensor]]:

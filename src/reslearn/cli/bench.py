@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..runtime.allocator import tune
 from ..spec.codec import parse_assignments
+from ..spec.errors import UserError
 from . import options as opt
 from .output import emit, put, say
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..jobs.bench import Speed
 
 Batch = Annotated[int, typer.Option(help="Pictures in a step.")]
+AnyEngine = Literal["torch", "compiled", "onnxruntime", "openvino", "all"]
 Fields = Annotated[list[str] | None, typer.Option("--set", help="A field of the settings, e.g. compile=false.")]
 
 
@@ -64,12 +66,26 @@ def infer(
     image_size: opt.ImageSize = None,
     steps: int = 30,
     precision: opt.TrainPrecision = None,
+    engine: Annotated[
+        AnyEngine | None, typer.Option(help="Prepared pictures to logits on this engine, or on each that is here.")
+    ] = None,
     changes: Fields = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Images/s of the forward pass."""
+    """Images/s of the forward pass; with --engine, of what evaluation and prediction do on that engine."""
     say(f"reslearn bench infer {model}")
     tuned = tune()
+    if engine is not None:
+        if changes:
+            raise UserError("--set changes torch's settings, and --engine has its own; give one of them")
+        from ..jobs.bench_engines import bench_engines
+
+        found = bench_engines(
+            model, engine, batch=batch, image_size=image_size, steps=steps, precision=precision, say=say
+        )
+        values = [one.to_json() for one in found]
+        emit(values if engine == "all" else values[0], as_json, lambda: _print_engines(found))
+        return
     from ..jobs.bench import bench_infer
 
     result = bench_infer(
@@ -101,6 +117,15 @@ def data(
 
     result = bench_data(path, batch=batch, image_size=image_size, recipe=recipe, steps=steps, workers=workers)
     emit(result.to_json(), as_json, lambda: _print(result))
+
+
+def _print_engines(found: list[Speed]) -> None:
+    for one in found:
+        busy = one.load.busy if one.load is not None else ""
+        put(
+            f"{one.about['engine']:<12}{one.images_per_second:>9,.1f} images/s  (median of {one.n}, spread "
+            f"{one.spread:.1%}){f'; busy: {busy}' if busy else ''}"
+        )
 
 
 def _print(result: Speed) -> None:

@@ -40,6 +40,7 @@ def ensemble(
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Seal the ensemble here.")] = None,
     protocol: Protocol = "1-crop",
     precision: opt.ScorePrecision = "fp32",
+    engine: opt.EngineOption = None,
     cache: opt.Cache = None,
     device: opt.Device = None,
     workers: opt.Workers = 0,
@@ -59,8 +60,9 @@ def ensemble(
     from ..runtime.device import present
 
     scoring = Scoring(
-        split, protocol, precision, present(device), workers,
+        split, protocol, precision, present(device, engine), workers,
         cache=cache or "auto", allow_seen=allow_seen, only_unseen=only_unseen,
+        engine=engine,
     )  # fmt: skip
     with plain_warnings():
         value = ensemble_models(
@@ -85,6 +87,7 @@ def compare(
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
     protocol: Protocol = "1-crop",
     precision: opt.ScorePrecision = "fp32",
+    engine: opt.EngineOption = None,
     cache: opt.Cache = None,
     device: opt.Device = None,
     workers: opt.Workers = 0,
@@ -101,8 +104,9 @@ def compare(
     from ..runtime.device import present
 
     scoring = Scoring(
-        split, protocol, precision, present(device), workers,
+        split, protocol, precision, present(device, engine), workers,
         cache=cache or "auto", allow_seen=allow_seen, only_unseen=only_unseen,
+        engine=engine,
     )  # fmt: skip
     with plain_warnings():
         done = compare_models(a, b, data=data, scoring=scoring)

@@ -39,11 +39,12 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: opt.Sealed,
+    model: opt.Scored,
     data: opt.Data,
     split: Annotated[str | None, typer.Option(help="train, val or test; test if absent and there is one.")] = None,
     protocol: Protocols = None,
-    precision: opt.ScorePrecision = "fp32",
+    precision: opt.OwnPrecision = None,
+    engine: opt.EngineOption = None,
     details: Annotated[bool, typer.Option(help="Every class, mix-ups, ROC-AUC, calibration.")] = False,
     predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep every picture's logits here.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
@@ -68,10 +69,11 @@ def evaluate(
     from ..runtime.device import present
     from ..runtime.process_group import process_group
 
-    device = present(device)
+    device = present(device, engine)
     scoring = Scoring(
         split, precision=precision, device=device, workers=workers, batch_size=batch_size,
         cache=None if no_cache else cache or "auto", allow_seen=allow_seen, only_unseen=only_unseen,
+        engine=engine,
     )  # fmt: skip
     with process_group(device) as world, plain_warnings():
         done = evaluate_protocols(
@@ -87,10 +89,11 @@ def evaluate(
 
 
 def predict(
-    model: opt.Sealed,
+    model: opt.Scored,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, or folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
-    precision: opt.ScorePrecision = "fp32",
+    precision: opt.OwnPrecision = None,
+    engine: opt.ChosenEngine = None,
     device: opt.Device = None,
     as_json: opt.Json = False,
 ) -> None:
@@ -99,13 +102,18 @@ def predict(
     Files that cannot be read are listed on standard error, the others answered; the exit status is then 2.
     """
     say(f"reslearn predict: {model}")
-    from ..bundle.file import load
+    from ..engine.choice import default_engine
+    from ..engine.models import open_model
     from ..predictor.predictor import Unread, find_pictures, predict_files
     from ..runtime.device import present
 
-    loaded = load(model, device=present(device))
+    loaded = open_model(model, device=present(device, engine))
     files = find_pictures(images, note=lambda line: say(f"note      {line}"))
-    answers = predict_files(loaded, files, top, precision=precision)
+    if engine is None:
+        choice = default_engine(loaded, precision=precision, count=len(files))
+        engine = choice.engine
+        say(f"engine    {choice.why}")
+    answers = predict_files(loaded, files, top, precision=precision, engine=engine)
     bad = [answer for answer in answers if isinstance(answer, Unread)]
     sound = [answer for answer in answers if not isinstance(answer, Unread)]
     if sound:
@@ -123,6 +131,7 @@ def calibrate(
     target_precision: Annotated[
         float | None, typer.Option(help="Also choose a threshold so that answers are right this often, in 0..1.")
     ] = None,
+    engine: opt.EngineOption = None,
     device: opt.Device = None,
     allow_seen: opt.AllowSeen = False,
     only_unseen: opt.OnlyUnseen = False,
@@ -135,7 +144,9 @@ def calibrate(
     from ..measure.scoring import Scoring
     from ..runtime.device import present
 
-    scoring = Scoring(split, device=present(device), allow_seen=allow_seen, only_unseen=only_unseen)
+    scoring = Scoring(
+        split, device=present(device, engine), allow_seen=allow_seen, only_unseen=only_unseen, engine=engine
+    )
     with plain_warnings():
         done = calibrate_model(model, data, target_precision=target_precision, scoring=scoring)
     emit(done, as_json, lambda: _print_calibration(done))
@@ -170,7 +181,7 @@ def _print_results(results: Sequence[Result]) -> None:
 def _print_protocols(results: Sequence[Result]) -> None:
     first = results[0].evaluation
     width = max(len(result.evaluation.protocol) for result in results)
-    put(f"{first.images:,} pictures, {first.precision}")
+    put(f"{first.images:,} pictures, {_how(first)}")
     put(f"{'protocol':<{width}}  top-1 %  95 %            gain   top-5 %    loss  crops  seconds")
     for result in results:
         e = result.evaluation
@@ -184,7 +195,7 @@ def _print_protocols(results: Sequence[Result]) -> None:
 
 def _print_scores(scores: Evaluation, seconds: float) -> None:
     low, high = (100 * share for share in scores.top1_interval)
-    put(f"protocol   {scores.protocol}, {scores.precision}, preprocessing {scores.preprocess_hash}")
+    put(f"protocol   {scores.protocol}, {_how(scores)}, preprocessing {scores.preprocess_hash}")
     put(f"pictures   {scores.images:,}")
     put(f"top-1      {100 * scores.top1:.2f} % right, error {scores.top1_error:.2f} %  (95 %: {low:.2f} .. {high:.2f})")
     if scores.top5 is not None:
@@ -192,6 +203,11 @@ def _print_scores(scores: Evaluation, seconds: float) -> None:
     put(f"loss       {scores.loss:.4f}")
     speed = "from kept scores" if scores.kept else f"{seconds:.1f} s, {scores.images / seconds:,.0f} pictures/s"
     put(f"cost       {scores.cost:.4g} crops a picture; {speed}")
+
+
+def _how(scores: Evaluation) -> str:
+    """The precision, and the engine where it is not torch."""
+    return scores.precision if scores.engine == "torch" else f"{scores.precision} on {scores.engine}"
 
 
 def _print_details(details: dict[str, Any]) -> None:

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from ..runtime.settings import Precision
-from ..spec.choices import OnBadFile, Prefer
+from ..spec.choices import Engine, OnBadFile, Prefer
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, a table, an archive ...")]
 Sealed = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
+Scored = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a sealed file, an exported .onnx or .xml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
 DryRun = Annotated[bool, typer.Option(help="Resolve everything, train nothing.")]
 
@@ -39,6 +40,16 @@ GroupRegex = Annotated[
 
 # How pictures are scored
 ScorePrecision = Annotated[Precision, typer.Option("--precision", help="Part of the result.")]
+OwnPrecision = Annotated[
+    Precision | None,
+    typer.Option("--precision", help="Part of the result; fp32 if absent, or the exported file's own."),
+]
+EngineOption = Annotated[
+    Engine | None, typer.Option("--engine", help="What computes; torch if absent, or the exported file's own.")
+]
+ChosenEngine = Annotated[
+    Engine | None, typer.Option("--engine", help="What computes; chosen by what is here and how many there are.")
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU if absent and there is one.")]
 Workers = Annotated[int, typer.Option(help="Processes that decode pictures.")]
 AllowSeen = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,12 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..data.preprocess import Normalise
+from ..data.dataset import Image
+from ..data.preprocess import Normalise, apply, to_batch
 from ..nets.net import as_net
 from ..runtime.inference import device_of, evaluating
 from ..runtime.settings import Precision
 from ..runtime.switches import owned
-from ..spec.choices import Combine
+from ..spec.choices import Combine, Engine, Width
+from ..spec.preprocess import Preprocess
 
 Logits = NDArray[np.float32]
 SIDE = 256  # pixels: a forward pass takes `batch_size` pictures up to this size, and as many pixels of larger ones
@@ -26,8 +28,16 @@ class Scorer(Protocol):
     """Prepared pictures, uint8 (B, 3, H, W) of any number, to logits, float32 (B, classes). Threads may share one."""
 
     @property
-    def precision(self) -> Precision:
+    def engine(self) -> Engine:
+        """What computes the answers."""
+
+    @property
+    def precision(self) -> Width:
         """The answers' precision."""
+
+    @property
+    def prepares(self) -> Preprocess | None:
+        """How whole pictures are prepared by the engine itself; None where it takes prepared ones alone."""
 
     @property
     def batch_size(self) -> int:
@@ -39,12 +49,18 @@ class Scorer(Protocol):
     def __call__(self, images: Tensor) -> Logits:
         """Every picture as it is."""
 
+    def whole(self, pictures: Sequence[Image]) -> Logits:
+        """RGB uint8 pictures (H, W, 3) of any sizes, prepared as the model reads them, by the engine if it can."""
+
     def dense(self, images: Tensor, average: Combine) -> Logits:
         """Larger pictures scored at every position of the size that the network was trained at, averaged."""
 
 
 class TorchScorer:
     """A network of torch, at a precision, on a device: where it is unless told otherwise."""
+
+    engine: Engine = "torch"
+    prepares: Preprocess | None = None
 
     def __init__(
         self,
@@ -57,7 +73,8 @@ class TorchScorer:
         batch_size: int = 256,
     ) -> None:
         """`threads` are torch's, as they are unless given. Raises `UserError` for a precision that there is not."""
-        self.net, self.precision, self.batch_size, self.threads = net, precision, batch_size, threads
+        self.net, self.batch_size, self.threads = net, batch_size, threads
+        self.precision: Precision = precision
         self.device = device or device_of(net)
         self.normalise = normalise.to(self.device)
 
@@ -70,6 +87,14 @@ class TorchScorer:
 
     def __call__(self, images: Tensor) -> Logits:
         return self._passes(images, SIDE, self.net)
+
+    def whole(self, pictures: Sequence[Image]) -> Logits:
+        """RGB uint8 pictures (H, W, 3) of any sizes, as many at a time as are scored at once."""
+        preprocess = self.normalise.preprocess
+        step = at_once(self.batch_size, preprocess.size, preprocess.size)
+        parts = [pictures[i : i + step] for i in range(0, len(pictures), step)]
+        with self.ready():
+            return np.concatenate([self(to_batch([apply(one, preprocess) for one in part])) for part in parts])
 
     def dense(self, images: Tensor, average: Combine) -> Logits:
         """As `nets.net.Net.dense` says. Raises `UserError` for a network that is not of the catalogue."""

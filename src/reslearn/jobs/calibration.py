@@ -64,6 +64,7 @@ def calibrate_model(
         "model": str(loaded.path),
         "split": subject.split,
         "images": scores.images,
+        "engine": scores.engine,
         "temperature": temperature,
         "threshold": threshold,
         "coverage": coverage,

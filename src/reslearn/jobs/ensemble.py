@@ -158,6 +158,7 @@ def _together(
         protocol=results[0].protocol,
         cost=sum(result.cost for result, weight in zip(results, choice.weights, strict=True) if weight > 0),
         precision=results[0].precision,
+        engine=results[0].engine,
         selected_on_test=choice.split == "test" or any(result.selected_on_test for result in results),
         seen=watch.lookout.seen(*watch.lookout.recognisers, choice.selected),
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..bundle.file import Loaded, load
 from ..data.dataset import Dataset
+from ..engine.models import Model, open_model
 from ..measure.evaluate import evaluate
 from ..measure.evaluation import Evaluation
 from ..measure.predictions import Predictions, write_predictions
@@ -19,7 +19,7 @@ from ..measure.scoring import Scoring
 from ..measure.summary import summarise
 from ..runtime.notes import warn
 from ..runtime.process_group import joined
-from ..runtime.settings import Precision
+from ..spec.choices import Engine, Width
 from ..spec.errors import UserError
 from ..train.records import ledger
 from .subject import Data, Subject, cache_folder, open_for, run_folder, subject_of, training_of
@@ -27,31 +27,32 @@ from .unseen import Watched, recogniser, watched
 
 
 def evaluate_model(
-    model: Loaded | str | os.PathLike[str],
+    model: Model | str | os.PathLike[str],
     data: Data,
     *,
     split: str | None = None,
     protocol: str = "1-crop",
-    precision: Precision = "fp32",
+    precision: Width | None = None,
     device: str | None = None,
     workers: int = 0,
     batch_size: int = 256,
     cache: str | os.PathLike[str] | None = None,
     allow_seen: bool = False,
     only_unseen: bool = False,
+    engine: Engine | None = None,
 ) -> Evaluation:
-    """Score a run folder or sealed file, opened or named, on `data`: `reslearn.evaluate`.
+    """Score a run folder, sealed or exported file, opened or named, on `data`: `reslearn.evaluate`.
 
     Without `split`: `test` where the data declares one, all of it where it declares none. `protocol` is a text of
     `measure/protocols.py`; `cache` a folder where scores are kept and found again; `device` is where the network is
-    unless given.
+    unless given. `engine` is torch, or an exported file's own, unless given; `precision` fp32, or that of the file.
 
     A run's own data is split as the run split it; other data as it declares itself. Scoring pictures that were kept
     from training adds a line to the run's ledger. Raises `UserError` for pictures that the model was trained on,
     outside the split `train`: `allow_seen` scores them and says so in `seen`, `only_unseen` scores the others.
     """
-    scoring = Scoring(split, protocol, precision, device, workers, batch_size, cache, allow_seen, only_unseen)
-    loaded = model if isinstance(model, Loaded) else load(model)
+    scoring = Scoring(split, protocol, precision, device, workers, batch_size, cache, allow_seen, only_unseen, engine)
+    loaded = open_model(model) if isinstance(model, (str, os.PathLike)) else model
     dataset = open_for([loaded], data)
     subject = subject_of(training_of(loaded), dataset, split, anyway=scoring.anyway)
 
@@ -61,7 +62,7 @@ def evaluate_model(
     return watched([loaded], [subject], dataset, scoring, scored)
 
 
-def evaluate_subject(loaded: Loaded, watch: Watched, dataset: Dataset, scoring: Scoring) -> Evaluation:
+def evaluate_subject(loaded: Model, watch: Watched, dataset: Dataset, scoring: Scoring) -> Evaluation:
     """Score watched pictures of `dataset`, and enter it in the ledger where they were kept from training."""
     subject, lookout = watch.subject, watch.lookout
     known = recogniser(loaded, dataset)
@@ -73,7 +74,7 @@ def evaluate_subject(loaded: Loaded, watch: Watched, dataset: Dataset, scoring: 
     return evaluation
 
 
-def _enter(folder: Path, loaded: Loaded, dataset: Dataset, subject: Subject, evaluation: Evaluation) -> None:
+def _enter(folder: Path, loaded: Model, dataset: Dataset, subject: Subject, evaluation: Evaluation) -> None:
     about = {"data": dataset.path, "fingerprint": dataset.fingerprint(), "model_digest": loaded.identity()}
     try:
         ledger.enter(folder, **about, split=subject.split, **evaluation.to_json())
@@ -101,7 +102,7 @@ class Evaluated:
     results: tuple[Result, ...]  # one per protocol
     subject: Subject
     dataset: Dataset
-    loaded: Loaded
+    loaded: Model
 
 
 def evaluate_protocols(
@@ -117,7 +118,7 @@ def evaluate_protocols(
 
     `predictions` is a file for the last one's logits.
     """
-    loaded = load(model, device=scoring.device or "cpu")
+    loaded = open_model(model, device=scoring.device or "cpu")
     dataset = open_for([loaded], data)
     subject = subject_of(training_of(loaded), dataset, scoring.split, anyway=scoring.anyway)
     for text in protocols:
@@ -142,7 +143,7 @@ def evaluate_protocols(
     return done
 
 
-def check_protocol(text: str, loaded: Loaded) -> None:
+def check_protocol(text: str, loaded: Model) -> None:
     """Raise `UserError`, which names the option, for a protocol that cannot be used with this network."""
     try:
         parse_protocol(text, loaded.bundle.preprocess)

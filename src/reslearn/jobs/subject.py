@@ -9,12 +9,12 @@ from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
-from ..bundle.file import Loaded
 from ..data.dataset import Dataset
 from ..data.memory import Subset
 from ..data.parts.key_table import stamp_of
 from ..data.sources import open_data
 from ..data.table import as_pictures
+from ..engine.models import Model
 from ..measure.evaluate import chosen_part
 from ..runtime.container import FILE_NAME
 from ..runtime.notes import note, note_once
@@ -54,12 +54,12 @@ class Subject:
         return not (self.own and self.split in ("train", "val"))
 
 
-def run_folder(loaded: Loaded) -> Path | None:
+def run_folder(loaded: Model) -> Path | None:
     """The folder of the run or cross-validation whose sealed file this is; None for a file on its own."""
     return None if training_of(loaded) is None else loaded.path.parent
 
 
-def cache_folder(loaded: Loaded, wanted: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+def cache_folder(loaded: Model, wanted: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
     """Where scores of a model are kept: `auto` is a folder of its run, and nowhere for a file on its own."""
     if wanted != "auto":
         return wanted
@@ -67,7 +67,7 @@ def cache_folder(loaded: Loaded, wanted: str | os.PathLike[str] | None) -> str |
     return folder / "predictions" if folder is not None and os.access(folder, os.W_OK) else None
 
 
-def training_of(loaded: Loaded) -> Training | None:
+def training_of(loaded: Model) -> Training | None:
     """What the folder of a sealed file says of its training; None for a file on its own, wherever it lies."""
     folder = loaded.path.parent
     record = next((folder / name for name in RECORDS if (folder / name).exists()), None)
@@ -109,7 +109,7 @@ def as_training(record: RunRecord) -> Training:
     )
 
 
-def open_for(models: Sequence[Loaded], data: Data) -> Dataset:
+def open_for(models: Sequence[Model], data: Data) -> Dataset:
     """Open DATA as the runs among `models` opened it: own data of a run that skips files that are no pictures lists
     those on standard error and leaves them out; any other data must be sound. What else it remarks is said, too.
     """

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..bundle.file import Loaded
 from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
 from ..data.parts.known import Named, Recogniser
+from ..engine.models import Model
 from ..measure.lookout import Lookout, Writes
 from ..measure.scoring import Scoring
 from ..runtime.notes import note
@@ -40,7 +40,7 @@ class _Fewer(Exception):
 
 
 def watched(
-    models: Sequence[Loaded],
+    models: Sequence[Model],
     subjects: Sequence[Subject],
     dataset: Dataset,
     scoring: Scoring,
@@ -74,7 +74,7 @@ def watched(
         return done
 
 
-def recogniser(loaded: Loaded, dataset: Dataset) -> Recogniser:
+def recogniser(loaded: Model, dataset: Dataset) -> Recogniser:
     """What recognises the pictures that a model has seen: its file, or the names in its run's folder."""
     training, known = training_of(loaded), loaded.known
     if not loaded.as_sealed:  # its file does not say what it was trained on since

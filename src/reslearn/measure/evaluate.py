@@ -20,9 +20,10 @@ from ..data.dataset import Dataset
 from ..data.memory import part
 from ..data.parts.known import Recogniser
 from ..data.sources import open_data
-from ..engine.scorer import Logits, Scorer, TorchScorer
+from ..engine.models import Model, engine_of, scorer_of, width_of
+from ..engine.scorer import Logits, Scorer
 from ..runtime.process_group import joined
-from ..runtime.settings import Precision
+from ..spec.choices import Width
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
 from . import metrics
@@ -37,14 +38,14 @@ from .views import combine_views, score_views
 
 
 def evaluate(
-    loaded: Loaded,
+    loaded: Model,
     data: Dataset | str | os.PathLike[str],
     scoring: Scoring = Scoring(),  # noqa: B008 - a frozen value
     *,
     lookout: Lookout | None = None,
     recogniser: Recogniser | None = None,
 ) -> Evaluation:
-    """Score a loaded model on the part of `data` that `scoring` names, as it says.
+    """Score an opened model on the part of `data` that `scoring` names, as it says.
 
     `lookout` watches exactly these pictures, where more than this score depends on what was seen of them, and
     `recogniser` knows more of what this model has seen than its file. Inside a process group the pictures are shared
@@ -52,7 +53,9 @@ def evaluate(
     has a class that the model does not know, where the network answers with what are no numbers, and what the
     lookout's rule raises.
     """
-    check_width(loaded.net, scoring.precision)
+    precision, engine = width_of(loaded, scoring.precision), engine_of(loaded, scoring.engine)
+    if isinstance(loaded, Loaded):
+        check_width(loaded.net, precision)
     pictures = chosen_part(open_data(data) if isinstance(data, (str, os.PathLike)) else data, scoring.split)
     to_model = class_map(loaded.bundle.classes, pictures.classes, loaded.bundle.num_classes)
     plan = parse_protocol(scoring.protocol, loaded.bundle.preprocess)
@@ -61,7 +64,7 @@ def evaluate(
     lookout.before()
     scores, kept = view_scores(loaded, lookout, plan, scoring)
     logits = combine_views([scores[view.name] for view in plan.views], plan.average)
-    metrics.check_answers(logits, scoring.precision)
+    metrics.check_answers(logits, precision)
     lookout.after()
     return score(
         logits,
@@ -69,14 +72,15 @@ def evaluate(
         plan.preprocess,
         protocol=plan.name,
         cost=plan.cost(loaded.bundle.preprocess.size),
-        precision=scoring.precision,
+        precision=precision,
+        engine=engine,
         selected_on_test=(loaded.bundle.data or {}).get("selected_on") == "test",
         seen=lookout.seen(recogniser),
         kept=kept,
     )
 
 
-def check_width(net: nn.Module, precision: Precision) -> None:
+def check_width(net: nn.Module, precision: Width) -> None:
     """Raise `UserError` where a score would be called fp32 though the weights have been given another width."""
     other = {p.dtype for p in net.parameters() if p.is_floating_point()} - {torch.float32}
     if other and precision == "fp32":
@@ -102,21 +106,26 @@ def chosen_part(data: Dataset, split: str | None) -> Dataset:
     return part(data, "test" if split is None and data.splits else split)
 
 
-def view_scores(loaded: Loaded, lookout: Lookout, plan: Protocol, scoring: Scoring) -> tuple[dict[str, Logits], bool]:
+def view_scores(loaded: Model, lookout: Lookout, plan: Protocol, scoring: Scoring) -> tuple[dict[str, Logits], bool]:
     """The scores of each view, from the cache where they are there, else computed by all processes and put there.
 
     Also whether all were there.
     """
-    world, pictures, precision = joined(), lookout.pictures, scoring.precision
+    world, pictures = joined(), lookout.pictures
     kept = None
     if scoring.cache and world.first:
-        kept = Kept(scoring.cache, loaded, pictures, plan.preprocess, precision)
+        how = width_of(loaded, scoring.precision), engine_of(loaded, scoring.engine)
+        kept = Kept(scoring.cache, loaded, pictures, plan.preprocess, *how)
     scores = world.tell(kept.read(plan.views) if kept else {})  # all must agree on what is missing
     missing = [view for view in plan.views if view.name not in scores]
     if not missing:
         return scores, True
-    scorer = TorchScorer(
-        loaded.net, loaded.normalise, precision=precision, device=scoring.device, batch_size=scoring.batch_size
+    scorer = scorer_of(
+        loaded,
+        engine=scoring.engine,
+        precision=scoring.precision,
+        device=scoring.device,
+        batch_size=scoring.batch_size,
     )
     found = shared_scores(scorer, Share.of(pictures), missing, workers=scoring.workers)
     if kept:
@@ -127,7 +136,7 @@ def view_scores(loaded: Loaded, lookout: Lookout, plan: Protocol, scoring: Scori
 def evaluate_net(scorer: Scorer, dataset: Dataset, preprocess: Preprocess) -> Evaluation:
     """1-crop scores of a network whose classes are the data's own, as training ends with; shared out as `evaluate`."""
     logits = shared_scores(scorer, Share.of(dataset), [View("centre", preprocess)])["centre"]
-    return score(logits, np.asarray(dataset.labels), preprocess, precision=scorer.precision)
+    return score(logits, np.asarray(dataset.labels), preprocess, precision=scorer.precision, engine=scorer.engine)
 
 
 def shared_scores(scorer: Scorer, share: Share, views: Sequence[View], *, workers: int = 0) -> dict[str, Logits]:

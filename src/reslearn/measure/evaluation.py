@@ -7,7 +7,7 @@ from typing import Any
 
 from ..data.dataset import Indices
 from ..engine.scorer import Logits
-from ..runtime.settings import Precision
+from ..spec.choices import Engine, Width
 from ..spec.preprocess import Preprocess
 from ..spec.seen import Seen
 from . import metrics
@@ -27,7 +27,8 @@ class Evaluation:
     top5_interval: tuple[float, float] | None
     protocol: str
     cost: float  # forward multiply-adds, in 1-crops
-    precision: Precision
+    precision: Width
+    engine: Engine
     preprocess_hash: str
     selected_on_test: bool  # something of the model was chosen by looking at test pictures
     seen: Seen  # of these pictures, by the model
@@ -50,7 +51,8 @@ def score(
     *,
     protocol: str = "1-crop",
     cost: float = 1.0,
-    precision: Precision = "fp32",
+    precision: Width = "fp32",
+    engine: Engine = "torch",
     selected_on_test: bool = False,
     seen: Seen = Seen(),  # noqa: B008 - a frozen value
     kept: bool = False,
@@ -71,6 +73,7 @@ def score(
         protocol=protocol,
         cost=cost,
         precision=precision,
+        engine=engine,
         preprocess_hash=preprocess.hash(),
         selected_on_test=selected_on_test,
         seen=seen,

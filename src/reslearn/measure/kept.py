@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from ..bundle.file import Loaded
 from ..data.contents import Contents
 from ..data.dataset import Dataset
+from ..engine.models import Model
 from ..engine.scorer import Logits
 from ..runtime.notes import note
-from ..runtime.settings import Precision
+from ..spec.choices import Engine, Width
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
 from .cache import CacheKey, add_to_cache, read_cache
@@ -23,10 +23,11 @@ class Kept:
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        loaded: Loaded,
+        loaded: Model,
         pictures: Dataset,
         preprocess: Preprocess,
-        precision: Precision,
+        precision: Width,
+        engine: Engine = "torch",
     ) -> None:
         self.folder, self.contents = folder, Contents(pictures)
         self.key = CacheKey(
@@ -34,6 +35,7 @@ class Kept:
             pictures=self.contents.digest,
             preprocess=preprocess.hash(),
             precision=precision,
+            engine=engine,
             images=len(pictures),
             classes=loaded.bundle.num_classes,
         )

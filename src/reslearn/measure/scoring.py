@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ..runtime.settings import Precision
+from ..spec.choices import Engine, Width
 from ..spec.errors import UserError
 
 
@@ -20,13 +20,14 @@ class Scoring:
 
     split: str | None = None
     protocol: str = "1-crop"
-    precision: Precision = "fp32"
+    precision: Width | None = None  # fp32, or what an exported file has
     device: str | None = None  # where the network is unless given
     workers: int = 0  # processes that read pictures
     batch_size: int = 256
     cache: str | os.PathLike[str] | None = None  # a folder where scores are kept; for jobs `auto`: that of a run
     allow_seen: bool = False
     only_unseen: bool = False
+    engine: Engine | None = None  # torch, or the exported file's own
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

@@ -32,8 +32,26 @@ def predict_logits(scorer: Scorer, dataset: Dataset, preprocess: Preprocess, *, 
         raise UserError(f"{dataset.path or 'the data'}: no pictures to evaluate")
     size = at_once(scorer.batch_size, preprocess.size, preprocess.size)
     with scorer.ready():
+        if scorer.prepares == preprocess:
+            return _whole_logits(scorer, dataset, workers)
         batches = eval_batches(dataset, preprocess, batch_size=size, workers=workers)
         return np.concatenate([scorer(images) for images in batches])
+
+
+def _whole_logits(scorer: Scorer, dataset: Dataset, workers: int) -> Logits:
+    """Logits of pictures that the engine itself prepares, (N, C)."""
+    chunks = [np.arange(i, min(i + CHUNK, len(dataset))) for i in range(0, len(dataset), CHUNK)]
+    return np.concatenate([scorer.whole(pictures) for pictures in parallel_map(WholeReader(dataset), chunks, workers)])
+
+
+class WholeReader:
+    """Indices of pictures -> these pictures, as they are; picklable, for worker processes."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __call__(self, chunk: Indices) -> list[Image]:
+        return [self.dataset.read(int(i))[0] for i in chunk]
 
 
 def score_views(scorer: Scorer, dataset: Dataset, views: Sequence[View], *, workers: int = 0) -> dict[str, Logits]:

@@ -22,6 +22,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from ..runtime.container import MEAN_IMAGE, SEEN, check_safetensors, is_sealed, read_container
+from ..runtime.envelope import refuse_exported
 from ..runtime.files import read_json, write_atomic
 from ..runtime.opening import descriptor_path, open_regular
 from ..runtime.replacing import PICKLE, WEIGHTS, replaceable
@@ -70,6 +71,7 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
     where it is no such file, and for one that would run code when read.
     """
     file = file_of(Path(path))
+    refuse_exported(file)
     with open_regular(file) as opened:
         start = opened.read(9)
     if start[8:9] == b"{" and is_sealed(file):

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.file import Loaded
 from ..bundle.header import Bundle
 from ..data.dataset import Image
 from ..data.formats.decode import NotAPicture, decode_bytes, formats, read_bytes
@@ -19,12 +18,11 @@ from ..data.formats.folders import DiskTree
 from ..data.layout.listing import some
 from ..data.layout.named_files import is_address
 from ..data.layout.tree import Branch
-from ..data.preprocess import apply, to_batch
-from ..engine.scorer import Logits, Scorer, TorchScorer, at_once
+from ..engine.models import Model, scorer_of
+from ..engine.scorer import Logits, Scorer, at_once
 from ..measure.metrics import check_answers, softmax
-from ..runtime.settings import Precision
+from ..spec.choices import Engine, Width
 from ..spec.errors import UserError
-from ..spec.preprocess import Preprocess
 
 UNKNOWN = "unknown"
 Picture = str | os.PathLike[str] | Image
@@ -73,13 +71,14 @@ class Unread:
 
 
 def predict(
-    loaded: Loaded,
+    loaded: Model,
     images: Picture | Iterable[Picture],
     top: int = 5,
     *,
-    precision: Precision = "fp32",
+    precision: Width | None = None,
     batch_size: int = 64,
     device: str | None = None,
+    engine: Engine | None = None,
 ) -> list[Prediction]:
     """The `top` most probable classes of each picture, in order.
 
@@ -87,20 +86,21 @@ def predict(
     whole, and for an array of any other kind: without a declared range, floats cannot be told from 0..255.
     """
     pictures = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
-    scorer = TorchScorer(loaded.net, loaded.normalise, precision=precision, device=device, batch_size=batch_size)
+    scorer = scorer_of(loaded, engine=engine, precision=precision, device=device, batch_size=batch_size)
     return [one for one in _answers(loaded, scorer, pictures, top, read_picture) if isinstance(one, Prediction)]
 
 
 def predict_files(
-    loaded: Loaded,
+    loaded: Model,
     paths: Iterable[str | os.PathLike[str]],
     top: int = 5,
     *,
-    precision: Precision = "fp32",
+    precision: Width | None = None,
     batch_size: int = 64,
+    engine: Engine | None = None,
 ) -> list[Prediction | Unread]:
     """`predict` for files of which some may be bad: these are `Unread` in their place, the others are answered."""
-    scorer = TorchScorer(loaded.net, loaded.normalise, precision=precision, batch_size=batch_size)
+    scorer = scorer_of(loaded, engine=engine, precision=precision, batch_size=batch_size)
     return _answers(loaded, scorer, list(paths), top, _readable)
 
 
@@ -112,7 +112,7 @@ def _readable(path: Picture) -> Image | Unread:
 
 
 def _answers(
-    loaded: Loaded, scorer: Scorer, pictures: Sequence[Picture], top: int, read: Callable[[Picture], Image | Unread]
+    loaded: Model, scorer: Scorer, pictures: Sequence[Picture], top: int, read: Callable[[Picture], Image | Unread]
 ) -> list[Prediction | Unread]:
     """What was asked for, as many at a time as are scored at once."""
     if top < 1:
@@ -124,7 +124,7 @@ def _answers(
             batch = pictures[start : start + step]
             found = [read(picture) for picture in batch]
             sound = [image for image in found if not isinstance(image, Unread)]
-            logits = predict_batch(scorer, sound, preprocess) if sound else ()
+            logits = predict_batch(scorer, sound) if sound else ()
             rows = iter(softmax(logits, loaded.bundle.temperature or 1.0) if sound else ())
             for picture, one in zip(batch, found, strict=True):
                 if not isinstance(one, Unread):
@@ -135,9 +135,9 @@ def _answers(
     return answers
 
 
-def predict_batch(scorer: Scorer, images: Sequence[Image], preprocess: Preprocess) -> Logits:
+def predict_batch(scorer: Scorer, images: Sequence[Image]) -> Logits:
     """(N, classes) logits of RGB uint8 pictures of any shapes."""
-    logits = scorer(to_batch([apply(image, preprocess) for image in images]))
+    logits = scorer.whole(images)
     check_answers(logits, scorer.precision)
     return logits
 

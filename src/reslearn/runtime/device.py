@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from ..spec.choices import Engine
 from ..spec.errors import UserError
 from .settings import Settings
 
@@ -12,10 +13,17 @@ if TYPE_CHECKING:
     import torch
 
 
-def present(name: str | None) -> str:
-    """`name`; without one, a GPU where torch sees one, else `cpu`. Raises `UserError` for a device that is not here."""
+def present(name: str | None, engine: Engine | None = None) -> str:
+    """`name`; without one, a GPU where torch sees one, else `cpu`. Raises `UserError` for a device that is not here.
+
+    Engines other than torch and its compiler compute on the CPU: `UserError` for another device.
+    """
     import torch
 
+    if engine not in (None, "torch", "compiled"):
+        if name not in (None, "cpu"):
+            raise UserError(f"--engine {engine} computes on the CPU here; leave --device {name} out, or use torch")
+        return "cpu"
     if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -27,7 +27,9 @@ PACKAGES = (
 # extra -> the packages it brings; `doctor` says which extras are complete.
 EXTRAS = {
     "arrow": ("pyarrow",),
+    "export": ("onnx", "onnxscript", "onnxruntime"),
     "heic": ("pillow-heif",),
+    "openvino": ("openvino", "nncf"),
     "tensorboard": ("tensorboard",),
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "tifffile", "imagecodecs"),
 }

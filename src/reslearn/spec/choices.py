@@ -8,3 +8,7 @@ OnBadFile = Literal["stop", "skip"]  # skip: go on without a picture that cannot
 Prefer = Literal["plain", "ema"]  # which of the weights in a file that holds both
 Combine = Literal["softmax", "logits"]  # what is averaged of several answers: their probabilities, or their logits
 Encoding = Literal["original", "raw", "jpeg"]  # how a pack holds pictures: bytes as they are, pixels, or JPEG anew
+Engine = Literal["torch", "compiled", "onnxruntime", "openvino"]  # what computes logits
+Width = Literal["fp32", "bf16", "fp16", "int8"]  # of the numbers that an answer is computed in
+GraphInput = Literal["float", "uint8"]  # of an exported graph: normalised pictures of its size, or bytes of any size
+Outputs = Literal["logits", "features", "both"]  # of an exported graph: answers, the map of each stage, or both

@@ -1,0 +1,133 @@
+"""`export` and `verify`: a model as a file for another engine, and the proof that it answers alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ..spec.choices import Engine, GraphInput, Outputs, Width
+from . import options as opt
+from .output import emit, print_seen, put, put_table, say
+
+if TYPE_CHECKING:
+    from ..measure.agreement import Agreement
+
+Format = Literal["onnx", "openvino", "torch", "torchvision", "timm", "akamaster", "kuangliu"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command()(export)
+    app.command()(verify)
+
+
+def export(
+    model: opt.Sealed,
+    to: Annotated[Format, typer.Option(help="A graph, or the weights in another package's layout.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write; of openvino its .xml.")],
+    graph_input: Annotated[
+        GraphInput, typer.Option("--input", help="Normalised pictures of the network's size, or RGB bytes of any size.")
+    ] = "float",
+    precision: Annotated[Width, typer.Option(help="Of the graph's arithmetic.")] = "fp32",
+    calibrate: Annotated[
+        str | None, typer.Option(metavar="DATA", help="int8: measure ranges on its training pictures.")
+    ] = None,
+    max_drop: Annotated[float, typer.Option(help="int8: points of top-1 that it may cost on validation.")] = 0.3,
+    outputs: Annotated[Outputs, typer.Option(help="Answers, the map of each stage, or both.")] = "logits",
+    cam: Annotated[bool, typer.Option("--cam", help="Also put out the class map of every class.")] = False,
+    image_size: opt.ImageSize = None,
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare it with the network.")] = False,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Compare on these; else on made-up pictures.")
+    ] = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Write a model as a file for another engine, after comparing the two picture by picture."""
+    say(f"reslearn export: {model} to {to}")
+    from ..jobs.export import ExportRequest
+    from ..jobs.export import export as export_job
+
+    request = ExportRequest(
+        to, graph_input, precision, calibrate, max_drop, outputs, cam, image_size, verify=not no_verify, data=data
+    )
+    value = export_job(model, output, request)
+    for line in value.pop("notes", ()):
+        say(f"note: {line}")
+    emit(value, as_json, lambda: _print_export(value))
+
+
+def verify(
+    exported: Annotated[str, typer.Argument(metavar="EXPORTED", help="A file that `export` wrote.")],
+    model: opt.Sealed,
+    data: Annotated[str, typer.Option(metavar="DATA", help="Pictures to compare on; labels are not needed.")],
+    split: Annotated[str | None, typer.Option(help="train, val or test; test if absent and there is one.")] = None,
+    engine: Annotated[
+        Engine | None, typer.Option(help="One engine; else every one that is right and installed.")
+    ] = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Compare an exported file with its sealed file, picture by picture; exit status 1 where they differ too much."""
+    say(f"reslearn verify: {exported} and {model} on {data}")
+    from ..jobs.verification import verify_files
+
+    rows = verify_files(exported, model, data, split=split, engine=engine)
+    emit([row.to_json() for row in rows], as_json, lambda: _print_rows(rows))
+    if not all(row.ok for row in rows):
+        raise typer.Exit(1)
+
+
+def _print_export(value: dict[str, Any]) -> None:
+    put(f"file       {value['path']}, {value['bytes']:,} bytes")
+    opset = "" if value["opset"] is None else f", opset {value['opset']}"
+    put(f"graph      {value['to']}, {value['input']} input, {value['precision']}{opset}")
+    kept = value.get("calibration")
+    if kept is not None:
+        put(f"int8       ranges of {kept['pictures']:,} pictures of {kept['split']} of {kept['data']}")
+        if kept["drop"] is not None:
+            low, high = kept["drop_interval"]
+            given = "; some layers were given back" if kept["controlled"] else ""
+            put(
+                f"cost       {kept['drop']:.2f} points of top-1 on {kept['validation']:,} validation pictures "
+                f"(95 %: {low:.2f} .. {high:.2f}){given}"
+            )
+    proof = value["verified"]
+    if proof is None:
+        put("verified   no")
+        return
+    alike = "" if proof["agreement"] is None else f", the same class for {proof['agreement']:.2%}"
+    put(
+        f"verified   {proof['engine']} on {proof['pictures']:,} pictures ({proof['on']}): "
+        f"gap at most {proof['max_gap']:.2g}{alike}"
+    )
+
+
+def _print_rows(rows: list[Agreement]) -> None:
+    columns = [
+        "engine",
+        "precision",
+        "pictures",
+        "max gap",
+        "mean gap",
+        "agree %",
+        "top-1 %",
+        "reference %",
+        "images/s",
+        "ok",
+    ]
+    table = [
+        [
+            row.engine, row.precision, f"{row.pictures:,}", f"{row.max_gap:.2g}", f"{row.mean_gap:.2g}",
+            _percent(row.agreement), _percent(row.top1), _percent(row.top1_reference),
+            f"{row.images_per_second:,.1f}", "yes" if row.ok else "NO",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    put_table(columns, table)
+    if rows[0].top1 is not None:
+        print_seen("seen       ", rows[0].seen)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.2f}"

@@ -1,0 +1,151 @@
+"""`export`: a model as a file for another engine, proved to answer alike before anything is written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from ..bundle.file import Loaded, load
+from ..engine.exported import Exported
+from ..engine.saving import export_target, save_exported
+from ..engine.writing import ExportPlan, export_model
+from ..measure.agreement import Agreement
+from ..measure.evaluate import chosen_part
+from ..nets.layouts import LAYOUTS
+from ..runtime.container import sealed_in
+from ..spec.choices import GraphInput, Outputs, Width
+from ..spec.errors import Fault, UserError, check_choice, unknown
+from .convert import convert_weights
+from .quantisation import int8_of
+from .unlabelled import open_pictures
+from .verification import verified_on, verified_on_seeded
+
+Target = Literal["onnx", "openvino", "torch", "torchvision", "timm", "akamaster", "kuangliu"]
+FOREIGN = tuple(name for name in LAYOUTS if name != "reslearn")
+MAX_DROP = 0.3  # points of top-1 on validation pictures
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What `export` is asked for, beside the model and where it goes."""
+
+    to: Target
+    input: GraphInput = "float"
+    precision: Width = "fp32"
+    calibrate: str | os.PathLike[str] | None = None
+    max_drop: float = MAX_DROP
+    outputs: Outputs = "logits"
+    cam: bool = False
+    image_size: int | None = None
+    verify: bool = True
+    data: str | os.PathLike[str] | None = None  # to verify on; made-up pictures if None
+
+    def __post_init__(self) -> None:
+        check_choice("--to", self.to, ("onnx", "openvino", "torch", *FOREIGN))
+        if self.precision == "int8" and self.calibrate is None:
+            raise UserError("--precision int8 needs --calibrate DATA: pictures like those that it will see")
+        if self.precision != "int8" and self.calibrate is not None:
+            raise UserError(f"--calibrate is for --precision int8; {self.precision} needs no pictures")
+        if not 0 <= self.max_drop <= 100:
+            raise UserError(f"--max-drop is {self.max_drop}; it is a number of points of top-1, in 0..100")
+        if self.data is not None and not self.verify:
+            raise UserError("--data names pictures to verify on, and --no-verify verifies nothing; give one of them")
+
+
+def export(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> dict[str, Any]:
+    """Write `model`, a run folder or sealed file, to `out`; returns what `export --json` prints.
+
+    The file is compared with the network before it is written: beyond the bound of its precision that is a `Fault`, and
+    nothing is written. Raises `UserError` for what the format cannot be and for what stands in the way.
+    """
+    if request.to in FOREIGN:
+        return _foreign(model, out, request)
+    plan = ExportPlan(
+        request.to,  # type: ignore[arg-type]
+        request.input,
+        request.precision,
+        request.outputs,
+        request.cam,
+        request.image_size,
+    )
+    target = export_target(out, plan.to, inputs=[sealed_in(model)])
+    loaded = load(model)
+    int8 = None if request.calibrate is None else int8_of(loaded, plan, request.calibrate, request.max_drop)
+    exported, beside = export_model(loaded, plan, made_of=str(sealed_in(model)), int8=int8)
+    row, on = _verified(exported, loaded, request)
+    size = save_exported(exported, target, beside)
+    graph = exported.graph
+    value = {"path": str(target), "to": graph.to, "input": graph.input, "precision": graph.precision, "bytes": size}
+    value |= {"opset": graph.opset, "verified": None if row is None else _said(row, on)}
+    value |= {"outputs": list(graph.outputs), "engines": list(graph.engines), "sha256": exported.sha256}
+    if graph.calibration is not None:
+        kept = graph.calibration
+        value["calibration"] = {
+            "data": kept.data, "split": kept.split, "pictures": len(kept.pictures), "validation": kept.validation,
+            "drop": kept.drop, "drop_interval": kept.drop_interval, "controlled": kept.controlled,
+        }  # fmt: skip
+    return value
+
+
+def export_with(
+    model: str | os.PathLike[str], path: str | os.PathLike[str], *, to: Target = "onnx", **options: Any
+) -> dict[str, Any]:
+    """Write a run folder's model or a sealed file for another engine: `reslearn.export`; returns what `--json` prints.
+
+    `options` are the command's, by their names in `ExportRequest`: input, precision, calibrate, max_drop, outputs, cam,
+    image_size, verify, data. Raises as `export` does, and `UserError` for an option that there is not.
+    """
+    names = [field.name for field in fields(ExportRequest) if field.name != "to"]
+    for name in options:
+        if name not in names:
+            raise unknown("option of export", name, names)
+    return export(model, path, ExportRequest(to, **options))
+
+
+def _verified(exported: Exported, loaded: Loaded, request: ExportRequest) -> tuple[Agreement | None, str]:
+    """The row of the engine that is furthest from the network, and on what it was taken."""
+    if not request.verify:
+        return None, ""
+    if request.data is None:
+        rows = verified_on_seeded(exported, loaded)
+    else:
+        rows = verified_on(exported, loaded, chosen_part(open_pictures(request.data), None))
+    on = str(request.data) if request.data is not None else "seeded pictures"
+    worst = max(rows, key=lambda row: (not row.ok, row.max_gap))
+    if not worst.ok:
+        raise Fault(
+            f"{worst.engine} answers otherwise than the network: on {worst.pictures} pictures ({on}) logits differ by "
+            f"up to {worst.max_gap:.3g}; nothing was written; look closer with --no-verify and `reslearn verify`"
+        )
+    return worst, on
+
+
+def _said(row: Agreement, on: str) -> dict[str, Any]:
+    """`verified` of the JSON."""
+    return {
+        "pictures": row.pictures, "max_gap": row.max_gap, "agreement": row.agreement, "mean_gap": row.mean_gap,
+        "engine": row.engine, "on": on, "seen": row.seen.to_json(),
+    }  # fmt: skip
+
+
+def _foreign(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> dict[str, Any]:
+    """The weights in another package's layout, by `convert`'s code."""
+    graph_options = {
+        "--input": request.input != "float", "--precision": request.precision != "fp32",
+        "--outputs": request.outputs != "logits", "--cam": request.cam, "--image-size": request.image_size is not None,
+        "--data": request.data is not None,
+    }  # fmt: skip
+    for option, given in graph_options.items():
+        if given:
+            raise UserError(f"{option} is for graphs; --to {request.to} writes weights alone, float32 as they are")
+    loaded = load(model)
+    if len(loaded.bundle.members) > 1:
+        raise UserError(
+            f"{model}: an ensemble of several networks, which {request.to} has no layout for; export --to onnx"
+        )
+    done = convert_weights(sealed_in(model), loaded.bundle.members[0].spec, out=out, to=request.to)
+    return {
+        "path": done["model"], "to": request.to, "input": "float", "precision": "fp32",
+        "bytes": os.path.getsize(done["model"]), "opset": None, "verified": None, "notes": done["notes"],
+    }  # fmt: skip

@@ -1,0 +1,195 @@
+"""What leaves the house answers as the network does: on the engines' own sessions, at any batch, whole and folded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from reslearn.engine.exported import open_exported
+from reslearn.engine.graphs import OnnxScorer, OpenVinoScorer
+from reslearn.engine.models import graph_scorer
+from reslearn.engine.saving import save_exported
+from reslearn.engine.scorer import TorchScorer
+from reslearn.engine.writing import ExportPlan, export_model
+from reslearn.spec.errors import UserError
+from reslearn.spec.preprocess import Preprocess
+
+from .exporting import NETS, SQUASH, network, photos, relative_gap, sealed
+
+onnx = pytest.importorskip("onnx", reason="needs the extra export: pip install onnx onnxscript onnxruntime")
+ort = pytest.importorskip("onnxruntime", reason="needs the extra export: pip install onnx onnxscript onnxruntime")
+ov = pytest.importorskip("openvino", reason="needs the extra openvino: pip install openvino nncf")
+
+QUICK = ("option-a", "everything", "ensemble")
+EVERY = [*NETS, "ensemble"]
+nets = pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EVERY]
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """made(name, to, **plan) -> (opened sealed file, opened exported file), each made once."""
+    folder, kept = tmp_path_factory.mktemp("exports"), {}
+
+    def make(name, to, preprocess=SQUASH, **plan):
+        key = (name, to, preprocess, *plan.items())
+        if key not in kept:
+            specs = [NETS["wide"], NETS["vgg"]] if name == "ensemble" else [NETS[name]]
+            size = 64 if name == "dilated" else preprocess.size
+            if size != preprocess.size:
+                preprocess = Preprocess(size, size)
+            loaded = sealed(folder / f"{len(kept)}.safetensors", *specs, preprocess=preprocess)
+            path = folder / f"{len(kept)}{'.onnx' if to == 'onnx' else '.xml'}"
+            exported, beside = export_model(loaded, ExportPlan(to, **plan))
+            save_exported(exported, path, beside)
+            kept[key] = loaded, open_exported(path)
+        return kept[key]
+
+    return make
+
+
+def inputs(loaded, count):
+    size = loaded.bundle.preprocess.size
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(count))
+
+
+@nets
+def test_onnx_answers_as_the_network_at_any_batch(made, name):
+    loaded, exported = made(name, "onnx")
+    onnx.checker.check_model(str(exported.path), full_check=True)
+    session = ort.InferenceSession(str(exported.path), providers=["CPUExecutionProvider"])
+    other = ov.Core().compile_model(str(exported.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for count in (1, 2, 7):
+        x = inputs(loaded, count)
+        wanted = loaded.net(x).detach().numpy()
+        assert relative_gap(session.run(["logits"], {"images": x.numpy()})[0], wanted) < 1e-4
+        assert relative_gap(other({"images": x.numpy()})["logits"], wanted) < 1e-4
+
+
+@nets
+def test_openvino_answers_as_the_network_at_any_batch(made, name):
+    loaded, exported = made(name, "openvino")
+    compiled = ov.Core().compile_model(str(exported.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for count in (1, 2, 7):
+        x = inputs(loaded, count)
+        assert relative_gap(compiled({"images": x.numpy()})["logits"], loaded.net(x).detach().numpy()) < 1e-4
+
+
+def test_an_onnx_graph_says_what_it_takes_and_gives(made):
+    _, exported = made("option-a", "onnx")
+    model = onnx.load(str(exported.path))
+    shapes = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {"images": ["batch", 3, 16, 16], "logits": ["batch", 5]}
+    assert not any(tensor.HasField("data_location") and tensor.data_location for tensor in model.graph.initializer)
+
+
+def test_batch_normalisation_is_folded_where_a_convolution_goes_before(made):
+    kinds = [node.op_type for node in onnx.load(str(made("option-a", "onnx")[1].path)).graph.node]
+    assert "BatchNormalization" not in kinds and "Conv" in kinds
+    kept = [node.op_type for node in onnx.load(str(made("everything", "onnx")[1].path)).graph.node]
+    blocks = len(NETS["everything"].blocks())
+    assert kept.count("BatchNormalization") == blocks  # those that follow an addition: one a block, the stem's folds
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    "preprocess",
+    [Preprocess(16, 16), Preprocess(16, 19, "crop"), Preprocess(16, 16, "pad", mean=(0.2, 0.5, 0.9))],
+    ids=lambda p: p.mode,
+)
+def test_a_graph_that_takes_bytes_prepares_them_as_we_do(made, to, preprocess):
+    loaded, exported = made("option-a", to, preprocess, input="uint8")
+    scorer = (OnnxScorer if to == "onnx" else OpenVinoScorer)(exported)
+    ours = TorchScorer(loaded.net, loaded.normalise)
+    for height, width in ((37, 51), (64, 40), (16, 16), (9, 30), (19, 60)):
+        pictures = photos(3, height, width)
+        wanted = ours.whole(pictures)
+        assert relative_gap(scorer.whole(pictures), wanted) < 0.02
+    mixed = [*photos(2), *photos(1, 20, 30), *photos(2, seed=5)]
+    np.testing.assert_allclose(scorer.whole(mixed), np.concatenate([scorer.whole([one]) for one in mixed]), atol=1e-4)
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_a_graph_that_takes_bytes_leaves_prepared_pictures_as_they_are(made, to):
+    loaded, exported = made("option-a", to, Preprocess(16, 19, "crop"), input="uint8")
+    scorer = (OnnxScorer if to == "onnx" else OpenVinoScorer)(exported, batch_size=2)
+    images = torch.randint(256, (5, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    wanted = TorchScorer(loaded.net, loaded.normalise)(images)
+    assert relative_gap(scorer(images), wanted) < 1e-4
+
+
+def test_openvino_refuses_bytes_in_onnx_which_it_would_resize_wrongly(made):
+    exported = made("option-a", "onnx", Preprocess(16, 19, "crop"), input="uint8")[1]
+    with pytest.raises(UserError, match="onnxruntime"):
+        graph_scorer(exported, "openvino")
+
+
+def test_stage_maps_and_class_maps_come_by_name(made):
+    loaded, exported = made("everything", "onnx", outputs="both", cam=True)
+    scorer, x = OnnxScorer(exported), inputs(loaded, 3)
+    found = scorer.outputs(x.numpy())
+    assert list(found) == ["logits", "stages.0", "stages.1", "cam"]
+    with torch.no_grad():
+        maps = loaded.net.stage_maps(x)
+        for i, one in enumerate(maps):
+            assert relative_gap(found[f"stages.{i}"], one.numpy()) < 1e-4
+    bias = loaded.net.head.fc.bias.detach().numpy()
+    assert relative_gap(found["cam"].mean((2, 3)) + bias, found["logits"]) < 1e-4  # the map's mean is the answer
+
+
+def test_a_program_of_torch_is_for_others(tmp_path):
+    loaded = sealed(tmp_path / "m.safetensors", NETS["option-a"])
+    exported, _ = export_model(loaded, ExportPlan("torch"))
+    (tmp_path / "m.pt2").write_bytes(exported.content)
+    program, x = torch.export.load(str(tmp_path / "m.pt2")).module(), inputs(loaded, 3)
+    assert relative_gap(program(x)[0].detach().numpy(), loaded.net(x).detach().numpy()) < 1e-4
+    with pytest.raises(UserError, match=r"m\.safetensors"):
+        open_exported(tmp_path / "m.pt2")
+
+
+def test_int8_and_other_widths_only_where_a_format_has_them():
+    for to, precision in (("onnx", "bf16"), ("torch", "int8"), ("openvino", "fp16")):
+        with pytest.raises(UserError, match=precision):
+            ExportPlan(to, precision=precision)
+
+
+def test_a_class_map_needs_one_linear_layer():
+    from reslearn.engine.program import Outlet
+    from reslearn.spec.net import VggSpec
+
+    net = network(VggSpec("v", (1,), (4,), head="imagenet", hidden_channels=4, num_classes=5))
+    with pytest.raises(UserError, match="one linear layer"):
+        Outlet(net, cam=True)
+
+
+def test_what_the_sealed_file_says_is_carried_along(made, tmp_path):
+    loaded = sealed(
+        tmp_path / "m.safetensors", NETS["option-a"], temperature=1.5, threshold=0.4, scores={"val": {"top1": 0.5}},
+        data={"selected_on": "test", "path": "여름"},
+    )  # fmt: skip
+    exported, _ = export_model(loaded, ExportPlan("onnx"))
+    for field in ("classes", "temperature", "threshold", "scores", "data", "preprocess", "members", "seen"):
+        assert getattr(exported.bundle, field) == getattr(loaded.bundle, field)
+    assert list(exported.known.trained) == list(loaded.known.trained) and exported.known.known_by == "content"
+    assert exported.graph.made_of_sha256 == loaded.bundle.sha256
+
+
+def test_a_draft_that_is_too_large_for_the_file_lies_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("reslearn.engine.exported.INSIDE", 8)
+    loaded = sealed(tmp_path / "m.safetensors", NETS["option-a"])
+    exported, beside = export_model(loaded, ExportPlan("onnx"))
+    path = tmp_path / "m.onnx"
+    save_exported(exported, path, beside)
+    assert list(open_exported(path).known.trained) == list(loaded.known.trained)
+    seen = tmp_path / "m.onnx.seen"
+    whole = seen.read_bytes()
+    seen.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(UserError, match=r"m\.onnx\.seen"):
+        open_exported(path)
+    seen.unlink()
+    assert open_exported(path).known.known_by == "nothing"
