@@ -25,7 +25,11 @@ def test_list_names_every_table_figure_and_study(capsys):
     assert "p1-table6" in call(capsys, "list")[1]
 
 
-@pytest.mark.parametrize("name", ["p1-table6", "p1-table1", "p1-fig6", "study-gate", "static", "p1-table5"])
+SHOWN = ["p1-table6", "p1-table1", "p1-fig6", "study-gate", "static", "p1-table5", "coverage", "p4-table16",
+         "study-gradients"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHOWN)
 def test_show_prints_for_people_and_programs(capsys, name):
     status, out, _ = call(capsys, "show", name, "--json")
     assert status == 0 and json.loads(out)["name"] == name
@@ -66,6 +70,10 @@ def test_a_dry_run_resolves_and_trains_nothing(capsys, tmp_path):
         (["run", "p1-fig6", "--precision", "fp8"], "bf16"),
         (["run", "p1-table2", "--tier", "full"], "needs ImageNet at --data"),
         (["run", "static"], "use `reslearn paper show static`"),
+        (["run", "coverage"], "use `reslearn paper show coverage`"),
+        (["run", "study-operations"], "paper report --only study-operations"),
+        (["run", "study-gradients", "--rows", "plain-20"], "takes no --rows"),
+        (["run", "p1-table8"], "reslearn paper show p1-table8"),
         (["report", "--store", "nowhere"], "paper run p1-fig6"),
         (["report", "--page", "nowhere.md"], "nowhere.md"),
     ],
@@ -94,8 +102,19 @@ def test_a_run_and_its_report(capsys, tmp_path, monkeypatch):
     page.write_text("<!-- paper p1-table6 -->\n<!-- /paper -->\n")
     options = ["--store", str(store), "--keep", str(kept)]
     status, out, _ = call(capsys, "report", *options, "--page", str(page), "--json")
-    assert status == 0 and "partial (smoke tier)" in page.read_text() and json.loads(out)["figures"] == []
+    assert status == 0 and "not judged (the smoke tier" in page.read_text() and json.loads(out)["figures"] == []
     assert [p.name for p in kept.glob("**/*") if p.is_file()] == ["result.json"]
     arguments = ["report", "--store", str(kept), "--only", "p1-table6", "--out", str(tmp_path / "out"), "--json"]
     status, out, _ = call(capsys, *arguments)
-    assert status == 0 and json.loads(out)["verdicts"] == {"agrees": 0, "differs": 0, "partial": 1, "not run": 13}
+    assert status == 0 and json.loads(out)["verdicts"] == {
+        "agrees": 0, "differs": 0, "partial": 0, "not judged": 1, "not run": 13}  # fmt: skip
+
+
+def test_what_needs_no_training_is_seen_without_a_store(capsys, tmp_path):
+    out = tmp_path / "out"
+    status, _, _ = call(
+        capsys, "report", "--only", "study-operations", "--store", str(tmp_path / "no"), "--out", str(out)
+    )
+    text = (out / "report.md").read_text()
+    assert status == 0 and "AlexNet has" in text and "GoogLeNet" in text and "activations" in text
+    assert (out / "figures" / "study-operations.svg").stat().st_size > 5000

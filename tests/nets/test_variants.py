@@ -10,16 +10,20 @@ from torch import nn
 from reslearn.bundle.file import load, save
 from reslearn.bundle.header import Bundle, Member
 from reslearn.nets.build import create_model
-from reslearn.nets.variants import BLOCKS, NAMES, parse
+from reslearn.nets.variants import BLOCKS, WHOLE_NET
 from reslearn.spec.catalogue import get_spec
+from reslearn.spec.cost import cost
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import default_preprocess
+from reslearn.spec.variant import NUMBERS, parse
 
 SMALL = {"stage_blocks": (2, 1, 1)}
 EXAMPLES = [
     "constant_scaling:0.5,1", "exclusive_gate:-6", "shortcut_gate:0", "dropout_shortcut:0.5", "bn_after_addition",
-    "relu_before_addition", "relu_only_preactivation", "one_layer", "no_norm", "no_norm_init:0.01", "init:0.01",
+    "relu_before_addition", "relu_only_preactivation", "one_layer", "kernels:3,1,3", "no_norm",
+    "no_norm_init:0.01", "init:0.01", "no_affine",
 ]  # fmt: skip
+GATES = ["se_max", "se_no_squeeze", "se_relu", "se_tanh", "se_stage:3", "se_pre", "se_post", "se_identity", "se_3x3"]
 
 
 def make(variant, name="resnet20_cifar", seed=0, **changes):
@@ -33,10 +37,11 @@ def images():
 
 
 def test_every_name_has_an_example():
-    assert {parse(example)[0] for example in EXAMPLES} == set(NAMES)
+    assert {parse(example)[0] for example in [*EXAMPLES, *GATES]} == set(NUMBERS) == {*BLOCKS, *WHOLE_NET}
 
 
-BOTTLENECKS = [("resnet164_cifar", variant) for variant in EXAMPLES if variant != "one_layer"]  # of a single 3x3
+STACKED = ("one_layer", "kernels:3,1,3")  # of basic blocks
+BOTTLENECKS = [("resnet164_cifar", variant) for variant in EXAMPLES if variant not in STACKED]
 
 
 @pytest.mark.parametrize(("name", "variant"), [*(("resnet20_cifar", v) for v in EXAMPLES), *BOTTLENECKS])
@@ -120,6 +125,9 @@ def test_units_of_one_layer_make_110_layers_of_108_units(images):
         ("exclusive_gate:a", "exclusive_gate:NUMBER"),
         ("constant_scaling:1", "constant_scaling:NUMBER,NUMBER"),
         ("bn_after_addition:1", "it must be bn_after_addition"),
+        ("kernels", "kernels:NUMBER, with up to 4 numbers"),
+        ("kernels:2", "1, 3, 5 or 7"),
+        ("se_max", "set se_reduction"),
     ],
 )
 def test_a_wrong_variant_says_what_would_be_right(variant, message):
@@ -139,3 +147,41 @@ def test_a_sealed_variant_opens_like_any_other_network(tmp_path):
     save(tmp_path / "m.safetensors", [net], Bundle((Member(net.spec),), preprocess))
     x = torch.randn(1, 3, 32, 32)
     assert torch.equal(load(tmp_path / "m.safetensors").net(x), net(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("resnet164_cifar", {"variant": "kernels:3"}, "this net has bottlenecks"),
+        ("se_resnet20_cifar", {"variant": "se_3x3"}, "this net has basic blocks"),
+        ("se_resnet20_cifar", {"variant": "se_stage:9"}, "its stages are 2 to 4"),
+        ("se_preact_resnet110_cifar", {"variant": "se_pre"}, "post-activation"),
+        ("plain20_cifar", {"variant": "se_identity", "se_reduction": 4}, "has none"),
+    ],
+)
+def test_a_net_that_lacks_what_a_variant_changes_is_refused(name, changes, message):
+    with pytest.raises(UserError, match=message):
+        create_model(name, **changes)
+
+
+@pytest.mark.parametrize("kernels", ["3", "1,3", "3,1,1", "3,3,3,3"])
+@pytest.mark.parametrize("activation", ["pre", "post"])
+def test_stacked_blocks_are_counted_as_they_are_built(kernels, activation, images):
+    more = {"activation": "pre", "projection_norm": False} if activation == "pre" else {}
+    net = make(f"kernels:{kernels}", dropout=0.1, **more)
+    sides = [conv.kernel_size[0] for name, conv in net.blocks()[1].named_modules() if name.startswith("conv")]
+    assert sides == [int(side) for side in kernels.split(",")]
+    assert sum(p.numel() for p in net.parameters()) == cost(net.spec).parameters
+    assert net(images).shape == (4, 10)
+
+
+def test_two_stacked_3x3_are_the_usual_block(images):
+    for more in ({}, {"activation": "pre", "projection_norm": False}):
+        assert torch.equal(make("kernels:3,3", **more).eval()(images), make(None, **more).eval()(images))
+
+
+def test_fixed_gamma_and_beta_are_no_parameters_and_stay(images):
+    net, usual = make("no_affine"), make(None)
+    assert torch.equal(net(images), usual(images))
+    assert net.state_dict().keys() == usual.state_dict().keys()
+    assert not any("norm" in name for name, _ in net.named_parameters())

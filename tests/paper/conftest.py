@@ -16,7 +16,8 @@ from reslearn.paper.findings.sections import make_section
 from reslearn.spec.codec import to_json
 from reslearn.spec.net import spec_to_json
 
-SIZES = {"cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "imagenet": (1_281_167, 50_000)}
+SIZES = {"cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "imagenet": (1_281_167, 50_000),
+         "svhn": (604_388, 26_032)}  # fmt: skip
 
 PROBES = {
     "responses": [{"layer": f"l{i}", "std": 1.0 + i / 10, "closed_form": 1.0 + i / 9} for i in range(19)],
@@ -26,8 +27,33 @@ PROBES = {
     },
     "lesion": {"pictures": 100, "intact": 9.0, "dropped": [[f"stages.0.{i}", 10.0 + i] for i in range(7)]},
     "gates": [{"block": f"stages.0.{i}", "open": 0.9 - i / 20} for i in range(9)],
+    "branches": [{"block": f"stages.0.{i}", "ratio": 0.9 - i / 20} for i in range(9)],
+    "cut": [{"layer": f"norm{i}", "share": 0.4 + i / 50} for i in range(9)],
+    "excitations": [
+        {
+            "block": f"stages.{s}.2",
+            "channels": list(range(8)),
+            "overall": [0.5] * 8,
+            "classes": {name: {"mean": [0.4 + c / 20] * 8, "std": [0.05] * 8} for c, name in enumerate(("cat", "dog"))},
+        }
+        for s in range(3)
+    ],
     "start": {"pictures": 10, "shallow_train_error": 5.0, "train_error": 5.0, "largest_difference": 0.0},
 }
+
+
+MACHINE = {"cpu": "test", "gpus": []}
+NETS = ("plain-20", "plain-56", "ResNet-20", "ResNet-56")
+MEASURED = {
+    "study-gradients": {
+        "rows": [{"net": net, "norm": norm, "init": init, "ratio": 10.0 ** (i - 1), "norms": []}
+                 for i, net in enumerate(NETS) for norm in ("BN", "no BN") for init in ("He", "std 0.01")],
+        "path": [{"block": f"stages.2.{i}", "along": 1 + i / 100, "norm": 1.1} for i in range(9)],
+    },
+    "p5-fig4": {"batch": 32, "repeats": 3, "threads": 1,
+                "rows": [{"net": net, "seconds": 1.0 + i, "spread": 0.1}
+                         for i, net in enumerate(("thin, 164", "thin, 1001", "WRN-40-4", "WRN-16-10", "WRN-28-10"))]},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -85,6 +111,10 @@ def full_store(tmp_path_factory):
                 diverged = 77 if "no BN" in entry.label and seed else None
                 error = 8.0 + place / 3 + seed / 10
                 put(store, experiment.name, entry.label, error, seed=seed, probes=PROBES, diverged=diverged)
+    (store / "measured").mkdir()
+    for name, value in MEASURED.items():
+        told = {"experiment": name, "tier": "smoke", "machine": MACHINE} | value
+        (store / "measured" / f"{name}.json").write_text(json.dumps(told))
     after = store / "full-1" / "x" / "after" / "study-ensemble-seed0.json"
     after.parent.mkdir(parents=True)
     value = {"members": {"a": 9.0, "b": 8.0}, "growing": [9.0, 7.5], "pictures": 100, "seed": 0}

@@ -8,12 +8,12 @@ from typing import Any
 
 import typer
 
-from ..cli import bench, comparison, crossval, data, evaluation, exporting, models, papers, reports, training
+from ..cli import bench, comparison, crossval, data, drawing, evaluation, exporting, models, papers, reports, training
 from ..runtime.notes import speak, warn
 from ..spec.errors import Fault, Retold, UserError
 from ..train.stopping import Interrupted
 
-GROUPS = (models, training, evaluation, exporting, comparison, crossval, reports, papers, data, bench)
+GROUPS = (models, drawing, training, evaluation, exporting, comparison, crossval, reports, papers, data, bench)
 
 # What the system says of a path that the user named wrongly; a full or failing disk is not among them.
 BAD_PATH = frozenset(

@@ -36,10 +36,9 @@ def list_all(as_json: Json = False) -> None:
 
 
 @paper.command()
-def show(
-    name: Annotated[str, typer.Argument(help="A name of `reslearn paper list`, or `static`.")], as_json: Json = False
-) -> None:
-    """A table's published numbers, an experiment's rows, recipe and command; `static` checks sizes and costs."""
+def show(name: Annotated[str, typer.Argument(help="A name of `reslearn paper list`.")], as_json: Json = False) -> None:
+    """A table's published numbers, an experiment's rows, recipe and command; `static` checks sizes and costs,
+    `coverage` lists what each paper prints."""
     from ..cli import papers_view
     from ..paper import overview
 
@@ -63,8 +62,8 @@ def run(
 ) -> None:  # fmt: skip
     """Train what a table, figure or study needs. What is in the store is not run again; what was begun goes on."""
     say(f"reslearn paper run: {name}, {tier} tier")
-    if name == "static":
-        raise UserError("static is arithmetic on sizes and costs, nothing to train; use `reslearn paper show static`")
+    if name in ("static", "coverage"):
+        raise UserError(f"{name} is a list, nothing to train; use `reslearn paper show {name}`")
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds is {seeds}; it must be at least 1")
     tuned = False if dry_run else tune()

@@ -20,6 +20,13 @@ def print_details(found: dict[str, Any]) -> None:
     if "checks" in found:
         _print_checks(found)
         return
+    if "coverage" in found:
+        rows = [
+            [c["paper"], c["what"], c["state"], c["name"] or "-", ": ".join(filter(None, (c["title"], c["why"])))]
+            for c in found["coverage"]
+        ]
+        _columns(["paper", "printed", "here", "name", "what"], rows)
+        return
     if "published" in found:
         _print_published(found)
         put()
@@ -43,7 +50,10 @@ def print_details(found: dict[str, Any]) -> None:
 
 
 def print_outcome(found: dict[str, Any]) -> None:
-    """The cells of a run or a dry run."""
+    """The cells of a run or a dry run, or what was measured."""
+    if "measured" in found:
+        _print_measured(found["measured"])
+        return
     rows = []
     for cell in found["cells"]:
         state = f"not run: {cell['why']}" if cell.get("why") else cell["state"]
@@ -67,10 +77,28 @@ def _print_published(found: dict[str, Any]) -> None:
     table = found["published"]
     put(f"{table['title']} ({found['paper']})")
     put(f"protocol and statistic: {', '.join([*table['protocols'], *table['statistics']])}")
-    rows = [[row["label"], *row["cells"], row["net"] or f"- ({row['outside']})"] for row in table["rows"]]
+    rows = [[row["label"], *row["cells"], _here(row)] for row in table["rows"]]
     _columns(["", *table["columns"], "network"], rows, right=range(1, len(table["columns"]) + 1))
     if table["note"]:
         put(table["note"])
+
+
+def _here(row: dict[str, Any]) -> str:
+    """The row's network here; why it is not trained, or why it is never judged."""
+    remarks = [row["outside"] and f"outside: {row['outside']}", row["context"] and f"context: {row['context']}"]
+    told = "; ".join(remark for remark in remarks if remark)
+    return " ".join(part for part in (row["net"] or "-", told and f"({told})") if part)
+
+
+def _print_measured(found: dict[str, Any] | None) -> None:
+    """What was measured on untrained nets: numbers as they are, lists by their length."""
+    if found is None:
+        put("to be measured")
+        return
+    names = [name for name, value in found["rows"][0].items() if not isinstance(value, list)]
+    rows = [[f"{row[n]:.3g}" if isinstance(row[n], float) else str(row[n]) for n in names] for row in found["rows"]]
+    numbers = [i for i, name in enumerate(names) if isinstance(found["rows"][0][name], float)]
+    _columns(names, rows, right=numbers)
 
 
 def _print_checks(found: dict[str, Any]) -> None:

@@ -27,8 +27,8 @@ from .parts.manifest import data_of, manifest_path, obey, read_manifest
 from .table import Pictures
 
 KINDS = (
-    "`digits`, a folder of class folders, a CIFAR archive or its folder, a CSV, TSV or list file, a Parquet file, "
-    "tar shards, a pack, or a manifest"
+    "`digits`, a folder of class folders, a CIFAR archive or its folder, a folder of SVHN's .mat files, a CSV, TSV or "
+    "list file, a Parquet file, tar shards, a pack, or a manifest"
 )
 TABLES = (".csv", ".tsv", ".txt", ".list", ".lst")
 Say = Callable[[str], None]
@@ -91,11 +91,14 @@ def _open(path: str, split_seed: int, say: Say | None) -> Pictures:
 def _open_folder(path: str, asked: Mapping[str, str], say: Say | None) -> Pictures:
     from .formats.cifar import is_cifar_folder, open_cifar_folder
     from .formats.folders import open_folder
+    from .formats.svhn import is_svhn_folder, open_svhn_folder
 
     if not os.access(path, os.R_OK | os.X_OK):
         raise UserError(f"{path}: no permission to read this folder")
     if is_cifar_folder(path):
         return open_cifar_folder(path)
+    if is_svhn_folder(path):
+        return open_svhn_folder(path)
     archives = archives_in(path)
     if archives is not None:
         return _open_archives(path, archives, asked, say)

@@ -24,16 +24,20 @@ class ResidualBlock(nn.Module):
     A bottleneck has a third convolution. The gate (P4) rescales the transform before the addition.
     """
 
+    conv1: nn.Module
+    conv2: nn.Module
+    conv3: nn.Module
+    norm1: nn.Module
+    norm2: nn.Module
+    norm3: nn.Module
+
     def __init__(self, spec: BlockSpec):
         super().__init__()
         self.spec = spec
-        convs = [conv(c) for c in spec.convs]
-        norms = [nn.Identity() if channels is None else norm(channels) for channels in spec.norms]
-        self.conv1, self.norm1 = convs[0], norms[0]
-        self.conv2, self.norm2 = convs[1], norms[1]
-        self.bottleneck = len(convs) == 3
-        if self.bottleneck:
-            self.conv3, self.norm3 = convs[2], norms[2]
+        for number, (layer, channels) in enumerate(zip(spec.convs, spec.norms, strict=True), 1):
+            self.add_module(f"conv{number}", conv(layer))
+            self.add_module(f"norm{number}", nn.Identity() if channels is None else norm(channels))
+        self.bottleneck = len(spec.convs) == 3
         self.pool = nn.MaxPool2d(spec.pool, ceil_mode=True) if spec.pool > 1 else nn.Identity()
         self.dropout = nn.Dropout(spec.dropout) if spec.dropout else nn.Identity()
         self.gate = SqueezeExcitation(spec) if spec.gate_channels else nn.Identity()

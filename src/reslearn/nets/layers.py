@@ -51,13 +51,20 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, block: BlockSpec):
         super().__init__()
-        hidden = block.gate_channels or 1
-        self.fc1 = nn.Linear(block.out_channels, hidden, bias=block.gate_bias)
-        self.fc2 = nn.Linear(hidden, block.out_channels, bias=block.gate_bias)
+        gated, hidden = block.gated_channels or block.out_channels, block.gate_channels or 1
+        self.fc1 = nn.Linear(gated, hidden, bias=block.gate_bias)
+        self.fc2 = nn.Linear(hidden, gated, bias=block.gate_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = torch.sigmoid(self.fc2(F.relu(self.fc1(global_pool(x)))))
-        return x * gate[:, :, None, None]
+        return x * self.excitation(self.squeeze(x))[:, :, None, None]
+
+    def squeeze(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C)."""
+        return global_pool(x)
+
+    def excitation(self, squeezed: Tensor) -> Tensor:
+        """(B, C) -> the gate of each channel, (B, C) in 0..1."""
+        return torch.sigmoid(self.fc2(F.relu(self.fc1(squeezed))))
 
 
 class DropPath(nn.Module):

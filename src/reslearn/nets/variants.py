@@ -2,7 +2,8 @@
 
 P2 is arXiv 1603.05027; its sections 3 (shortcuts) and 4 (activations) define most of them.
 
-P2's 1x1 shortcut is option C and its full pre-activation is a spec field: neither needs a variant.
+P2's 1x1 shortcut is option C and its full pre-activation is a spec field: neither needs a variant. What P4 does with
+its gates stands in `gates.py`. The layers that each variant has are `spec.variant`'s to say.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..spec.errors import UserError, unknown
+from ..spec.errors import UserError
 from ..spec.net import BlockSpec, NetSpec
+from ..spec.variant import parse
+from . import gates
 from .blocks import ResidualBlock
 from .resnet import ResNet
 
@@ -114,50 +117,69 @@ class ReluOnlyPreactivation(ResidualBlock):
         return F.relu(y) if self.last else y
 
 
-class OneLayer(ResidualBlock):
-    """P2 table 3, "1-layer skip": a transform of a single 3x3 convolution."""
-
-    def __init__(self, spec: BlockSpec):
-        super().__init__(spec)
-        del self.conv2, self.norm2
+class Stacked(ResidualBlock):
+    """One to four convolutions in a row: P2 table 3 ("1-layer skip"), P5 tables 2 and 3. BN-ReLU stands between them,
+    and dropout before the last."""
 
     def post_transform(self, x: Tensor) -> Tensor:
-        return self.norm1(self.conv1(x))  # type: ignore[no-any-return]
+        for number in range(1, len(self.spec.convs) + 1):
+            x = self.spaced(x, number)
+            x = self.get_submodule(f"norm{number}")(self.get_submodule(f"conv{number}")(x))
+            x = F.relu(x) if number < len(self.spec.convs) else x
+        return x
 
     def pre_transform(self, active: Tensor) -> Tensor:
-        return self.conv1(active)  # type: ignore[no-any-return]
+        y = active
+        for number in range(1, len(self.spec.convs) + 1):
+            y = y if number == 1 else F.relu(self.get_submodule(f"norm{number}")(y))
+            y = self.get_submodule(f"conv{number}")(self.spaced(y, number))
+        return y
+
+    def spaced(self, x: Tensor, number: int) -> Tensor:
+        """`x` with the dropout that stands before the last of several convolutions."""
+        return self.dropout(x) if number == len(self.spec.convs) > 1 else x
+
+    def zero_last_gamma(self) -> None:
+        nn.init.zeros_(getattr(self, f"norm{len(self.spec.convs)}").weight)
 
 
-Block = Callable[..., ResidualBlock]
-# name -> (block, how many numbers follow the colon)
-BLOCKS: Mapping[str, tuple[Block, int]] = MappingProxyType(
+Block = Callable[..., ResidualBlock]  # of a BlockSpec and the numbers behind the variant's colon
+BLOCKS: Mapping[str, Block] = MappingProxyType(
     {
-        "constant_scaling": (ConstantScaling, 2),  # constant_scaling:0.5,1 (shortcut, transform)
-        "exclusive_gate": (ExclusiveGate, 1),  # exclusive_gate:-6 (initial bias)
-        "shortcut_gate": (ShortcutGate, 1),
-        "dropout_shortcut": (DropoutShortcut, 1),
-        "bn_after_addition": (BnAfterAddition, 0),
-        "relu_before_addition": (ReluBeforeAddition, 0),
-        "relu_only_preactivation": (ReluOnlyPreactivation, 0),
-        "one_layer": (OneLayer, 0),
+        "constant_scaling": ConstantScaling,
+        "exclusive_gate": ExclusiveGate,
+        "shortcut_gate": ShortcutGate,
+        "dropout_shortcut": DropoutShortcut,
+        "bn_after_addition": BnAfterAddition,
+        "relu_before_addition": ReluBeforeAddition,
+        "relu_only_preactivation": ReluOnlyPreactivation,
+        "one_layer": Stacked,
+        "kernels": lambda spec, *_: Stacked(spec),
+        "se_max": gates.Max,
+        "se_no_squeeze": gates.NoSqueeze,
+        "se_relu": gates.Relu,
+        "se_tanh": gates.Tanh,
+        "se_stage": lambda spec, *_: ResidualBlock(spec),
+        "se_pre": gates.Before,
+        "se_post": gates.After,
+        "se_identity": gates.OnShortcut,
+        "se_3x3": gates.Inside,
     }
 )
-WHOLE_NET = {"no_norm": 0, "no_norm_init": 1, "init": 1}  # init:0.01 (std of every convolution's first weights)
-NAMES = (*BLOCKS, *WHOLE_NET)
+WHOLE_NET = ("no_norm", "no_norm_init", "init", "no_affine")
 
 
 def build_variant(spec: NetSpec, variant: str) -> ResNet:
     """The network of a spec with the block or the change that `variant` names.
 
-    Raises `UserError` for an unknown variant, for a wrong count of numbers after its colon, and for a shortcut's
-    variant in a net that has no shortcuts.
+    Raises `UserError` for an unknown variant, for a wrong count of numbers after its colon, and for a net that lacks
+    what the variant changes.
     """
     name, numbers = parse(variant)
     if name in WHOLE_NET:
         return _whole_net(spec, name, numbers)
-    make, _ = BLOCKS[name]
-    if spec.shortcut == "none" and isinstance(make, type) and issubclass(make, ChangedShortcut):
-        raise UserError(f"{spec.name}: the variant {variant!r} changes the shortcut, and this net has none")
+    make = BLOCKS[name]
+    _check(spec, name, make)
     net = ResNet(spec, block=lambda block: make(block, *numbers))
     last = net.blocks()[-1]
     if isinstance(last, ReluOnlyPreactivation):
@@ -165,31 +187,48 @@ def build_variant(spec: NetSpec, variant: str) -> ResNet:
     return net
 
 
-def parse(variant: str) -> tuple[str, list[float]]:
-    """("exclusive_gate", [-6.0]) of "exclusive_gate:-6". Raises `UserError` naming what would be right."""
-    name, _, text = variant.partition(":")
-    if name not in NAMES:
-        raise unknown("variant", name, NAMES)
-    count = BLOCKS[name][1] if name in BLOCKS else WHOLE_NET[name]
-    try:
-        numbers = [float(part) for part in text.split(",")] if text else []
-    except ValueError:
-        numbers = [0.0] * (count + 1)
-    if len(numbers) != count:
-        form = name + (":" + ",".join(["NUMBER"] * count) if count else "")
-        raise UserError(f"variant is {variant!r}; it must be {form}")
-    return name, numbers
+def _check(spec: NetSpec, name: str, make: Block) -> None:
+    """Raise `UserError` where a net lacks what the variant changes."""
+    what = f"{spec.name}: the variant {name!r}"
+    if spec.shortcut == "none" and isinstance(make, type) and issubclass(make, ChangedShortcut):
+        raise UserError(f"{what} changes the shortcut, and this net has none")
+    if name.startswith("se_") and not spec.se_reduction:
+        raise UserError(f"{what} changes the gates, and this net has none: set se_reduction, e.g. to 16")
+    if name == "se_stage" and not any(block.gate_channels for block in spec.blocks()):
+        raise UserError(
+            f"{spec.name}: {spec.variant!r} leaves no gate; its stages are 2 to {len(spec.stage_blocks) + 1}"
+        )
+    if name in ("se_pre", "se_post", "se_identity", "se_3x3") and spec.activation != "post":
+        raise UserError(f"{what} is defined for post-activation nets")
+    if name == "se_identity" and spec.shortcut == "none":
+        raise UserError(f"{what} gates the shortcut, and this net has none")
+    if name == "se_3x3" and spec.block != "bottleneck":
+        raise UserError(f"{what} stands after the 3x3 of a bottleneck; this net has basic blocks")
+    if name in ("one_layer", "kernels") and spec.block != "basic":
+        raise UserError(f"{what} is made of a basic block; this net has bottlenecks")
 
 
 def _whole_net(spec: NetSpec, name: str, numbers: list[float]) -> ResNet:
     net = ResNet(spec)
     if name.startswith("no_norm"):
         remove_norms(net)
+    if name == "no_affine":
+        fix_affine(net)
     if numbers:
         for module in net.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=numbers[0])
     return net
+
+
+def fix_affine(net: nn.Module) -> None:
+    """Turn every BN's gamma and beta, in place, into constants 1 and 0 that no training moves."""
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            for name in ("weight", "bias"):
+                fixed = getattr(module, name).detach()
+                delattr(module, name)
+                module.register_buffer(name, fixed)
 
 
 def remove_norms(net: nn.Module) -> None:

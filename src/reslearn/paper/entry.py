@@ -15,9 +15,11 @@ from ..spec.recipe import Recipe
 from .published.tables import Claim
 
 DATA_NAMES: Mapping[str, str] = MappingProxyType(
-    {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "svhn": "SVHN"}
+    {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "svhn": "SVHN", "places365": "Places365"}
 )
-CLASSES: Mapping[str, int] = MappingProxyType({"cifar10": 10, "cifar100": 100, "imagenet": 1000, "svhn": 10})
+CLASSES: Mapping[str, int] = MappingProxyType(
+    {"cifar10": 10, "cifar100": 100, "imagenet": 1000, "svhn": 10, "places365": 365}
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Entry:
     probes: tuple[str, ...] = ()  # measurements on the trained net (`probes.py`)
     start: str | None = None  # the label of the entry whose trained net this one is constructed from
     outside: str | None = None
+    twin: str | None = None  # the label of the entry that is the same row on other data: on digits they are one
 
     @property
     def spec(self) -> Spec:
@@ -54,6 +57,7 @@ class Experiment:
     figure: str | None = None  # the drawing in `figures.py` or `study_figures.py`
     question: str = ""  # studies: what is asked, and how it is answered
     after: str | None = None  # what is computed from all the trained nets together (`probes.py`)
+    measured: str | None = None  # what is measured in its place, without training (`measured.py`)
 
     def entry(self, label: str) -> Entry:
         """The entry of that label; an unknown one lists the labels."""

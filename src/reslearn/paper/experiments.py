@@ -21,6 +21,7 @@ from .entry import Entry, Experiment
 from .published.claims import TABLES, errors
 from .published.tables import Claim
 from .studies import STUDIES
+from .studies_of_parts import STUDIES_OF_PARTS
 
 # Which recipe a table's nets are trained with, by the kind of data.
 TABLE_RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -31,38 +32,35 @@ TABLE_RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "p2/imagenet": r.P1_IMAGENET,
         "p3/cifar": r.P3_CIFAR,
         "p3/imagenet": r.P3_IMAGENET,
-        "p4/cifar": r.P2_CIFAR,
+        "p4/cifar": r.P4_CIFAR,
         "p4/imagenet": r.P4_IMAGENET,
         "p5/cifar": r.P5_CIFAR,
-        "p5/svhn": r.P5_CIFAR,
+        "p5/svhn": r.P5_SVHN,
         "p5/imagenet": r.FB_IMAGENET,
     }
 )
-# Rows of a table that were trained otherwise than the rest.
+# Tables and rows that were trained otherwise than the rest of their paper.
+TABLE_OWN: Mapping[str, Recipe] = MappingProxyType(
+    {**{f"p4-table{n}": r.P4_ABLATION for n in range(10, 17)}, "p4-270-epochs": r.P4_FIXED}
+)
 ROW_RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
     {
+        ("p1-table3", "VGG-16"): r.VGG_IMAGENET,
+        ("p1-table4", "VGG (v5)"): r.VGG_IMAGENET,
         ("p2-table4", "ResNet-1001 pre-act, batch 64"): r.P2_CIFAR_64,
         ("p2-table5", "ResNet-200 pre-act, scale+aspect, 320"): r.P2_IMAGENET_ASPECT,
         ("p3-table7", "Wide ResNet"): r.P5_CIFAR,
-        ("p4-table4", "WRN-16-8"): r.P5_CIFAR,
-        ("p4-table4", "SE-WRN-16-8"): r.P5_CIFAR,
-        ("p4-table5", "WRN-16-8"): r.P5_CIFAR,
-        ("p4-table5", "SE-WRN-16-8"): r.P5_CIFAR,
-        **{
-            ("p5-table5", row): r.P2_CIFAR
-            for row in ("original-ResNet-110", "original-ResNet-1202", "stoc-depth-110", "stoc-depth-1202",
-                        "pre-act-ResNet-110", "pre-act-ResNet-164", "pre-act-ResNet-1001")
-        },
+        **{(f"p4-table{n}", f"{se}WRN-16-8"): r.P5_CIFAR for n in (4, 5) for se in ("", "SE-")},
+        **{("p5-table5", f"original-ResNet-{depth}"): r.P1_CIFAR for depth in (110, 1202)},
+        **{("p5-table5", f"stoc-depth-{depth}"): r.STOCHASTIC_DEPTH for depth in (110, 1202)},
+        **{("p5-table5", f"pre-act-ResNet-{depth}"): r.P2_CIFAR for depth in (110, 164, 1001)},
     }
-)  # fmt: skip
+)
 
 
 def _recipe(table: str, row: str, data: str) -> Recipe:
-    if (table, row) in ROW_RECIPES:
-        return ROW_RECIPES[table, row]
-    if table.startswith("p4-table1"):
-        return r.P4_ABLATION
-    return TABLE_RECIPES[f"{table.split('-')[0]}/{data.rstrip('01')}"]
+    found = ROW_RECIPES.get((table, row)) or TABLE_OWN.get(table)
+    return found or TABLE_RECIPES.get(f"{table.split('-')[0]}/{data.rstrip('01')}", r.P1_CIFAR)
 
 
 def _from_table(name: str) -> Experiment:
@@ -72,13 +70,14 @@ def _from_table(name: str) -> Experiment:
         changes = tuple(sorted((key, repr(value)) for key, value in claim.changes.items()))
         groups.setdefault((claim.row, claim.net, changes, claim.data), []).append(claim)
     shared = [key[0] for key in groups]
-    entries = []
+    entries: list[Entry] = []
     for (row, net, _, data), claims in groups.items():
         label = row if shared.count(row) == 1 else f"{row}, {claims[0].column}"
+        twins = [e.label for e in entries if e.net and e.claims[0].row == row and e.data != data and e.net == net]
         entries.append(
             Entry(
                 label=label,
-                net=net,
+                net=None if claims[0].outside else net,
                 changes=claims[0].changes,
                 recipe=_recipe(name, row, str(data)),
                 data=str(data),
@@ -86,6 +85,7 @@ def _from_table(name: str) -> Experiment:
                 runs=max(claim.runs for claim in claims),
                 claims=tuple(claims),
                 outside=claims[0].outside,
+                twin=twins[0] if twins else None,
             )
         )
     return Experiment(name, TABLES[name].title, tuple(entries))
@@ -125,7 +125,7 @@ def _figures() -> Iterator[Experiment]:
     yield Experiment(
         "p1-fig6",
         "Plain nets and ResNets of growing depth on CIFAR-10",
-        (*_cifar("plain", depths[:4]), *_cifar("resnet", depths)),
+        (*_cifar("plain", depths[:5]), *_cifar("resnet", depths)),
         "curves",
     )
     probes = ("responses",)
@@ -190,10 +190,48 @@ def _figures() -> Iterator[Experiment]:
     )
 
 
+def _later_figures() -> Iterator[Experiment]:
+    """Figures of P4 and P5."""
+    v1 = {"stride_on": "1x1"}
+    nets: tuple[tuple[str, str, dict[str, Any]], ...]
+    nets = (("ResNet-50", "resnet50_v1", {}), ("SE-ResNet-50", "se_resnet50", v1),
+            ("ResNet-152", "resnet152_v1", {}), ("SE-ResNet-152", "se_resnet152", v1),
+            ("ResNeXt-50", "resnext50_32x4d", {}), ("SE-ResNeXt-50", "se_resnext50_32x4d", {}))  # fmt: skip
+    yield Experiment(
+        "p4-fig4",
+        "Nets with gates and without, on ImageNet",
+        tuple(Entry(label, net, changes, r.P4_IMAGENET, "imagenet") for label, net, changes in nets),
+        "curves",
+    )
+    excited = (Entry("SE-ResNet-50", "se_resnet50", v1, r.P4_IMAGENET, "imagenet", probes=("excitations",)),)
+    yield Experiment("p4-fig6", "Excitations by class at growing depth", excited, "excitations")
+    yield Experiment("p4-fig7", "Excitations within a class at growing depth", excited, "excitation_spread")
+    yield Experiment(
+        "p5-fig2",
+        "A thin and a wide net on CIFAR-10",
+        (
+            Entry("ResNet-164 pre-act", "preact_resnet164_cifar", {}, r.P5_CIFAR),
+            Entry("WRN-28-10", "wrn28_10_cifar", {}, r.P5_CIFAR),
+        ),
+        "curves",
+    )
+    yield Experiment(
+        "p5-fig4",
+        "Time of one minibatch, forward and backward: thin and wide nets",
+        (),
+        "times",
+        "P5 figure 4: a wide net computes more in the same time than a thin and deep one. Measured on this machine: "
+        "the median time of a minibatch of 32, forward and backward.",
+        measured="times",
+    )
+
+
 def _all() -> Iterator[Experiment]:
     yield from (_from_table(name) for name in TABLES if errors(name))
     yield from _figures()
+    yield from _later_figures()
     yield from STUDIES
+    yield from STUDIES_OF_PARTS
 
 
 @cache

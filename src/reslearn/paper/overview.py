@@ -8,13 +8,14 @@ from typing import Any
 from ..spec.codec import to_json
 from ..spec.errors import unknown
 from .cells.tiers import too_large
+from .coverage import coverage
 from .entry import DATA_NAMES, Entry, Experiment
 from .experiments import experiments
 from .published.claims import CLAIMS, PAPERS, TABLES
 from .published.static_check import check_all, not_checked
 from .published.tables import Table
 
-STATIC = "static"
+STATIC, COVERAGE = "static", "coverage"
 
 
 def kind(name: str) -> str:
@@ -26,7 +27,7 @@ def listing() -> list[dict[str, Any]]:
     """Every name that `show` knows, in the order of papers."""
     known = experiments()
     static_only = [table for name, table in TABLES.items() if name not in known]
-    found = [_static_line()]
+    found = [_static_line(), _coverage_line()]
     found += [_line(experiment) for experiment in known.values()]
     found += [
         {"name": t.name, "kind": "table", "title": t.title, "rows": len(t.rows), "runnable": 0, "data": []}
@@ -37,12 +38,15 @@ def listing() -> list[dict[str, Any]]:
 
 
 def details(name: str) -> dict[str, Any]:
-    """A published table, an experiment, or both under one name; `static` is the check of sizes and costs."""
+    """A published table, an experiment, or both under one name; `static` is the check of sizes and costs, `coverage`
+    the list of what each paper prints."""
     if name == STATIC:
         return {"name": STATIC, **static_values()}
+    if name == COVERAGE:
+        return {"name": COVERAGE, "coverage": [asdict(line) for line in coverage()]}
     known = experiments()
     if name not in known and name not in TABLES:
-        raise unknown("experiment", name, [STATIC, *known, *TABLES])
+        raise unknown("experiment", name, [STATIC, COVERAGE, *known, *TABLES])
     found: dict[str, Any] = {"name": name, "kind": kind(name)}
     if name in TABLES:
         found |= {"paper": PAPERS[TABLES[name].paper], "published": published(TABLES[name])}
@@ -62,7 +66,8 @@ def published(table: Table) -> dict[str, Any]:
     """A table as printed."""
     claims = [claim for claim in CLAIMS if claim.table == table.name]
     runs = {f"{c.statistic} of {c.runs}" if c.runs > 1 else c.statistic for c in claims}
-    rows = [{"label": r.label, "cells": list(r.cells), "net": r.net, "outside": r.outside, "note": r.note}
+    rows = [{"label": r.label, "cells": list(r.cells), "net": r.net, "outside": r.outside, "note": r.note,
+             "context": "; ".join(dict.fromkeys(c.context for c in claims if c.row == r.label and c.context))}
             for r in table.rows]  # fmt: skip
     return {
         "title": table.title,
@@ -102,6 +107,8 @@ def static_values() -> dict[str, Any]:
 
 def command(experiment: Experiment) -> str | None:
     """The command that runs an experiment, with the data it needs; None where nothing is trained."""
+    if experiment.measured:
+        return f"reslearn paper run {experiment.name}"
     wanted = list(dict.fromkeys(DATA_NAMES[entry.data] for entry in experiment.entries if entry.net))
     if not wanted:
         return None
@@ -117,6 +124,12 @@ def _line(experiment: Experiment) -> dict[str, Any]:
         "runnable": sum(entry.net is not None for entry in experiment.entries),
         "data": list(dict.fromkeys(DATA_NAMES[entry.data] for entry in experiment.entries if entry.net)),
     }
+
+
+def _coverage_line() -> dict[str, Any]:
+    lines = coverage()
+    return {"name": COVERAGE, "kind": "check", "title": "What each paper prints, and what of it is here",
+            "rows": len(lines), "runnable": sum(line.state == "runnable" for line in lines), "data": []}  # fmt: skip
 
 
 def _static_line() -> dict[str, Any]:

@@ -14,11 +14,12 @@ from ..paper import recipes as r
 from .entry import Entry, Experiment
 
 
-def _cifar(label: str, net: str, *probes: str, **changes: Any) -> Entry:
+def cifar(label: str, net: str, *probes: str, **changes: Any) -> Entry:
+    """A net on CIFAR-10 by P1's recipe."""
     return Entry(label, net, changes, r.P1_CIFAR, probes=probes)
 
 
-def _small_resnext(label: str, groups: int, group_width: int, **changes: Any) -> Entry:
+def small_resnext(label: str, groups: int, group_width: int, **changes: Any) -> Entry:
     """A 29-layer bottleneck net of a quarter of ResNeXt-29's width: P3's question at 47 M multiply-adds."""
     shape: dict[str, Any] = {
         "stem_channels": 16,
@@ -26,7 +27,7 @@ def _small_resnext(label: str, groups: int, group_width: int, **changes: Any) ->
         "groups": groups,
         "group_width": group_width,
     }
-    return _cifar(label, "resnext29_1x64d_cifar", **shape, **changes)
+    return cifar(label, "resnext29_1x64d_cifar", **shape, **changes)
 
 
 CONTINUED = replace(
@@ -43,20 +44,21 @@ DEGRADATION = Experiment(
     "study-degradation",
     "Degradation is neither over-fitting nor vanishing gradients",
     (
-        *(_cifar(f"plain-{d}", f"plain{d}_cifar", "gradients") for d in (20, 56)),
-        *(_cifar(f"ResNet-{d}", f"resnet{d}_cifar", "gradients") for d in (20, 56)),
+        *(cifar(f"plain-{d}", f"plain{d}_cifar", "gradients") for d in (20, 56)),
+        *(cifar(f"ResNet-{d}", f"resnet{d}_cifar", "gradients") for d in (20, 56)),
     ),
     "degradation",
-    "P1 section 1 and 4.1: the deeper plain net is worse on the training set too, so it does not over-fit; and its "
-    "gradients, with BN, are healthy, so they do not vanish. Measured: final errors, and gradient norms per layer.",
+    "P1 section 1 and 4.1: the deeper plain net is worse on the training set too, so it does not over-fit; and P1 "
+    "found its gradients, with BN, to be healthy. Measured: final errors, and gradient norms per layer, before and "
+    "after training.",
 )
 
 CONSTRUCTED = Experiment(
     "study-constructed",
     "The constructed solution",
     (
-        _cifar("ResNet-20", "resnet20_cifar"),
-        _cifar("ResNet-56", "resnet56_cifar"),
+        cifar("ResNet-20", "resnet20_cifar"),
+        cifar("ResNet-56", "resnet56_cifar"),
         Entry("ResNet-56 built from ResNet-20", "resnet56_cifar", recipe=CONTINUED, start="ResNet-20"),
     ),
     "constructed",
@@ -68,7 +70,7 @@ SHORTCUTS = Experiment(
     "study-shortcuts",
     "Shortcut options",
     tuple(
-        _cifar(label, net, **changes)
+        cifar(label, net, **changes)
         for label, net, changes in (
             ("none (plain)", "plain20_cifar", {}),
             ("A: zero padding", "resnet20_cifar", {}),
@@ -84,8 +86,8 @@ DEPTH = Experiment(
     "study-depth",
     "Depth",
     (
-        *(_cifar(f"plain-{d}", f"plain{d}_cifar") for d in (20, 32, 44, 56)),
-        *(_cifar(f"ResNet-{d}", f"resnet{d}_cifar") for d in (20, 32, 44, 56)),
+        *(cifar(f"plain-{d}", f"plain{d}_cifar") for d in (20, 32, 44, 56)),
+        *(cifar(f"ResNet-{d}", f"resnet{d}_cifar") for d in (20, 32, 44, 56)),
     ),
     "depth",
     "P1 section 4.2: plain nets get worse with depth, residual nets get better.",
@@ -95,7 +97,7 @@ GATE = Experiment(
     "study-gate",
     "A gate that closes against an identity that cannot",
     tuple(
-        _cifar(label, "resnet20_cifar", *probes, **changes)
+        cifar(label, "resnet20_cifar", *probes, **changes)
         for label, probes, changes in (
             ("identity", (), {}),
             ("exclusive gate, b=0", ("gates",), {"variant": "exclusive_gate:0"}),
@@ -113,10 +115,10 @@ RESNEXT_SHORTCUTS = Experiment(
     "study-resnext-shortcuts",
     "Shortcuts removed from a ResNeXt",
     (
-        _small_resnext("ResNet-29, 1x16d", 1, 16),
-        _small_resnext("ResNet-29, 1x16d, no shortcuts", 1, 16, shortcut="none"),
-        _small_resnext("ResNeXt-29, 4x6d", 4, 6),
-        _small_resnext("ResNeXt-29, 4x6d, no shortcuts", 4, 6, shortcut="none"),
+        small_resnext("ResNet-29, 1x16d", 1, 16),
+        small_resnext("ResNet-29, 1x16d, no shortcuts", 1, 16, shortcut="none"),
+        small_resnext("ResNeXt-29, 4x6d", 4, 6),
+        small_resnext("ResNeXt-29, 4x6d, no shortcuts", 4, 6, shortcut="none"),
     ),
     "bars",
     "P3 section 5.1: without shortcuts both families lose much, and aggregated transformations stay the better "
@@ -131,7 +133,7 @@ def _norm_entries() -> Iterator[Entry]:
             for lr in (0.1, 0.01):
                 recipe = r.P1_CIFAR if lr == 0.1 else replace(r.P1_CIFAR, name=f"paper-cifar-lr{lr:g}", lr=lr)
                 how = "He" if init == "he" else "std 0.01"
-                entry = _cifar(f"{norm}, {how}, lr {lr:g}", "plain20_cifar", variant=variant[init])
+                entry = cifar(f"{norm}, {how}, lr {lr:g}", "plain20_cifar", variant=variant[init])
                 yield replace(entry, recipe=recipe)
 
 
@@ -148,8 +150,8 @@ LESION = Experiment(
     "study-lesion",
     "One block dropped from a trained net",
     (
-        _cifar("plain-56", "plain56_cifar", "lesion"),
-        _cifar("ResNet-56", "resnet56_cifar", "lesion"),
+        cifar("plain-56", "plain56_cifar", "lesion"),
+        cifar("ResNet-56", "resnet56_cifar", "lesion"),
     ),
     "lesion",
     "1605.06431: a residual net hardly notices a missing block, a plain net breaks. Measured: test error with each "
@@ -159,7 +161,7 @@ LESION = Experiment(
 CARDINALITY = Experiment(
     "study-cardinality",
     "Cardinality against width at equal cost",
-    tuple(_small_resnext(f"{c}x{d}d", c, d) for c, d in ((1, 16), (2, 10), (4, 6))),
+    tuple(small_resnext(f"{c}x{d}d", c, d) for c, d in ((1, 16), (2, 10), (4, 6))),
     "bars",
     "P3 section 5.1: at equal parameters and operations, more groups of smaller width give the lower error.",
 )
@@ -168,8 +170,8 @@ RATIO = Experiment(
     "study-se",
     "Squeeze-and-excitation by reduction ratio",
     (
-        _cifar("no gate", "resnet20_cifar"),
-        *(_cifar(f"r = {ratio}", "se_resnet20_cifar", se_reduction=ratio) for ratio in (16, 8, 4, 2)),
+        cifar("no gate", "resnet20_cifar"),
+        *(cifar(f"r = {ratio}", "se_resnet20_cifar", se_reduction=ratio) for ratio in (16, 8, 4, 2)),
     ),
     "bars",
     "P4 section 6.1: gates help, and how narrow they are matters little. In a 16-channel stage r = 16 leaves one unit.",
@@ -179,7 +181,7 @@ PREACTIVATION = Experiment(
     "study-preactivation",
     "Order of activation",
     tuple(
-        _cifar(label, "resnet20_cifar", **changes)
+        cifar(label, "resnet20_cifar", **changes)
         for label, changes in (
             ("original", {}),
             ("BN after addition", {"variant": "bn_after_addition"}),
@@ -196,7 +198,7 @@ PREACTIVATION = Experiment(
 ENSEMBLE = Experiment(
     "study-ensemble",
     "An ensemble of different depths",
-    tuple(_cifar(f"ResNet-{d}", f"resnet{d}_cifar") for d in (20, 32, 44, 56)),
+    tuple(cifar(f"ResNet-{d}", f"resnet{d}_cifar") for d in (20, 32, 44, 56)),
     "ensemble",
     "P1 section 4.1: the winning entry combined six nets of different depth. Measured: the mean of the members' "
     "probabilities, on the test set, beside the members.",
@@ -205,11 +207,11 @@ ENSEMBLE = Experiment(
 
 OPERATIONS = Experiment(
     "study-operations",
-    "Accuracy against operations and parameters",
+    "Accuracy against operations, parameters and memory",
     (),
     "operations",
-    "P1 table 3, P3 and P4: published ImageNet errors over counted multiply-adds, for AlexNet, GoogLeNet, VGG, ResNet, "
-    "ResNeXt and SENet. Nothing is trained.",
+    "P1 table 3, P3 and P4: published ImageNet errors over counted multiply-adds and over the activations that a "
+    "training must keep, for AlexNet, GoogLeNet, VGG, ResNet, ResNeXt and SENet. Nothing is trained.",
 )
 
 STUDIES: tuple[Experiment, ...] = (

@@ -17,6 +17,7 @@ from .files import writable_target, write_atomic
 from .opening import open_regular
 
 GENERATOR = '<meta name="generator" content="reslearn'  # what the head of every page of ours holds
+DIAGRAM = 'class="reslearn-diagram"'  # what the first line of every diagram of ours holds
 MADE_BY = "reslearn"  # what our figures name as the software that made them
 RECORDS = ("run.json", "crossval.json")
 OF_A_RUN = (*RECORDS, FILE_NAME, "out-of-fold.safetensors", "mean_image.safetensors", "pictures.safetensors",
@@ -46,7 +47,8 @@ def _is_page(start: bytes, end: bytes) -> bool:
 
 def _is_figure(start: bytes, _: bytes) -> bool:
     png = start[:8] == b"\x89PNG\r\n\x1a\n" and b"tEXtSoftware\0" + MADE_BY.encode() in start
-    return png or (start[:5] == b"<?xml" and f"<dc:title>{MADE_BY}</dc:title>".encode() in start)
+    diagram = start[:4] == b"<svg" and DIAGRAM.encode() in start
+    return png or diagram or (start[:5] == b"<?xml" and f"<dc:title>{MADE_BY}</dc:title>".encode() in start)
 
 
 SEALED = Kind("sealed file", _tensors_under(BUNDLE))

@@ -55,6 +55,8 @@ def cifar_resnext(name: str, groups: int, group_width: int) -> NetSpec:
 def cifar_wide(name: str, depth: int, k: int, **fields: Any) -> NetSpec:
     """P5 Table 1: pre-activation basic blocks, k times as wide. Depth 6n + 4 counts the projections but not the FC."""
     shape = {"block": "basic", "stage_channels": (16 * k, 32 * k, 64 * k), "init": "fan_in", "published_depth": depth}
+    if k == 1:  # the first block changes no shape; in P5's code its identity reads the stem's raw output
+        fields = {"first_norm": "after_pool", **fields}
     return NetSpec(name, **_CIFAR | _thirds(depth, 6, 4) | _PRE | shape | fields)
 
 

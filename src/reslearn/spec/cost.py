@@ -7,7 +7,7 @@ but no running statistics; activations are the elements that convolutions put ou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .errors import UserError
@@ -97,8 +97,10 @@ def _block(block: BlockSpec, size: int) -> Iterator[LayerCost]:
         if block.activation == "post" and norm:
             yield _norm(f"{block.name}.norm{number}", norm, inner)
     if block.gate_channels:
-        yield _fc(f"{block.name}.gate.fc1", block.out_channels, block.gate_channels, bias=block.gate_bias)
-        yield _fc(f"{block.name}.gate.fc2", block.gate_channels, block.out_channels, bias=block.gate_bias)
+        gated, hidden = block.gated_channels or block.out_channels, block.gate_channels
+        for name, channels, out in (("fc1", gated, hidden), ("fc2", hidden, gated)):
+            fc = _fc(f"{block.name}.gate.{name}", channels, out, bias=block.gate_bias)
+            yield replace(fc, macs=fc.macs * inner**2) if block.gate_everywhere else fc
     if block.shortcut == "projection":
         yield _conv(f"{block.name}.shortcut.conv", block.projection, _strided(size, block.pool))
         if block.projection_norm:

@@ -16,6 +16,7 @@ from .errors import UserError, check_choice
 from .rules import validate
 from .stem import ConvSpec as ConvSpec
 from .stem import Stem, StemSpec, resolve_stem
+from .variant import reshape
 from .vgg import VggSpec as VggSpec
 
 Shortcut = Literal["A", "B", "C", "none"]
@@ -87,8 +88,8 @@ class NetSpec:
         return tuple(strides.values())
 
     def blocks(self) -> list[BlockSpec]:
-        """Every block of the net in order, resolved: the one truth that building and costing share."""
-        return list(expand(self))
+        """Every block of the net in order, resolved: the one truth that building, costing and drawing share."""
+        return [reshape(self, block) for block in expand(self)] if self.variant else list(expand(self))
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class BlockSpec:
     out_channels: int
     stride: int
     pool: int  # 2 where pooling halves the map instead of a strided convolution, else 1
-    convs: tuple[ConvSpec, ...]  # the transform's two or three convolutions
+    convs: tuple[ConvSpec, ...]  # the transform's convolutions: two or three, in a variant one to four
     norms: tuple[int | None, ...]  # channels of the BN after (pre-activation: before) each of them; None: no BN there
     activation: Literal["post", "pre"]
     shortcut: ShortcutKind
@@ -112,6 +113,8 @@ class BlockSpec:
     gate_bias: bool
     dropout: float
     drop_path: float  # probability of dropping the transform while training
+    gated_channels: int | None = None  # what the gate rescales, where that is not the block's output
+    gate_everywhere: bool = False  # a gate at each position, without a mean
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .departures import standing
 from .recipe_rules import validate_augment, validate_recipe
 
 
@@ -102,6 +103,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         validate_recipe(self)
+        object.__setattr__(self, "departures", standing(self))  # `--set` may have cured some
 
     @property
     def peak_lr(self) -> float:

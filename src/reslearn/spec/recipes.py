@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
+from .departures import CHANNEL_MEAN
 from .errors import unknown
 from .recipe import Augment, Recipe
 
@@ -30,19 +31,20 @@ PAPER_CIFAR = Recipe(
 PREACT_CIFAR = replace(
     PAPER_CIFAR,
     name="preact-cifar",
-    source="1603.05027 appendix",
-    departures=("PyTorch's form of momentum, as its code (resnet-1k-layers)",),
-    optimizer="sgd",
-    decay="all",
+    source="1603.05027 appendix, the paper and not its code: Caffe's momentum, no decay of BN, the mean image",
     hold_error=None,
-    hold_steps=400,
+    hold_steps=400,  # for every depth
     hold_depth=0,
 )
 
 RESNEXT_CIFAR = Recipe(
     name="resnext-cifar",
     source="1611.05431 section 5.3 and appendix A",
-    departures=("drops at 150 and 225 as the paper says; its code drops at 148 and 223",),
+    departures=(
+        "drops at 150 and 225 as the paper says; its code drops at 148 and 223",
+        "post-activation blocks and batch 128, as paper and code; by its README the first version's numbers are of "
+        "pre-activation blocks and batch 256",
+    ),
     epochs=300,
     nesterov=True,
     weight_decay=5e-4,
@@ -66,7 +68,7 @@ PAPER_IMAGENET = Recipe(
     name="paper-imagenet",
     source="1512.03385 section 3.4",
     departures=(
-        "channel mean and std instead of the per-pixel mean image",
+        CHANNEL_MEAN,
         "a plateau is 5 epochs without a better validation error; the paper does not say",
     ),
     iterations=600_000,

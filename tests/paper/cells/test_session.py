@@ -165,4 +165,4 @@ def test_wrong_input_is_told_in_one_line(tmp_path):
 
 def test_patterns_choose_rows(tmp_path):
     cells = Session("p1-fig6", store=tmp_path, rows=["plain-*", "ResNet-20"]).to_json()["cells"]
-    assert [c["row"] for c in cells] == ["plain-20", "plain-32", "plain-44", "plain-56", "ResNet-20"]
+    assert [c["row"] for c in cells] == ["plain-20", "plain-32", "plain-44", "plain-56", "plain-110", "ResNet-20"]

@@ -42,8 +42,10 @@ def test_smoke_leaves_the_large_nets_to_those_who_name_them():
 def test_the_same_training_is_one_cell_wherever_it_appears():
     fig6, table6, depth = (get_experiment(n) for n in ("p1-fig6", "p1-table6", "study-depth"))
     assert len({identity(e.entry("ResNet-56")) for e in (fig6, table6, depth)}) == 1
-    table2, table3 = get_experiment("p2-table2"), get_experiment("p4-table4")
-    assert identity(table2.entry("full pre-activation, ResNet-164")) == identity(table3.entry("ResNet-164"))
+    table2, table3 = get_experiment("p2-table2"), get_experiment("p2-table3")
+    assert identity(table2.entry("full pre-activation, ResNet-164")) == identity(
+        table3.entry("CIFAR-10, 164, pre-activation")
+    )
     # and different ones are not
     a = get_experiment("study-bn")
     assert len({identity(entry) for entry in a.entries}) == len(a.entries)

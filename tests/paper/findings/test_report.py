@@ -53,7 +53,7 @@ def test_a_deleted_result_is_not_run(add_result, tmp_path):
     lines = {x.row: x for x in sections_of([tmp_path / "store"], ["p1-table6"])[0].lines}
     assert (lines["ResNet-20"].verdict, lines["ResNet-20"].ours) == ("not run", "")
     assert lines["ResNet-20"].why == "needs CIFAR-10 at --data" and lines["ResNet-32"].verdict == "agrees"
-    assert lines["Maxout"].why.startswith("outside the catalogue")
+    assert lines["Maxout"].why.startswith("outside: ")
 
 
 def test_a_damaged_or_newer_result_is_one_line(add_result, tmp_path):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from reslearn.paper.cells.store import Store
-from reslearn.paper.experiments import get_experiment
-from reslearn.paper.findings.groups import checked_orders, groups_of, judged
+from reslearn.paper.cells.tiers import cells, identity
+from reslearn.paper.experiments import experiments, get_experiment
+from reslearn.paper.findings.groups import checked_orders, groups_of, judged, of_older_recipes
+from reslearn.paper.findings.sections import make_section
 from reslearn.paper.findings.verdicts import tolerance
 
 
@@ -48,6 +53,7 @@ def test_a_short_run_or_other_pictures_settle_nothing(add_result, verdicts):
 
 def test_the_run_that_says_more_counts(add_result, verdicts):
     add_result("p1-table6", "ResNet-20", 30.0, tier="smoke", fraction=0.0, data="digits")
+    assert verdicts("p1-table6")["ResNet-20", "single"] == ("not judged", 30.0, 1)
     add_result("p1-table6", "ResNet-20", 12.0, tier="short", fraction=0.1)
     assert verdicts("p1-table6")["ResNet-20", "single"] == ("partial", 12.0, 1)
     add_result("p1-table6", "ResNet-20", 8.7)
@@ -66,7 +72,7 @@ def test_best_and_mean_of_five_are_judged_by_their_own_statistic(add_result, ver
 
 def test_a_median_is_a_median(add_result, verdicts):
     for seed, error in enumerate((5.4, 5.5, 9.0)):
-        add_result("p4-table4", "ResNet-164", error, seed=seed)  # the same training as P2's
+        add_result("p2-table3", "CIFAR-10, 164, pre-activation", error, seed=seed)  # the same training as table 4's
     assert verdicts("p2-table4")["ResNet-164 pre-act, CIFAR-10", "median"][1:] == (5.5, 3)
 
 
@@ -115,3 +121,63 @@ def test_not_worse_allows_a_tie(add_result, tmp_path):
         add_result("study-depth", "ResNet-20", 8.0, train=shallow)
         found = checked_orders(experiment, groups_of(experiment, list(Store(tmp_path / "store").results()))[0])
         assert next(o.holds for o in found if o.order.relation == "not worse") == wanted
+
+
+@pytest.mark.parametrize("name", [e.name for e in experiments().values() if any(x.claims and x.net for x in e.entries)])
+def test_simulated_full_results_judge_the_papers_own_numbers_and_no_other(add_result, tmp_path, name):
+    """Every runnable row of every table at exactly its published value, then at the smoke tier."""
+    experiment = get_experiment(name)
+    protocols = {p for entry in experiment.entries for p in entry.protocols}  # rows may share one training
+    for entry in experiment.entries:
+        for seed in range(entry.runs if entry.net else 0):
+            value = next((c.value for c in entry.claims if c.quantity == "top1_error"), 5.0)
+            add_result(name, entry.label, 30.0 if value is None else value, seed=seed, top5=value,
+                       data=f"{entry.data}-binary", protocols=protocols)  # fmt: skip
+    results = list(Store(tmp_path / "store").results())
+    seen = 0
+    for entry, ones in judged(experiment, groups_of(experiment, results)):
+        for one in ones:
+            wanted = {"not run"} if not entry.net else {"not judged"} if one.claim.context else {"agrees", "differs"}
+            assert one.verdict in wanted, (entry.label, one.claim.column, one.verdict, one.why)
+            assert one.why
+            seen += one.claim.quantity == "top1_error" and one.verdict == "agrees"
+    own = [c for e in experiment.entries if e.net for c in e.claims if not c.context and c.value]
+    assert seen or not own
+    smoke = [replace(result, tier="smoke", fraction=0.0) for result in results]
+    found = [one.verdict for _, ones in judged(experiment, groups_of(experiment, smoke)) for one in ones]
+    assert set(found) <= {"not judged", "not run"} and "not judged" in found
+    orders = [o.holds for group in groups_of(experiment, smoke)[:1] for o in checked_orders(experiment, group)]
+    assert set(orders) <= {"not judged", "not run"}
+
+
+def test_another_pipelines_number_is_never_met_nor_missed(add_result, verdicts):
+    add_result("p5-table4", "WRN-28-10, CIFAR-10", 4.0)
+    assert verdicts("p5-table4")["WRN-28-10, CIFAR-10", "median"] == ("not judged", 4.0, 1)
+    assert verdicts("p5-table5")["WRN-28-10, CIFAR-10", "median"][0] == "agrees"
+    add_result("p5-table5", "original-ResNet-1202, CIFAR-100", 28.9)
+    assert verdicts("p5-table5")["original-ResNet-1202, CIFAR-100", "median"][0] == "not judged"
+
+
+def test_on_digits_a_row_of_several_data_sets_is_one_number(add_result, tmp_path):
+    experiment = get_experiment("p5-table6")
+    labels = [cell.entry.label for cell in cells(experiment, "smoke")]
+    assert "WRN-16-4, CIFAR-10" in labels and not [x for x in labels if x.endswith(("CIFAR-100", "SVHN"))]
+    add_result("p5-table6", "WRN-16-4, CIFAR-10", 30.0, tier="smoke", fraction=0.0, data="digits")
+    groups = groups_of(experiment, list(Store(tmp_path / "store").results()))
+    ones = [(e.label, o) for e, found in judged(experiment, groups)
+            for o in found if e.label.startswith("WRN-16-4, ") and "dropout" not in e.label]  # fmt: skip
+    assert [(label, o.ours is not None) for label, o in ones] == [
+        ("WRN-16-4, CIFAR-10", True), ("WRN-16-4, CIFAR-100", False), ("WRN-16-4, SVHN", False)]  # fmt: skip
+
+
+def test_results_of_an_older_recipe_are_counted_and_left_out(add_result, tmp_path):
+    experiment = get_experiment("p2-table2")
+    entry = experiment.entry("original, ResNet-110")
+    folder = add_result("p2-table2", entry.label, 6.6)
+    path = folder / "result.json"
+    value = json.loads(path.read_text()) | {"identity": identity(entry, revision=1)}
+    path.write_text(json.dumps(value))
+    results = list(Store(tmp_path / "store").results())
+    assert groups_of(experiment, results) == [] and of_older_recipes(experiment, results) == 1
+    section = make_section(experiment, results, Store(tmp_path / "store"))
+    assert not section.has_results and section.missing == "Left out: 1 results of an earlier form of these recipes"

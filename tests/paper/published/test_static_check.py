@@ -59,6 +59,10 @@ def test_the_reasons_given_for_parameters_are_arithmetic():
         r: cost(get_spec("se_resnet50", stride_on="1x1", se_bias=False, se_reduction=r)).parameters for r in (4, 32)
     }
     assert [round((gated[r] + running) / 1e6, 1) for r in (4, 32)] == [35.7, 26.9]
+    v1 = {"stride_on": "1x1", "se_bias": False}
+    for variant, printed in (("se_stage:4", 26.4), ("se_3x3", 25.8)):
+        spec = get_spec("se_resnet50", variant=variant, **v1)
+        assert round((cost(spec).parameters + running) / 1e6, 1) == printed
     biased = cost(get_spec("se_resnet50", stride_on="1x1", se_reduction=8)).parameters
     assert round((biased + running) / 1e6, 1) == 30.7
     convs = {n: sum(m.parameters for m in cost(get_spec(n)).layers if m.kind == "conv") for n in

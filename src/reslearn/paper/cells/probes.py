@@ -19,6 +19,7 @@ from ...engine.scorer import Logits, TorchScorer
 from ...interpret.gradients import gradient_norms
 from ...interpret.lesion import lesion_study
 from ...interpret.responses import layer_responses
+from ...interpret.signals import branch_ratios, cut_shares, excitations
 from ...measure import metrics
 from ...measure.views import predict_logits
 from ...nets.net import as_net
@@ -29,6 +30,7 @@ from .pictures import Pictures
 LESION_PICTURES = 1000  # of the test set, drawn once: every lesion sees the same
 GRADIENT_PICTURES = 128
 START_PICTURES = 5000
+SHOWN_CLASSES = 4  # as P4 shows four
 
 
 class Trained:
@@ -106,8 +108,36 @@ def gates(trained: Trained) -> list[dict[str, Any]]:
     return [{"block": block.spec.name, "open": float(sums[i]) / max(count, 1)} for i, block in enumerate(blocks)]
 
 
+def branches(trained: Trained) -> list[dict[str, Any]]:
+    """|F| / |x| of each identity block, on all test pictures."""
+    return [asdict(branch) for branch in branch_ratios(trained.scorer, trained.batches(trained.pictures.test))]
+
+
+def cut(trained: Trained) -> list[dict[str, Any]]:
+    """The share of each BN's output below 0, on some test pictures."""
+    pictures = some(trained.pictures.test, LESION_PICTURES)
+    return [asdict(share) for share in cut_shares(trained.scorer, trained.batches(pictures))]
+
+
+def excited(trained: Trained) -> list[dict[str, Any]]:
+    """P4 figures 6 and 7: excitations of the last gate of each stage, for four classes spread over all of them."""
+    pictures, classes = trained.pictures.test, trained.pictures.test.classes
+    indices = [round(i * (len(classes) - 1) / (SHOWN_CLASSES - 1)) for i in range(SHOWN_CLASSES)]
+    chosen = {str(classes[i]): i for i in dict.fromkeys(indices)}
+    found = excitations(trained.scorer, trained.batches(pictures), [int(x) for x in pictures.labels], chosen)
+    return [asdict(gate) for gate in found]
+
+
 PROBES: Mapping[str, Callable[[Trained], Any]] = MappingProxyType(
-    {"responses": responses, "gradients": gradients, "lesion": lesion, "gates": gates}
+    {
+        "responses": responses,
+        "gradients": gradients,
+        "lesion": lesion,
+        "gates": gates,
+        "branches": branches,
+        "cut": cut,
+        "excitations": excited,
+    }
 )
 
 

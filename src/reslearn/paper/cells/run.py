@@ -6,7 +6,7 @@ is decided on them: the last weights are kept, and recipes that would look at va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,11 @@ class Runner:
         folder = self.folder(cell)
         if (folder / "result.json").exists():
             result = read_result(folder / "result.json")
-            missing = [probe for probe in cell.entry.probes if probe not in result.probes]
-            if not missing or result.diverged is not None:
+            probes = [probe for probe in cell.entry.probes if probe not in result.probes]
+            protocols = [protocol for protocol in cell.protocols if protocol not in result.test]
+            if not (probes or protocols) or result.diverged is not None:
                 return result
-            return self._measure_more(cell, result, missing)
+            return self._measure_more(cell, result, probes, protocols)
         return self._make(cell)
 
     def after(self, experiment: Experiment, cells: list[Cell]) -> None:
@@ -183,11 +184,16 @@ class Runner:
                 found["start"] = start_probe(trained, self._load(cell.start).net)
         return found
 
-    def _measure_more(self, cell: Cell, result: Result, missing: list[str]) -> Result:
+    def _measure_more(self, cell: Cell, result: Result, probes: list[str], protocols: list[str]) -> Result:
+        """A result with what another row of the same training wants of it."""
         if not (self.folder(cell) / "run" / "model.safetensors").exists():
-            self.say(f"{cell.entry.label}: its trained net is not in the store, so {', '.join(missing)} is left out")
+            missing = ", ".join([*probes, *protocols])
+            self.say(f"{cell.entry.label}: its trained net is not in the store, so {missing} is left out")
             return result
-        result = replace(result, probes=result.probes | self._probes(cell, self._trained(cell), missing))
+        if probes:
+            result = replace(result, probes=result.probes | self._probes(cell, self._trained(cell), probes))
+        if protocols:
+            result = replace(result, test=result.test | dict(self._test(cell, self._load(cell), protocols)))
         write_result(self.folder(cell), result)
         return result
 
@@ -204,7 +210,7 @@ class Runner:
             fraction=cell.fraction,
             seed=cell.seed,
             data=self._data(),
-            test={} if loaded is None else dict(self._test(cell, loaded)),
+            test={} if loaded is None else dict(self._test(cell, loaded, cell.protocols)),
             curve=_curve(lines),
             diverged=diverged,
             seconds=end.get("seconds", 0.0),
@@ -214,8 +220,8 @@ class Runner:
             created=now(),
         )
 
-    def _test(self, cell: Cell, loaded: Loaded) -> Iterator[tuple[str, dict[str, Any]]]:
-        for protocol in cell.protocols:
+    def _test(self, cell: Cell, loaded: Loaded, protocols: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for protocol in protocols:
             score = evaluate(loaded, self.pictures.test, Scoring(protocol=protocol, device=self.settings(cell).device))
             yield protocol, score.to_json()
 

@@ -11,7 +11,8 @@ from typing import Any
 from ...runtime.settings import Precision
 from ...spec.errors import UserError, unknown
 from ..entry import DATA_NAMES, Entry
-from ..experiments import get_experiment
+from ..experiments import experiments, get_experiment
+from ..published.claims import TABLES
 from .pictures import Pictures, open_pictures, refusal
 from .store import Result, Store
 from .tiers import Cell, cells, shard, too_large
@@ -33,14 +34,18 @@ class Session:
         store: str | Path = "runs/paper",
     ) -> None:
         """`rows` are labels or shell patterns of labels. Raises `UserError` for unknown names, rows, tiers, shards."""
+        if name in TABLES and name not in experiments():
+            raise UserError(f"{name} has nothing to train; see it with: reslearn paper show {name}")
         self.experiment = get_experiment(name)
         self.tier, self.data, self.store = tier, data, Store(store)
+        if self.experiment.measured and (rows or data or shard_text):
+            raise UserError(f"{name} measures untrained nets: it takes no --rows, --data or --shard")
         chosen = _matching(self.experiment.name, [e.label for e in self.experiment.entries], rows) if rows else None
         self.all_cells = cells(self.experiment, tier, rows=chosen, seeds=seeds, fraction=fraction)
-        if not self.experiment.entries:
+        if not self.experiment.entries and not self.experiment.measured:
             raise UserError(f"{name} trains nothing; see it with: reslearn paper report --only {name}")
         self.mine = list(shard(self.all_cells, shard_text))
-        path = data or ("digits" if tier == "smoke" else None)
+        path = data or ("digits" if tier == "smoke" and not self.experiment.measured else None)
         self.pictures: Pictures | None = open_pictures(path, tier) if path else None
         self.left_out = [] if rows else [(e, why) for e in self.experiment.entries if (why := _left_out(e, tier))]
 
@@ -55,7 +60,7 @@ class Session:
 
     def to_json(self) -> dict[str, Any]:
         """Everything that was resolved, as `--dry-run` prints it."""
-        return {
+        value: dict[str, Any] = {
             "experiment": self.experiment.name,
             "tier": self.tier,
             "data": self.pictures.key if self.pictures else None,
@@ -63,6 +68,7 @@ class Session:
             "cells": [self._cell(cell) for cell in self.mine],
             "left_out": [{"row": entry.label, "why": why} for entry, why in self.left_out],
         }
+        return value | ({"measured": None} if self.experiment.measured else {})
 
     def run(
         self,
@@ -73,6 +79,10 @@ class Session:
         say: Callable[[str], None] = lambda line: None,
     ) -> dict[str, Any]:
         """Run what is not done yet and tell of every cell. Raises `UserError` when no cell can be run on these data."""
+        if self.experiment.measured:
+            from .measured import measure  # torch
+
+            return self.to_json() | {"measured": measure(self.experiment, self.tier, self.store)}
         can = [cell for cell in self.mine if not self.refused(cell)]
         if self.mine and (self.pictures is None or not can):
             cell = self.mine[0]
@@ -133,6 +143,8 @@ def _scores(result: Result) -> dict[str, Any]:
 def _left_out(entry: Entry, tier: str) -> str | None:
     if entry.net is None:
         return entry.outside
+    if tier == "smoke" and entry.twin:
+        return f"one number on digits stands for it: {entry.twin}"
     if tier == "smoke" and too_large(entry):
         return "too large for the smoke tier; name it with --rows to run it all the same"
     return None

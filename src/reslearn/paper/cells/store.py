@@ -4,6 +4,7 @@
                                                                          /run/     the run folder, to resume or probe
                                                                          /start.safetensors  of a constructed net
     STORE/short-0.1/cifar10-jpeg-1f2e3d4c/after/study-ensemble-seed0.json
+    STORE/measured/study-gradients.json                                        what is measured without training
 
 Stores of several machines merge by copying the folders together. Delete a `result.json` and its cell is not run.
 """
@@ -108,11 +109,21 @@ class Store:
             for path in sorted(root.glob(f"*/*/after/{experiment}-seed*.json")):
                 yield read_json(path)
 
+    def measured_file(self, experiment: str) -> Path:
+        """Where what an experiment measures without training lies."""
+        return self.roots[0] / "measured" / f"{experiment}.json"
+
+    def measured(self, experiment: str) -> dict[str, Any] | None:
+        """What an experiment measured without training; of several stores, the first that has it."""
+        found = (root / "measured" / f"{experiment}.json" for root in self.roots)
+        return next((read_json(path) for path in found if path.exists()), None)
+
     def copy_results(self, target: str | Path) -> int:
         """Copy every result, without run folders, into another store (small enough to commit); returns how many."""
         count = 0
         for root in self.roots:
-            for path in (*root.glob("*/*/*/seed*/result.json"), *root.glob("*/*/after/*.json")):
+            after = (*root.glob("*/*/after/*.json"), *root.glob("measured/*.json"))
+            for path in (*root.glob("*/*/*/seed*/result.json"), *after):
                 place = Path(target) / path.relative_to(root)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(place, path.read_bytes())

@@ -18,6 +18,7 @@ from ...spec.cost import cost
 from ...spec.errors import UserError, check_choice
 from ...spec.recipe import Recipe
 from ..entry import Entry, Experiment
+from ..recipes import REVISIONS
 
 TIERS = ("smoke", "short", "full")
 SHORT = 0.1  # the short tier's fraction, unless --fraction says otherwise
@@ -79,12 +80,16 @@ def tier_label(tier: str, fraction: float) -> str:
     return f"short ({_ratio(fraction)})" if tier == "short" else tier
 
 
-def identity(entry: Entry, start: str = "") -> str:
-    """Hash of what a training is: the network's fields that are not their defaults, and the recipe's name."""
+def identity(entry: Entry, start: str = "", revision: int | None = None) -> str:
+    """Hash of what a training is: the network's fields that are not their defaults, and the recipe's name and revision
+    (None: the one of today)."""
     spec = entry.spec
     own = {f.name: to_json(getattr(spec, f.name)) for f in fields(spec) if _differs(spec, f)}
     own = {key: value for key, value in own.items() if key not in ("name", "num_classes")}
-    text = json.dumps([own, entry.recipe.name, start], sort_keys=True)
+    recipe = entry.recipe.name
+    if (number := revision or REVISIONS.get(recipe, 1)) > 1:
+        recipe += f"@{number}"
+    text = json.dumps([own, recipe, start], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
@@ -127,7 +132,7 @@ def _cell(experiment: Experiment, entry: Entry, tier: str, part: float, seed: in
 
 def _runnable(experiment: Experiment, tier: str) -> list[Entry]:
     entries = [entry for entry in experiment.entries if entry.net is not None]
-    return [entry for entry in entries if tier != "smoke" or not too_large(entry)]
+    return [entry for entry in entries if tier != "smoke" or not (too_large(entry) or entry.twin)]
 
 
 def too_large(entry: Entry) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .groups import Group
 from .operations import points
+from .part_conclusions import PARTS
 from .verdicts import Ordered
 
 WORDS = {"holds": "as claimed", "contrary": "contrary to the claim", "unclear": "too close to tell"}
@@ -24,7 +25,7 @@ def conclude(
     if group is None:
         return ["Not run."]
     own = OWN.get(name)
-    sentences = [sentence(found) for found in orders if found.holds != "not run"]
+    sentences = [sentence(found) for found in orders if found.holds not in ("not run", "not judged")]
     sentences += list(own(group)) if own else []
     if name == "study-ensemble":
         sentences += [text for value in after for text in _ensemble(value)]
@@ -42,24 +43,6 @@ def sentence(found: Ordered) -> str:
 def _error(group: Group, label: str) -> float | None:
     values = [100.0 if r.test_error is None else r.test_error for r in group.results.get(label, ())]
     return statistics.fmean(values) if values else None
-
-
-def _degradation(group: Group) -> Iterator[str]:
-    for label, run in group.curves().items():
-        found = run.probes.get("gradients")
-        if found is None:
-            continue
-        ratios = []
-        for when in ("start", "end"):
-            norms = [layer["signal"] for layer in found[when] if ".shortcut." not in layer["layer"]]
-            third = max(len(norms) // 3, 1)
-            last = statistics.median(norms[-third:])
-            ratios.append(statistics.median(norms[:third]) / last if last else float("inf"))
-        yield (
-            f"{label}: the gradient that reaches its first third of layers is {ratios[0]:.2g} times that of its last "
-            f"third before training and {ratios[1]:.2g} times after it"
-            + (": it does not vanish." if min(ratios) > 0.1 else ".")
-        )
 
 
 def _constructed(group: Group) -> Iterator[str]:
@@ -130,7 +113,7 @@ def _responses(group: Group) -> Iterator[str]:
     if len(depths) > 1:
         falling = all(a > b for a, b in pairwise(depths))
         yield (
-            f"Deeper residual nets respond {'less' if falling else 'not always less'}: "
+            f"Deeper residual nets {'respond less' if falling else 'do not always respond less'}: "
             + ", ".join(f"{value:.3f}" for value in depths)
             + "."
         )
@@ -147,15 +130,29 @@ def _ensemble(value: Mapping[str, Any]) -> Iterator[str]:
 
 def _operations() -> Iterator[str]:
     at = {point.name: point for point in points()}
-    vgg, deep, x50, r101 = at["VGG-16"], at["ResNet-152"], at["ResNeXt-50"], at["ResNet-101"]
+    alex, google, vgg = at["AlexNet"], at["GoogLeNet"], at["VGG-16"]
+    r50, r101, deep, x50 = at["ResNet-50"], at["ResNet-101"], at["ResNet-152"], at["ResNeXt-50"]
+    yield (
+        f"AlexNet has {alex.parameters / google.parameters:.1f} times GoogLeNet's parameters and "
+        f"{alex.macs / google.macs:.2f} times its operations, and {alex.top5 / google.top5:.1f} times its error "
+        f"({alex.top5:.1f} against {google.top5:.2f} %, both 10-crop). It keeps {alex.activations / 1e6:.1f} M "
+        f"activations, GoogLeNet {google.activations / 1e6:.1f} M."
+    )
+    yield (
+        f"VGG-16 takes {vgg.macs / google.macs:.1f} times GoogLeNet's operations and "
+        f"{vgg.parameters / google.parameters:.0f} times its parameters, for {vgg.top5:.2f} % against "
+        f"{google.top5:.2f} %."
+    )
     yield (
         f"ResNet-152 is {deep.macs / vgg.macs:.2f} times VGG-16 in operations and "
-        f"{deep.parameters / vgg.parameters:.2f} times in parameters, "
-        f"with a lower error ({deep.top5:.2f} % single crop against {vgg.top5:.2f} % 10-crop)."
+        f"{deep.parameters / vgg.parameters:.2f} times in parameters, with a lower error ({deep.top5:.2f} % "
+        f"single crop against {vgg.top5:.2f} % 10-crop), but keeps "
+        f"{deep.activations / vgg.activations:.1f} times its activations."
     )
     yield (
         f"ResNeXt-50 reaches {x50.top5:.2f} % with {x50.macs / 1e9:.1f} G multiply-adds; ResNet-101 needs "
-        f"{r101.macs / 1e9:.1f} G for {r101.top5:.2f} %."
+        f"{r101.macs / 1e9:.1f} G for {r101.top5:.2f} %. ResNeXt-50 keeps {x50.activations / r50.activations:.2f} "
+        "times the activations of ResNet-50."
     )
     gain = [(name, at[name.removeprefix("SE-")].top5 - p.top5, p.macs / at[name.removeprefix("SE-")].macs - 1)
             for name, p in at.items() if name.startswith("SE-")]  # fmt: skip
@@ -163,13 +160,13 @@ def _operations() -> Iterator[str]:
         f"Gates lower the error of all {len(gain)} nets they are added to, by {min(g for _, g, _ in gain):.2f} to "
         f"{max(g for _, g, _ in gain):.2f} points, for at most {100 * max(c for *_, c in gain):.2f} % more operations."
     )
-    yield "Errors are as published; operations and parameters are counted here."
+    yield "Errors are as published; operations, parameters and activations are counted here."
 
 
 OWN: Mapping[str, Callable[[Group], Iterator[str]]] = MappingProxyType(
     {
+        **PARTS,
         "p1-fig7": _responses,
-        "study-degradation": _degradation,
         "study-constructed": _constructed,
         "study-gate": _gates,
         "study-lesion": _lesion,
@@ -178,5 +175,8 @@ OWN: Mapping[str, Callable[[Group], Iterator[str]]] = MappingProxyType(
         "study-cardinality": _ladder,
         "study-se": _ladder,
         "study-preactivation": _ladder,
+        "study-size": _ladder,
+        "study-bn-noise": _ladder,
+        "study-se-forms": _ladder,
     }
 )

@@ -32,7 +32,7 @@ PANELS: Mapping[str, Panels] = MappingProxyType(
             ("residual", ("ResNet-18", "ResNet-34"), "both"),
         ),
         "p1-fig6": (
-            ("plain", ("plain-20", "plain-32", "plain-44", "plain-56"), "both"),
+            ("plain", ("plain-20", "plain-32", "plain-44", "plain-56", "plain-110"), "both"),
             ("residual", ("ResNet-20", "ResNet-32", "ResNet-44", "ResNet-56", "ResNet-110"), "both"),
             ("residual, very deep", ("ResNet-110", "ResNet-1202"), "both"),
         ),
@@ -40,6 +40,8 @@ PANELS: Mapping[str, Panels] = MappingProxyType(
             ("50 layers", ("ResNet-50", "ResNeXt-50 32x4d"), "both"),
             ("101 layers", ("ResNet-101", "ResNeXt-101 32x4d"), "both"),
         ),
+        "p4-fig4": tuple((net, (net, f"SE-{net}"), "both") for net in ("ResNet-50", "ResNet-152", "ResNeXt-50")),
+        "p5-fig2": (("CIFAR-10", ("ResNet-164 pre-act", "WRN-28-10"), "both"),),
     }
 )
 

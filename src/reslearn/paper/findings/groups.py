@@ -9,6 +9,7 @@ from ..cells.store import Result
 from ..cells.tiers import identity
 from ..entry import CLASSES, Entry, Experiment
 from ..published.orders import of
+from ..recipes import REVISIONS
 from .verdicts import Judged, Ordered, check_order, judge, rank
 
 
@@ -40,8 +41,16 @@ def start_identity(experiment: Experiment, entry: Entry) -> str:
     return identity(entry, start)
 
 
+def of_older_recipes(experiment: Experiment, results: Sequence[Result]) -> int:
+    """How many results are of this experiment's nets by an earlier revision of their recipes. No group has them."""
+    revised = [entry for entry in experiment.entries if entry.net and entry.recipe.name in REVISIONS]
+    older = {identity(entry, revision=n) for entry in revised for n in range(1, REVISIONS[entry.recipe.name])}
+    return sum(result.identity in older for result in results)
+
+
 def groups_of(experiment: Experiment, results: Sequence[Result]) -> list[Group]:
-    """The groups with at least one result of this experiment, the one that says most first."""
+    """The groups with at least one result of this experiment, the one that says most first. On the pictures of the
+    smoke tier a row of several data sets is one."""
     wanted: dict[str, list[Entry]] = {}
     for entry in experiment.entries:
         if entry.net:
@@ -49,7 +58,8 @@ def groups_of(experiment: Experiment, results: Sequence[Result]) -> list[Group]:
     found: dict[tuple[str, str], dict[str, list[Result]]] = {}
     for result in results:
         for entry in wanted.get(result.identity, ()):
-            if result.tier == "smoke" or result.data["classes"] == CLASSES[entry.data]:
+            fits = not entry.twin if result.tier == "smoke" else result.data["classes"] == CLASSES[entry.data]
+            if fits:
                 key = (result.tier_label, f"{result.data['name']}-{result.data['fingerprint'][:8]}")
                 found.setdefault(key, {}).setdefault(entry.label, []).append(result)
     made = [

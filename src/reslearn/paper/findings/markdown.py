@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...spec.errors import UserError
+from ..coverage import coverage
 from ..published.claims import TABLES
 from ..published.static_check import check_all, not_checked
 from .sections import Section
@@ -17,9 +18,11 @@ MARK = re.compile(r"<!-- paper (?P<what>[\w-]+) -->\n.*?<!-- /paper -->", re.DOT
 def render_section(section: Section, figures: str) -> str:
     """One experiment: figure, published numbers beside ours, orders, conclusion, how it was trained."""
     parts = [section.question] if section.question else []
-    parts.append(f"Shown: {section.shown}." if section.shown else f"Not run. `{section.command}`")
+    parts.append(f"Shown: {section.shown}." if section.shown else section.idle)
     if section.draw is not None:
         parts.append(f"![{section.title}]({figures}/{section.name}.png)\n\n*{section.caption}*")
+    if section.missing:
+        parts.append(section.missing + ".")
     if section.lines:
         names = ("row", "column", "published (%)", "ours (%)", "n", "mean ± sd", "tier", "data", "verdict")
         rows = [(x.row, x.column, x.published, x.ours, x.runs, x.spread, x.tier, x.data, _verdict(x.verdict, x.why))
@@ -28,9 +31,8 @@ def render_section(section: Section, figures: str) -> str:
     if section.orders and section.has_results:
         claims = [(o.where, o.claim, o.subject, o.other, o.holds) for o in section.orders]
         parts.append(table(("where", "claim", "first", "second", "found"), claims))
-    if section.has_results and (section.kind == "study" or section.name == "p1-fig7"):
-        told = [text for text in section.conclusion if not text.startswith("Claimed")]
-        parts += ["\n".join(f"- {text}" for text in told)] if told else []
+    if section.has_results and section.told:
+        parts.append("\n".join(f"- {text}" for text in section.told))
     if section.trainings:
         parts.append("Trained: " + "; ".join(section.trainings) + ".")
     return "\n\n".join(parts)
@@ -49,6 +51,12 @@ def render_static(*, all_rows: bool = True) -> str:
         "catalogue."
     )
     return head + "\n\n" + table(("where", "row", "column", "printed", "counted", "verdict"), rows)
+
+
+def render_coverage() -> str:
+    """What each paper prints, and what of it is here."""
+    rows = [(c.paper, c.what, c.title, c.state, c.name and f"`{c.name}`", c.why) for c in coverage()]
+    return table(("paper", "printed", "what", "here", "name", "why"), rows)
 
 
 def render_published(name: str) -> str:
@@ -74,8 +82,8 @@ def refresh(path: Path, sections: Sequence[Section], figures: str) -> str:
     """The text of a page with its marked blocks made anew.
 
     `<!-- paper p1-fig6 -->` ... `<!-- /paper -->` holds an experiment, `static` the sizes and costs that are not as
-    printed, `published-NAME` a table as printed. Raises `UserError` for a mark that names nothing and for a page that
-    is no text.
+    printed, `coverage` what of each paper is here, `published-NAME` a table as printed. Raises `UserError` for a mark
+    that names nothing and for a page that is no text.
     """
     by_name = {section.name: section for section in sections}
 
@@ -83,6 +91,8 @@ def refresh(path: Path, sections: Sequence[Section], figures: str) -> str:
         what = match["what"]
         if what == "static":
             body = render_static(all_rows=False)
+        elif what == "coverage":
+            body = render_coverage()
         elif what.removeprefix("published-") in TABLES and what.startswith("published-"):
             body = render_published(what.removeprefix("published-"))
         elif what in by_name:

@@ -17,17 +17,18 @@ from ...runtime.files import write_atomic
 from ...runtime.replacing import PAGE, replaceable, write_page
 from ...spec.errors import UserError
 from ..cells.store import Store
+from ..coverage import coverage
 from ..experiments import experiments, get_experiment
 from ..findings import verdicts
 from ..overview import static_values
 from ..published.claims import PAPERS
-from .markdown import refresh, render_section, render_static
+from .markdown import refresh, render_coverage, render_section, render_static
 from .sections import Section, make_section
 
 TEMPLATES = Path(__file__).parent
 FIGURES = "papers"  # the folder of figures beside a Markdown page
 RULE = (verdicts.__doc__ or "").split("\n\n", 1)[1].split("\n\n")
-VERDICTS = ("agrees", "differs", "partial", "not run")
+VERDICTS = ("agrees", "differs", "partial", "not judged", "not run")
 
 
 def sections_of(stores: Sequence[str | Path], only: Sequence[str] | None = None) -> list[Section]:
@@ -41,7 +42,8 @@ def sections_of(stores: Sequence[str | Path], only: Sequence[str] | None = None)
 def write_report(stores: Sequence[str | Path], out: str | Path, *, only: Sequence[str] | None = None) -> dict[str, Any]:
     """Write report.html (self-contained), report.md and figures/*.png, *.svg into the folder `out`."""
     missing = [str(store) for store in stores if not Path(store).is_dir()]
-    if missing and len(missing) == len(stores):
+    needs = [name for name in only or experiments() if get_experiment(name).entries or get_experiment(name).measured]
+    if needs and missing and len(missing) == len(stores):
         raise UserError(
             f"{missing[0]}: no results store; make one with: reslearn paper run p1-fig6 --store {missing[0]}"
         )
@@ -118,6 +120,7 @@ def _html(sections: Sequence[Section], drawn: dict[str, Figure], counts: dict[st
         counts=counts,
         rule=RULE,
         static=static_values(),
+        coverage=coverage(),
         kinds=[(title, [s for s in sections if s.kind == kind]) for kind, title in KINDS.items()],
         figures={name: to_inline_svg(figure, name) for name, figure in drawn.items()},
     )
@@ -128,13 +131,12 @@ KINDS = {"table": "Tables", "figure": "Figures", "study": "Studies"}
 
 def _markdown(sections: Sequence[Section], counts: dict[str, int]) -> str:
     parts = ["# The papers, checked", ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + "."]
-    parts += [*RULE, "## Sizes and costs", render_static()]
+    parts += [*RULE, "## What each paper prints", render_coverage(), "## Sizes and costs", render_static()]
     for kind, title in KINDS.items():
         chosen = [section for section in sections if section.kind == kind]
         if chosen:
             parts.append(f"## {title}")
         parts += [f"### {s.name}: {s.title}\n\n{render_section(s, 'figures')}" for s in chosen if s.has_results]
-        idle = [f"- {s.name}: {s.title}. Not run" + (f": `{s.command}`" if s.command else " (nothing here can be run)")
-                for s in chosen if not s.has_results]  # fmt: skip
+        idle = [f"- {s.name}: {s.title}. {s.idle}" for s in chosen if not s.has_results]
         parts += ["\n".join(idle)] if idle else []
     return "\n\n".join(parts) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,17 @@ from ..cells.store import Result, Store
 from ..entry import DATA_NAMES, Entry, Experiment
 from ..overview import command, kind
 from ..published.tables import Claim
+from .captions import CAPTIONS
 from .conclusions import WORDS, conclude
 from .figures import FIGURES, PANELS, curves
-from .groups import Group, checked_orders, groups_of, judged
+from .groups import Group, checked_orders, groups_of, judged, of_older_recipes
 from .operations import chart
+from .part_conclusions import MEASURED
+from .part_figures import MEASURED_FIGURES, PART_FIGURES
 from .study_figures import STUDY_FIGURES, ensemble
-from .verdicts import Judged
+from .verdicts import Judged, Ordered
+
+DRAWN: Mapping[str, Callable[[Group], Figure]] = {**FIGURES, **STUDY_FIGURES, **PART_FIGURES}
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class OrderLine:
 
 @dataclass(frozen=True)
 class Section:
-    """One experiment of the report. `draw` makes its figure; None where there is nothing to draw."""
+    """One experiment of the report. `draw` makes its figure; None where there is nothing to draw, and then `missing`
+    says why and what to run, as it does of results that are left out."""
 
     name: str
     kind: str  # table, figure, study
@@ -63,11 +69,22 @@ class Section:
     trainings: tuple[str, ...]  # one line per row: steps, recipe, machine, time
     draw: Callable[[], Figure] | None
     caption: str
+    missing: str = ""
 
     @property
     def has_results(self) -> bool:
         """Whether the store holds anything of it (or it needs nothing)."""
         return bool(self.shown)
+
+    @property
+    def idle(self) -> str:
+        """What is said in the place of results where there are none."""
+        return f"Not run: `{self.command}`." if self.command else "Nothing of it can be run here; each row says why."
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The conclusion without the claims about pairs of nets, which stand in a table of their own."""
+        return tuple(text for text in self.conclusion if not text.startswith("Claimed"))
 
 
 def make_section(experiment: Experiment, results: Sequence[Result], store: Store) -> Section:
@@ -75,8 +92,9 @@ def make_section(experiment: Experiment, results: Sequence[Result], store: Store
     groups = [group for group in groups_of(experiment, results) if _compares(experiment, group)]
     best = groups[0] if groups else None
     after = [v for v in store.after(experiment.name) if best and (v["tier"], v["fraction"]) == _tier(best)]
+    measured = store.measured(experiment.name) if experiment.measured else None
     checked = checked_orders(experiment, best)
-    static = not experiment.entries
+    draw = _drawing(experiment, best, after, measured)
     return Section(
         name=experiment.name,
         kind=kind(experiment.name),
@@ -88,11 +106,51 @@ def make_section(experiment: Experiment, results: Sequence[Result], store: Store
             OrderLine(o.order.where, o.order.text, _percent(o.subject), _percent(o.other), WORDS.get(o.holds, o.holds))
             for o in checked
         ),
-        conclusion=tuple(conclude(experiment.name, best, checked, after)),
-        shown="counted" if static else f"{best.tier} on {_data(best.first)}" if best else "",
+        conclusion=tuple(_concluded(experiment, best, checked, after, measured)),
+        shown=_shown(experiment, best, measured),
         trainings=tuple(_trainings(best)) if best else (),
-        draw=_drawing(experiment, best, after),
-        caption=_caption(experiment),
+        draw=draw,
+        caption=CAPTIONS.get(experiment.figure or "", ""),
+        missing=". ".join(filter(None, ("" if draw else _missing(experiment, best), _left_out(experiment, results)))),
+    )
+
+
+def _concluded(
+    experiment: Experiment, best: Group | None, checked: Sequence[Ordered], after: Sequence[Any], measured: Any
+) -> list[str]:
+    if experiment.measured:
+        return list(MEASURED[experiment.measured](measured)) if measured else ["Not run."]
+    return conclude(experiment.name, best, checked, after)
+
+
+def _shown(experiment: Experiment, best: Group | None, measured: Any) -> str:
+    if experiment.measured:
+        return f"measured on {measured['machine']['cpu']}" if measured else ""
+    if not experiment.entries:
+        return "counted"
+    return f"{best.tier} on {_data(best.first)}" if best else ""
+
+
+def _left_out(experiment: Experiment, results: Sequence[Result]) -> str:
+    count = of_older_recipes(experiment, results)
+    return f"Left out: {count} results of an earlier form of these recipes" if count else ""
+
+
+def _missing(experiment: Experiment, best: Group | None) -> str:
+    """Why there is no figure although there are results, and what to run."""
+    if best is None or experiment.figure is None:
+        return ""
+    lacking = [e.label for e in experiment.entries if e.net and e.label not in best.results]
+    wanted = {probe for entry in experiment.entries for probe in entry.probes}
+    why = (
+        f"needs {', '.join(sorted(wanted))} measured on the trained nets, which are not in the store" if wanted else ""
+    )
+    if experiment.after:
+        why = "needs all its rows trained by one machine"
+    return (
+        f"Its figure {why or 'needs results'}"
+        + (f"; not run: {', '.join(lacking)}" if lacking else "")
+        + (f". Run: `{command(experiment)}`")
     )
 
 
@@ -118,8 +176,12 @@ def _lines(entry: Entry, found: Sequence[Judged]) -> Iterator[Line]:
             tier="" if ours is None else ours.tier,
             data="" if ours is None else ours.data,
             verdict=one.verdict,
-            why=one.why or ("" if ours else f"needs {DATA_NAMES[entry.data]} at --data"),
+            why=one.why if ours or entry.outside else _needs(entry, one.why),
         )
+
+
+def _needs(entry: Entry, why: str) -> str:
+    return "; ".join(filter(None, (f"needs {DATA_NAMES[entry.data]} at --data", why and f"context: {why}")))
 
 
 def _published(claim: Claim) -> str:
@@ -151,46 +213,26 @@ def _trainings(group: Group) -> Iterator[str]:
         )
 
 
-def _drawing(experiment: Experiment, group: Group | None, after: Sequence[Any]) -> Callable[[], Figure] | None:
+def _drawing(
+    experiment: Experiment, group: Group | None, after: Sequence[Any], measured: Any
+) -> Callable[[], Figure] | None:
     wanted = experiment.figure
     if wanted == "operations":
         return chart
+    if experiment.measured:
+        return (lambda: MEASURED_FIGURES[experiment.measured or ""](measured)) if measured else None
     if wanted is None or group is None:
         return None
     if wanted == "ensemble":
         return (lambda: ensemble(after[0])) if after else None
-    if wanted in ("responses", "gates", "lesion", "degradation") and not _probed(experiment, group):
+    if any(entry.probes for entry in experiment.entries) and not _probed(experiment, group):
         return None
     if wanted == "curves":
         return lambda: curves(PANELS[experiment.name], group)
-    draw = FIGURES[wanted] if wanted in FIGURES else STUDY_FIGURES[wanted]
+    draw = DRAWN[wanted]
     return lambda: draw(group)
 
 
 def _probed(experiment: Experiment, group: Group) -> bool:
     probes = {probe for entry in experiment.entries for probe in entry.probes}
     return any(probes & set(result.probes) for results in group.results.values() for result in results)
-
-
-CAPTIONS = {
-    "curves": "Error against iterations; thin dashed: training (running mean over an epoch of augmented pictures), "
-    "bold: test.",
-    "loss_curves": "Training loss (dashed, left axis) and test error (solid, right axis) against iterations.",
-    "responses": "Standard deviation of each 3x3 layer's output after BN, before the ReLU or the addition; plain nets "
-    "dashed. Right: every layer against what BN's own parameters promise; on the line they are equal.",
-    "cardinality": "Test error against model size from one baseline; bars are one standard error of the mean.",
-    "bars": "Final errors; each dot is one run.",
-    "degradation": "Left: final errors. Middle, right: Euclidean norm of the loss's gradient at each convolution's "
-    "output, one batch of 128 training pictures, before the first step and after the last.",
-    "constructed": "Training error; the star is the net as built, measured before its first step.",
-    "depth": "Final errors against depth.",
-    "gates": "Left: final errors. Right: mean share of each block's shortcut that its gate lets through.",
-    "lesion": "Test error with one shape-preserving block replaced by its shortcut; dashed: the whole net.",
-    "ensemble": "Test error of each member, and of the ensemble as members join from the left.",
-    "operations": "Published top-5 error over counted multiply-adds; area: parameters; filled: 10-crop, hollow: single "
-    "crop; dotted: the same net with squeeze-and-excitation gates.",
-}
-
-
-def _caption(experiment: Experiment) -> str:
-    return CAPTIONS.get(experiment.figure or "", "")

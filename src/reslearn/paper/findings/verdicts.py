@@ -1,7 +1,9 @@
 """The stated rules by which a published number, or a published order of two nets, is said to be met.
 
-A number is judged only by full runs on the paper's own data, by the paper's statistic over at least as many runs for a
-"best"; anything less is `partial`. It agrees when |ours - published| <= 2 s sqrt(1/n + 1/m) + the printed rounding,
+A number of a paper's own is judged only by full runs on the paper's own data, by the paper's statistic over at least as
+many runs for a "best"; anything less is `partial`, and the smoke tier, which only shows that everything works, is `not
+judged`. So is, at every tier, a number that a paper quotes from elsewhere or measured with another pipeline: it is
+context. It agrees when |ours - published| <= 2 s sqrt(1/n + 1/m) + the printed rounding,
 with n our runs, m the paper's, and s the largest of our standard deviation (n >= 3), the published one, and 0.15
 points (0.25 on CIFAR-100), the spread that papers report for such nets.
 
@@ -23,8 +25,9 @@ from ..cells.store import Result
 from ..published.orders import Order
 from ..published.tables import Claim
 
-Verdict = Literal["agrees", "differs", "partial", "not run"]
-Holds = Literal["holds", "contrary", "unclear", "not run"]
+Verdict = Literal["agrees", "differs", "partial", "not judged", "not run"]
+Holds = Literal["holds", "contrary", "unclear", "not judged", "not run"]
+SMOKE = "the smoke tier only shows that everything works"
 
 # (training pictures, test pictures) of the papers' data: what a full run must have used.
 SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
@@ -65,11 +68,13 @@ class Judged:
 def judge(claim: Claim, groups: Sequence[Sequence[Result]]) -> Judged:
     """The verdict on a published error. `groups`: our results, those of one tier and data set together."""
     if claim.outside:
-        return Judged(claim, None, "not run", f"outside the catalogue: {claim.outside}")
+        return Judged(claim, None, "not run", f"outside: {claim.outside}")
     found = [(ours, group) for group in groups if (ours := our_value(claim, group)) is not None]
     if not found:
-        return Judged(claim, None, "not run", "")
+        return Judged(claim, None, "not run", claim.context)
     ours, group = max(found, key=lambda pair: rank(pair[1][0]))
+    if claim.context or group[0].tier == "smoke":
+        return Judged(claim, ours, "not judged", claim.context or SMOKE)
     gap = _unfit(claim, group)
     if gap:
         return Judged(claim, ours, "partial", gap)
@@ -141,10 +146,13 @@ class Ordered:
 
 
 def check_order(order: Order, subject: Sequence[Result], other: Sequence[Result]) -> Ordered:
-    """Whether a claimed order holds in results of one tier on one data set; a diverged run counts as 100 % error."""
+    """Whether a claimed order holds in results of one tier on one data set; a diverged run counts as 100 % error. The
+    smoke tier judges none."""
     if not subject or not other:
         return Ordered(order, None, None, "not run")
     a, b = (statistics.fmean(_error(order, result) for result in group) for group in (subject, other))
+    if subject[0].tier == "smoke":
+        return Ordered(order, a, b, "not judged")
     pictures = int(subject[0].data["train" if order.metric == "train_error" else "test"])
     noise = 2 * math.sqrt(_variance(a, pictures * len(subject)) + _variance(b, pictures * len(other)))
     gap = b - a if order.relation == "better" else a - b

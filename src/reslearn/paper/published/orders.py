@@ -32,7 +32,7 @@ class Order:
 @cache
 def orders() -> tuple[Order, ...]:
     """Every order the papers claim, by experiment."""
-    return (*_p1(), *_p2(), *_p3(), *_studies())
+    return (*_p1(), *_p2(), *_p3(), *_p4_p5(), *_studies(), *_studies_of_parts())
 
 
 def of(experiment: str) -> list[Order]:
@@ -44,6 +44,7 @@ def _p1() -> Iterator[Order]:
     for name in ("p1-fig1", "p1-fig6", "study-degradation", "study-depth"):
         for metric in ("train_error", "test_error"):
             yield Order(name, "P1 fig. 1, 4.2", "plain-56", "worse", "plain-20", metric)
+    yield Order("p1-fig6", "P1 4.2", "plain-110", "worse", "plain-56")
     for name in ("p1-fig6", "study-degradation", "study-depth"):
         yield Order(name, "P1 fig. 6, 4.2", "ResNet-56", "not worse", "ResNet-20", "train_error")
         yield Order(name, "P1 fig. 6, 4.2", "ResNet-56", "better", "ResNet-20")
@@ -86,6 +87,44 @@ def _p3() -> Iterator[Order]:
     yield Order("p3-table4", "P3 table 4", "ResNeXt-101 64x4d", "better", "ResNet-200")
     for cardinality, width in (("2x64d", "1x99d"), ("4x64d", "1x148d"), ("8x64d", "1x219d")):
         yield Order("p3-fig7", "P3 fig. 7", cardinality, "better", width)
+
+
+def _p4_p5() -> Iterator[Order]:
+    for net in ("ResNet-110", "ResNet-164", "WRN-16-8"):
+        for table in ("p4-table4", "p4-table5"):
+            yield Order(table, f"P4 table {table[8:]}", f"SE-{net}", "better", net)
+    for net in ("ResNet-50", "ResNet-152", "ResNeXt-50"):
+        yield Order("p4-fig4", "P4 fig. 4", f"SE-{net}", "better", net)
+        yield Order("p4-fig4", "P4 fig. 4", f"SE-{net}", "better", net, "train_error")
+    yield Order("p4-270-epochs", "P4 6, footnote", "SE-ResNet-50", "better", "ResNet-50")
+    for table, subject, relation, other in (
+        ("p4-table11", "avg", "better", "max"),
+        ("p4-table12", "sigmoid", "better", "tanh"),
+        ("p4-table12", "tanh", "better", "ReLU"),
+        ("p4-table13", "SE all", "better", "SE stage 4"),
+        ("p4-table13", "SE stage 4", "better", "ResNet-50"),
+        ("p4-table14", "SE", "better", "SE-POST"),
+    ):
+        yield Order(table, f"P4 table {table[8:]}", subject, relation, other)  # type: ignore[arg-type]
+    yield Order("p5-table2", "P5 table 2", "B(3,3)", "better", "B(1,3)")
+    for convs in ("l=1", "l=3", "l=4"):
+        yield Order("p5-table3", "P5 table 3", "l=2", "better", convs)
+    yield Order("p5-fig2", "P5 fig. 2", "WRN-28-10", "better", "ResNet-164 pre-act")
+
+
+def _studies_of_parts() -> Iterator[Order]:
+    longer = "plain-56, three times the budget"
+    yield Order("study-convergence", "P1 4.1", longer, "worse", "plain-20", "train_error")
+    yield Order("study-convergence", "P1 4.1", longer, "worse", "ResNet-56", "train_error")
+    yield Order("study-size", "P3 table 4", "more paths: 8x6d, 29 layers", "better", "deeper: 4x6d, 56 layers")
+    yield Order("study-size", "P3 table 4", "more paths: 8x6d, 29 layers", "better", "wider: 4x10d, 29 layers")
+    yield Order("study-bn-noise", "1502.03167 3.4", "BN over 8", "worse", "BN over 128", "train_error")
+    for net in ("plain-20", "ResNet-20"):
+        subject, other = f"{net}, gamma and beta", f"{net}, neither"
+        yield Order("study-bn-affine", "1502.03167 3", subject, "not worse", other)
+    for form in ("max", "ReLU", "tanh", "POST"):
+        yield Order("study-se-forms", "P4 6.2 to 6.5", "gate (mean, sigmoid)", "better", form)
+    yield Order("study-se-forms", "P4 6", "gate (mean, sigmoid)", "better", "no gate")
 
 
 def _studies() -> Iterator[Order]:

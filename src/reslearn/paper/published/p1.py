@@ -46,7 +46,7 @@ TABLE3 = Table(
     "Errors on ImageNet validation, 10-crop testing",
     ERRORS,
     (
-        row("VGG-16", "28.07 | 9.33", net="vgg16", note="tested by the authors"),
+        row("VGG-16", "28.07 | 9.33", net="vgg16", context="another group's released net, tested by the authors"),
         row("GoogLeNet", "- | 9.15", outside=OTHER),
         row("PReLU-net", "24.27 | 7.38", outside=OTHER),
         row("plain-34", "28.54 | 10.02", net="plain34"),
@@ -68,7 +68,7 @@ TABLE4 = Table(
     (
         row("VGG (ILSVRC'14)", "- | 8.43", outside="measured on the test set by the challenge's server"),
         row("GoogLeNet (ILSVRC'14)", "- | 7.89", outside=OTHER),
-        row("VGG (v5)", "24.4 | 7.1", net="vgg19", note="multi-crop and dense (arXiv 1409.1556, table 7)"),
+        row("VGG (v5)", "24.4 | 7.1", net="vgg19", context="quoted from arXiv 1409.1556 table 7: multi-crop and dense"),
         row("PReLU-net", "21.59 | 5.71", outside=OTHER),
         row("BN-inception", "21.99 | 5.81", outside=OTHER, note="arXiv 1502.03167 itself prints 5.82"),
         row("ResNet-34 B", "21.84 | 5.71", net="resnet34"),
@@ -124,4 +124,22 @@ TABLE6 = Table(
     note="Plain nets have no printed errors, only the curves of figures 1 and 6; plain-110 stays above 60 %.",
 )
 
-TABLES = (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TABLE6)
+DETECTION = "object detection: reslearn classifies whole pictures"
+VOC = (Column("VOC 2007 test", "map", protocol="mAP, trained on 07+12"),
+       Column("VOC 2012 test", "map", protocol="mAP, trained on 07++12"))  # fmt: skip
+
+TABLE7 = Table(
+    "p1-table7",
+    "Object detection on PASCAL VOC, mAP (%), baseline Faster R-CNN",
+    VOC,
+    (row("VGG-16", "73.2 | 70.4", outside=DETECTION), row("ResNet-101", "76.4 | 73.8", outside=DETECTION)),
+)
+
+TABLE8 = Table(
+    "p1-table8",
+    "Object detection on COCO validation, mAP (%), baseline Faster R-CNN",
+    (Column("mAP@.5", "map", protocol="mAP@.5"), Column("mAP@[.5,.95]", "map", protocol="mAP@[.5,.95]")),
+    (row("VGG-16", "41.5 | 21.2", outside=DETECTION), row("ResNet-101", "48.4 | 27.2", outside=DETECTION)),
+)
+
+TABLES = (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TABLE6, TABLE7, TABLE8)

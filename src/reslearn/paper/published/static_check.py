@@ -84,7 +84,7 @@ def compute(claim: Claim) -> float:
     """The figure that a claim prints, counted from the spec of its network."""
     spec = get_spec(claim.net or "", **claim.changes)
     if claim.quantity == "depth":
-        return spec.depth if isinstance(spec, NetSpec) else _vgg_depth(spec)
+        return _depth(spec, claim)
     if claim.quantity in ("blocks", "width", "output_size") or claim.part == "block":
         return _of_part(spec, claim)
     total = _cost(spec)
@@ -96,6 +96,9 @@ def _of_part(spec: Spec, claim: Claim) -> float:
     if not isinstance(spec, NetSpec):
         raise ValueError(f"{claim.table}, {claim.row}: {spec.name} has no stages of blocks")
     if claim.quantity == "width":
+        if (claim.part or "").startswith("gate"):
+            stage = int((claim.part or "").removeprefix("gate")) - 2
+            return next(block.gate_channels or 0 for block in spec.blocks() if block.stage == stage)
         width = spec.group_width or 0
         return width if claim.part == "group" else spec.groups * width
     layers = _cost(spec).layers
@@ -118,5 +121,8 @@ def _cost(spec: Spec) -> Cost:
     return cost(spec)
 
 
-def _vgg_depth(spec: Spec) -> int:
-    return sum(layer.kind != "norm" for layer in cost(spec).layers)
+def _depth(spec: Spec, claim: Claim) -> int:
+    """P5 counts every convolution, projections too, and no FC; the others stem, main path and FC."""
+    if claim.paper == "P5":
+        return sum(layer.kind == "conv" for layer in _cost(spec).layers)
+    return spec.depth if isinstance(spec, NetSpec) else sum(layer.kind != "norm" for layer in _cost(spec).layers)

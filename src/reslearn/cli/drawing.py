@@ -1,0 +1,45 @@
+"""`draw`: networks and blocks as diagrams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import typer
+
+from ..spec.errors import check_choice
+from .options import Json
+from .output import emit, put, say
+
+Language = Literal["en", "ko"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's command to the app."""
+    app.command()(draw)
+
+
+def draw(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Names of `reslearn list`; NAME+field=value changes one.")
+    ],
+    block: Annotated[bool, typer.Option("--block", help="One block of each, with layers, channels, shortcut.")] = False,
+    lang: Annotated[str, typer.Option(help="Language of the words: en or ko.")] = "en",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="F.svg or F.png; the first NAME.svg if absent.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw networks side by side, or a block of each, from their specs."""
+    check_choice("--lang", lang, get_args(Language))
+    from ..jobs.draw.drawing import check_kind, write_drawing
+    from ..jobs.draw.drawing import draw as drawn
+    from ..runtime.replacing import FIGURE, replaceable
+
+    path = out or Path(f"{names[0].partition('+')[0]}.svg")
+    check_kind(path)
+    scene = drawn(names, block=block, language="ko" if lang == "ko" else "en")
+    replaceable(path, FIGURE, "-o")
+    say(f"reslearn draw: {', '.join(names)}")
+    found = write_drawing(scene, path)
+    emit(found, as_json, lambda: put(f"drawing   {found['path']}"))

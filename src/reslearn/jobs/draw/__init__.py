@@ -1,0 +1,1 @@
+"""Networks and blocks as diagrams, from their specs."""

@@ -1,0 +1,54 @@
+"""`draw` as one call: names to a drawing, a drawing to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...report.diagram import Box, Scene, to_svg
+from ...report.raster import to_png
+from ...runtime.files import write_atomic
+from ...spec.catalogue import get_spec
+from ...spec.codec import parse_assignments, set_fields
+from ...spec.errors import UserError
+from ...spec.net import Spec
+from .block import blocks
+from .network import networks
+from .words import WORDS, Language
+
+KINDS = (".svg", ".png")
+MOST = 8  # networks in one drawing
+
+
+def named_spec(text: str) -> Spec:
+    """The spec of NAME, or of NAME+field=value+field=value, e.g. `resnet20_cifar+shortcut=C`."""
+    name, *changes = text.split("+")
+    spec = get_spec(name)
+    if not changes:
+        return spec
+    changed = set_fields(spec, parse_assignments(changes))
+    return replace(changed, name=text) if len(text) < 40 else changed
+
+
+def draw(names: Sequence[str], *, block: bool = False, language: Language = "en") -> Scene:
+    """Networks side by side, layer by layer; with `block` one block of each. Raises `UserError` for unknown names, for
+    more than eight, and for a block of a net that has none."""
+    if not 1 <= len(names) <= MOST:
+        raise UserError(f"{len(names)} networks in one drawing; it takes 1 to {MOST}")
+    specs = [named_spec(name) for name in names]
+    return blocks(specs, WORDS[language]) if block else networks(specs, WORDS[language])
+
+
+def write_drawing(scene: Scene, path: Path) -> dict[str, Any]:
+    """Write the drawing as what the file's name ends with; what is told of it."""
+    write_atomic(path, to_png(scene) if path.suffix == ".png" else to_svg(scene))
+    boxes = [{"layer": item.key, "text": ", ".join(item.lines)} for item in scene.items if isinstance(item, Box)]
+    return {"path": str(path), "width": scene.width, "height": scene.height, "boxes": boxes}
+
+
+def check_kind(path: Path) -> None:
+    """Raise `UserError` for a file that is neither SVG nor PNG."""
+    if path.suffix not in KINDS:
+        raise UserError(f"-o {path}: a drawing is written as .svg or .png; name a file that ends so")

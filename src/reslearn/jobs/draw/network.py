@@ -1,0 +1,177 @@
+"""Networks side by side, layer by layer, in the manner of P1's figure 3: one column each, maps of one size level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from ...report.diagram import Box, Item, Label, Look, Scene, Wire, box_width, text_width
+from ...spec.cost import LayerCost, cost
+from ...spec.net import BlockSpec, NetSpec, Spec
+from ...spec.vgg import VggSpec
+from .words import Words, conv_text
+
+PITCH, HEIGHT = 22.0, 15.0  # from one box to the next, and its own
+FEW = 12  # equal blocks in a row that are all drawn; of more, the first two
+BULGE = 15.0  # how far a shortcut leaves its column
+LOOKS: tuple[Look, ...] = ("s1", "s2", "s3", "s4", "s5")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One box of a column."""
+
+    text: str
+    size: int  # side of the map that it gives
+    key: str  # where it stands in the net, such as `stages.0.1.conv2`
+    title: str
+    look: Look = "s0"
+    block: BlockSpec | None = None  # whose layer it is
+    ends: bool = False  # the last layer of its block
+    more: int = 0  # blocks that this box stands for
+
+
+def networks(specs: Sequence[Spec], words: Words) -> Scene:
+    """The drawing of one or more networks."""
+    columns = [list(layers(spec, words)) for spec in specs]
+    sizes = sorted({layer.size for column in columns for layer in column}, reverse=True)
+    columns = [[_coloured(layer, sizes) for layer in column] for column in columns]
+    rows = {size: max(sum(layer.size == size for layer in column) for column in columns) for size in sizes}
+    tops, y = {}, 42.0
+    for size in sizes:
+        tops[size] = y
+        y += rows[size] * PITCH + 7
+    width = max(box_width([layer.text for column in columns for layer in column]), 70.0)
+    margin = max(text_width(words.size, 8), 16) + 8
+    pitch = width + BULGE + 9
+    items: list[Item] = [Label(margin / 2, 30, words.size, size=8, muted=True)]
+    for size in sizes:
+        items.append(Label(margin / 2, tops[size] + HEIGHT / 2, str(size), size=8, muted=True))
+    for number, (spec, column) in enumerate(zip(specs, columns, strict=True)):
+        middle = margin + number * pitch + width / 2
+        items += [Label(middle, 12, spec.name, size=10, bold=True), Label(middle, 25, _summary(spec, words), size=8)]
+        items += _column(column, middle, width, tops)
+    total = margin + len(specs) * pitch + 2
+    if any(layer.block and layer.block.shortcut in ("pad", "projection") for column in columns for layer in column):
+        items.append(Label(total / 2, y + 5, words.dotted, size=8, muted=True))
+        y += 14
+    return Scene(total, y + 4, ", ".join(spec.name for spec in specs), tuple(items), words.language)
+
+
+def _coloured(layer: Layer, sizes: Sequence[int]) -> Layer:
+    """Convolutions of one size of map in one colour, whatever their network."""
+    return replace(layer, look=LOOKS[sizes.index(layer.size) % 5]) if layer.look == "s1" else layer
+
+
+def _summary(spec: Spec, words: Words) -> str:
+    macs = cost(spec).macs
+    return f"{words.layers.format(spec.depth)}, " + (
+        f"{macs / 1e9:.1f} GMACs" if macs >= 1e9 else f"{macs / 1e6:.0f} MMACs"
+    )
+
+
+def layers(spec: Spec, words: Words) -> Iterator[Layer]:
+    """The boxes of a network's column, from the picture to the classes."""
+    side = spec.image_size
+    yield Layer(words.image, side, "", f"{words.image}, {side}×{side}×{spec.in_channels}", "paper")
+    yield from _vgg(spec, words) if isinstance(spec, VggSpec) else _residual(spec, words)
+
+
+def _vgg(spec: VggSpec, words: Words) -> Iterator[Layer]:
+    counted = {layer.name: layer for layer in cost(spec).layers}
+    size = spec.image_size
+    for stage, convs in enumerate(spec.convs()):
+        for index, (_, channels) in enumerate(convs):
+            key = f"stages.{stage}.{index}.conv"
+            size = counted[key].output_size
+            yield Layer(f"3×3 {words.conv}, {channels}", size, key, key, "s1")
+        size //= 2
+        yield Layer(f"{words.max_pool}, /2", size, "", words.max_pool, "paper")
+    for layer in cost(spec).layers:
+        if layer.kind == "fc":
+            yield Layer(f"{words.fc} {layer.out_channels}", 1, layer.name, layer.name)
+
+
+def _residual(spec: NetSpec, words: Words) -> Iterator[Layer]:
+    counted = {layer.name: layer for layer in cost(spec).layers}
+    stem = spec.resolved_stem
+    names = [f"stem.lead.conv{i}" for i in range(1, len(stem.convs))] + ["stem.conv"]
+    for name, conv in zip(names, stem.convs, strict=True):
+        size = counted[name].output_size
+        yield Layer(conv_text(words, conv), size, name, name, "s1")
+    if stem.pool:
+        size = -(-size // 2)
+        yield Layer(f"{words.max_pool}, /2", size, "", words.max_pool, "paper")
+    for (_, shape), equal in groupby(spec.blocks(), key=lambda block: (block.stage, _shape(block))):
+        run = list(equal)
+        drawn = run if len(run) <= FEW else run[:2]
+        for block in drawn:
+            for layer in _block(block, counted, size, words):
+                size = layer.size
+                yield layer
+        if left := run[len(drawn) :]:
+            text = words.more.format(len(left))
+            title = f"{left[0].name} ... {left[-1].name}: {shape}"
+            yield Layer(text, size, f"{left[0].name}...{left[-1].name}", title, "note", more=len(left))
+    yield Layer(words.global_pool, 1, "", words.global_pool, "paper")
+    yield Layer(f"{words.fc} {spec.num_classes}", 1, "head.fc", "head.fc")
+
+
+def _shape(block: BlockSpec) -> str:
+    """What makes two blocks of a stage equal."""
+    return f"{[vars(conv) for conv in block.convs]} {block.shortcut} {block.gate_channels}"
+
+
+def _block(block: BlockSpec, counted: dict[str, LayerCost], size: int, words: Words) -> Iterator[Layer]:
+    inside = [name for name in counted if name.startswith(block.name + ".conv")]
+    found = [
+        Layer(
+            conv_text(words, conv),
+            counted[name].output_size,
+            name,
+            _title(block, name, conv.groups, words),
+            "s1",
+            block,
+        )
+        for name, conv in zip(inside, block.convs, strict=True)
+    ]
+    if block.gate_channels:
+        text = f"{words.gate}, {block.gate_channels}"
+        found.append(Layer(text, found[-1].size, f"{block.name}.gate", f"{block.name}.gate", "gate", block))
+    yield from found[:-1]
+    last = found[-1]
+    yield Layer(last.text, last.size, last.key, last.title, last.look, block, ends=True)
+
+
+def _title(block: BlockSpec, name: str, groups: int, words: Words) -> str:
+    grouped = f", {words.groups.format(groups)}" if groups > 1 else ""
+    return f"{name}: {block.in_channels} → {block.out_channels}{grouped}"
+
+
+def _column(column: Sequence[Layer], middle: float, width: float, tops: dict[int, float]) -> Iterator[Item]:
+    seen: dict[int, int] = {}
+    places = []
+    for layer in column:
+        places.append(tops[layer.size] + seen.get(layer.size, 0) * PITCH)
+        seen[layer.size] = seen.get(layer.size, 0) + 1
+    for i in range(len(column) - 1):
+        yield Wire(((middle, places[i] + HEIGHT), (middle, places[i + 1])))
+    start = 0
+    for i, (layer, y) in enumerate(zip(column, places, strict=True)):
+        if layer.block is None:
+            start = i
+        elif layer.ends:
+            if layer.block.shortcut != "none":
+                yield _shortcut(layer.block, middle, width, places[start] + HEIGHT, y + HEIGHT)
+            start = i
+        yield Box(middle, y, width, (layer.text,), layer.look, layer.key, layer.title)
+
+
+def _shortcut(block: BlockSpec, middle: float, width: float, top: float, bottom: float) -> Wire:
+    """From the wire above a block's first layer to the wire below its last one."""
+    right = middle + width / 2 + BULGE
+    leave, arrive = top + (PITCH - HEIGHT) * 0.35, bottom + (PITCH - HEIGHT) * 0.35
+    points = ((middle, leave), (right, leave), (right, arrive), (middle, arrive))
+    title = f"{block.name}.shortcut: {block.shortcut}, {block.in_channels} → {block.out_channels}"
+    return Wire(points, block.shortcut != "identity", key=f"{block.name}.shortcut", title=title)

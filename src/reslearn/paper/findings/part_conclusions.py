@@ -1,0 +1,119 @@
+"""What the studies of a net's parts found, in plain words, written by their numbers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby, pairwise
+from types import MappingProxyType
+from typing import Any
+
+from ..cells.thirds import fate, first_over_last, plain
+from .groups import Group
+from .part_figures import reached
+
+
+def degradation(group: Group) -> Iterator[str]:
+    """Gradients at the front against the back, before training and after it."""
+    for label, run in group.curves().items():
+        if (found := run.probes.get("gradients")) is None:
+            continue
+        before, after = (first_over_last(found[when]) for when in ("start", "end"))
+        yield (
+            f"{label}: before training the gradient in its first third of layers is {plain(before)} times that in its "
+            f"last third: {fate(before)}; after training it is {plain(after)} times: {fate(after)}."
+        )
+
+
+def gradients(found: Mapping[str, Any]) -> Iterator[str]:
+    """study-gradients, net by net."""
+    for net, rows in groupby(found["rows"], key=lambda row: row["net"]):
+        told = [f"{row['norm']}, {row['init']}: {plain(row['ratio'])}, {fate(row['ratio'])}" for row in rows]
+        yield f"{net}, first third over last third. " + "; ".join(told) + "."
+    along = [factor["along"] for factor in found["path"]]
+    negative = sum(value < 1 for value in along)
+    yield (
+        f"Along the pre-activation ResNet-56 a block's factor 1 + F' lies between {min(along):.3f} and "
+        f"{max(along):.3f}; in {negative} of {len(along)} blocks F' is negative, and the factor below 1."
+    )
+
+
+def times(found: Mapping[str, Any]) -> Iterator[str]:
+    """p5-fig4."""
+    rows = {row["net"]: row["seconds"] for row in found["rows"]}
+    deep, wide = rows["thin, 1001"], rows["WRN-28-10"]
+    yield (
+        f"On {found['machine']['cpu']} with {found['threads']} threads, minibatches of {found['batch']}, median of "
+        f"{found['repeats']}: " + ", ".join(f"{net} {seconds:.2f} s" for net, seconds in rows.items()) + "."
+    )
+    yield f"The thin net of 1001 layers takes {deep / wide:.2f} times as long as WRN-28-10; P5 finds the latter better."
+
+
+def convergence(group: Group) -> Iterator[str]:
+    """When each net reaches the training error with which plain-20 ends."""
+    runs = group.curves()
+    level = runs["plain-20"].train_error if "plain-20" in runs else None
+    if level is None:
+        return
+    for label, run in runs.items():
+        step = reached(run, level)
+        end = "" if run.train_error is None else f" (it ends at {run.train_error:.2f} %)"
+        when = f"after {step:,} steps" if step is not None else f"never{end}"
+        yield f"{label} reaches plain-20's last training error, {level:.2f} %, {when}."
+
+
+def branches(group: Group) -> Iterator[str]:
+    """|F| / |x| of nets of growing depth."""
+    medians = {}
+    for label, run in group.curves().items():
+        ratios = [block["ratio"] for block in run.probes.get("branches", [])]
+        if ratios:
+            medians[label] = statistics.median(ratios)
+            yield (
+                f"{label}: a block adds {medians[label]:.2f} times its signal in the median of {len(ratios)} blocks, "
+                f"{min(ratios):.2f} at the least and {max(ratios):.2f} at the most."
+            )
+    if len(medians) > 1:
+        values = list(medians.values())
+        falling = all(a > b for a, b in pairwise(values))
+        yield f"The deeper the net, {'the less' if falling else 'not always the less'} a block adds."
+
+
+def cut(group: Group) -> Iterator[str]:
+    """How much of each normalised signal lies below 0."""
+    for label, run in group.curves().items():
+        shares = [layer["share"] for layer in run.probes.get("cut", [])]
+        if shares:
+            yield (
+                f"{label}: {100 * statistics.fmean(shares):.0f} % of a BN's output lies below 0 on average, "
+                f"{100 * min(shares):.0f} to {100 * max(shares):.0f} % by layer."
+            )
+
+
+def excitations(group: Group) -> Iterator[str]:
+    """How far classes differ, gate by gate."""
+    for run in group.curves().values():
+        for gate in run.probes.get("excitations", []):
+            means = [found["mean"] for found in gate["classes"].values()]
+            apart = statistics.fmean(max(values) - min(values) for values in zip(*means, strict=True))
+            yield (
+                f"{gate['block']}: the mean excitations of {len(means)} classes lie {apart:.3f} apart, averaged over "
+                f"{len(gate['channels'])} channels; over all pictures the mean is "
+                f"{statistics.fmean(gate['overall']):.2f}."
+            )
+
+
+PARTS: Mapping[str, Callable[[Group], Iterator[str]]] = MappingProxyType(
+    {
+        "study-degradation": degradation,
+        "study-convergence": convergence,
+        "study-responses": branches,
+        "study-bn-affine": cut,
+        "study-excitations": excitations,
+        "p4-fig6": excitations,
+        "p4-fig7": excitations,
+    }
+)
+MEASURED: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = MappingProxyType(
+    {"gradients": gradients, "times": times}
+)

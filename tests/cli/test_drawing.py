@@ -1,0 +1,61 @@
+"""`draw` on the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from reslearn.cli.app import main
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def call(capsys, *arguments):
+    status = main(["draw", *arguments])
+    return status, *capsys.readouterr()
+
+
+def test_a_drawing_is_named_after_the_first_network(capsys, tmp_path):
+    assert call(capsys, "resnet20_cifar", "plain20_cifar")[0] == 0
+    assert (tmp_path / "resnet20_cifar.svg").read_text().startswith("<svg ")
+    assert call(capsys, "resnet20_cifar")[0] == 0  # a drawing of ours is replaced
+
+
+def test_it_tells_programs_what_it_drew(capsys):
+    status, out, _ = call(capsys, "resnet20_cifar", "--block", "--lang", "ko", "-o", "b.png", "--json")
+    found = json.loads(out)
+    assert status == 0 and found["path"] == "b.png" and "stages.0.0.conv1" in [box["layer"] for box in found["boxes"]]
+    assert Image.open("b.png").format == "PNG"
+    assert call(capsys, "resnet20_cifar", "-o", "b.png")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet35"], "resnet34"),
+        (["resnet34", "-o", "a.pdf"], ".svg or .png"),
+        (["resnet34", "--lang", "fr"], "en"),
+        (["vgg19", "--block"], "no residual blocks"),
+        (["resnet34", "-o", "none/a.svg"], "no such folder"),
+        (["resnet34", "-o", "mine.svg"], "is not replaced"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(capsys, tmp_path, arguments, message):
+    (tmp_path / "mine.svg").write_text("<svg>mine</svg>")
+    status, out, err = call(capsys, *arguments)
+    assert (status, out) == (2, "") and message in err.splitlines()[-1] and "Traceback" not in err
+    assert (tmp_path / "mine.svg").read_text() == "<svg>mine</svg>"
+
+
+def test_drawing_imports_no_torch(tmp_path):
+    code = "import sys; from reslearn.cli.app import main; main(['draw', 'resnet34']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"

@@ -1,0 +1,93 @@
+"""study-gradients for real, in seconds: the order of the five cases that the study is about; times in their form."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from reslearn.cli.app import main
+from reslearn.interpret.gradients import path_factors
+from reslearn.nets.build import create_model
+from reslearn.paper.cells import measured
+from reslearn.paper.cells.measured import batch
+from reslearn.paper.cells.store import Store
+from reslearn.paper.cells.thirds import fate, first_over_last, plain
+from reslearn.paper.experiments import get_experiment
+from reslearn.paper.findings.sections import make_section
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("measured"))
+    return store, measured.measure(get_experiment("study-gradients"), "smoke", store)
+
+
+def test_the_five_cases_stand_in_their_order(found):
+    ratio = {(row["net"], row["norm"], row["init"]): row["ratio"] for row in found[1]["rows"]}
+    assert len(ratio) == 16
+    cases = [
+        ratio["plain-20", "no BN", "std 0.01"],  # vanishes altogether
+        ratio["plain-56", "no BN", "He"],
+        ratio["ResNet-56", "no BN", "std 0.01"],  # the shortcuts keep it
+        ratio["ResNet-56", "BN", "He"],
+        ratio["plain-56", "BN", "He"],  # explodes towards the front
+    ]
+    assert cases == sorted(cases)
+    assert cases[0] < 1e-6 < cases[1] < 1 < cases[3] < 50 < cases[4]
+
+
+def test_a_block_multiplies_the_gradient_by_one_plus_f_prime(found):
+    path = found[1]["path"]
+    assert len(path) == 25 and path[0]["block"] == "stages.2.8"  # from the last block to the first
+    assert all(factor["along"] > 0 for factor in path)
+
+
+def test_the_factor_is_that_of_the_residual_function_alone():
+    torch.manual_seed(0)
+    net = create_model("resnet20_cifar", activation="pre", projection_norm=False).train()
+    images, labels = batch(4)
+    last, *_ = path_factors(net, images, labels)
+    block, kept = net.blocks()[-1], {}
+    handle = block.register_forward_hook(lambda _, args, y: kept.update(x=args[0].detach(), y=y))
+    loss = torch.nn.functional.cross_entropy(net(images), labels)
+    handle.remove()
+    (g,) = torch.autograd.grad(loss, kept["y"])
+    _, of_residual = torch.autograd.functional.vjp(lambda x: block(x) - x, kept["x"], g)
+    assert last.block == block.spec.name
+    assert last.along == pytest.approx(1 + float((of_residual * g).sum() / g.square().sum()), rel=1e-4)
+
+
+def test_what_is_in_the_store_is_not_measured_again(found, monkeypatch):
+    store, value = found
+    monkeypatch.setattr(measured, "MEASURES", {})
+    assert measured.measure(get_experiment("study-gradients"), "smoke", store)["rows"] == value["rows"]
+
+
+def test_the_section_tells_and_draws_what_was_measured(found):
+    section = make_section(get_experiment("study-gradients"), [], found[0])
+    told = " ".join(section.conclusion)
+    assert section.shown.startswith("measured on") and "it explodes towards the front" in told and "1 + F'" in told
+    section.draw().draw_without_rendering()
+
+
+def test_without_a_measurement_the_section_says_what_to_run(tmp_path):
+    section = make_section(get_experiment("p5-fig4"), [], Store(tmp_path))
+    assert not section.has_results and section.idle == "Not run: `reslearn paper run p5-fig4`."
+
+
+def test_times_of_a_minibatch(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(measured, "TIMED", (("a", "plain20_cifar", {}), ("b", "resnet20_cifar", {})))
+    assert main(["paper", "run", "p5-fig4", "--store", str(tmp_path), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)["measured"]
+    assert value["batch"] == 2 and [row["net"] for row in value["rows"]] == ["a", "b"]
+    assert all(row["seconds"] > 0 for row in value["rows"])
+
+
+def test_thirds_and_their_words():
+    layers = [{"layer": f"l{i}", "signal": s} for i, s in enumerate((8.0, 8.0, 5.0, 1.0, 2.0, 2.0))]
+    layers.append({"layer": "stages.1.0.shortcut.conv", "signal": 1e9})
+    assert first_over_last(layers) == 4.0
+    assert [plain(x) for x in (861.4, 6.42, 6.29e-13, 1320.0)] == ["861", "6.4", "6.3e-13", "1,320"]
+    assert [fate(x)[:11] for x in (100, 1, 0.001)] == ["it explodes", "it stays wi", "it vanishes"]
