@@ -16,8 +16,10 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from reslearn.cli.app import main
+from reslearn.data.formats.files import Files
 from reslearn.data.workers import Workers
 from reslearn.spec.errors import Fault
 
@@ -153,3 +155,67 @@ def dies(task):
 def test_a_killed_reader_is_a_fault_of_one_line():
     with pytest.raises(Fault, match="has died or was killed"):
         list(Workers(dies, 2).map(range(8)))
+
+
+PICTURES = ["pictures", *TRAIN[2:], "--epochs", "1", "--set", "batch_size=16"]
+STREAMED = ["--set", "settings.loader=streaming", "--set", "settings.workers=2"]
+READING = {
+    "train": ["train", *PICTURES, *STREAMED, "--out", "run"],
+    "crossval": ["crossval", *PICTURES, *STREAMED, "--folds", "2", "--out", "cv"],
+    "check": ["data", "check", "pictures", "--workers", "2"],
+    "stats": ["data", "stats", "pictures", "--workers", "2"],
+    "split": ["data", "split", "pictures", "--ratio", "8:2", "-o", "m.json", "--workers", "2"],
+    "evaluate": ["evaluate", "{made}/small", "pictures", "--workers", "2", "--no-cache", "--allow-seen"],
+}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A run on pictures of two classes."""
+    folder = tmp_path_factory.mktemp("small")
+    for name in ("a", "b"):
+        (folder / "pictures" / name).mkdir(parents=True)
+        for i in range(130):  # fewer are checked by one process
+            pixels = np.random.default_rng(i + 100 * (name == "b")).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "pictures" / name / f"{i}.png")
+    assert main(["train", str(folder / "pictures"), *PICTURES[1:], "--out", str(folder / "small")]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_reader_that_is_killed_is_one_line(command, small, tmp_path, monkeypatch, capsys):
+    """As the kernel does where memory is short, at the first picture that one of them reads."""
+    shutil.copytree(small / "pictures", tmp_path / "pictures")
+    monkeypatch.chdir(tmp_path)
+    read, parent = Files.raw, os.getpid()
+
+    def die(source, row):
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(source, row)
+
+    monkeypatch.setattr(Files, "raw", die)
+    capsys.readouterr()
+    status = main([part.format(made=small) for part in READING[command]])
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line.startswith("reslearn: ")]
+    assert status == 1 and out == "" and len(lines) == 1 and "has died or was killed" in lines[0], err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train digits --recipe demo --set batch_size=1 --out new",
+        "train digits --recipe demo --set batch_size=4 --set accumulate=4 --out new",
+        "crossval digits --recipe demo --folds 2 --set batch_size=1 --out new",
+        "plan digits --recipe demo --set batch_size=2 --set accumulate=2",
+        "bench train --batch 1",
+    ],
+)
+def test_a_batch_that_leaves_batch_norm_one_value_is_one_line(command, tmp_path, monkeypatch, capsys):
+    """Of resnet18 at 32 pixels, whose last map is 1x1."""
+    monkeypatch.chdir(tmp_path)
+    assert main([*command.split(), "--model", "resnet18", "--image-size", "32"]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("reslearn: ")]
+    assert len(lines) == 1 and "sees one picture" in lines[0] and "--set batch_size=" in lines[0]
+    assert list(tmp_path.iterdir()) == []

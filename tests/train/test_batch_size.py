@@ -9,11 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reslearn.data.sources import open_data
 from reslearn.nets.build import create_model
+from reslearn.runtime.process_group import World
+from reslearn.runtime.settings import Settings
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
 from reslearn.spec.recipes import RECIPES
-from reslearn.train.batch_size import check_batch
+from reslearn.train.batch_size import check_batch, check_world
+from reslearn.train.fit import fit, resume
 
 DEMO = RECIPES["demo"]
 NARROW = {
@@ -71,3 +75,27 @@ def test_pictures_that_are_shrunk_early_on_count(tmp_path):
     recipe = replace(DEMO, batch_size=1, small_size=32, small_part=0.5)
     with pytest.raises(UserError, match="at 32 pixels"):
         check_batch(get_spec("resnet18"), recipe, 64)
+
+
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "processes", "instead"), [(64, 1, 3, 66), (1, 1, 2, 2), (12, 4, 2, 16), (12, 4, 3, None)]
+)
+def test_a_batch_that_cannot_be_shared_out(batch, accumulate, processes, instead):
+    recipe = replace(DEMO, batch_size=batch, accumulate=accumulate)
+    if instead is None:
+        check_world(recipe, World(0, processes))
+    else:
+        words = f"of {processes} processes times {accumulate} accumulation steps, e.g. --set batch_size={instead}$"
+        with pytest.raises(UserError, match=words):
+            check_world(recipe, World(0, processes))
+
+
+def test_a_resume_by_more_processes_must_be_able_to_normalise(tmp_path, monkeypatch):
+    """Two pictures in one process have a variance; one in each of two has none, where the map is 1x1."""
+    recipe = replace(DEMO, epochs=None, iterations=1, batch_size=2, image_size=1)
+    spec, data = get_spec("resnet20_cifar", **NARROW["resnet20_cifar"]), open_data("digits")
+    fit(spec, data, None, recipe, out=tmp_path, settings=Settings(threads=1))
+    (tmp_path / "model.safetensors").unlink()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="a batch of 2 in 2 processes sees one picture"):
+        resume(tmp_path, train_data=data, allow_different_numerics=True)

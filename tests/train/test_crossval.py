@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,12 @@ from reslearn.spec.errors import Fault, UserError
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.train import execute
 from reslearn.train.crossval import proceed
+from reslearn.train.fit import resume
 from reslearn.train.fold_models import PREDICTIONS
 from reslearn.train.folds import choose_folds
 from reslearn.train.records.crossval import CrossvalRecord, check_recipe, read_record, start
 from reslearn.train.records.run import describe, labels_text
+from reslearn.train.records.run import read_record as read_run
 from reslearn.train.stopping import Interrupted
 from reslearn.train.together import digest
 
@@ -384,6 +387,56 @@ def test_other_pictures_or_labels_are_refused(forget, pictures, tmp_path, tiny_s
     assert done is not None and done.out_of_fold.images == 60
     assert read_record(out).data["path"] == str(tmp_path / "moved") and len(read_record(out).moved) == 1
     assert proceed(out).to_json() == done.to_json()
+    for k in (1, 2):  # one of them was begun before the data moved
+        fold = json.loads((out / f"fold-{k}" / "run.json").read_text())
+        assert fold["data"]["path"] == str(tmp_path / "moved") and len(fold["moved"]) == (k == 1)
+        resume(out / f"fold-{k}")
+    assert load(out).bundle.data["path"] == str(tmp_path / "moved")
+
+
+def test_folds_that_were_begun_follow_where_the_data_moves(pictures, tmp_path, tiny_spec, tiny_recipe):
+    """From place to place, under other names too; each goes on alone, and ends as it would have where it began."""
+    data = open_data(pictures)
+    whole, out = tmp_path / "whole", tmp_path / "cv"
+    for folder in (whole, out):
+        begun(data, folder, record_of(data, tiny_spec, tiny_recipe, folds=2))
+    expected = proceed(whole, data)
+    for path in sorted(pictures.rglob("*.png")):
+        path.rename(path.with_name(f"x{path.name}"))
+    places = [pictures, tmp_path / "here", tmp_path / "there"]
+    for old, new in pairwise(places):
+        shutil.move(old, new)
+        (out / "fold-1" / "model.safetensors").unlink()  # it goes on from its last checkpoint
+        assert proceed(out, data=str(new), only=1) is None
+        assert read_run(out / "fold-1").data["path"] == str(new)
+        (out / "fold-1" / "model.safetensors").unlink()
+        resume(out / "fold-1")
+    assert [entry["from"] for entry in read_run(out / "fold-1").moved] == [str(place) for place in places[:2]]
+    done = proceed(out)
+    assert np.array_equal(done.out_of_fold.logits, expected.out_of_fold.logits)
+
+
+def test_a_record_s_folds_and_seeds_are_possible(tmp_path, tiny_spec, tiny_recipe):
+    data = few()
+    record = record_of(data, tiny_spec, tiny_recipe, seed=2**64 - 6)
+    with pytest.raises(UserError, match=f"seed is {2**64}"):
+        replace(record, seed=2**64 - 5)  # of the last fold
+    start(tmp_path / "cv", record)
+    assert read_record(tmp_path / "cv") == record
+    text = (tmp_path / "cv" / "crossval.json").read_text()
+    for wrong in (0, 6, -1):
+        value = json.loads(text)
+        value["folds"][data.ids[0]] = wrong
+        (tmp_path / "cv" / "crossval.json").write_text(json.dumps(value))
+        with pytest.raises(UserError, match=r"a fold outside 1\.\.5"):
+            read_record(tmp_path / "cv")
+
+
+def test_pictures_that_cannot_be_read_stand_in_no_fold():
+    data = few()
+    out = set(data.ids[3:6])
+    folds, _ = choose_folds(data, 5, left_out=out)
+    assert set(folds) == set(data.ids[:160]) - out
 
 
 def test_a_folder_that_is_removed_meanwhile_is_our_line(tmp_path, tiny_spec, tiny_recipe):

@@ -6,6 +6,7 @@ Validation is a script here, so that which weights are best is known beforehand.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from reslearn.data.sources import open_data
 from reslearn.engine.scorer import TorchScorer
 from reslearn.measure.views import predict_logits
 from reslearn.nets.build import create_model
+from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings
 from reslearn.spec.preprocess import default_preprocess
 from reslearn.train import execute
@@ -160,6 +162,35 @@ def test_sealed_statistics_are_those_the_recipe_asks_for(kind, tiny_spec, recipe
     ]
     assert len(gaps) == 2 * len(norms)
     assert (max(gaps) < 1e-3) == (kind == "exact"), gaps
+
+
+@pytest.mark.parametrize(
+    ("epoch", "fields", "asked"),
+    [
+        (3, {"bn_statistics": "exact"}, [(0, 3)]),
+        (1000, {"bn_statistics": "exact"}, [(0, 200)]),
+        (3, {"bn_statistics": "exact", "freeze_bn": True}, []),
+        (3, {}, []),
+    ],
+)
+def test_exact_statistics_are_those_of_an_epoch_or_of_200_batches(epoch, fields, asked, tiny_spec, recipe):
+    """And none where batch norm is frozen: it keeps its own, whatever is trained around it."""
+    found = []
+    loader = SimpleNamespace(steps_per_epoch=epoch, batches=lambda start, stop: found.append((start, stop)) or iter(()))
+    update = SimpleNamespace(recipe=replace(recipe, **fields), evaluated=create_model(tiny_spec))
+    work = SimpleNamespace(recipe=update.recipe, update=update, loader=loader, world=World())
+    assert execute.chosen_net(work) is update.evaluated and found == asked
+
+
+def test_frozen_statistics_are_sealed_as_they_were(tiny_spec, recipe, parts, tmp_path):
+    """Also of single pictures, whose 1x1 map has no variance."""
+    first = fit(tiny_spec, *parts, recipe, out=tmp_path / "first", settings=Settings())
+    before = dict(load(first.path).net.named_buffers())
+    changes = {"freeze_bn": True, "bn_statistics": "exact", "batch_size": 1, "iterations": 3, "lr": 0.01}
+    weights = str(first.model)
+    run = fit(tiny_spec, *parts, replace(recipe, **changes), out=tmp_path / "run", weights=weights, settings=Settings())
+    for name, buffer in load(run.path).net.named_buffers():
+        assert torch.equal(buffer, before[name]), name
 
 
 @pytest.mark.parametrize("changes", [{"dropout": 0.3}, {"drop_path": 0.3}], ids=["dropout", "stochastic depth"])

@@ -10,6 +10,7 @@ import typer
 
 from ..cli import bench, comparison, crossval, data, drawing, evaluation, exporting, models, papers, reports, training
 from ..runtime.notes import speak, warn
+from ..runtime.process_group import speaks_for_all
 from ..spec.errors import Fault, Retold, UserError
 from ..train.stopping import Interrupted
 
@@ -86,7 +87,8 @@ def _os_error(error: OSError) -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    speak(f"reslearn: {message}")
+    if speaks_for_all():
+        speak(f"reslearn: {message}")
     return status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import functools
 import itertools
 import os
@@ -102,6 +103,25 @@ def joined() -> World:
 def restarted() -> bool:
     """Whether elastic `torchrun` has started this command again after a failure."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def speaks_for_all() -> bool:
+    """Whether this process says what stops the command: of those that `torchrun` started, the first that asks does.
+
+    Any can be the one whose input is wrong, on whatever machine; and all end as soon as one does, so none waits for
+    another to speak. Other launchers keep no place to ask at: there each speaks for itself.
+    """
+    told = os.environ.get
+    if from_environment().size == 1 or told("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return True
+    try:
+        import torch.distributed as dist
+
+        wait, place = datetime.timedelta(seconds=10), (told("MASTER_ADDR", ""), int(told("MASTER_PORT", "")))
+        store = dist.TCPStore(*place, is_master=False, timeout=wait)  # type: ignore[attr-defined]
+        return bool(store.add(f"reslearn/said/{told('TORCHELASTIC_RESTART_COUNT')}", 1) == 1)
+    except (ImportError, ValueError, RuntimeError):  # a line too many is better than none
+        return True
 
 
 @contextlib.contextmanager

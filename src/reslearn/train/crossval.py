@@ -27,7 +27,7 @@ from ..spec.errors import UserError
 from ..spec.seen import seen_from_json, summed
 from .events import Watch
 from .fit import Run, finished_run, fit, resume
-from .fold_data import Again, reopen_folds
+from .fold_data import Again, follow, reopen_folds
 from .fold_models import (
     MODEL,
     PREDICTIONS,
@@ -101,7 +101,7 @@ def proceed(
                 raise Interrupted(folder, stopped.signum) from None  # it is all of this that is gone on with
         if any(not (fold_folder(folder, k) / PREDICTIONS).exists() for k in range(1, record.count + 1)):
             return None
-        return merge(folder, record)
+        return merge(folder, again.record)
 
 
 def check_fold(only: int | None, count: int) -> None:
@@ -116,6 +116,7 @@ def train_fold(folder: Path, again: Again, k: int, *, watch: Watch | None) -> Ru
     seen, held, names = again.parts(k)
     if (path / "run.json").exists():
         check_own(path, names, held)
+        follow(path, record)
         drop_foreign(path)
         run = resume(path, train_data=seen, val_data=held, watch=watch)
     else:

@@ -183,7 +183,7 @@ def chosen_net(work: Work) -> nn.Module:
         if world.first:
             checkpoint.load_best(work.folder / "checkpoints", work.progress.best_file, net)
         share_state(net, world)
-    if recipe.bn_statistics == "exact":
+    if recipe.bn_statistics == "exact" and not recipe.freeze_bn:  # frozen ones are not measured anew
         steps = min(work.loader.steps_per_epoch, BN_BATCHES)
         exact_bn_statistics(net, (batch.images for batch in work.loader.batches(0, steps)))
         average_statistics(net, world)

@@ -190,6 +190,7 @@ def resume(
             return finished
         check_numerics(record, world, allow_different_numerics)
         check_world(record.recipe, world)
+        check_batch(record.spec, record.recipe, record.preprocess.size, world.size)
         if (NOT_REPRODUCIBLE in record.notes) != (transform is not None):
             raise UserError(
                 f"{folder}: this run's pictures go through {'a' if transform is None else 'no'} transform given from "

@@ -10,10 +10,12 @@ import numpy as np
 from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
 from ..data.sameness import Recorded
+from ..runtime.files import exclusive_lock
 from ..spec.errors import UserError
 from .fold_models import fold_folder
+from .records.belonging import run_id
 from .records.crossval import CrossvalRecord
-from .records.run import read_labels, read_record
+from .records.run import read_labels, read_record, write_record
 from .reopening import find_again, joined, moved, open_again, recorded_sides, remark, remark_labels
 
 
@@ -53,6 +55,20 @@ def reopen_folds(
         now = record.data | {"path": data.path} | ({} if found.renamed else {"fingerprint": data.fingerprint()})
         record = replace(record, data=now, moved=(*record.moved, moved(record.data)))
     return Again(record, data, found.where)
+
+
+def follow(path: Path, record: CrossvalRecord) -> None:
+    """Write into the `run.json` of the fold at `path` where its data is now, if it has moved since, as `record` tells.
+
+    The names of its pictures stay those of `record`, which keeps them, too.
+    """
+    own = read_record(path)
+    if own.data["path"] == record.data["path"] or own.data["path"] not in [one.get("from") for one in record.moved]:
+        return
+    now = own.data | {name: record.data[name] for name in ("path", "fingerprint")}
+    entry = moved(own.data) | {"run": run_id(own)}
+    with exclusive_lock(path / "lock"):
+        write_record(path, replace(own, data=now, moved=(*own.moved, entry)))
 
 
 def _recorded(folder: Path, record: CrossvalRecord) -> Recorded:
