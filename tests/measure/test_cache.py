@@ -221,7 +221,11 @@ def test_what_is_kept_comes_back(tmp_path):
     _, scores = kept_file(tmp_path)
     more = {"whole@1": np.zeros((5, 3), np.float32)}
     add_to_cache(tmp_path, KEY, more)
-    assert all(np.array_equal(rows, {**scores, **more}[name]) for name, rows in read_cache(tmp_path, KEY).items())
+    found = read_cache(tmp_path, KEY)
+    assert found.keys() == {"centre@0", "whole@1"}
+    assert all(np.array_equal(rows, {**scores, **more}[name]) for name, rows in found.items())
+    add_to_cache(tmp_path / "not" / "there" / "yet", KEY, more)
+    assert read_cache(tmp_path / "not" / "there" / "yet", KEY).keys() == {"whole@1"}
     for other in ({"model": "n" * 64}, {"engine": "compiled"}, {"format": 3}, {"images": 6}, {"precision": "bf16"}):
         assert read_cache(tmp_path, replace(KEY, **other)) == {}
 

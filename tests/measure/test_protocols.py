@@ -141,6 +141,9 @@ def test_ten_crop_without_a_margin_makes_one():
     ]
     same_answers(report, expected)
     assert report.preprocess_hash != default_preprocess(16).hash()
+    whole = parse_protocol("10-crop", Preprocess(size=16, resize=16, mode="crop"))  # nor does the whole shorter side
+    assert (whole.preprocess.resize, whole.preprocess.mode) == (19, "crop")
+    assert parse_protocol("10-crop", Preprocess(size=16, resize=17, mode="crop")).preprocess.resize == 17
 
 
 def test_flip_and_shift():

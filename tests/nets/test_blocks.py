@@ -78,7 +78,9 @@ def test_option_a_does_not_spread_a_bad_value_into_the_padding():
 def test_a_thin_projection_is_torch_s_own():
     ours, theirs = conv(ConvSpec(4, 6, 1, stride=2)), nn.Conv2d(4, 6, 1, stride=2, bias=False)
     theirs.load_state_dict(ours.state_dict())
-    assert type(ours) is not nn.Conv2d and type(conv(ConvSpec(8, 6, 1, stride=2))) is nn.Conv2d
+    assert type(ours) is not nn.Conv2d
+    for wide_or_not_strided in (ConvSpec(8, 6, 1, stride=2), ConvSpec(4, 6, 1), ConvSpec(4, 6, 3, stride=2)):
+        assert type(conv(wide_or_not_strided)) is nn.Conv2d
     for size in (8, 7):
         x = torch.randn(2, 4, size, size)
         torch.testing.assert_close(ours(x), theirs(x))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
+import tarfile
 import warnings
 import zipfile
 
@@ -13,8 +14,9 @@ import pytest
 import torch
 
 from reslearn.nets.build import create_backbone, create_model, model_from_contents
-from reslearn.nets.state_files import read_contents
-from reslearn.nets.weights import export_state, load_weights
+from reslearn.nets.finding import some
+from reslearn.nets.state_files import Contents, read_contents
+from reslearn.nets.weights import export_state, fit_contents, load_weights
 from reslearn.spec.errors import UserError
 
 CHANNELS, DEPTHS = (8, 16, 24, 32), (1, 2, 1, 1)
@@ -351,6 +353,11 @@ def write_zip(path, name):
         archive.writestr(name, b"x")
 
 
+def write_tar(path):
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("w.txt"))
+
+
 KINDS = {
     "Git LFS pointer": lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n"),
     "a web page": lambda p: p.write_text("\n<!DOCTYPE html><html>404</html>"),
@@ -359,6 +366,9 @@ KINDS = {
     "torch.export saved": lambda p: torch.export.save(
         torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),)), str(p)
     ),
+    "a tar archive": lambda p: write_tar(p),
+    "a gzip archive": lambda p: p.write_bytes(b"\x1f\x8b" + bytes(20)),
+    "a NumPy array": lambda p: np.save(p.open("wb"), np.ones(2)),
     "NumPy archive": lambda p: np.savez(p.open("wb"), a=np.ones(2)),
     "Keras model": lambda p: write_zip(p, "model.weights.h5"),
     r"a zip archive \(w.txt\)": lambda p: write_zip(p, "w.txt"),
@@ -462,3 +472,33 @@ def test_tensors_without_values_and_names_that_differ_by_marks_alone(vision, tmp
         load_weights(ours(), tmp_path / "w.pth")
     torch.save(whole | under("module.", whole), tmp_path / "w.pth")  # the same twice is one
     assert torch.equal(load_weights(ours(), tmp_path / "w.pth").state["head.fc.weight"], weight)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "a"), (3, "a, b, c"), (4, "a, b, c and 1 more"), (5, "a, b, c and 2 more")]
+)
+def test_a_sentence_names_three(count, said):
+    assert some(list("abcde")[:count]) == said
+
+
+def test_weights_are_looked_for_six_mappings_deep(vision, tmp_path):
+    whole = full(*vision[1:])
+    for depth in (6, 7):
+        inside = whole
+        for level in range(depth):
+            inside = {f"level{level}": inside}
+        torch.save(inside, tmp_path / "w.pth")
+        if depth == 6:
+            assert len(load_weights(ours(), tmp_path / "w.pth").state) == len(whole)
+        else:
+            with pytest.raises(UserError, match="holds no tensors"):
+                read_contents(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(("short", "message"), [(0, "lacks "), (1, "fit no known layout of resnet18")])
+def test_half_of_a_body_is_a_network_that_lacks_something(vision, short, message):
+    """With less, what a file holds is another network altogether."""
+    body = [name for name in vision[1] if not name.endswith("num_batches_tracked")]
+    names = body[: -(-len(body) // 2) - short]
+    with pytest.raises(UserError, match=message):
+        fit_contents(Contents("f", {"": {name: vision[1][name] for name in names}}), ours())

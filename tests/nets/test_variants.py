@@ -128,6 +128,7 @@ def test_units_of_one_layer_make_110_layers_of_108_units(images):
         ("kernels", "kernels:NUMBER, with up to 4 numbers"),
         ("kernels:2", "1, 3, 5 or 7"),
         ("se_max", "set se_reduction"),
+        ("bn_after_addition:a", "it must be bn_after_addition"),
     ],
 )
 def test_a_wrong_variant_says_what_would_be_right(variant, message):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.sources import open_data
@@ -15,6 +17,7 @@ from reslearn.jobs import bench
 from reslearn.runtime.process_group import World
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
+from reslearn.train import execute
 from reslearn.train import fit as fitting
 from reslearn.train.records.journal import read_journal
 from reslearn.train.reopening import check_classes
@@ -99,3 +102,58 @@ def test_an_epoch_s_loss_is_the_mean_of_its_steps(tiny_spec, tiny_recipe, tmp_pa
             assert line["train_loss"] == pytest.approx(np.mean(steps))
             steps, epochs = [], epochs + 1
     assert epochs == 3 and not steps
+
+
+@pytest.fixture
+def few():
+    return Subset(open_data("digits"), np.arange(64))
+
+
+def test_nobody_reads_checkpoints_before_all_are_there_or_leaves_before_it_is_sealed(
+    few, tiny_spec, tiny_recipe, tmp_path, monkeypatch
+):
+    events, read, seal = [], execute.checkpoint.load_newest, execute.seal
+    monkeypatch.setattr(World, "barrier", lambda world: events.append("all"))
+    monkeypatch.setattr(execute.checkpoint, "load_newest", lambda *given: (events.append("read"), read(*given))[1])
+    monkeypatch.setattr(execute, "seal", lambda *given, **more: (events.append("seal"), seal(*given, **more))[1])
+    recipe = replace(tiny_recipe, iterations=1)
+    fitting.fit(tiny_spec, few, None, recipe, out=tmp_path / "run", settings=Settings(threads=1))
+    assert events == ["all", "read", "seal", "all"]
+
+
+def test_the_journal_s_end_is_on_the_disk_before_the_sealed_file(few, tiny_spec, tiny_recipe, tmp_path, monkeypatch):
+    synced, sync, seal = [], os.fsync, execute.seal
+
+    def note(handle):
+        path = os.readlink(f"/proc/self/fd/{handle}")
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                synced.append((os.path.basename(path), b'"kind": "end"' in file.read()))
+        sync(handle)
+
+    def check(*given, **more):
+        assert synced[-1] == ("metrics.jsonl", True)
+        return seal(*given, **more)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(execute, "seal", check)
+    recipe = replace(tiny_recipe, iterations=1)
+    run = fitting.fit(tiny_spec, few, None, recipe, out=tmp_path / "run", settings=Settings(threads=1))
+    assert run.model.exists()
+
+
+def test_a_process_is_left_as_it_was(few, tiny_spec, tiny_recipe, tmp_path):
+    """Its random numbers, its threads; and while it trains, it has the threads that the settings name."""
+    torch.manual_seed(7)
+    before, threads, during = torch.random.get_rng_state(), torch.get_num_threads(), []
+    recipe = replace(tiny_recipe, iterations=2)
+    torch.set_num_threads(2)
+    try:
+        fitting.fit(
+            tiny_spec, few, None, recipe, out=tmp_path / "deep" / "run", settings=Settings(threads=1),
+            watch=lambda event: during.append(torch.get_num_threads()),
+        )  # fmt: skip
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert set(during) == {1} and torch.equal(torch.random.get_rng_state(), before)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from reslearn.bundle.file import load
+from reslearn.bundle.file import load, save
+from reslearn.bundle.header import Bundle, Member
 from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
 from reslearn.nets.build import create_model
@@ -22,7 +25,14 @@ from reslearn.spec.preprocess import Preprocess, default_preprocess
 from reslearn.spec.recipes import RECIPES
 from reslearn.train.fit import fit, resume
 from reslearn.train.optimiser import frozen_parameters
-from reslearn.train.origin import adopted, check_start, frozen_lines
+from reslearn.train.origin import (
+    adopted,
+    check_start,
+    file_sha256,
+    frozen_lines,
+    read_origin,
+    starting_preprocess,
+)
 
 
 @pytest.mark.parametrize("name", ["resnet20_cifar", "preact_resnet18", "vgg16_cifar"])
@@ -82,6 +92,68 @@ def test_at_another_size_the_channels_means_take_the_place_of_a_mean_image():
     assert adopted(contents, 8) == replace(sealed.at_size(8), mean=means)
     assert adopted(contents, None, image=False) == replace(sealed, mean=means, mean_image=None)
     assert adopted(replace(contents, preprocess=None), 8) is None
+
+
+@pytest.fixture
+def sealed(tiny_spec, tmp_path):
+    """A sealed file of ten classes whose pictures are squashed to 8 x 8, and the weights alone."""
+    torch.manual_seed(0)
+    net = create_model(replace(tiny_spec, num_classes=10))
+    how = Preprocess(8, 8, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    save(tmp_path / "m.safetensors", [net], Bundle((Member(net.spec),), how))
+    write_state(tmp_path / "w.safetensors", net.state_dict())
+    return how, str(tmp_path / "m.safetensors"), str(tmp_path / "w.safetensors")
+
+
+def test_what_a_run_starts_from_is_said(sealed, tiny_spec, tiny_recipe):
+    how, ours, theirs = sealed
+    ten, two = (replace(tiny_spec, num_classes=classes) for classes in (10, 2))
+    channel, pixel = tiny_recipe, replace(tiny_recipe, input_mean="pixel")
+    origin = read_origin(ours, ten)
+    tensors = len(create_model(ten).state_dict())
+    assert origin.preprocess == how and origin.mean_image is None
+    first = f"{ours}: {tensors} tensors in reslearn's layout"
+    assert origin.lines(channel, how) == [first, "their preprocessing is adopted"]
+    other = replace(how, std=(1.0, 1.0, 1.0))
+    said = "their preprocessing is adopted but for, theirs in brackets: std 1.0,1.0,1.0 (0.25,0.25,0.25)"
+    assert origin.lines(channel, other) == [first, said]
+    assert origin.lines(pixel, other) == [
+        first,
+        "their preprocessing is adopted but for, theirs in brackets: "
+        "the mean image of this run's own pictures (input_mean=pixel)",
+    ]
+    told = origin.to_json(channel, other)
+    assert told["sha256"] == hashlib.sha256(Path(ours).read_bytes()).hexdigest() == file_sha256(ours)
+    assert (told["path"], told["layout"], told["tensors"], told["fresh"]) == (ours, "reslearn", tensors, "")
+    assert told["preprocess"]["std"] == [0.25, 0.25, 0.25] and told["differs"] == ["std 1.0,1.0,1.0 (0.25,0.25,0.25)"]
+    fewer = read_origin(theirs, two)
+    assert fewer.lines(channel, how) == [
+        f"{theirs}: {tensors - 2} tensors in reslearn's layout",
+        "the head starts afresh: 10 -> 2 classes (head.fc)",
+        "the file names no preprocessing; mean 0.5,0.5,0.5 and std 0.25,0.25,0.25 are this run's",
+    ]
+    assert fewer.lines(pixel, how)[2:] == [], "its own mean image is no mean to be told"
+    assert fewer.to_json(channel, how)["preprocess"] is None and fewer.differences(channel, how) == []
+
+
+def test_no_weights_are_no_origin(sealed, tiny_spec):
+    assert read_origin(None, tiny_spec) is None
+    with pytest.raises(UserError, match="--prefer ema chooses among the weights of a file; name one with --weights"):
+        read_origin(None, tiny_spec, "ema")
+
+
+def test_a_run_is_shown_pictures_as_its_weights_were(sealed, tiny_spec, tiny_recipe):
+    how, ours, theirs = sealed
+    spec = replace(tiny_spec, num_classes=10)
+    recipe = replace(tiny_recipe, image_size=None)
+    assert starting_preprocess(recipe, spec, read_origin(ours, spec)) == how
+    assert starting_preprocess(recipe, spec, read_origin(theirs, spec)) == default_preprocess(spec.image_size)
+    assert starting_preprocess(recipe, spec, None) == default_preprocess(spec.image_size)
+    twelve = replace(recipe, image_size=12)
+    assert starting_preprocess(twelve, spec, read_origin(ours, spec)) == how.at_size(12)
+    assert starting_preprocess(twelve, spec, None) == default_preprocess(12)
+    changed = starting_preprocess(recipe, spec, read_origin(ours, spec), {"std": "[1,1,1]"})
+    assert changed == replace(how, std=(1.0, 1.0, 1.0))
 
 
 def test_a_resume_needs_the_weights_until_there_is_a_checkpoint(tiny_spec, tiny_recipe, tmp_path):

@@ -1,0 +1,117 @@
+"""The loop's own bookkeeping, on a clock that goes on only when a step, a validation or a checkpoint takes time."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from reslearn.train import loop
+from reslearn.train.checkpoint import Progress
+from reslearn.train.loop import Work, train
+from reslearn.train.records.journal import read_journal
+from reslearn.train.stopping import Interrupted
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, tiny_recipe):
+    """run(step seconds, ...) takes these steps, of which each epoch has `epoch`; the work, and what it did when."""
+
+    def make(seconds, *, epoch=4, validation=0.0, checkpoint=0.0, losses=None, **fields):
+        clock, did = SimpleNamespace(now=0.0), []
+        left, told = iter(seconds), iter(losses or [1.0] * len(seconds))
+
+        class Update:
+            recipe = replace(tiny_recipe, iterations=len(seconds), batch_size=8, **fields)
+            evaluated = torch.nn.Linear(1, 1)
+
+            def train_mode(self):
+                pass
+
+            def __call__(self, batch, lr, done):
+                clock.now += next(left)
+                return next(told), 2
+
+        class Loader:
+            epoch_length, steps_per_epoch = 8 * epoch, epoch
+
+            def batches(self, start, stop):
+                did.append(("batches", start, stop))
+                for _ in range(start, stop):
+                    yield SimpleNamespace(labels=np.zeros(8))
+
+        def validate(net):
+            clock.now += validation
+            did.append(("validated", work.progress.step))
+            return 1.0, 50.0
+
+        def save(folder, update, progress):
+            clock.now += checkpoint
+            did.append(("saved", progress.step))
+
+        faked = SimpleNamespace(perf_counter=lambda: clock.now, monotonic=lambda: clock.now)
+        monkeypatch.setattr(loop, "time", faked)
+        monkeypatch.setattr(loop.checkpoint, "save", save)
+        work = Work(tmp_path, Update(), Loader(), 0, Progress(), validate, saved_at=0.0)
+        return work, did
+
+    return make
+
+
+def test_only_steps_count_as_time(run):
+    """Neither validation nor checkpoints do: the rate is what a longer run would go at."""
+    work, did = run(
+        [1.0, 2.0, 1.0, 4.0, 1.0, 1.0, 1.0, 1.0, 2.0], validation=50.0, checkpoint=7.0, checkpoint_every=1e9
+    )
+    train(work)
+    assert [what for what in did if what[0] == "validated"] == [("validated", 4), ("validated", 8), ("validated", 9)]
+    assert work.progress.seconds == 14.0 and work.progress.images_per_second == 8 / 1.0
+    lines = [line for line in read_journal(work.folder / "metrics.jsonl") if line["kind"] == "epoch"]
+    assert [line["seconds"] for line in lines] == [8, 12, 14]
+
+
+def test_the_rate_is_the_median_of_the_newest_200_steps(run):
+    work, _ = run([1.0] * 300 + [2.0] * 100, epoch=1000, checkpoint_every=1e9)
+    train(work)
+    assert work.progress.images_per_second == 8 / 1.5
+    work, _ = run([1.0] * 300 + [2.0] * 101, epoch=1000, checkpoint_every=1e9)
+    train(work)
+    assert work.progress.images_per_second == 8 / 2.0
+
+
+def test_a_checkpoint_is_written_when_more_than_its_time_has_passed(run):
+    work, did = run([5.0] * 8, epoch=100, checkpoint=1.0, checkpoint_every=10.0)
+    train(work)
+    assert [step for what, step, *_ in did if what == "saved"] == [3, 6, 8]
+
+
+def test_an_epoch_s_loss_counts_every_picture_alike(run):
+    work, _ = run([1.0] * 8, losses=[4.0, 3.0, 2.0, 1.0, 1.0, 1.0, 1.0, 5.0])
+    train(work)
+    lines = [line for line in read_journal(work.folder / "metrics.jsonl") if line["kind"] == "epoch"]
+    assert [line["train_loss"] for line in lines] == [2.5, 2.0] and [line["epoch"] for line in lines] == [1, 2]
+    assert [line["train_error"] for line in lines] == [25.0, 25.0]
+
+
+@pytest.mark.parametrize(("when", "steps"), [(3, 3), (8, 8)])
+def test_a_signal_is_answered_after_its_step_and_not_after_the_last(run, when, steps):
+    work, did = run([1.0] * 8, epoch=100, checkpoint_every=1e9)
+    work.stop = lambda: signal.SIGTERM if work.progress.step == when - 1 else None
+    if when < 8:
+        with pytest.raises(Interrupted) as stopped:
+            train(work)
+        assert stopped.value.signum == signal.SIGTERM
+    else:
+        train(work)  # there is nothing left to stop
+    assert work.progress.step == steps and did[-1] == ("saved", steps)
+
+
+def test_a_run_that_stopped_early_takes_no_step_more(run):
+    work, did = run([1.0] * 8)
+    work.progress = Progress(step=4, stopped_early=True)
+    train(work)
+    assert did == [("batches", 4, 0)] and work.progress.step == 4
