@@ -159,7 +159,7 @@ def test_digits_need_a_place_for_their_manifest(capsys, tmp_path):
 
 
 def test_an_unknown_download_lists_what_there_is(capsys, tmp_path):
-    assert "cifar10 or cifar100" in refused(capsys, "data", "download", "cifar", "--to", tmp_path)
+    assert "'cifar10', 'cifar100'" in refused(capsys, "data", "download", "cifar", "--to", tmp_path)
 
 
 def test_people_get_tables(capsys, pictures):

@@ -93,7 +93,7 @@ def test_show_prints_a_recipe(run):
     ("arguments", "message"),
     [
         (["show", "resnet51"], "unknown model 'resnet51'; did you mean resnet50"),
-        (["show", "resnet50", "--shortcut", "Z"], "shortcut is 'Z'; valid: 'A', 'B', 'C', 'none'"),
+        (["show", "resnet50", "--shortcut", "Z"], "'Z' is not one of 'A', 'B', 'C', 'none'"),
         (["show", "resnet50", "--classes", "0"], "num_classes is 0; it must be at least 1"),
         (["show", "resnet50", "--image-size", "-1"], "image_size is -1"),
         (["show", "resnet50", "--image-size", "big"], "Invalid value for '--image-size'"),
@@ -190,7 +190,7 @@ def test_convert_writes_other_layouts_and_back(run, foreign, tmp_path):
         (["--mean", "0.5"], "mean and std need one number per channel"),
         (["--std", "0,1,1"], "std must be positive"),
         (["--mean", "123.675,116.28,103.53"], "mean is 123.675,116.28,103.53; pixels are in 0..1, so a mean"),
-        (["--to", "keras"], "valid: 'reslearn', 'torchvision', 'timm', 'akamaster', 'kuangliu'"),
+        (["--to", "keras"], "is not one of 'reslearn', 'torchvision', 'timm', 'akamaster', 'kuangliu'"),
         (["--to", "timm"], "timm's layout cannot hold resnet20_cifar"),
         (["--set", "stage_blocks=[2,1,1]"], "lacks layer1.1.bn1.bias"),
     ],

@@ -50,7 +50,7 @@ def sealed(tmp_path):
 def test_all_that_a_sealed_file_says_is_kept(sealed, tmp_path):
     value = convert_weights(sealed, SPEC, out=tmp_path / "n")
     before, after = load(sealed), load(tmp_path / "n")
-    assert after.bundle == replace(before.bundle, sha256=after.bundle.sha256) and value["notes"] == []
+    assert after.bundle == replace(before.bundle, sha256=after.bundle.sha256) and value.notes == ()
     assert np.array_equal(after.known.trained, KNOWN.trained) and np.array_equal(after.known.selected, KNOWN.selected)
     x = torch.randn(2, 3, 8, 8)
     assert torch.equal(after.net(x), before.net(x)) and torch.equal(after.mean_image, before.mean_image)
@@ -68,7 +68,7 @@ def test_what_no_longer_belongs_to_it_is_left_out_aloud(sealed, tmp_path, option
     spec = options.pop("spec", SPEC)
     value = convert_weights(sealed, spec, out=tmp_path / "n", class_names="x,y,z", **options)
     after = read_bundle(tmp_path / "n")
-    assert value["notes"] == [f"left out, as {why}: temperature, threshold, scores"]
+    assert value.notes == (f"left out, as {why}: temperature, threshold, scores",)
     assert (after.temperature, after.threshold, after.scores) == (None, None, {})
     assert after.data["selected_on"] == "test" and after.seen.trained == 9 and after.classes == ("x", "y", "z")
 
@@ -82,8 +82,8 @@ def test_pictures_are_forgotten_when_asked(sealed, tmp_path):
 def test_another_layout_holds_tensors_alone(sealed, tmp_path):
     value = convert_weights(sealed, SPEC, out=tmp_path / "k.pth", to="akamaster")
     words = "preprocessing, classes, temperature, threshold, recipe, data, scores, seen"
-    assert value["notes"] == [f"left out, as akamaster's layout holds tensors alone: {words}"]
-    assert convert_weights(tmp_path / "k.pth", SPEC, out=tmp_path / "n")["notes"] == []
+    assert value.notes == (f"left out, as akamaster's layout holds tensors alone: {words}",)
+    assert convert_weights(tmp_path / "k.pth", SPEC, out=tmp_path / "n").notes == ()
 
 
 def test_one_member_left_of_an_ensemble(sealed, tmp_path):

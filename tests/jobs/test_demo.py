@@ -54,10 +54,10 @@ def test_progress_is_told_from_before_torch_is_loaded(done):
 
 
 def test_an_earlier_demo_may_be_replaced_and_nothing_else(done, short_run):
-    demo.check_own(done[0] / "runs" / "demo")
-    demo.check_own(done[0] / "nothing-here")
+    assert demo.earlier(done[0] / "runs" / "demo").recipe.name == "demo"
+    assert demo.earlier(done[0] / "nothing-here") is None
     with pytest.raises(ValueError, match="not an earlier demo; name another with --out"):
-        demo.check_own(short_run)
+        demo.earlier(short_run)
 
 
 def test_a_digit_is_drawn_in_blocks():
@@ -68,4 +68,3 @@ def test_a_digit_is_drawn_in_blocks():
             return np.array([[0, 255], [128, 60]], np.uint8)[..., None].repeat(3, axis=2), 0
 
     assert demo.drawing(One(), 0) == "  ██\n▒▒░░"
-    assert demo.spread(360, 6) == [0, 60, 120, 180, 240, 300]

@@ -22,7 +22,7 @@ from reslearn.data.sources import open_data
 from reslearn.jobs.calibration import calibrate_model
 from reslearn.jobs.compare import compare_models
 from reslearn.jobs.evaluation import evaluate_model, evaluate_protocols
-from reslearn.jobs.subject import subject_of
+from reslearn.jobs.subject import as_training, subject_of
 from reslearn.jobs.training import train
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.metrics import loss
@@ -43,10 +43,11 @@ def test_val_is_what_training_sealed(short_run):
 
 def test_the_runs_own_split_is_used(short_run):
     record, digits = read_record(short_run), open_data("digits")
-    subject = subject_of(record, digits, "val")
+    training = as_training(record)
+    subject = subject_of(training, digits, "val")
     assert tuple(subject.pictures.ids) == record.split.val and subject.own and not subject.unseen
-    assert subject_of(record, digits, "train").pictures.ids[0] == record.split.train[0]
-    test = subject_of(record, digits, None)
+    assert subject_of(training, digits, "train").pictures.ids[0] == record.split.train[0]
+    test = subject_of(training, digits, None)
     assert test.split == "test" and test.unseen and len(test.pictures) == 360
 
 
@@ -73,7 +74,7 @@ def test_a_manifest_made_after_training(small_plan, folder, tmp_path, capsys):
         assert not scores.kept and np.array_equal(scores.labels, whole.labels[rows])
         line = f"excludes {len(left_out)} of the run's 6 val pictures; scored are the {len(rows)} that are left"
         assert capsys.readouterr().err.count(line) == 1
-    assert calibrate_model(run, folder)["images"] == 4
+    assert calibrate_model(run, folder).images == 4
     assert line in capsys.readouterr().err
     assert compare_models(run, shaken(run, tmp_path / "other"), data=folder).to_json()["images"] == 4
     assert line in capsys.readouterr().err
@@ -100,7 +101,7 @@ def test_a_run_that_skips_bad_files_is_scored_so(small_plan, folder, tmp_path, c
     scores = evaluate_model(run.path, folder, split="val")
     assert json.loads(json.dumps(scores.to_json())) == run.val
     assert capsys.readouterr().err.count("notes.txt: not an image, left out") == 1
-    assert calibrate_model(run.path, folder)["images"] == scores.images
+    assert calibrate_model(run.path, folder).images == scores.images
     assert compare_models(run.path, shaken(run.path, tmp_path / "other")).to_json()["images"] == scores.images
     other = shutil.copytree(folder, tmp_path / "others")
     (other / "cat" / "0.png").unlink()
@@ -127,11 +128,11 @@ def test_pictures_replaced_in_place_are_scored_anew(small_plan, folder, tmp_path
 
 
 def test_other_data_has_its_own_split(short_run):
-    record, digits = read_record(short_run), open_data("digits")
+    training, digits = as_training(read_record(short_run)), open_data("digits")
     other = Subset(digits, np.arange(100))
-    assert subject_of(record, other, None).split == "all" and subject_of(record, other, None).unseen
+    assert subject_of(training, other, None).split == "all" and subject_of(training, other, None).unseen
     with pytest.raises(UserError, match="declares no splits"):
-        subject_of(record, other, "val")
+        subject_of(training, other, "val")
 
 
 def test_test_pictures_that_were_trained_on_are_refused(short_run):
@@ -194,8 +195,8 @@ def test_several_protocols_and_kept_predictions(short_run, tmp_path):
     kept = read_predictions(file)
     assert loss(kept.logits, kept.labels) == first[1].evaluation.loss
     assert kept.ids == read_record(short_run).split.val and kept.classes == tuple("0123456789")
-    assert first[0].details["nll"] == pytest.approx(first[0].evaluation.loss)
-    assert sum(row["support"] for row in first[0].details["per_class"]) == 144
+    assert first[0].details.nll == pytest.approx(first[0].evaluation.loss)
+    assert sum(row.support for row in first[0].details.per_class) == 144
 
 
 def test_a_misspelt_protocol_is_found_before_anything_is_scored(short_run):
@@ -208,9 +209,9 @@ def test_calibration_is_stored_and_used(short_run):
     before = evaluate_model(short_run, "digits", split="val")
     done = calibrate_model(short_run, "digits", target_precision=0.95)
     bundle = read_bundle(short_run)
-    assert (bundle.temperature, bundle.threshold) == (done["temperature"], done["threshold"])
-    assert done["after"]["nll"] == pytest.approx(loss(before.logits, before.labels, done["temperature"]))
-    assert done["after"]["nll"] <= done["before"]["nll"] and done["precision"] >= 0.95
+    assert (bundle.temperature, bundle.threshold) == (done.temperature, done.threshold)
+    assert done.after.nll == pytest.approx(loss(before.logits, before.labels, done.temperature))
+    assert done.after.nll <= done.before.nll and done.precision >= 0.95
     after = evaluate_model(short_run, "digits", split="val")
     assert before.seen == Seen(0, 0, "content") and after.seen == Seen(0, before.images, "content")
     assert replace(after, seen=before.seen).to_json() == before.to_json()  # scores are those of the logits
@@ -220,7 +221,7 @@ def test_calibration_is_stored_and_used(short_run):
     assert 0 < sum(unknown) < 360
     right = [a.label == str(digits.labels[i]) for a, i in zip(answers, digits.splits["test"], strict=True)]
     assert sum(right) / (360 - sum(unknown)) > 0.9
-    assert calibrate_model(short_run, "digits")["temperature"] == done["temperature"]
+    assert calibrate_model(short_run, "digits").temperature == done.temperature
 
 
 def test_calibration_on_the_wrong_pictures(short_run):
@@ -229,7 +230,7 @@ def test_calibration_on_the_wrong_pictures(short_run):
     with pytest.raises(UserError, match="target precision"):
         calibrate_model(short_run, "digits", target_precision=1.5)
     done = calibrate_model(short_run, "digits", scoring=Scoring(split="test"))
-    assert done["selected_on_test"] and evaluate_model(short_run, "digits").selected_on_test
+    assert done.selected_on_test and evaluate_model(short_run, "digits").selected_on_test
     assert read_ledger(short_run)[0]["split"] == "test"
 
 

@@ -251,7 +251,7 @@ def test_the_top_of_a_report_says_what_was_seen_of_its_headline(tested):
 
 def test_calibrated_numbers_say_that_they_were_fitted_on_these_pictures(runs, folder):
     done = calibrate_model(runs("run"), folder)
-    assert done["seen"]["selected"] == 0 and done["after"]["seen"]["selected"] == done["images"]
+    assert done.seen.selected == 0 and done.after.seen.selected == done.images
 
 
 def test_scores_stay_with_the_names_they_were_taken_by(runs, tmp_path):
@@ -260,4 +260,4 @@ def test_scores_stay_with_the_names_they_were_taken_by(runs, tmp_path):
         out = tmp_path / f"{given}.safetensors"
         value = convert_weights(run, spec_of(run), out=out, class_names=given)
         assert bool(read_bundle(out).scores) is kept
-        assert any("order of classes" in note for note in value["notes"]) is not kept
+        assert any("order of classes" in note for note in value.notes) is not kept

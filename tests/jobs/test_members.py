@@ -42,7 +42,7 @@ def runs(short_run, tmp_path):
 
 def test_the_ensemble_is_the_mean_of_its_members(runs, tmp_path):
     out = tmp_path / "e.safetensors"
-    value = ensemble_models(runs, "digits", out=out)
+    value = ensemble_models(runs, "digits", out=out).to_json()
     assert value["scored_on"] == "val" and value["selected_on"] is None and value["images"] == 144
     assert value["ensemble"]["loss"] <= value["mean_member_loss"]
     assert value["ensemble"]["cost"] == 3
@@ -60,7 +60,7 @@ def test_the_ensemble_is_the_mean_of_its_members(runs, tmp_path):
 
 
 def test_scored_on_test_once_each(runs):
-    value = ensemble_models(runs[:2], "digits", score_split="test", combine="logits", weights=[1, 3])
+    value = ensemble_models(runs[:2], "digits", score_split="test", combine="logits", weights=[1, 3]).to_json()
     assert value["scored_on"] == "test" and value["images"] == 360
     assert [len(read_ledger(run)) for run in runs] == [1, 1, 0]
     assert not value["ensemble"]["selected_on_test"]
@@ -70,7 +70,7 @@ def test_scored_on_test_once_each(runs):
 
 
 def test_members_are_chosen_on_validation(runs, tmp_path):
-    value = ensemble_models(runs, "digits", greedy=True, out=tmp_path / "e")
+    value = ensemble_models(runs, "digits", greedy=True, out=tmp_path / "e").to_json()
     assert value["selected_on"] == "val" and read_bundle(tmp_path / "e").data["selected_on"] == "val"
     weights = [member["weight"] for member in value["members"]]
     assert sum(weights) >= 1 and len(read_bundle(tmp_path / "e").members) == sum(weight > 0 for weight in weights)
@@ -80,12 +80,12 @@ def test_members_are_chosen_on_validation(runs, tmp_path):
 def test_what_is_chosen_on_test_is_marked_for_good(runs, tmp_path):
     out = tmp_path / "e.safetensors"
     value = ensemble_models(runs, "digits", greedy=True, out=out, scoring=Scoring(split="test"))
-    assert value["ensemble"]["selected_on_test"] and read_bundle(out).data["selected_on"] == "test"
+    assert value.ensemble.selected_on_test and read_bundle(out).data["selected_on"] == "test"
     assert evaluate_model(out, "digits").to_json()["selected_on_test"]
     bigger = tmp_path / "bigger.safetensors"
     other = shutil.copy(runs[1] / "model.safetensors", tmp_path / "alone.safetensors")
     value = ensemble_models([out, other], "digits", out=bigger, scoring=Scoring(split="test"))
-    assert value["ensemble"]["selected_on_test"]
+    assert value.ensemble.selected_on_test
 
 
 def test_an_ensemble_can_be_a_member(runs, tmp_path):
@@ -106,7 +106,7 @@ def test_classes_are_brought_into_one_order(runs, tmp_path):
     turned = write_turned(tmp_path / "turned.safetensors", tensors, bundle, [bundle.classes[i] for i in order])
     plain = ensemble_models(runs[:2], "digits", out=tmp_path / "plain", scoring=Scoring(split="test"))
     other = ensemble_models([runs[0], turned], "digits", out=tmp_path / "other", scoring=Scoring(split="test"))
-    assert other["ensemble"]["loss"] == pytest.approx(plain["ensemble"]["loss"], abs=1e-6)
+    assert other.ensemble.loss == pytest.approx(plain.ensemble.loss, abs=1e-6)
     one, two = (evaluate_model(tmp_path / name, "digits") for name in ("plain", "other"))
     np.testing.assert_allclose(one.logits, two.logits, atol=1e-5)
 
@@ -151,7 +151,7 @@ def test_only_pictures_that_all_held_out_are_fair(runs):
     record["split"]["train"] += held[:100]
     record["split"]["val"] = held[100:]
     held_out(runs[1], record)
-    assert ensemble_models(runs[:2], "digits")["images"] == 44
+    assert ensemble_models(runs[:2], "digits").images == 44
     record["split"]["train"], record["split"]["val"] = record["split"]["train"] + held[100:], []
     held_out(runs[1], record)
     with pytest.raises(UserError, match="no picture was held out by all"):

@@ -88,14 +88,14 @@ def test_a_stopped_run_is_finished_and_then_knows_by_content(release):
 
 def test_calibrated_a_run_says_what_it_was_calibrated_on(release):
     done = calibrate_model(release / "run", release / "pictures")
-    assert done["seen"] == Seen(0, 0, "names").to_json()
+    assert done.seen == Seen(0, 0, "names")
     assert reslearn.evaluate(release / "run", release / "pictures", split="val").seen == Seen(0, 4, "names")
     assert reslearn.evaluate(alone(release / "run"), release / "pictures").seen == Seen(at_least=(0, 4))
 
 
 def test_together_they_are_known_as_well_as_the_weakest(release):
     options = Scoring(cache=None)
-    value = ensemble_models([release / "run", release / "best"], release / "pictures", scoring=options)
+    value = ensemble_models([release / "run", release / "best"], release / "pictures", scoring=options).to_json()
     assert [member["score"]["seen"] for member in value["members"]] == [
         Seen(0, 0, "names").to_json(),
         Seen(0, 4, "names").to_json(),

@@ -168,7 +168,7 @@ def test_ensembles_and_comparisons_count_for_each_and_for_all(run, flat, tmp_pat
     with pytest.raises(UserError, match="36 of 40 pictures"):
         compare_models(*models, data=flat, scoring=ALL)
     assert written(tmp_path) == before
-    value = ensemble_models(models, flat, out=tmp_path / "e.safetensors", scoring=ASIDE)
+    value = ensemble_models(models, flat, out=tmp_path / "e.safetensors", scoring=ASIDE).to_json()
     assert [member["score"]["seen"]["trained"] for member in value["members"]] == [18, 18]
     assert value["ensemble"]["seen"] == Seen(36, 0, "content").to_json()
     done = compare_models(*models, data=flat, scoring=ASIDE).to_json()

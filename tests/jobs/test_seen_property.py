@@ -268,7 +268,7 @@ class World:
         value = ensemble_models(
             [one.path for one in members], data, greedy=greedy, weights=weights, out=out,
             scoring=Scoring("all", allow_seen=True),
-        )  # fmt: skip
+        ).to_json()  # fmt: skip
         scored = [source.contents[name] for name in data.ids]
         for one, member in zip(members, value["members"], strict=True):
             self.counted(member["score"]["seen"], one, scored)

@@ -12,6 +12,7 @@ from sklearn.calibration import calibration_curve
 from torch.nn.functional import cross_entropy
 
 from reslearn.measure import calibration, confusion, metrics
+from reslearn.report.values import Confused
 from reslearn.spec.errors import UserError
 
 settings.register_profile("metrics", max_examples=40, deadline=None)
@@ -185,8 +186,8 @@ def test_an_empty_split_is_an_error():
 def test_most_confused():
     counts = np.array([[5, 3, 0], [1, 4, 0], [0, 2, 2]])
     pairs = confusion.most_confused(counts, "abc", top=2)
-    assert pairs == [
-        {"truth": "a", "answer": "b", "count": 3, "share": 3 / 8},
-        {"truth": "c", "answer": "b", "count": 2, "share": 1 / 2},
-    ]
-    assert confusion.most_confused(np.eye(3, dtype=np.int64), "abc") == []
+    assert pairs == (
+        Confused(truth="a", answer="b", count=3, share=3 / 8),
+        Confused(truth="c", answer="b", count=2, share=1 / 2),
+    )
+    assert confusion.most_confused(np.eye(3, dtype=np.int64), "abc") == ()

@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from reslearn.spec.catalogue import get_spec
-from reslearn.spec.codec import field_paths, from_json, set_fields, to_json
+from reslearn.spec.codec import field_paths, fields_to_json, from_json, set_fields, to_json
 from reslearn.spec.errors import UserError
-from reslearn.spec.preprocess import default_preprocess
+from reslearn.spec.preprocess import Preprocess, default_preprocess
 from reslearn.spec.recipe import Recipe
 from reslearn.spec.recipes import RECIPES
+from reslearn.spec.seen import Seen
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 def test_recipes_survive_json(recipe):
     assert from_json(Recipe, json.loads(json.dumps(to_json(recipe))), "x") == recipe
+
+
+@dataclass(frozen=True)
+class Outer:
+    """Holds what JSON does not know, and a value that tells itself."""
+
+    where: Path
+    seen: Seen
+    parts: tuple[Preprocess, ...]
+
+    def to_json(self):
+        return fields_to_json(self)
+
+
+def test_inside_a_value_paths_are_texts_and_what_tells_itself_is_asked():
+    part = default_preprocess(32)
+    value = to_json({"all": [Outer(Path("a") / "b", Seen(at_least=(1, 2)), (part,))]})
+    assert value == {"all": [{"where": "a/b", "seen": Seen().to_json(), "parts": [to_json(part)]}]}
+    assert json.loads(json.dumps(value)) == value
 
 
 def test_set_reaches_nested_fields_and_keeps_types():

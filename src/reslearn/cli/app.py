@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import warnings
-from typing import Any
 
 import typer
 
@@ -67,14 +66,14 @@ def main(arguments: list[str] | None = None) -> int:
 
                 return _fail(WORKER_DIED, 1)
             if hasattr(error, "format_message"):  # the parser's own errors; Typer's vendored click hides their class
-                return _fail(_parsing(error), 2)
+                return _fail(_parsing(error.format_message(), getattr(error, "ctx", None)), 2)
             raise
 
 
-def _parsing(error: Any) -> str:
+def _parsing(message: str, context: typer.Context | None) -> str:
     """What the parser says, and the command whose help lists what is valid."""
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "reslearn"
-    message = error.format_message() or "a command is missing"  # its help has been printed
+    command = context.command_path if context else "reslearn"
+    message = message or "a command is missing"  # its help has been printed
     message = message.replace(": Value error, ", ": ")  # the words of the library that checks choices
     return f"{message} ({command} --help lists what is valid)"
 
@@ -92,6 +91,6 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _warn(message: Warning | str, *place: Any, **more: Any) -> None:
+def _warn(message: Warning | str, *place: object, **more: object) -> None:
     """A library's warning as one line, without the place in its source."""
     warn(str(message))

@@ -83,8 +83,10 @@ def infer(
         found = bench_engines(
             model, engine, batch=batch, image_size=image_size, steps=steps, precision=precision, say=say
         )
-        values = [one.to_json() for one in found]
-        emit(values if engine == "all" else values[0], as_json, lambda: _print_engines(found))
+        several = engine == "all"
+        emit(
+            [one.to_json() for one in found] if several else found[0].to_json(), as_json, lambda: _print_engines(found)
+        )
         return
     from ..jobs.bench import bench_infer
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,13 +12,13 @@ from ..runtime.container import sealed_in
 from ..runtime.replacing import PAGE, sealed_target
 from ..spec.choices import Combine
 from ..spec.errors import UserError
-from ..spec.seen import seen_from_json, shared
 from . import options as opt
 from .evaluation import plain_warnings
 from .output import check_targets, emit, print_seen, put, say
 
 if TYPE_CHECKING:
     from ..jobs.compare import Compared
+    from ..jobs.ensemble import Ensembled
 
 Protocol = Annotated[str, typer.Option(help="How each picture is looked at; see `evaluate`.")]
 
@@ -65,7 +65,7 @@ def ensemble(
         engine=engine,
     )  # fmt: skip
     with plain_warnings():
-        value = ensemble_models(
+        done = ensemble_models(
             models,
             data,
             combine=combine,
@@ -76,7 +76,7 @@ def ensemble(
             forget_pictures=forget_pictures,
             scoring=scoring,
         )
-    emit(value, as_json, lambda: _print_ensemble(value))
+    emit(done.to_json(), as_json, lambda: _print_ensemble(done))
 
 
 def compare(
@@ -127,37 +127,35 @@ def _numbers(text: str, models: int) -> list[float]:
     return numbers
 
 
-def _print_ensemble(value: dict[str, Any]) -> None:
-    each = [seen_from_json(member["score"]["seen"]) for member in value["members"]]
-    for member, seen in zip(value["members"], each, strict=True):
-        score = member["score"]
-        scored = f"top-1 {100 * score['top1']:.2f} %, loss {score['loss']:.4f}"
-        note = f", seen: {seen}" if seen.worth_saying else ""
-        put(f"{member['model']}  weight {member['weight']:g}  {scored}{note}")
-    whole, gain = value["ensemble"], value["gain"]
-    low, high = (100 * share for share in whole["top1_interval"])
-    put(f"ensemble   top-1 {100 * whole['top1']:.2f} % (95 %: {low:.2f} .. {high:.2f}), loss {whole['loss']:.4f}")
-    low, high = (100 * share for share in gain["interval"])
-    best = value["members"][gain["best"]]["model"]
-    put(f"gain       {100 * gain['top1']:+.2f} points over {best} (95 %: {low:+.2f} .. {high:+.2f})")
-    put(f"scored on  {value['images']:,} pictures of {value['scored_on']}")
-    print_seen("seen       ", shared(seen_from_json(whole["seen"]), each))
-    if value["selected_on"] == value["scored_on"]:
+def _print_ensemble(done: Ensembled) -> None:
+    for member in done.members:
+        score = member.score
+        note = f", seen: {score.seen}" if score.seen.worth_saying else ""
+        put(f"{member.model}  weight {member.weight:g}  top-1 {100 * score.top1:.2f} %, loss {score.loss:.4f}{note}")
+    whole, gain = done.ensemble, done.gain
+    low, high = (100 * share for share in whole.top1_interval)
+    put(f"ensemble   top-1 {100 * whole.top1:.2f} % (95 %: {low:.2f} .. {high:.2f}), loss {whole.loss:.4f}")
+    low, high = (100 * share for share in gain.interval)
+    best = done.members[gain.best].model
+    put(f"gain       {100 * gain.top1:+.2f} points over {best} (95 %: {low:+.2f} .. {high:+.2f})")
+    put(f"scored on  {done.images:,} pictures of {done.scored_on}")
+    print_seen("seen       ", whole.seen)
+    if done.selected_on == done.scored_on:
         put("note       members were chosen on these same pictures, so this is a little too good; add --score-split")
-    if whole["selected_on_test"]:
+    if whole.selected_on_test:
         put("warning    selected on test pictures: a score on them is too good")
-    if value["model"]:
-        put(f"model      {value['model']}")
+    if done.model:
+        put(f"model      {done.model}")
 
 
 def _print_comparison(done: Compared) -> None:
-    value = done.to_json()
+    found = done.comparison
     for letter, side in (("A", done.a), ("B", done.b)):
         shown = ", ".join(f"{100 * score.top1:.2f}" for score in side.scores)
         put(f"{letter}  {side.name}  {', '.join(side.networks)}, {side.parameters:,} parameters: top-1 {shown} %")
-    put(f"on {value['images']:,} pictures of {value['split']} ({value['data']}); {value['test']}")
-    if value["only_a"] is not None:
-        put(f"right alone: A {value['only_a']:,}, B {value['only_b']:,}")
+    put(f"on {found.images:,} pictures of {done.split} ({done.data}); {found.test}")
+    if found.only_a is not None:
+        put(f"right alone: A {found.only_a:,}, B {found.only_b:,}")
     put(done.verdict)
     print_seen("seen       ", done.seen)
     if any(score.selected_on_test for side in (done.a, done.b) for score in side.scores):

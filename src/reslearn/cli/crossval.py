@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..runtime.allocator import tune
 from ..runtime.files import writable_target
 from ..spec.codec import parse_assignments
-from ..spec.seen import seen_from_json
 from ..train.events import Watch
 from . import options as opt
 from .output import emit, print_seen, put, say, say_notes
@@ -110,15 +109,11 @@ def _announcer(watch: Watch) -> Callable[[int], Watch]:
     return begin
 
 
-def _waiting(out: Path, count: int) -> dict[str, Any]:
+def _waiting(out: Path, count: int) -> dict[str, object]:
     """What is said while folds are missing."""
     there = [k for k in range(1, count + 1) if (out / f"fold-{k}" / "out-of-fold.safetensors").exists()]
-    return {
-        "run": str(out),
-        "model": None,
-        "finished": there,
-        "missing": [k for k in range(1, count + 1) if k not in there],
-    }
+    missing = [k for k in range(1, count + 1) if k not in there]
+    return {"run": str(out), "model": None, "finished": there, "missing": missing}
 
 
 def _print_crossval(done: Crossval | None, out: Path) -> None:
@@ -126,32 +121,28 @@ def _print_crossval(done: Crossval | None, out: Path) -> None:
     if done is None:
         put(f"folds are missing; bring them into {out} and give the same command without --fold to merge them")
         return
-    value = done.to_json()
-    for number, run in enumerate(value["folds"], 1):
-        val = run["val"]
+    for number, val in enumerate(done.scores, 1):
         put(f"fold {number:<4}  top-1 {100 * val['top1']:.2f} %, loss {val['loss']:.4f}, {val['images']:,} pictures")
-    mean, std = value["mean"], value["std"]
+    mean, std = done.spread()
     top1 = f"{100 * mean['top1']:.2f} ± {100 * std['top1']:.2f} %"
     put(f"mean       top-1 {top1}, loss {mean['loss']:.4f} ± {std['loss']:.4f} (standard deviation over folds)")
-    whole = value["out_of_fold"]
-    low, high = (100 * share for share in whole["top1_interval"])
-    put(f"all        top-1 {100 * whole['top1']:.2f} % of {whole['images']:,} pictures (95 %: {low:.2f} .. {high:.2f})")
-    print_seen("seen       ", seen_from_json(whole["seen"]))
-    put(f"model      {value['model']} (the {len(value['folds'])} networks as one)")
-    put(f"pictures   {value['predictions']} (every picture's logits by the network that had not seen it)")
+    whole = done.out_of_fold
+    low, high = (100 * share for share in whole.top1_interval)
+    put(f"all        top-1 {100 * whole.top1:.2f} % of {whole.images:,} pictures (95 %: {low:.2f} .. {high:.2f})")
+    print_seen("seen       ", whole.seen)
+    put(f"model      {done.model} (the {len(done.runs)} networks as one)")
+    put(f"pictures   {done.predictions} (every picture's logits by the network that had not seen it)")
     put(f"report     {out / 'report.html'}")
 
 
 def _print_plan(plan: CrossvalPlan) -> None:
-    value = plan.to_json()
-    data, settings = value["data"], value["settings"]
-    sizes = value["held_out"]
+    sizes, start, settings = plan.held_out(), plan.start, plan.start.settings
     say(
-        f"data      {data['pictures']:,} pictures in {value['folds']} folds of {min(sizes):,} to {max(sizes):,}, "
-        f"{value['method']}; {data['test']:,} of test left alone"
+        f"data      {sum(sizes):,} pictures in {plan.record.count} folds of {min(sizes):,} to {max(sizes):,}, "
+        f"{plan.record.method}; {plan.test_pictures:,} of test left alone"
     )
-    say(f"network   {value['spec']['name']}, input {value['preprocess']['size']}, {max(value['steps']):,} steps a fold")
+    say(f"network   {start.spec.name}, input {start.preprocess.size}, {max(plan.steps()):,} steps a fold")
     for word, line in plan.lines():
         say(f"{word:<9} {line}")
-    say(f"settings  {settings['device']}, {settings['precision']}, {'compiled' if settings['compile'] else 'eager'}")
-    say(f"because   {settings['source']}")
+    say(f"settings  {settings.device}, {settings.precision}, {'compiled' if settings.compile else 'eager'}")
+    say(f"because   {settings.source}")

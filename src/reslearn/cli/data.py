@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..runtime.replacing import FIGURE, PAGE
-from ..spec.choices import Encoding
+from ..spec.choices import Cifar, Encoding
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError, check_at_least
 from .data_view import print_check, print_split, print_stats
@@ -55,8 +56,8 @@ def check(
         write=write,
         progress=_progress("pictures"),
     )
-    value = report.to_json() | {"manifest": written, "html": str(html) if html else None}
-    emit(value, as_json, lambda: print_check(value))
+    files = {"manifest": written, "html": str(html) if html else None}
+    emit(report.to_json() | files, as_json, lambda: print_check(report, written))
 
 
 def stats(
@@ -77,10 +78,10 @@ def stats(
     found = statistics(
         dataset,
         preprocess=None if size is None else default_preprocess(size),
-        workers=_workers(workers, len(dataset)),
+        workers=workers if workers is not None else (os.cpu_count() or 1) if len(dataset) >= 2000 else 0,
         progress=_progress("pictures"),
     )
-    emit(found.to_json(), as_json, lambda: print_stats(found.to_json()))
+    emit(found.to_json(), as_json, lambda: print_stats(found))
 
 
 def split(
@@ -111,7 +112,7 @@ def split(
         progress=_progress("pictures hashed"),
     )
     say_notes(result.notes)
-    emit(result.to_json(), as_json, lambda: print_split(result.to_json()))
+    emit(result.to_json(), as_json, lambda: print_split(result))
 
 
 def preview(
@@ -167,19 +168,20 @@ def pack(
     dataset = open_data(data)
     say_notes(dataset.notes)
     packed = write_pack(dataset, out, options, progress=_progress("pictures"))
-    value: dict[str, Any] = {
+    size = out.stat().st_size
+    value = {
         "path": str(out),
         "pictures": len(packed),
-        "bytes": out.stat().st_size,
+        "bytes": size,
         "encoding": encoding,
         "shorter_side": resize,
         "seconds": round(time.monotonic() - started, 3),
     }
-    emit(value, as_json, lambda: put(f"{out}: {len(packed):,} pictures, {value['bytes'] / 1e6:,.1f} MB, {encoding}"))
+    emit(value, as_json, lambda: put(f"{out}: {len(packed):,} pictures, {size / 1e6:,.1f} MB, {encoding}"))
 
 
 def download(
-    name: Annotated[str, typer.Argument(help="cifar10 or cifar100.")],
+    name: Annotated[Cifar, typer.Argument(help="Which set.")],
     to: Annotated[Path, typer.Option(help="The folder to put it in.")] = Path(),
     url: Annotated[str | None, typer.Option(help="A mirror of the same file.")] = None,
     as_json: Json = False,
@@ -190,14 +192,6 @@ def download(
 
     path = fetch(name, to, url=url, progress=_progress("bytes"))
     emit({"path": str(path), "bytes": path.stat().st_size}, as_json, lambda: put(str(path)))
-
-
-def _workers(asked: int | None, pictures: int) -> int:
-    import os
-
-    if asked is not None:
-        return asked
-    return (os.cpu_count() or 1) if pictures >= 2000 else 0
 
 
 def _progress(what: str) -> Callable[[int, int], None]:

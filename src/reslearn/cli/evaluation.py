@@ -6,20 +6,21 @@ import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..runtime.allocator import tune
 from ..runtime.notes import warn
 from ..runtime.replacing import PAGE, PREDICTIONS
-from ..spec.seen import seen_from_json
 from . import options as opt
 from .output import check_targets, emit, print_seen, put, put_table, say
 
 if TYPE_CHECKING:
+    from ..jobs.calibration import Calibrated
     from ..jobs.evaluation import Result
     from ..measure.evaluation import Evaluation
+    from ..measure.summary import Summary
     from ..predictor.predictor import Prediction
 
 Protocols = Annotated[
@@ -83,9 +84,7 @@ def evaluate(
             from ..jobs.pages.evaluation import write_evaluation_report
 
             write_evaluation_report(report, done)
-    if world.first:
-        values = [result.to_json() for result in done.results]
-        emit(values if len(values) > 1 else values[0], as_json, lambda: _print_results(done.results))
+    emit(done.to_json(), as_json, lambda: _print_results(done.results))
 
 
 def predict(
@@ -149,7 +148,7 @@ def calibrate(
     )
     with plain_warnings():
         done = calibrate_model(model, data, target_precision=target_precision, scoring=scoring)
-    emit(done, as_json, lambda: _print_calibration(done))
+    emit(done.to_json(), as_json, lambda: _print_calibration(done))
 
 
 @contextlib.contextmanager
@@ -210,20 +209,19 @@ def _how(scores: Evaluation) -> str:
     return scores.precision if scores.engine == "torch" else f"{scores.precision} on {scores.engine}"
 
 
-def _print_details(details: dict[str, Any]) -> None:
+def _print_details(details: Summary) -> None:
     rows = []
-    for row in details["per_class"]:
-        cells = ("–" if row[key] is None else f"{row[key]:.3f}" for key in ("precision", "recall", "f1", "roc_auc"))
-        rows.append([row["label"], *cells, str(row["support"])])
-    for kind in ("macro", "weighted"):
-        means = details[kind]
+    for row in details.per_class:
+        numbers = (row.precision, row.recall, row.f1, row.roc_auc)
+        rows.append([row.label, *("–" if number is None else f"{number:.3f}" for number in numbers), str(row.support)])
+    for kind, means in (("macro", details.macro), ("weighted", details.weighted)):
         rows.append([f"[{kind}]", *(f"{means[key]:.3f}" for key in ("precision", "recall", "f1")), "", ""])
     put_table(["class", "precision", "recall", "F1", "ROC-AUC", "pictures"], rows, right=False)
-    for pair in details["most_confused"]:
-        put(f"mixed up   {pair['truth']} taken for {pair['answer']}: {pair['count']} ({100 * pair['share']:.1f} %)")
-    believed = f"ECE {details['ece']:.4f}, NLL {details['nll']:.4f}, Brier {details['brier']:.4f}"
-    put(f"calibration  {believed} at temperature {details['temperature']:.3g}")
-    shares = ", ".join(f"{float(c):.0%}: {100 * e:.2f} %" for c, e in details["error_at_coverage"].items())
+    for pair in details.most_confused:
+        put(f"mixed up   {pair.truth} taken for {pair.answer}: {pair.count} ({100 * pair.share:.1f} %)")
+    believed = f"ECE {details.ece:.4f}, NLL {details.nll:.4f}, Brier {details.brier:.4f}"
+    put(f"calibration  {believed} at temperature {details.temperature:.3g}")
+    shares = ", ".join(f"{float(c):.0%}: {100 * e:.2f} %" for c, e in details.error_at_coverage.items())
     put(f"error when only the surest are answered  {shares}")
 
 
@@ -233,14 +231,14 @@ def _print_answers(answers: list[Prediction]) -> None:
         put(f"{Path(prediction.path or '')}: {shown}")
 
 
-def _print_calibration(done: dict[str, Any]) -> None:
-    print_seen("seen         ", seen_from_json(done["seen"]))
-    put(f"temperature  {done['temperature']:.4f}  (fitted on {done['images']:,} pictures of {done['split']})")
-    for name, digits in (("nll", 4), ("ece", 4), ("brier", 4)):
-        put(f"{name:<11}  {done['before'][name]:.{digits}f} -> {done['after'][name]:.{digits}f}")
+def _print_calibration(done: Calibrated) -> None:
+    print_seen("seen         ", done.seen)
+    put(f"temperature  {done.temperature:.4f}  (fitted on {done.images:,} pictures of {done.split})")
+    for name in ("nll", "ece", "brier"):
+        put(f"{name:<11}  {getattr(done.before, name):.4f} -> {getattr(done.after, name):.4f}")
     put("note         the numbers after -> are of the pictures that it was fitted on, so they are a little too good")
-    if done["threshold"] is not None:
+    if done.threshold is not None:
         put(
-            f"threshold    {done['threshold']:.4f}: answers {100 * done['coverage']:.1f} % of the pictures, "
-            f"{100 * done['precision']:.1f} % of them right"
+            f"threshold    {done.threshold:.4f}: answers {100 * done.coverage:.1f} % of the pictures, "
+            f"{100 * done.precision:.1f} % of them right"
         )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..spec.catalogue import CATALOGUE, get_spec, list_models
-from ..spec.codec import parse_assignments, set_fields, to_json
+from ..spec.choices import Layout
+from ..spec.codec import fields_to_json, parse_assignments, set_fields, to_json
 from ..spec.cost import cost
 from ..spec.errors import UserError, unknown
-from ..spec.net import Spec, spec_from_json, spec_to_json
+from ..spec.net import Shortcut, Spec, spec_from_json, spec_to_json
 from .options import Assignments, ForgetPictures, Json, PreferOption
 from .output import emit, put, say
 
@@ -45,7 +47,7 @@ def show(
         str | None, typer.Argument(metavar="[MODEL]", help="A catalogue name, a run folder or a sealed file.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Print this recipe, too.")] = None,
-    shortcut: Annotated[str | None, typer.Option(help="A, B, C or none.")] = None,
+    shortcut: Annotated[Shortcut | None, typer.Option(help="What a shortcut does where shapes change.")] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the picture in pixels.")] = None,
     assignments: Assignments = None,
@@ -54,13 +56,13 @@ def show(
     """Print a network as its paper does: stages, output sizes, blocks, parameters, multiply-adds."""
     if model is None and recipe is None:
         raise UserError("show needs a MODEL, `--recipe R`, or both; `reslearn list` names the models")
-    value: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     if recipe is not None:
         from ..spec.recipes import get_recipe
 
-        value["recipe"] = to_json(get_recipe(recipe))
+        fields = fields_to_json(get_recipe(recipe))
     if model is None:
-        emit(value["recipe"], as_json, lambda: _print_fields(value["recipe"]))
+        emit(fields, as_json, lambda: _print_fields(fields))
         return
     spec = _changed(_find_spec(model), shortcut, classes, assignments)
     counted = cost(spec, image_size)
@@ -73,7 +75,7 @@ def show(
         "image_size": image_size or spec.image_size,
         "spec": spec_to_json(spec),
         "layers": to_json(counted.layers),
-        **value,
+        **({"recipe": fields} if fields else {}),
     }
 
     def table() -> None:
@@ -82,7 +84,7 @@ def show(
         print_network(spec, counted, image_size or spec.image_size)
         if recipe is not None:
             put("", f"recipe {recipe}")
-            _print_fields(value["recipe"])
+            _print_fields(fields)
 
     emit(value, as_json, table)
 
@@ -95,9 +97,7 @@ def convert(
     std: Annotated[str | None, typer.Option(help="R,G,B likewise.")] = None,
     class_names: Annotated[str | None, typer.Option(help="A list a,b,c, a file with a name a line, or a DATA.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the picture that the network reads.")] = None,
-    to: Annotated[
-        str, typer.Option(help="reslearn (a sealed file), torchvision, timm, akamaster, kuangliu.")
-    ] = "reslearn",
+    to: Annotated[Layout, typer.Option(help="Whose layout; reslearn is a sealed file.")] = "reslearn",
     prefer: PreferOption = None,
     forget_pictures: ForgetPictures = False,
     assignments: Assignments = None,
@@ -106,7 +106,7 @@ def convert(
     """Turn weights of another package into a sealed file, or any weights into another package's layout."""
     from ..jobs.convert import convert_weights
 
-    value = convert_weights(
+    done = convert_weights(
         weights,
         _changed(get_spec(model), None, None, assignments),
         out=output,
@@ -118,9 +118,9 @@ def convert(
         prefer=prefer,
         forget_pictures=forget_pictures,
     )
-    for line in value["notes"]:
+    for line in done.notes:
         say(f"note: {line}")
-    emit(value, as_json, lambda: _print_fields({name: item for name, item in value.items() if name != "notes"}))
+    emit(done.to_json(), as_json, lambda: _print_fields(done.to_json(), but="notes"))
 
 
 def _find_spec(model: str) -> Spec:
@@ -159,11 +159,13 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
         raise UserError(f"{option} {text}: expected numbers with commas between, such as 0.485,0.456,0.406") from None
 
 
-def _print_fields(values: dict[str, Any]) -> None:
-    width = max(map(len, values))
-    for field, value in values.items():
+def _print_fields(values: Mapping[str, object], *, but: str = "") -> None:
+    """Name and value of each field `but` one, a line each."""
+    shown = [field for field in values if field != but]
+    for field in shown:
+        value = values[field]
         if isinstance(value, dict):
             value = ", ".join(f"{key} {inner}" for key, inner in value.items())
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
-        put(f"{field:<{width}}  {value}")
+        put(f"{field:<{max(map(len, shown))}}  {value}")

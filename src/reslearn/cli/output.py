@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..runtime.files import writable_target
 from ..runtime.notes import say as say
@@ -24,6 +24,9 @@ from ..spec.codec import finite
 from ..spec.errors import Fault, UserError
 from ..spec.seen import Seen
 from ..spec.text import shown, shown_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]]) -> None:
@@ -45,7 +48,7 @@ def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]]) -> None:
         named[place] = option
 
 
-def emit(value: Any, as_json: bool, human: Callable[[], None]) -> None:
+def emit(value: object, as_json: bool, human: Callable[[], None]) -> None:
     """Print a command's result: as JSON, or by calling `human`, which prints for a person.
 
     Raises `Fault` where standard output is closed, `OSError` naming it where it cannot be written.
@@ -91,13 +94,11 @@ def put_table(
     put_renderable(table)
 
 
-def put_renderable(*drawn: Any, **style: Any) -> None:
+def put_renderable(drawn: RenderableType, *, style: str | None = None) -> None:
     """What rich draws, made of words of ours or of `shown` ones."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    for one in drawn:
-        console.print(one, **style)
+    Console(highlight=False).print(drawn, style=style)
 
 
 def rewrite_line(text: str, *, last: bool) -> None:
@@ -116,7 +117,7 @@ def _naming_standard_output() -> Iterator[None]:
         raise
 
 
-def _printable_json(value: Any) -> str:
+def _printable_json(value: object) -> str:
     """JSON as people read it, or all in ASCII where standard output cannot carry a character of it."""
     text = shown_json(json.dumps(value, ensure_ascii=False, allow_nan=False))
     try:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..runtime.allocator import tune
 from ..runtime.files import writable_target
+from ..spec.choices import Tier
 from ..spec.errors import UserError
 from .options import DryRun, Json, TrainPrecision
 from .output import emit, put, say
 from .progress import watching
+
+if TYPE_CHECKING:
+    from ..paper.told import Written
 
 paper = typer.Typer(no_args_is_help=True, help="Check the papers: every table, figure and argument as one command.")
 
@@ -50,7 +54,7 @@ def show(name: Annotated[str, typer.Argument(help="A name of `reslearn paper lis
 def run(
     name: Annotated[str, typer.Argument(help="A name of `reslearn paper list`.")],
     data: Annotated[str | None, typer.Option(help="CIFAR or ImageNet; the smoke tier also takes digits.")] = None,
-    tier: Annotated[str, typer.Option(help="smoke, short or full.")] = "smoke",
+    tier: Annotated[Tier, typer.Option(help="How much of the published training.")] = "smoke",
     rows: Annotated[str | None, typer.Option(help="Labels of rows (or patterns), separated by semicolons.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many; as published at the full tier, else 1.")] = None,
     fraction: Annotated[float | None, typer.Option(help="The short tier's share of the published budget.")] = None,
@@ -82,10 +86,10 @@ def run(
         store=store,
     )
     if dry_run:
-        found = plan.to_json()
-    else:
-        with watching() as watch:
-            found = plan.run(precision=precision, tuned_allocator=tuned, watch=watch, say=say)
+        emit(plan.to_json(), as_json, lambda: papers_view.print_outcome(plan.to_json()))
+        return
+    with watching() as watch:
+        found = plan.run(precision=precision, tuned_allocator=tuned, watch=watch, say=say)
     emit(found, as_json, lambda: papers_view.print_outcome(found))
 
 
@@ -110,14 +114,14 @@ def report(
         writable_target(keep, "folder", "--keep")
         say(f"{Store(*found_stores).copy_results(keep)} results copied to {keep}")
     if page is not None:
-        found = renew_page(found_stores, page)
-        emit(found, as_json, lambda: put(f"page      {found['page']}"))
+        renewed = renew_page(found_stores, page)
+        emit(renewed, as_json, lambda: put(f"page      {renewed['page']}"))
         return
     found = write_report(found_stores, out, only=only)
     emit(found, as_json, lambda: _print_report(found))
 
 
-def _print_report(found: dict[str, Any]) -> None:
+def _print_report(found: Written) -> None:
     put(f"report    {found['html']}")
     put(f"markdown  {found['markdown']}")
     for verdict, count in found["verdicts"].items():

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .output import put
 
+if TYPE_CHECKING:
+    from ..paper.told import Listed, Measured, Outcome, PublishedRow, Shown
 
-def print_listing(lines: list[dict[str, Any]]) -> None:
+
+def print_listing(lines: list[Listed]) -> None:
     """One line per experiment: its rows, those with a network here, and the data they need."""
     rows = [[line["name"], f"{line['runnable']}/{line['rows']}", ", ".join(line["data"]) or "-", line["title"]]
             for line in lines]  # fmt: skip
     _columns(["name", "rows", "data", "what"], rows, right=(1,))
 
 
-def print_details(found: dict[str, Any]) -> None:
+def print_details(found: Shown) -> None:
     """A published table, an experiment's rows, or the static check."""
     if "checks" in found:
         _print_checks(found)
@@ -35,7 +38,7 @@ def print_details(found: dict[str, Any]) -> None:
     if found["question"]:
         put(found["title"], *found["question"].split("\n"), "")
     rows = [
-        [e["label"], e["net"] + "".join(f", {k}={v}" for k, v in e["changes"].items()), e["recipe"], e["data"],
+        [e["label"], e["net"] + "".join(f", {k}={v}" for k, v in e["changes"].items()), e["recipe"] or "-", e["data"],
          " ".join(e["protocols"]), str(e["runs"])]
         for e in found["entries"]
         if e["net"]
@@ -49,7 +52,7 @@ def print_details(found: dict[str, Any]) -> None:
         put(f"run it: {found['command']}")
 
 
-def print_outcome(found: dict[str, Any]) -> None:
+def print_outcome(found: Outcome) -> None:
     """The cells of a run or a dry run, or what was measured."""
     if "measured" in found:
         _print_measured(found["measured"])
@@ -73,7 +76,7 @@ def print_outcome(found: dict[str, Any]) -> None:
         put(command)
 
 
-def _print_published(found: dict[str, Any]) -> None:
+def _print_published(found: Shown) -> None:
     table = found["published"]
     put(f"{table['title']} ({found['paper']})")
     put(f"protocol and statistic: {', '.join([*table['protocols'], *table['statistics']])}")
@@ -83,14 +86,14 @@ def _print_published(found: dict[str, Any]) -> None:
         put(table["note"])
 
 
-def _here(row: dict[str, Any]) -> str:
+def _here(row: PublishedRow) -> str:
     """The row's network here; why it is not trained, or why it is never judged."""
     remarks = [row["outside"] and f"outside: {row['outside']}", row["context"] and f"context: {row['context']}"]
     told = "; ".join(remark for remark in remarks if remark)
     return " ".join(part for part in (row["net"] or "-", told and f"({told})") if part)
 
 
-def _print_measured(found: dict[str, Any] | None) -> None:
+def _print_measured(found: Measured | None) -> None:
     """What was measured on untrained nets: numbers as they are, lists by their length."""
     if found is None:
         put("to be measured")
@@ -101,7 +104,7 @@ def _print_measured(found: dict[str, Any] | None) -> None:
     _columns(names, rows, right=numbers)
 
 
-def _print_checks(found: dict[str, Any]) -> None:
+def _print_checks(found: Shown) -> None:
     rows = [
         [c["table"], c["row"], c["column"], c["printed"], c["counted"],
          c["verdict"] + (f": {c['reason']}" if c["reason"] else "")]

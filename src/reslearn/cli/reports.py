@@ -48,10 +48,10 @@ def doctor(
 ) -> None:
     """Say what this machine has: versions, device, rates, bf16, compiler, allocator, threads, extras, disk."""
     say("reslearn doctor: loading torch")
-    from ..jobs.doctor import checkup, lines
+    from ..jobs.doctor import checkup
 
     facts = checkup(measure=measure)
-    emit(facts, as_json, lambda: put(*(f"{name:<10} {text}" for name, text in lines(facts))))
+    emit(facts.to_json(), as_json, lambda: put(*(f"{name:<10} {text}" for name, text in facts.lines())))
 
 
 def report(

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..spec.codec import fields_to_json
 from ..spec.preprocess import Preprocess
 from .dataset import Dataset, Indices, Progress
 from .preprocess import apply
@@ -33,7 +34,7 @@ class Statistics:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return fields_to_json(self)
 
 
 def statistics(

@@ -6,14 +6,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..data.dataset import Dataset
 from ..data.loaders import train_loader
 from ..data.memory import ArrayDataset, part
 from ..data.preprocess import Normalise
@@ -27,7 +26,7 @@ from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Precision, Settings
 from ..runtime.switches import owned
 from ..spec.catalogue import get_spec
-from ..spec.codec import to_json
+from ..spec.codec import fields_to_json
 from ..spec.errors import check_at_least
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
@@ -56,9 +55,7 @@ class Speed:
 
     def to_json(self) -> dict[str, Any]:
         """The contract's keys."""
-        load = None if self.load is None else self.load.to_json()
-        about = {"load": load, "settings": to_json(self.settings)} | self.about
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "about"} | about
+        return {name: value for name, value in fields_to_json(self).items() if name != "about"} | self.about
 
 
 def bench_train(
@@ -84,7 +81,9 @@ def bench_train(
     """
     check_sizes(batch, image_size, steps)
     machine_settings(Settings(), changes or {})
-    given = None if data is None else trained_on(open_data(data))
+    given = None if data is None else open_data(data)
+    if given is not None and "train" in given.splits:  # what a run would train on, its held out pictures included
+        given = part(given, "train")
     spec = get_spec(model, **({} if given is None else {"num_classes": len(given.classes)}))
     size = spec.image_size if image_size is None else image_size
     values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + WARMUP, batch_size=batch)
@@ -207,11 +206,6 @@ def check_sizes(batch: int, image_size: int | None, steps: int) -> None:
     check_at_least("--batch", batch, 1)
     check_at_least("--image-size", image_size, 1)
     check_at_least("--steps", steps, 2)
-
-
-def trained_on(data: Dataset) -> Dataset:
-    """The part of `data` that a run would train on, its held out pictures included."""
-    return part(data, "train") if "train" in data.splits else data
 
 
 def random_pictures(count: int, size: int, classes: int) -> ArrayDataset:

@@ -4,20 +4,64 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..bundle.file import load, reseal
+from ..data.dataset import Indices
 from ..data.parts.keys import Keys
 from ..data.parts.known import Known
+from ..engine.scorer import Logits
 from ..measure.calibration import brier, choose_threshold, fit_temperature, reliability
 from ..measure.evaluation import Evaluation
 from ..measure.metrics import loss
 from ..measure.scoring import Scoring
+from ..spec.choices import Engine
+from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
 from ..spec.seen import Seen
 from .evaluation import evaluate_subject
 from .subject import Data, open_for, subject_of, training_of
 from .unseen import Watched, recogniser, watched
+
+
+@dataclass(frozen=True)
+class Belief:
+    """How far probabilities can be believed."""
+
+    nll: float
+    ece: float
+    brier: float
+
+
+@dataclass(frozen=True)
+class FittedBelief(Belief):
+    """Of the very pictures that the temperature was fitted on."""
+
+    seen: Seen
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What `calibrate` fitted and stored, and the numbers before and after."""
+
+    model: Path
+    split: str
+    images: int
+    engine: Engine
+    temperature: float
+    threshold: float | None
+    coverage: float  # of the threshold: which share of the pictures is answered
+    precision: float  # and how many of the answers are right, both in 0..1
+    before: Belief
+    after: FittedBelief
+    seen: Seen
+    selected_on_test: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        return fields_to_json(self)
 
 
 def calibrate_model(
@@ -26,10 +70,10 @@ def calibrate_model(
     *,
     target_precision: float | None = None,
     scoring: Scoring = Scoring(),  # noqa: B008 - a frozen value
-) -> dict[str, Any]:
+) -> Calibrated:
     """Fit a temperature on the split of `data` that `scoring` names (`val` if none) and reseal the model's file.
 
-    Returns what was fitted and the numbers before and after. The file recognises the pictures ever after as selected
+    The file recognises the pictures ever after as selected
     on, and one calibrated on test pictures is marked so. Raises `UserError` for the pictures it was trained on, unless
     `scoring` says what becomes of them, and for a precision that no threshold reaches.
     """
@@ -60,25 +104,22 @@ def calibrate_model(
         threshold=threshold,
         data=(loaded.bundle.data or {}) | marks,
     )
-    return {
-        "model": str(loaded.path),
-        "split": subject.split,
-        "images": scores.images,
-        "engine": scores.engine,
-        "temperature": temperature,
-        "threshold": threshold,
-        "coverage": coverage,
-        "precision": precision,
-        "before": _numbers(logits, labels, 1.0),
-        "after": _numbers(logits, labels, temperature) | {"seen": after.to_json()},  # fitted on these very pictures
-        "seen": scores.seen.to_json(),
-        "selected_on_test": subject.split == "test" or scores.selected_on_test,
-    }
+    return Calibrated(
+        model=loaded.path,
+        split=subject.split,
+        images=scores.images,
+        engine=scores.engine,
+        temperature=temperature,
+        threshold=threshold,
+        coverage=coverage,
+        precision=precision,
+        before=Belief(*_numbers(logits, labels, 1.0)),
+        after=FittedBelief(*_numbers(logits, labels, temperature), seen=after),
+        seen=scores.seen,
+        selected_on_test=subject.split == "test" or scores.selected_on_test,
+    )
 
 
-def _numbers(logits: Any, labels: Any, temperature: float) -> dict[str, Any]:
-    return {
-        "nll": loss(logits, labels, temperature),
-        "ece": reliability(logits, labels, temperature=temperature).ece,
-        "brier": brier(logits, labels, temperature),
-    }
+def _numbers(logits: Logits, labels: Indices, temperature: float) -> tuple[float, float, float]:
+    ece = reliability(logits, labels, temperature=temperature).ece
+    return loss(logits, labels, temperature), ece, brier(logits, labels, temperature)

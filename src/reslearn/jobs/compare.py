@@ -14,13 +14,12 @@ from ..measure.evaluation import Evaluation
 from ..measure.metrics import correct
 from ..measure.scoring import Scoring
 from ..runtime.container import FILE_NAME
+from ..spec.codec import fields_to_json
 from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.seen import Seen
-from ..train.records.crossval import read_record as read_crossval
-from ..train.records.run import read_record
-from .members import OF_RUNS, check_protocols, common_pictures, load_all, score_all
-from .subject import Data, open_for, run_folder
+from .members import OF_RUNS, common_pictures, load_all, score_all
+from .subject import Data, open_for, read_training, run_folder
 from .unseen import watched
 
 
@@ -37,14 +36,7 @@ class Side:
 
     def to_json(self) -> dict[str, Any]:
         """Names and numbers."""
-        return {
-            "name": self.name,
-            "models": [str(path) for path in self.models],
-            "networks": list(self.networks),
-            "parameters": self.parameters,
-            "macs": self.macs,
-            "scores": [score.to_json() for score in self.scores],
-        }
+        return fields_to_json(self)
 
 
 @dataclass(frozen=True)
@@ -83,12 +75,11 @@ def compare_models(
     `val`.
     """
     paths = [trainings(a), trainings(b)]
-    loaded = load_all([*paths[0], *paths[1]], scoring.device)
+    loaded = load_all([*paths[0], *paths[1]], scoring)
     dataset = open_for(loaded, data if data is not None else _data_of(loaded[0], a))
     split = scoring.split
     if split is None and "test" not in dataset.splits and any(run_folder(one) is not None for one in loaded):
         split = "val"
-    check_protocols(loaded, scoring)
     subject, scores, seen = watched(
         loaded,
         [common_pictures(loaded, dataset, split)],
@@ -132,9 +123,7 @@ def _side(name: str, paths: list[Path], loaded: list[Loaded], scores: list[Evalu
 
 def _data_of(loaded: Loaded, given: str | os.PathLike[str]) -> str:
     folder = run_folder(loaded)
-    known = None
-    if folder is not None:
-        known = (read_record if (folder / "run.json").exists() else read_crossval)(folder).data["path"]
+    known = None if folder is None else read_training(folder).data["path"]
     if known is None:
         raise UserError(f"{given}: does not say which pictures it belongs to; name them with --data")
     return str(known)

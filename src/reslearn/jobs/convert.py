@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,13 +20,33 @@ from ..runtime.container import sealed_in
 from ..runtime.notes import note
 from ..runtime.opening import parse_json
 from ..runtime.replacing import sealed_target
-from ..spec.choices import Prefer
+from ..spec.choices import Layout, Prefer
+from ..spec.codec import fields_to_json
 from ..spec.errors import UserError, check_choice
 from ..spec.names import spelling
 from ..spec.net import Spec
 from ..spec.preprocess import default_preprocess
 from ..train.origin import adopted, mean_image_of
 from ..train.pictures import marks_of, seen_by
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What `convert` read and wrote."""
+
+    model: Path  # the file that was written
+    name: str
+    layout: str  # of the weights that were read
+    to: Layout
+    num_classes: int
+    notes: tuple[str, ...]
+    preprocess_hash: str | None = None  # of a sealed file, this and the next
+    sha256: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        values = {("from" if name == "layout" else name): value for name, value in fields_to_json(self).items()}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def convert_weights(
@@ -38,11 +58,11 @@ def convert_weights(
     std: tuple[float, ...] | None = None,
     class_names: str | None = None,
     image_size: int | None = None,
-    to: str = "reslearn",
+    to: Layout = "reslearn",
     prefer: Prefer | None = None,
     forget_pictures: bool = False,
-) -> dict[str, Any]:
-    """Read `weights` of the network `spec` in any known layout and write `out`; returns what `convert --json` prints.
+) -> Converted:
+    """Read `weights` of the network `spec` in any known layout and write `out`.
 
     `to="reslearn"` seals it with the preprocessing that a sealed file brings, or the default of its picture size, and
     the given mean and std (pixels in 0..1). Class count and input channels are the file's. `prefer` chooses between
@@ -57,13 +77,12 @@ def convert_weights(
     contents = read_contents(weights)
     net, fitted = model_from_contents(spec, contents, prefer=prefer)
     found = cast(Spec, net.spec)
-    value: dict[str, Any] = {"model": str(target), "name": found.name, "from": fitted.layout, "to": to}
-    value |= {"num_classes": found.num_classes, "notes": list(fitted.notes)}
+    done = Converted(target, found.name, fitted.layout, to, found.num_classes, tuple(fitted.notes))
     before = read_tensors(weights) if contents.preprocess is not None else None  # a sealed file, and all it says
     if to != "reslearn":
         write_state(target, export_state(net, to), to)
-        value["notes"] += [f"left out, as {to}'s layout holds tensors alone: {said(before[0])}"] if before else []
-        return value
+        left_out = [f"left out, as {to}'s layout holds tensors alone: {said(before[0])}"] if before else []
+        return replace(done, notes=(*done.notes, *left_out))
     base = adopted(contents, image_size, image=mean is None and std is None)
     base = base or default_preprocess(image_size or found.image_size)
     preprocess = replace(base, mean=mean or base.mean, std=std or base.std)
@@ -73,9 +92,9 @@ def convert_weights(
     known = seen_by(weights)
     if before is not None:
         bundle, left_out = inherit(before[0], bundle)
-        value["notes"] += left_out
+        done = replace(done, notes=(*done.notes, *left_out))
     sealed = save(target, [net], bundle, mean_image=image, known=FORGOTTEN if forget_pictures else known)
-    return value | {"preprocess_hash": preprocess.hash(), "sha256": sealed.sha256}
+    return replace(done, preprocess_hash=preprocess.hash(), sha256=sealed.sha256)
 
 
 def inherit(before: Bundle, bundle: Bundle) -> tuple[Bundle, list[str]]:
@@ -116,7 +135,8 @@ def read_class_names(text: str) -> tuple[str, ...]:
         read = text_file(text)
         if read.note:
             note(read.note)
-        names = _json_names(read.text, path) if path.suffix.lower() == ".json" else _lines(read.text)
+        lines = [line.strip() for line in read.text.splitlines()]
+        names = _json_names(read.text, path) if path.suffix.lower() == ".json" else list(filter(None, lines))
     elif not path.exists() and "," in text:
         names = [name.strip() for name in text.split(",")]
     else:
@@ -126,10 +146,6 @@ def read_class_names(text: str) -> tuple[str, ...]:
         if seen.setdefault(spelling(name), i) != i:
             raise UserError(f"{text}: '{name}' is name {seen[spelling(name)] + 1} and name {i + 1}; a class has one")
     return tuple(names)
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _json_names(text: str, path: Path) -> list[str]:

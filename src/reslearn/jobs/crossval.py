@@ -55,11 +55,16 @@ class CrossvalPlan:
         """Pictures that each fold holds out."""
         return [sum(k == fold for k in self.record.folds.values()) for fold in range(1, self.record.count + 1)]
 
+    @property
+    def test_pictures(self) -> int:
+        """Pictures of the test split, which is left alone."""
+        return len(self.dataset.splits.get("test", ()))
+
     def to_json(self) -> dict[str, Any]:
         """What `--dry-run` prints."""
-        record, test = self.record, self.dataset.splits.get("test", ())
+        record = self.record
         return {
-            "data": record.data | {"pictures": len(record.folds), "test": len(test)},
+            "data": record.data | {"pictures": len(record.folds), "test": self.test_pictures},
             "folds": record.count,
             "method": record.method,
             "held_out": self.held_out(),
@@ -122,8 +127,9 @@ def run_crossval(
     watch: Callable[[int], Watch] | None = None,
 ) -> Crossval | None:
     """Begin or continue a cross-validation in `out`; None while folds are missing."""
-    start(out, plan.record)
-    return finish(Path(out), plan.dataset, only, watch, plan.record.weights)
+    folder, weights = Path(out), plan.record.weights
+    start(folder, plan.record)
+    return _reported(folder, lambda: proceed(folder, plan.dataset, weights=weights, only=only, watch=watch))
 
 
 def resume_folds(
@@ -133,24 +139,16 @@ def resume_folds(
 
     `data` is where its data has moved to.
     """
-    done = finish(Path(folder), None, None, watch, moved_to=data)
+    done = _reported(Path(folder), lambda: proceed(folder, data=data, watch=watch))
     if done is None:
         raise RuntimeError(f"{folder}: folds are missing although all were trained")
     return done
 
 
-def finish(
-    folder: Path,
-    dataset: Dataset | None,
-    only: int | None,
-    watch: Callable[[int], Watch] | None,
-    weights: str | None = None,
-    *,
-    moved_to: str | None = None,
-) -> Crossval | None:
-    """Train what is left, merge, and write the report unless nothing is new."""
+def _reported(folder: Path, go: Callable[[], Crossval | None]) -> Crossval | None:
+    """What `go` returns, which trains what is left and merges; with a report unless nothing is new."""
     sealed = _stamp(folder / MODEL)
-    done = proceed(folder, dataset, data=moved_to, weights=weights, only=only, watch=watch)
+    done = go()
     if done is not None and (_stamp(folder / MODEL) != sealed or not (folder / FILE_NAME).exists()):
         with still_there(folder, RECORD):
             write_crossval_report(done)

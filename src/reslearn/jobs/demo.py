@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ..predictor.predictor import Prediction, predict
 from ..spec.errors import UserError
 from ..train.events import Watch
 from ..train.fit import Run
-from ..train.records.run import read_record
+from ..train.records.run import RunRecord, read_record
 from .evaluation import evaluate_model
 from .resolve import TrainRequest, resolve
 from .training import resume, train
@@ -52,15 +52,17 @@ def demo(
     there is a `UserError`.
     """
     folder = Path(out)
-    check_own(folder)
-    if stopped(folder, seed):
+    before = earlier(folder)
+    if before is not None and before.seed == seed and not (folder / "model.safetensors").exists():
         say(f"goes on  with {folder}, which was stopped")
         run, _ = resume(folder, watch=watch)
     else:
-        run = begin(folder, seed, tuned_allocator, watch, say)
+        plan = resolve(TrainRequest(DATA, MODEL, RECIPE, seed=seed, tuned_allocator=tuned_allocator))
+        say(f"settings  {plan.start.settings.source}")
+        run = train(plan, out=folder, overwrite=True, watch=watch)
     test = evaluate_model(folder, DATA, split="test")
     shown = part(open_data(DATA), "test")
-    few = spread(len(shown), 5)
+    few = [i * len(shown) // 5 for i in range(5)]  # evenly over all
     images = [shown.read(i)[0] for i in few]
     from .pages.run import write_report  # matplotlib: after the run, not before its first step
 
@@ -74,31 +76,14 @@ def demo(
     )
 
 
-def begin(folder: Path, seed: int, tuned_allocator: bool, watch: Watch | None, say: Callable[[str], None]) -> Run:
-    """Train from the start."""
-    plan = resolve(TrainRequest(DATA, MODEL, RECIPE, seed=seed, tuned_allocator=tuned_allocator))
-    say(f"settings  {plan.start.settings.source}")
-    return train(plan, out=folder, overwrite=True, watch=watch)
-
-
-def stopped(folder: Path, seed: int) -> bool:
-    """Whether `folder` holds a demo of this seed that has not come to its end."""
-    begun = (folder / "run.json").exists() and not (folder / "model.safetensors").exists()
-    return begun and read_record(folder).seed == seed
-
-
-def check_own(folder: Path) -> None:
-    """Raise `UserError` where `folder` holds a run that is not an earlier demo."""
+def earlier(folder: Path) -> RunRecord | None:
+    """The demo that `folder` holds, finished or not. Raises `UserError` for any other run."""
     if not (folder / "run.json").exists():
-        return
+        return None
     record = read_record(folder)
     if (record.data["path"], record.recipe.name) != (DATA, RECIPE):
         raise UserError(f"{folder}: holds a run on {record.data['path']}, not an earlier demo; name another with --out")
-
-
-def spread(count: int, few: int) -> Sequence[int]:
-    """`few` indices, evenly over `count`."""
-    return [i * count // few for i in range(few)]
+    return record
 
 
 def drawing(pictures: Dataset, i: int) -> str:

@@ -2,20 +2,77 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..runtime.choice import Workload, decide, has_compiler, this_machine
-from ..runtime.environment import environment, extras, free_disk_gib, interpreter
-from ..runtime.machine import kept_rates, shipped_rates
+from ..runtime.environment import environment, extras, free_disk_gib, interpreter, package_versions
+from ..runtime.machine import Rates, kept_rates, shipped_rates
 from ..runtime.processor import Processor
 from ..runtime.settings import Settings
-from ..spec.codec import to_json
+from ..spec.codec import fields_to_json
+
+if TYPE_CHECKING:
+    from ..runtime.measuring import Measurement
+
+SHOWN = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-learn")
 
 
-def checkup(folder: str | os.PathLike[str] = ".", *, measure: bool = False) -> dict[str, Any]:
-    """The environment record, torch's view of the machine, the extras, and free space where `folder` lies (GiB).
+@dataclass(frozen=True)
+class Checkup:
+    """What this machine has."""
+
+    interpreter: str
+    environment: Mapping[str, object]  # as a run records it
+    rates: Rates | None
+    measured: Measurement | None  # if it was measured just now
+    distrusted: str  # why rates that were kept are not believed; empty where they are
+    cuda: str | None  # the version that torch is built for
+    devices: list[str]
+    bf16: str
+    amx: bool
+    compile: bool
+    threads: int
+    browser: str | None
+    extras: dict[str, list[str]]  # extra -> the packages of it that are missing
+    free_disk_gib: float
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, the environment's facts among the others."""
+        values = fields_to_json(self)
+        return {"interpreter": self.interpreter, **values.pop("environment"), **values}  # rates: the best known
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Name and sentence, one line each."""
+        env, versions = self.environment, package_versions(("reslearn", *SHOWN))
+        missing = [f"{extra} (pip install {' '.join(gone)})" for extra, gone in self.extras.items() if gone]
+        built = f"for CUDA {self.cuda}, no GPU seen" if self.cuda else "without CUDA"
+        glibc = str(env["allocator"]).startswith("glibc")
+        tuning = "long commands keep freed memory" if glibc else "left as it is"
+        return [
+            ("reslearn", f"{versions.get('reslearn', '?')}" + (f" at {env['git']}" if env["git"] else "")),
+            ("python", self.interpreter),
+            ("packages", ", ".join(f"{name} {versions[name]}" for name in SHOWN if name in versions)),
+            ("system", str(env["system"])),
+            ("processor", f"{env['cpu']}, {env['cores']} cores, {env['memory_gib']} GiB"),
+            ("device", ", ".join(self.devices) or f"cpu (torch built {built})"),
+            ("rates", _rates(self.rates)),
+            *([("measured", self.measured.outcome)] if self.measured else []),
+            *([("ignored", self.distrusted)] if self.distrusted else []),
+            ("bf16, AMX", self.bf16),
+            ("compiler", str(env["cxx"] or "no g++: networks run uncompiled; install g++ to train long runs faster")),
+            ("allocator", f"{env['allocator']}; {tuning}"),
+            ("threads", f"{self.threads} of {env['cores']} cores"),
+            ("extras", ", ".join(extra for extra, gone in self.extras.items() if not gone) or "none"),
+            *([("not here", "; ".join(missing))] if missing else []),
+            ("free disk", f"{self.free_disk_gib} GiB here"),
+        ]
+
+
+def checkup(*, measure: bool = False) -> Checkup:
+    """The environment record, torch's view of the machine, the extras, and free space here (GiB).
 
     With `measure` the processor's rates are measured first, in about two seconds, and kept unless it is busy; they are
     then what is shown, kept or not.
@@ -32,47 +89,22 @@ def checkup(folder: str | os.PathLike[str] = ".", *, measure: bool = False) -> d
     kept, distrusted = kept_rates(processor, threads)
     rates = measured.rates if measured else kept or shipped_rates(processor, threads)
     decided = decide(Workload(1.0, 1.0), device="cpu")  # as a run would: by what is kept
-    return {
-        "interpreter": interpreter(),
-        **environment(),
-        "rates": None if rates is None else to_json(rates),
-        "measured": measured and measured.load.to_json() | {"outcome": measured.outcome},
-        "distrusted": distrusted,
-        "cuda": torch.version.cuda,
-        "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "bf16": _bf16(processor, decided),
-        "amx": "amx_bf16" in processor.flags,
-        "compile": has_compiler(),
-        "threads": decided.threads,
-        "browser": next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None),
-        "extras": extras(),
-        "free_disk_gib": free_disk_gib(folder),
-    }
-
-
-def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """`checkup`'s facts as name and sentence, one line each."""
-    versions = facts["packages"]
-    named = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-learn")
-    missing = [f"{extra} (pip install {' '.join(gone)})" for extra, gone in facts["extras"].items() if gone]
-    return [
-        ("reslearn", f"{versions.get('reslearn', '?')}" + (f" at {facts['git']}" if facts["git"] else "")),
-        ("python", facts["interpreter"]),
-        ("packages", ", ".join(f"{name} {versions[name]}" for name in named if name in versions)),
-        ("system", facts["system"]),
-        ("processor", f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB"),
-        ("device", ", ".join(facts["devices"]) or f"cpu (torch built {_built(facts['cuda'])})"),
-        ("rates", _rates(facts["rates"])),
-        *([("measured", facts["measured"]["outcome"])] if facts["measured"] else []),
-        *([("ignored", facts["distrusted"])] if facts["distrusted"] else []),
-        ("bf16, AMX", facts["bf16"]),
-        ("compiler", facts["cxx"] or "no g++: networks run uncompiled; install g++ to train long runs faster"),
-        ("allocator", f"{facts['allocator']}; {_tuning(facts['allocator'])}"),
-        ("threads", f"{facts['threads']} of {facts['cores']} cores"),
-        ("extras", ", ".join(extra for extra, gone in facts["extras"].items() if not gone) or "none"),
-        *([("not here", "; ".join(missing))] if missing else []),
-        ("free disk", f"{facts['free_disk_gib']} GiB here"),
-    ]
+    return Checkup(
+        interpreter=interpreter(),
+        environment=environment(),
+        rates=rates,
+        measured=measured,
+        distrusted=distrusted,
+        cuda=torch.version.cuda,
+        devices=[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        bf16=_bf16(processor, decided),
+        amx="amx_bf16" in processor.flags,
+        compile=has_compiler(),
+        threads=decided.threads,
+        browser=next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None),
+        extras=extras(),
+        free_disk_gib=free_disk_gib(),
+    )
 
 
 def _bf16(processor: Processor, decided: Settings) -> str:
@@ -86,20 +118,12 @@ def _bf16(processor: Processor, decided: Settings) -> str:
     return f"{has}; training in {decided.source.rpartition('; eager')[0]}"
 
 
-def _rates(rates: dict[str, Any] | None) -> str:
+def _rates(rates: Rates | None) -> str:
     """A processor's rates as a sentence."""
     if rates is None:
         return "not known: reslearn doctor --measure"
-    words = ", ".join(f"{name} {rate:.4g}" for name, rate in rates["matrix"].items()) + " GFLOP/s"
-    if rates["convolution"]:
-        words += f" (convolutions {', '.join(f'{rate:.3g}' for rate in rates['convolution'].values())})"
-    copied = f"; copies {rates['bandwidth']:.3g} GB/s" if rates["bandwidth"] else ""
-    return f"{words}{copied}; {rates['threads']} threads, {rates['source']}"
-
-
-def _built(cuda: str | None) -> str:
-    return f"for CUDA {cuda}, no GPU seen" if cuda else "without CUDA"
-
-
-def _tuning(allocator: str) -> str:
-    return "long commands keep freed memory" if allocator.startswith("glibc") else "left as it is"
+    words = ", ".join(f"{name} {rate:.4g}" for name, rate in rates.matrix.items()) + " GFLOP/s"
+    if rates.convolution:
+        words += f" (convolutions {', '.join(f'{rate:.3g}' for rate in rates.convolution.values())})"
+    copied = f"; copies {rates.bandwidth:.3g} GB/s" if rates.bandwidth else ""
+    return f"{words}{copied}; {rates.threads} threads, {rates.source}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..bundle.ensemble import check_fit, reordering, seal_ensemble
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
 from ..data.parts.known import Known
+from ..engine.scorer import Logits
 from ..measure.ensemble import Gain, check_weights, combine_members, gain_over, select_greedily
 from ..measure.evaluation import Evaluation, score
 from ..measure.protocols import parse_protocol
@@ -21,10 +23,39 @@ from ..runtime.container import sealed_in
 from ..runtime.notes import note
 from ..runtime.replacing import sealed_target
 from ..spec.choices import Combine
+from ..spec.codec import fields_to_json
 from ..spec.errors import UserError, check_choice
-from .members import OF_RUNS, check_protocols, common_pictures, load_all, score_all
+from .members import OF_RUNS, common_pictures, load_all, score_all
 from .subject import Data, open_for
 from .unseen import Watched, watched
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A member, as it was named, and its own score."""
+
+    model: str
+    weight: float
+    score: Evaluation
+
+
+@dataclass(frozen=True)
+class Ensembled:
+    """What `ensemble` chose, its scores, and what it gains over the best member."""
+
+    combine: Combine
+    selected_on: str | None  # the split that members were chosen on; None where nothing was chosen
+    scored_on: str
+    images: int
+    ensemble: Evaluation
+    members: tuple[Weighted, ...]
+    gain: Gain
+    mean_member_loss: float  # of those that have a weight
+    model: Path | None = None  # the sealed file, if one was asked for
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        return fields_to_json(self)
 
 
 def ensemble_models(
@@ -38,8 +69,8 @@ def ensemble_models(
     out: str | os.PathLike[str] | None = None,
     forget_pictures: bool = False,
     scoring: Scoring = OF_RUNS,
-) -> dict[str, Any]:
-    """Average `models` with equal, given or greedily chosen weights; returns scores, weights and the gain.
+) -> Ensembled:
+    """Average `models` with equal, given or greedily chosen weights.
 
     Members are chosen, and the best one is named, on the split of `scoring` (`val` if it names none); everything is
     scored on `score_split` (the same if not given). `out` seals the ensemble, which recognises all that its members
@@ -52,49 +83,45 @@ def ensemble_models(
         sealed_target(out, inputs=map(sealed_in, models))
     if len(models) < 2:
         raise UserError("an ensemble needs at least two models")
-    if weights is not None and greedy:
-        raise UserError("give weights or --greedy, not both")
-    if weights is not None and len(weights) != len(models):
-        raise UserError(f"{len(weights)} weights for {len(models)} models")
-    if weights is not None:
-        check_weights(weights)  # before anything is scored
-    loaded = load_all(models, scoring.device)
+    if weights is not None:  # before anything is scored
+        if greedy:
+            raise UserError("give weights or --greedy, not both")
+        if len(weights) != len(models):
+            raise UserError(f"{len(weights)} weights for {len(models)} models")
+        check_weights(weights)
+    loaded = load_all(models, scoring)
     for model, one in zip(models[1:], loaded[1:], strict=True):
         check_fit(str(models[0]), loaded[0].bundle, str(model), one.bundle)
     dataset = open_for(loaded, data)
-    check_protocols(loaded, scoring)
     split = scoring.split or "val"
     subjects = [common_pictures(loaded, dataset, split)]
     if score_split not in (None, split):
         subjects.append(common_pictures(loaded, dataset, score_split))
 
-    def scored(watches: Sequence[Watched]) -> tuple[_Choice, dict[str, Any], Evaluation]:
+    def scored(watches: Sequence[Watched]) -> tuple[_Choice, Ensembled]:
         choice = _choose(loaded, watches[0], dataset, weights, greedy, combine, scoring)
         results = choice.scores if len(watches) == 1 else score_all(loaded, watches[1], dataset, scoring)
-        whole, gain = _together(loaded, watches[-1], results, choice, combine)
-        return choice, _described(models, results, choice, combine, watches[-1], gain), whole
+        return choice, _together(models, loaded, watches[-1], results, choice, combine)
 
-    choice, value, whole = watched(loaded, subjects, dataset, scoring, scored)
-    value["ensemble"] = whole.to_json()
-    if out is not None:
-        about: dict[str, Any] = {
+    choice, done = watched(loaded, subjects, dataset, scoring, scored)
+    if out is None:
+        return done
+    seal_ensemble(
+        out,
+        models,
+        weights=choice.weights,
+        combine=combine,
+        selected=choice.selected,
+        forget=forget_pictures,
+        data={
             "members": [str(model) for model in models],
             "path": dataset.path,
             "fingerprint": dataset.fingerprint(),
-            "selected_on": "test" if whole.selected_on_test else value["selected_on"],
-        }
-        seal_ensemble(
-            out,
-            models,
-            weights=choice.weights,
-            combine=combine,
-            selected=choice.selected,
-            forget=forget_pictures,
-            data=about,
-            scores={value["scored_on"]: whole.to_json()} if _same_when_sealed(loaded, combine, scoring) else {},
-        )
-        value["model"] = str(out)
-    return value
+            "selected_on": "test" if done.ensemble.selected_on_test else done.selected_on,
+        },
+        scores={done.scored_on: done.ensemble.to_json()} if _same_when_sealed(loaded, combine, scoring) else {},
+    )
+    return replace(done, model=Path(out))
 
 
 def _same_when_sealed(loaded: Sequence[Loaded], combine: Combine, scoring: Scoring) -> bool:
@@ -146,50 +173,41 @@ def _choose(
 
 
 def _together(
-    loaded: Sequence[Loaded], watch: Watched, results: Sequence[Evaluation], choice: _Choice, combine: Combine
-) -> tuple[Evaluation, Gain]:
+    models: Sequence[str | os.PathLike[str]],
+    loaded: Sequence[Loaded],
+    watch: Watched,
+    results: Sequence[Evaluation],
+    choice: _Choice,
+    combine: Combine,
+) -> Ensembled:
     """The members' answers as one, scored, and what that gains over the best of them."""
     logits = aligned(results, loaded)
     together = combine_members(logits, choice.weights, combine)
+    taken = [result for result, weight in zip(results, choice.weights, strict=True) if weight > 0]
     whole = score(
         together.astype(np.float32),
         results[0].labels,
         loaded[0].bundle.preprocess,
         protocol=results[0].protocol,
-        cost=sum(result.cost for result, weight in zip(results, choice.weights, strict=True) if weight > 0),
+        cost=sum(result.cost for result in taken),
         precision=results[0].precision,
         engine=results[0].engine,
         selected_on_test=choice.split == "test" or any(result.selected_on_test for result in results),
         seen=watch.lookout.seen(*watch.lookout.recognisers, choice.selected),
     )
-    return whole, gain_over(together, logits, results[0].labels, choice.best)
+    return Ensembled(
+        combine=combine,
+        selected_on=choice.split,
+        scored_on=watch.subject.split,
+        images=whole.images,
+        ensemble=whole,
+        members=tuple(map(Weighted, map(str, models), choice.weights, results)),
+        gain=gain_over(together, logits, whole.labels, choice.best),
+        mean_member_loss=float(np.mean([result.loss for result in taken])),
+    )
 
 
-def _described(
-    models: Sequence[str | os.PathLike[str]],
-    results: Sequence[Evaluation],
-    choice: _Choice,
-    combine: Combine,
-    watch: Watched,
-    gain: Gain,
-) -> dict[str, Any]:
-    return {
-        "combine": combine,
-        "selected_on": choice.split,
-        "scored_on": watch.subject.split,
-        "images": results[0].images,
-        "ensemble": None,
-        "members": [
-            {"model": str(model), "weight": weight, "score": result.to_json()}
-            for model, weight, result in zip(models, choice.weights, results, strict=True)
-        ],
-        "gain": asdict(gain),
-        "mean_member_loss": float(np.mean([r.loss for r, w in zip(results, choice.weights, strict=True) if w > 0])),
-        "model": None,
-    }
-
-
-def aligned(results: Sequence[Evaluation], loaded: Sequence[Loaded]) -> list[Any]:
+def aligned(results: Sequence[Evaluation], loaded: Sequence[Loaded]) -> list[Logits]:
     """The members' logits with their classes in the first member's order."""
     orders = [reordering(loaded[0].bundle.classes, one.bundle.classes) for one in loaded]
     return [r.logits if order is None else r.logits[:, order] for r, order in zip(results, orders, strict=True)]

@@ -16,7 +16,7 @@ from ..measure.evaluation import Evaluation
 from ..measure.predictions import Predictions, write_predictions
 from ..measure.protocols import parse_protocol
 from ..measure.scoring import Scoring
-from ..measure.summary import summarise
+from ..measure.summary import Summary, summarise
 from ..runtime.notes import warn
 from ..runtime.process_group import joined
 from ..spec.choices import Engine, Width
@@ -52,14 +52,7 @@ def evaluate_model(
     outside the split `train`: `allow_seen` scores them and says so in `seen`, `only_unseen` scores the others.
     """
     scoring = Scoring(split, protocol, precision, device, workers, batch_size, cache, allow_seen, only_unseen, engine)
-    loaded = open_model(model) if isinstance(model, (str, os.PathLike)) else model
-    dataset = open_for([loaded], data)
-    subject = subject_of(training_of(loaded), dataset, split, anyway=scoring.anyway)
-
-    def scored(watches: Sequence[Watched]) -> Evaluation:
-        return evaluate_subject(loaded, watches[0], dataset, scoring)
-
-    return watched([loaded], [subject], dataset, scoring, scored)
+    return evaluate_protocols(model, data, [protocol], scoring).results[0].evaluation
 
 
 def evaluate_subject(loaded: Model, watch: Watched, dataset: Dataset, scoring: Scoring) -> Evaluation:
@@ -88,11 +81,11 @@ class Result:
 
     evaluation: Evaluation
     seconds: float
-    details: dict[str, Any] | None = None
+    details: Summary | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The contract's keys, and `details` where they were asked for."""
-        return self.evaluation.to_json() | ({"details": self.details} if self.details else {})
+        return self.evaluation.to_json() | ({"details": self.details.to_json()} if self.details else {})
 
 
 @dataclass(frozen=True)
@@ -104,10 +97,15 @@ class Evaluated:
     dataset: Dataset
     loaded: Model
 
+    def to_json(self) -> dict[str, Any] | list[dict[str, Any]]:
+        """The scores of the one protocol, or a list where there are several."""
+        values = [result.to_json() for result in self.results]
+        return values if len(values) > 1 else values[0]
+
 
 def evaluate_protocols(
-    model: str,
-    data: str,
+    model: Model | str | os.PathLike[str],
+    data: Data,
     protocols: Sequence[str],
     scoring: Scoring,
     *,
@@ -118,7 +116,8 @@ def evaluate_protocols(
 
     `predictions` is a file for the last one's logits.
     """
-    loaded = open_model(model, device=scoring.device or "cpu")
+    where = scoring.device or "cpu"
+    loaded = open_model(model, device=where) if isinstance(model, (str, os.PathLike)) else model
     dataset = open_for([loaded], data)
     subject = subject_of(training_of(loaded), dataset, scoring.split, anyway=scoring.anyway)
     for text in protocols:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ..bundle.file import Loaded, load
 from ..engine.exported import Exported
@@ -14,7 +14,7 @@ from ..measure.agreement import Agreement
 from ..measure.evaluate import chosen_part
 from ..nets.layouts import LAYOUTS
 from ..runtime.container import sealed_in
-from ..spec.choices import GraphInput, Outputs, Width
+from ..spec.choices import GraphInput, Layout, Outputs, Width
 from ..spec.errors import Fault, UserError, check_choice, unknown
 from .convert import convert_weights
 from .quantisation import int8_of
@@ -144,8 +144,8 @@ def _foreign(model: str | os.PathLike[str], out: str | os.PathLike[str], request
         raise UserError(
             f"{model}: an ensemble of several networks, which {request.to} has no layout for; export --to onnx"
         )
-    done = convert_weights(sealed_in(model), loaded.bundle.members[0].spec, out=out, to=request.to)
+    done = convert_weights(sealed_in(model), loaded.bundle.members[0].spec, out=out, to=cast(Layout, request.to))
     return {
-        "path": done["model"], "to": request.to, "input": "float", "precision": "fp32",
-        "bytes": os.path.getsize(done["model"]), "opset": None, "verified": None, "notes": done["notes"],
+        "path": str(done.model), "to": request.to, "input": "float", "precision": "fp32",
+        "bytes": done.model.stat().st_size, "opset": None, "verified": None, "notes": list(done.notes),
     }  # fmt: skip

@@ -20,15 +20,16 @@ from .unseen import Watched
 OF_RUNS = Scoring(cache="auto")  # scores are kept in the run that each model is of
 
 
-def load_all(models: Sequence[str | os.PathLike[str]], device: str | None) -> list[Loaded]:
-    """Open every model; the same one twice is an error."""
-    loaded = [load(model, device=device or "cpu") for model in models]
+def load_all(models: Sequence[str | os.PathLike[str]], scoring: Scoring) -> list[Loaded]:
+    """Open every model. Raises `UserError` for the same one twice, and for a protocol that one cannot be scored by."""
+    loaded = [load(model, device=scoring.device or "cpu") for model in models]
     seen: dict[str, str] = {}
     for model, one in zip(models, loaded, strict=True):
         identity = one.identity()
         if identity in seen:
             raise UserError(f"{model} is the same model as {seen[identity]}; name it once")
         seen[identity] = str(model)
+        check_protocol(scoring.protocol, one)
     return loaded
 
 
@@ -54,12 +55,6 @@ def common_pictures(models: Sequence[Loaded], dataset: Dataset, split: str | Non
     indices: Indices = np.array([i for i, identity in enumerate(dataset.ids) if identity in held], dtype=np.int64)
     report_excluded(dataset, "val", len(held) - len(indices), len(held))
     return Subject(Subset(dataset, indices), "val", own=True)
-
-
-def check_protocols(models: Sequence[Loaded], scoring: Scoring) -> None:
-    """Raise `UserError` for a protocol that one of the networks cannot be scored by."""
-    for one in models:
-        check_protocol(scoring.protocol, one)
 
 
 def score_all(models: Sequence[Loaded], watch: Watched, dataset: Dataset, scoring: Scoring) -> list[Evaluation]:

@@ -24,7 +24,7 @@ from ..runtime.process_group import from_environment
 from ..runtime.processor import cores
 from ..runtime.settings import Settings
 from ..runtime.switches import owned
-from ..spec.codec import to_json
+from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
 from ..train.checkpoint import KEEP
 from ..train.update import Update, prepare_update
@@ -56,11 +56,10 @@ class Forecast:
 
     def to_json(self) -> dict[str, Any]:
         """All of it."""
-        value: dict[str, Any] = to_json(self)
-        return value
+        return fields_to_json(self)
 
 
-def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -> Forecast:
+def forecast(plan: Plan, *, seconds: float = PROBE_SECONDS) -> Forecast:
     """Load and train for `seconds` as the run would, and extrapolate. Raises `UserError` unless they are positive."""
     check_seconds(seconds)
     start = plan.start
@@ -74,7 +73,7 @@ def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -
         workers=settings.workers,
         kind=settings.loader,
     )
-    loading = _loader_rate(loader, recipe.batch_size, seconds)
+    loading = _loader_rate(loader, seconds)
     with owned(settings.threads):
         update, first, training, load = _training_rate(plan, loader, seconds)
     rate = min(training, loading) if loader.kind == "streaming" else training
@@ -95,7 +94,7 @@ def forecast(plan: Plan, *, folder: str = ".", seconds: float = PROBE_SECONDS) -
         seconds_total=round(total + first, 1),
         steps=plan.steps,
         checkpoint_bytes=weights * (KEEP * copies + 2),
-        free_disk_bytes=shutil.disk_usage(Path(folder).resolve()).free,
+        free_disk_bytes=shutil.disk_usage(Path.cwd()).free,
         suggestion=suggest(plan, loader, bound=bound, memory=memory / available, total=None if load.busy else total),
         spread=round(load.spread, 3),
         busy=load.busy,
@@ -127,7 +126,7 @@ def suggest(plan: Plan, loader: TrainLoader, *, bound: str, memory: float, total
     return " ".join(f"--set {change}" for change in changes)
 
 
-def _loader_rate(loader: TrainLoader, batch_size: int, seconds: float) -> float:
+def _loader_rate(loader: TrainLoader, seconds: float) -> float:
     """Pictures per second of the loader alone."""
     count, started = 0, 0.0
     for index, batch in enumerate(loader.batches(0, sys.maxsize)):

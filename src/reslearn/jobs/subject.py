@@ -22,6 +22,7 @@ from ..runtime.replacing import RECORDS
 from ..spec.choices import OnBadFile
 from ..spec.errors import UserError
 from ..train.records.belonging import belongs, fingerprints
+from ..train.records.crossval import RECORD, CrossvalRecord
 from ..train.records.crossval import read_record as read_crossval
 from ..train.records.run import RunRecord, Split, read_record
 
@@ -84,26 +85,23 @@ def training_of(loaded: Model) -> Training | None:
 
 @lru_cache(maxsize=16)  # a command asks for it again and again, and the names of a million pictures take seconds
 def _read_training(record: Path, stamp: tuple[int, ...]) -> Training:
-    if record.name == "run.json":
-        return as_training(read_record(record.parent))
-    whole = read_crossval(record.parent)
-    split = Split(tuple(whole.folds), (), whole.split_seed)
-    return Training(
-        whole.data["fingerprint"],
-        split,
-        whole.on_bad_file,
-        fingerprints=fingerprints(whole.data, whole.moved),
-        from_scratch=whole.weights is None,
-    )
+    return as_training(read_training(record.parent))
 
 
-def as_training(record: RunRecord) -> Training:
-    """The pictures of a run."""
+def read_training(folder: Path) -> RunRecord | CrossvalRecord:
+    """The record of the run, or of the cross-validation, in `folder`. Raises `UserError` where there is none."""
+    folds = (folder / RECORD).exists() and not (folder / "run.json").exists()
+    return read_crossval(folder) if folds else read_record(folder)
+
+
+def as_training(record: RunRecord | CrossvalRecord) -> Training:
+    """The pictures of a run, or of all folds together."""
+    all_folds = isinstance(record, CrossvalRecord)
     return Training(
         record.data.get("fingerprint"),
-        record.split,
+        Split(tuple(record.folds), (), record.split_seed) if isinstance(record, CrossvalRecord) else record.split,
         record.on_bad_file,
-        selects=bool(record.recipe.decides_on_validation),
+        selects=not all_folds and bool(record.recipe.decides_on_validation),
         fingerprints=fingerprints(record.data, record.moved),
         from_scratch=record.weights is None,
     )
@@ -125,14 +123,11 @@ def open_for(models: Sequence[Model], data: Data) -> Dataset:
     return dataset
 
 
-def subject_of(
-    seen: Training | RunRecord | None, dataset: Dataset, split: str | None, *, anyway: bool = False
-) -> Subject:
+def subject_of(training: Training | None, dataset: Dataset, split: str | None, *, anyway: bool = False) -> Subject:
     """Which pictures `--split` means for this data, given what a model has seen in training (None: unknown).
 
     Without `split`, of the model's own data, it is `test`; `anyway`, where there is none, all of it.
     """
-    training = as_training(seen) if isinstance(seen, RunRecord) else seen
     if training is None or dataset.fingerprint() != training.fingerprint:
         return Subject(chosen_part(dataset, split), split or ("test" if dataset.splits else "all"), own=False)
     name = split or ("all" if anyway and "test" not in dataset.splits else "test")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..report.values import Confused, Counts
 from .metrics import Floats, checked_pair, softmax
-
-Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -51,18 +49,18 @@ def class_scores(confusion: Counts) -> ClassScores:
     )
 
 
-def most_confused(confusion: Counts, names: Sequence[str], top: int = 10) -> list[dict[str, Any]]:
-    """The largest off-diagonal counts: {truth, answer, count, share of the true class}, largest first."""
+def most_confused(confusion: Counts, names: Sequence[str], top: int = 10) -> tuple[Confused, ...]:
+    """The largest off-diagonal counts, largest first."""
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:top]
     pairs = [(int(i) // len(wrong), int(i) % len(wrong)) for i in order]
     support = confusion.sum(axis=1)
-    return [
-        {"truth": names[t], "answer": names[a], "count": int(wrong[t, a]), "share": float(wrong[t, a] / support[t])}
+    return tuple(
+        Confused(truth=names[t], answer=names[a], count=int(wrong[t, a]), share=float(wrong[t, a] / support[t]))
         for t, a in pairs
         if wrong[t, a] > 0
-    ]
+    )
 
 
 def roc_auc(logits: ArrayLike, labels: ArrayLike) -> Floats:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import get_args
 
+from ..spec.choices import Layout
 from ..spec.net import NetSpec, Spec
 from ..spec.vgg import VggSpec
 
-LAYOUTS = ("reslearn", "torchvision", "timm", "akamaster", "kuangliu")
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 # transformers: its ResNet. notes: the study notes' backbone, each convolution in an nn.Sequential of one, no head.
 # sequential: nn.Sequential(*net.children()), of torchvision's nets or, behind a CIFAR stem, of the other two's.
 READ = (*LAYOUTS, "transformers", "sequential", "notes")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from ..spec.codec import to_json
 from ..spec.errors import unknown
 from .cells.tiers import too_large
@@ -14,6 +11,7 @@ from .experiments import experiments
 from .published.claims import CLAIMS, PAPERS, TABLES
 from .published.static_check import check_all, not_checked
 from .published.tables import Table
+from .told import EntryLine, Listed, Published, Shown, Static
 
 STATIC, COVERAGE = "static", "coverage"
 
@@ -23,7 +21,7 @@ def kind(name: str) -> str:
     return "study" if name.startswith("study") else "figure" if "fig" in name else "table"
 
 
-def listing() -> list[dict[str, Any]]:
+def listing() -> list[Listed]:
     """Every name that `show` knows, in the order of papers."""
     known = experiments()
     static_only = [table for name, table in TABLES.items() if name not in known]
@@ -37,17 +35,19 @@ def listing() -> list[dict[str, Any]]:
     return sorted(found, key=lambda line: order[line["kind"]])
 
 
-def details(name: str) -> dict[str, Any]:
+def details(name: str) -> Shown:
     """A published table, an experiment, or both under one name; `static` is the check of sizes and costs, `coverage`
     the list of what each paper prints."""
     if name == STATIC:
-        return {"name": STATIC, **static_values()}
+        static = static_values()
+        checks, verdicts, outside = static["checks"], static["verdicts"], static["outside"]
+        return {"name": STATIC, "checks": checks, "verdicts": verdicts, "outside": outside}
     if name == COVERAGE:
-        return {"name": COVERAGE, "coverage": [asdict(line) for line in coverage()]}
+        return {"name": COVERAGE, "coverage": [to_json(line) for line in coverage()]}
     known = experiments()
     if name not in known and name not in TABLES:
         raise unknown("experiment", name, [STATIC, COVERAGE, *known, *TABLES])
-    found: dict[str, Any] = {"name": name, "kind": kind(name)}
+    found: Shown = {"name": name, "kind": kind(name)}
     if name in TABLES:
         found |= {"paper": PAPERS[TABLES[name].paper], "published": published(TABLES[name])}
     if name in known:
@@ -62,24 +62,25 @@ def details(name: str) -> dict[str, Any]:
     return found
 
 
-def published(table: Table) -> dict[str, Any]:
+def published(table: Table) -> Published:
     """A table as printed."""
     claims = [claim for claim in CLAIMS if claim.table == table.name]
     runs = {f"{c.statistic} of {c.runs}" if c.runs > 1 else c.statistic for c in claims}
-    rows = [{"label": r.label, "cells": list(r.cells), "net": r.net, "outside": r.outside, "note": r.note,
-             "context": "; ".join(dict.fromkeys(c.context for c in claims if c.row == r.label and c.context))}
-            for r in table.rows]  # fmt: skip
     return {
         "title": table.title,
         "columns": [column.name for column in table.columns],
-        "rows": rows,
+        "rows": [
+            {"label": r.label, "cells": list(r.cells), "net": r.net, "outside": r.outside, "note": r.note,
+             "context": "; ".join(dict.fromkeys(c.context for c in claims if c.row == r.label and c.context))}
+            for r in table.rows
+        ],
         "note": table.note,
         "statistics": sorted(runs),
         "protocols": sorted({claim.protocol for claim in claims if claim.protocol}),
-    }
+    }  # fmt: skip
 
 
-def entry_values(entry: Entry) -> dict[str, Any]:
+def entry_values(entry: Entry) -> EntryLine:
     """One row of an experiment."""
     return {
         "label": entry.label,
@@ -94,11 +95,11 @@ def entry_values(entry: Entry) -> dict[str, Any]:
     }
 
 
-def static_values() -> dict[str, Any]:
+def static_values() -> Static:
     """The check of every published size and cost."""
     checks = check_all()
     return {
-        "checks": [asdict(check) | {"counted": check.counted} for check in checks],
+        "checks": [to_json(check) | {"counted": check.counted} for check in checks],
         "verdicts": {v: sum(c.verdict == v for c in checks) for v in ("agrees", "known", "differs")},
         "outside": [{"table": c.table, "row": c.row, "column": c.column, "printed": c.printed, "why": c.outside}
                     for c in not_checked()],
@@ -115,7 +116,7 @@ def command(experiment: Experiment) -> str | None:
     return f"reslearn paper run {experiment.name} --data {wanted[0].upper()} --tier short"
 
 
-def _line(experiment: Experiment) -> dict[str, Any]:
+def _line(experiment: Experiment) -> Listed:
     return {
         "name": experiment.name,
         "kind": kind(experiment.name),
@@ -126,13 +127,13 @@ def _line(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _coverage_line() -> dict[str, Any]:
+def _coverage_line() -> Listed:
     lines = coverage()
     return {"name": COVERAGE, "kind": "check", "title": "What each paper prints, and what of it is here",
             "rows": len(lines), "runnable": sum(line.state == "runnable" for line in lines), "data": []}  # fmt: skip
 
 
-def _static_line() -> dict[str, Any]:
+def _static_line() -> Listed:
     count = len(check_all())
     return {"name": STATIC, "kind": "check", "title": "Published sizes and costs, counted", "rows": count,
             "runnable": count, "data": []}  # fmt: skip

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,10 @@ class Measurement:
     rates: Rates
     load: Load
     outcome: str  # where it is kept, or why not
+
+    def to_json(self) -> dict[str, Any]:
+        """The load and the outcome; the rates stand elsewhere."""
+        return self.load.to_json() | {"outcome": self.outcome}
 
 
 def measure_and_keep(processor: Processor, count: int) -> Measurement:

@@ -7,6 +7,9 @@ from typing import Literal
 OnBadFile = Literal["stop", "skip"]  # skip: go on without a picture that cannot be read, and list it
 Prefer = Literal["plain", "ema"]  # which of the weights in a file that holds both
 Combine = Literal["softmax", "logits"]  # what is averaged of several answers: their probabilities, or their logits
+Layout = Literal["reslearn", "torchvision", "timm", "akamaster", "kuangliu"]  # whose names of tensors are written
+Cifar = Literal["cifar10", "cifar100"]  # what `data download` fetches
+Tier = Literal["smoke", "short", "full"]  # how much of a published training is run: `paper/cells/tiers.py`
 Encoding = Literal["original", "raw", "jpeg"]  # how a pack holds pictures: bytes as they are, pixels, or JPEG anew
 Engine = Literal["torch", "compiled", "onnxruntime", "openvino"]  # what computes logits
 Width = Literal["fp32", "bf16", "fp16", "int8"]  # of the numbers that an answer is computed in

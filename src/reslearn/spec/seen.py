@@ -83,14 +83,6 @@ def summed(scores: Sequence[Seen]) -> Seen:
     return Seen.counted(trained, selected, weakest(one.known_by for one in scores))
 
 
-def shared(whole: Seen, scores: Sequence[Seen]) -> Seen:
-    """`whole`, of the same pictures as its members' `scores`; or at least what one of them knows."""
-    if whole.known_by != "nothing":
-        return whole
-    trained, selected = (max(column) for column in zip(*map(_least, [whole, *scores]), strict=True))
-    return Seen.counted(trained, selected, "nothing")
-
-
 def _least(seen: Seen) -> tuple[int, int]:
     known = seen.known_by != "nothing"
     return (seen.trained or 0, seen.selected or 0) if known else seen.at_least

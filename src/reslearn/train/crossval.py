@@ -56,19 +56,36 @@ class Crossval:
     runs: tuple[Run, ...]
     out_of_fold: Evaluation  # every picture once, by the network that had not seen it
 
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        """Each fold's `evaluate` object."""
+        return [run.val or {} for run in self.runs]
+
+    def spread(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Mean and standard deviation of each number over the folds."""
+        scores = self.scores
+        names = [name for name in ("top1", "top5", "top1_error", "top5_error", "loss") if scores[0][name] is not None]
+        columns = {name: [score[name] for score in scores] for name in names}
+        mean = {name: float(np.mean(column)) for name, column in columns.items()}
+        return mean, {name: float(np.std(column, ddof=1)) for name, column in columns.items()}
+
+    @property
+    def seconds(self) -> float:
+        """Of training, all folds together."""
+        return sum(run.seconds for run in self.runs)
+
     def to_json(self) -> dict[str, Any]:
         """Folders and files, each fold's scores, their mean and standard deviation, and the scores of all together."""
-        scores = [run.val or {} for run in self.runs]
-        numbers = [name for name in ("top1", "top5", "top1_error", "top5_error", "loss") if scores[0][name] is not None]
+        mean, std = self.spread()
         return {
             "run": str(self.path),
             "model": str(self.model),
             "predictions": str(self.predictions),
             "folds": [run.to_json() for run in self.runs],
-            "mean": {name: float(np.mean([s[name] for s in scores])) for name in numbers},
-            "std": {name: float(np.std([s[name] for s in scores], ddof=1)) for name in numbers},
+            "mean": mean,
+            "std": std,
             "out_of_fold": self.out_of_fold.to_json(),
-            "seconds": sum(run.seconds for run in self.runs),
+            "seconds": self.seconds,
         }
 
 

@@ -18,7 +18,7 @@ from reslearn.data.parts.known import FORGOTTEN, NOTHING, Known, Named, count, f
 from reslearn.data.sources import open_data
 from reslearn.data.workers import parallel_map
 from reslearn.spec.errors import UserError
-from reslearn.spec.seen import Seen, seen_from_json, shared, summed
+from reslearn.spec.seen import Seen, seen_from_json, summed
 
 GRADES = ("content", "names", "nothing")
 
@@ -73,8 +73,6 @@ def test_what_is_not_known_is_not_none():
     unsure = count([named, NOTHING], pictures(), none)[0]
     assert unsure.to_json() == Seen().to_json() and unsure.at_least == (2, 1)
     assert summed([unsure, Seen(1, 0, "content")]).at_least == (3, 1)
-    assert shared(Seen(), [unsure, Seen(1, 4, "names"), Seen()]).at_least == (2, 4)
-    assert shared(Seen(5, 0, "names"), [Seen(1, 0, "content")]) == Seen(5, 0, "names")
     assert summed([Seen(1, 0, "content"), Seen(0, 2, "names")]) == Seen(1, 2, "names")
     assert seen_from_json(None) == seen_from_json({"known_by": "rumour"}) == Seen()
     assert seen_from_json(Seen(1, 2, "names").to_json()) == Seen(1, 2, "names")

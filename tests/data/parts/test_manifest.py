@@ -32,11 +32,11 @@ def test_a_ratio_is_written_obeyed_and_reported(folder, ratio):
     wanted = np.array([float(x) for x in ratio.split(":")])
     wanted /= wanted.sum()
     for (_, part), share in zip(result.splits.items(), wanted, strict=True):
-        assert abs(part["classes"]["a"] - 40 * share) < 1 and abs(part["classes"]["b"] - 20 * share) < 1
-        assert part["fraction"] == pytest.approx(part["pictures"] / 60, abs=1e-6)
-        assert part["wanted"] == pytest.approx(share, abs=1e-6)
+        assert abs(part.classes["a"] - 40 * share) < 1 and abs(part.classes["b"] - 20 * share) < 1
+        assert part.fraction == pytest.approx(part.pictures / 60, abs=1e-6)
+        assert part.wanted == pytest.approx(share, abs=1e-6)
     chosen = choose_splits(data)
-    assert {k: len(v) for k, v in chosen.items()} == {k: v["pictures"] for k, v in result.splits.items()}
+    assert {k: len(v) for k, v in chosen.items()} == {k: v.pictures for k, v in result.splits.items()}
     assert data.fingerprint() == open_data(root, manifest=False).fingerprint()  # a split is not other data
     assert identities(data)[0] == "content" == result.identity
 
@@ -55,7 +55,7 @@ def test_known_samples_keep_their_split_when_files_are_added(folder, hashing):
     after = by_id(open_data(root))
     assert result.known == 40 and len(after) == 70
     assert all(after[name] == split for name, split in before.items())
-    assert result.splits["train"]["classes"] == {"a": 30, "b": 12}
+    assert result.splits["train"].classes == {"a": 30, "b": 12}
 
 
 def test_renamed_files_keep_their_split_by_content(folder):
@@ -108,7 +108,7 @@ def test_a_declared_test_split_stays_and_the_rest_is_divided(folder):
     data = open_data(root)
     assert {k: len(v) for k, v in data.splits.items()} == {"train": 36, "val": 4, "test": 10}
     assert all(name.startswith("test/") for name, split in by_id(data).items() if split == "test")
-    assert result.splits["train"]["fraction"] == 0.9 and result.splits["test"]["fraction"] is None
+    assert result.splits["train"].fraction == 0.9 and result.splits["test"].fraction is None
     with pytest.raises(UserError, match="declares its test split"):
         split_data(str(root), ratio="6:2:2", manifest=str(root / "other.json"))
 
@@ -116,7 +116,7 @@ def test_a_declared_test_split_stays_and_the_rest_is_divided(folder):
 def test_folds_cover_everything_once(folder):
     root = folder({"a": 10, "b": 15})
     result = split_data(str(root), folds=5)
-    assert {k: v["classes"] for k, v in result.splits.items()} == {f"fold{k}": {"a": 2, "b": 3} for k in range(5)}
+    assert {k: v.classes for k, v in result.splits.items()} == {f"fold{k}": {"a": 2, "b": 3} for k in range(5)}
     with pytest.raises(UserError, match="class 'a' has only 10"):
         split_data(str(root), folds=12, manifest=str(root / "o.json"))
     with pytest.raises(UserError, match="splits fold0"):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...runtime.replacing import write_page
+from ...spec.codec import fields_to_json
 from ...spec.errors import check_choice
 from ..dataset import Dataset, Progress
 from ..parts.manifest import Manifest, carried, described, places, relative, under, write_manifest
@@ -51,7 +52,7 @@ class CheckReport:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        return {"clean": self.clean} | dict(self.__dict__)
+        return {"clean": self.clean, **fields_to_json(self)}
 
 
 def check_data(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +40,7 @@ def write_preview(
     seed: int = 0,
     rows: int = 8,
     columns: int = 8,
-) -> dict[str, Any]:
+) -> dict[str, str | int | None]:
     """Write the contact sheet of DATA, the path `path`, to `out` (PNG), and return what it shows.
 
     `changes` are assignments to the recipe's fields. Without `split` it shows `train` where there is one; without

@@ -10,7 +10,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ...spec.codec import fields_to_json
 from ...spec.errors import UserError
 from ..dataset import Dataset, Indices, Progress
 from ..memory import Subset
@@ -37,11 +39,21 @@ DEFAULT_NAMES = {1: ("train",), 2: ("train", "val"), 3: ("train", "val", "test")
 
 
 @dataclass(frozen=True)
+class Achieved:
+    """One split as it came out. `fraction` of the pictures that were divided; None for one that was declared."""
+
+    pictures: int
+    fraction: float | None
+    wanted: float | None
+    classes: dict[str, int]
+
+
+@dataclass(frozen=True)
 class SplitResult:
     """What `split_data` did; `known` samples kept the split they had."""
 
     manifest: str
-    splits: dict[str, dict[str, Any]]  # name -> pictures, fraction, wanted, classes
+    splits: dict[str, Achieved]
     identity: str
     known: int
     groups: int | None
@@ -49,7 +61,7 @@ class SplitResult:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        return dict(self.__dict__)
+        return fields_to_json(self)
 
 
 def split_data(
@@ -207,16 +219,16 @@ def _known(before: Manifest | None, now: Manifest, names: Sequence[str], dataset
     return [d or c for d, c in zip(declared, carried(before, now), strict=True)]
 
 
-def _achieved(dataset: Dataset, names: Any, fractions: dict[str, float]) -> dict[str, dict[str, Any]]:
+def _achieved(dataset: Dataset, names: NDArray[np.str_], fractions: dict[str, float]) -> dict[str, Achieved]:
     out = {}
     divided = int(np.isin(names, list(fractions)).sum())
     for name in dict.fromkeys([*fractions, *sorted(set(names.tolist()) - {""})]):
         here = names == name
         counts = np.bincount(dataset.labels[here], minlength=len(dataset.classes))
-        out[name] = {
-            "pictures": int(here.sum()),
-            "fraction": round(float(here.sum()) / max(divided, 1), 6) if name in fractions else None,
-            "wanted": round(fractions[name], 6) if name in fractions else None,
-            "classes": {c: int(n) for c, n in zip(dataset.classes, counts, strict=True)},
-        }
+        out[name] = Achieved(
+            pictures=int(here.sum()),
+            fraction=round(float(here.sum()) / max(divided, 1), 6) if name in fractions else None,
+            wanted=round(fractions[name], 6) if name in fractions else None,
+            classes={c: int(n) for c, n in zip(dataset.classes, counts, strict=True)},
+        )
     return out

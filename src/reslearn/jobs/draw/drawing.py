@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ...report.diagram import Box, Scene, to_svg
 from ...report.raster import to_png
@@ -41,7 +40,7 @@ def draw(names: Sequence[str], *, block: bool = False, language: Language = "en"
     return blocks(specs, WORDS[language]) if block else networks(specs, WORDS[language])
 
 
-def write_drawing(scene: Scene, path: Path) -> dict[str, Any]:
+def write_drawing(scene: Scene, path: Path) -> dict[str, object]:
     """Write the drawing as what the file's name ends with; what is told of it."""
     write_atomic(path, to_png(scene) if path.suffix == ".png" else to_svg(scene))
     boxes = [{"layer": item.key, "text": ", ".join(item.lines)} for item in scene.items if isinstance(item, Box)]

@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...bundle.file import read_bundle
-from ...measure.evaluation import Evaluation
-from ...measure.metrics import softmax
+from ...measure.metrics import correct, softmax
 from ...report.pages import interval, percent, render
 from ...report.values import Curves, Fact, Gallery, Grid, Report, Table
 from ...runtime.environment import command_line, environment
@@ -20,7 +18,7 @@ from ...train.records.journal import read_journal
 from ...train.records.run import read_record
 from ..compare import Compared, Side
 from .details import SHOTS, picture_of
-from .tables import curves, environment_rows, remarks
+from .tables import curves, environment_table, remarks
 
 
 def write_comparison_report(path: str | os.PathLike[str], done: Compared) -> Path:
@@ -53,8 +51,11 @@ def comparison_report(done: Compared) -> Report:
         galleries=tuple(_galleries(done)),
         command=command_line(),
         tables=(
-            *(Table(title=side.name, rows=tuple(_models(side))) for side in (done.a, done.b)),
-            Table(title="Environment", rows=tuple(environment_rows(environment()))),
+            *(
+                Table(title=side.name, rows=tuple((f"model {i}", str(path)) for i, path in enumerate(side.models, 1)))
+                for side in (done.a, done.b)
+            ),
+            environment_table(environment()),
         ),
     )
 
@@ -93,7 +94,7 @@ def _galleries(done: Compared) -> Iterable[Gallery]:
         right, wrong = winner.scores[0], loser.scores[0]
         probabilities = softmax(wrong.logits)
         names = read_bundle(loser.models[0]).classes or tuple(map(str, range(wrong.logits.shape[1])))
-        alone = np.flatnonzero(_right(right) & ~_right(wrong))
+        alone = np.flatnonzero(correct(right.logits, right.labels) & ~correct(wrong.logits, wrong.labels))
         order = alone[np.argsort(-probabilities[alone].max(axis=1), kind="stable")][:SHOTS]
         yield Gallery(
             title=f"Only {winner.name} is right",
@@ -102,18 +103,9 @@ def _galleries(done: Compared) -> Iterable[Gallery]:
         )
 
 
-def _right(score: Evaluation) -> NDArray[np.bool_]:
-    return np.asarray(score.logits.argmax(axis=1) == score.labels)
-
-
 def _mean(side: Side) -> float:
     return float(np.mean([score.top1 for score in side.scores]))
 
 
 def _trainings(side: Side) -> str:
     return "one training" if len(side.scores) == 1 else f"mean of {len(side.scores)} trainings"
-
-
-def _models(side: Side) -> Iterable[tuple[str, str]]:
-    for number, path in enumerate(side.models, 1):
-        yield f"model {number}", str(path)

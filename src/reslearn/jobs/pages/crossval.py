@@ -13,9 +13,8 @@ from ...data.sources import open_data
 from ...measure.evaluation import score
 from ...measure.predictions import read_predictions
 from ...report.pages import duration, interval, percent, render
-from ...report.values import Curves, Details, Fact, Grid, Report, Table
+from ...report.values import Curves, Details, Fact, Grid, Report
 from ...runtime.files import write_atomic
-from ...spec.codec import field_paths
 from ...spec.errors import UserError
 from ...train.crossval import Crossval
 from ...train.fold_models import MODEL, PREDICTIONS, fold_folder
@@ -23,7 +22,7 @@ from ...train.records.crossval import CrossvalRecord, read_record
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record as read_run
 from .details import look_inside
-from .tables import FILE_NAME, curves, environment_rows, rows, score_row
+from .tables import FILE_NAME, Rows, curves, record_tables, score_row
 
 
 def write_crossval_report(done: Crossval) -> Path:
@@ -35,14 +34,14 @@ def write_crossval_report(done: Crossval) -> Path:
 
 def crossval_report(done: Crossval) -> Report:
     """What the page shows, as plain values."""
-    folder, record, whole, value = done.path, read_record(done.path), done.out_of_fold, done.to_json()
+    folder, record, whole, (mean, std) = done.path, read_record(done.path), done.out_of_fold, done.spread()
     notes: list[str] = []
     details: tuple[Details, ...] = ()
     try:
         details = tuple(_details(record, folder))
     except (UserError, OSError) as error:
         notes.append(f"The pictures could not be looked at again: {error}")
-    spread = f"{100 * value['mean']['top1']:.2f} ± {100 * value['std']['top1']:.2f} %"
+    spread = f"{100 * mean['top1']:.2f} ± {100 * std['top1']:.2f} %"
     return Report(
         name=folder.resolve().name,
         summary=f"{record.spec.name} on {record.data['path'] or 'pictures given from Python'}, recipe "
@@ -54,31 +53,23 @@ def crossval_report(done: Crossval) -> Report:
             ),
             Fact(label="folds", value=spread, note="mean and standard deviation"),
             Fact(label="pictures", value=f"{whole.images:,}", note="each judged by a network that had not seen it"),
-            Fact(label="training", value=duration(value["seconds"]), note=f"{record.count} networks"),
+            Fact(label="training", value=duration(done.seconds), note=f"{record.count} networks"),
         ),
         scores=(score_row("out of fold", whole.to_json(), details[0].ece if details else None),),
         grids=(_folds(done),),
         rivals=tuple(_fold_curves(folder, record)),
         details=details,
         command=record.command,
-        tables=_tables(record),
+        tables=record_tables(record, _data(record)),
     )
 
 
 def _folds(done: Crossval) -> Grid:
-    rows = []
-    for number, run in enumerate(done.runs, 1):
-        val = run.val or {}
-        rows.append(
-            (
-                f"fold {number}",
-                f"{val['images']:,}",
-                percent(val["top1"], 2),
-                f"{val['loss']:.4f}",
-                duration(run.seconds),
-            )
-        )
-    return Grid(title="Folds", columns=("", "held out", "top-1", "loss", "training"), rows=tuple(rows))
+    rows = tuple(
+        (f"fold {k}", f"{val['images']:,}", percent(val["top1"], 2), f"{val['loss']:.4f}", duration(run.seconds))
+        for k, (run, val) in enumerate(zip(done.runs, done.scores, strict=True), 1)
+    )
+    return Grid(title="Folds", columns=("", "held out", "top-1", "loss", "training"), rows=rows)
 
 
 def _fold_curves(folder: Path, record: CrossvalRecord) -> Iterable[tuple[str, Curves]]:
@@ -101,20 +92,11 @@ def _details(record: CrossvalRecord, folder: Path) -> Iterable[Details]:
     yield look_inside(whole, pictures, read_bundle(folder / MODEL), "out of fold")
 
 
-def _tables(record: CrossvalRecord) -> tuple[Table, ...]:
-    recipe = {name: value for name, value in field_paths(record.recipe).items() if name not in ("name", "source")}
-    data = [
+def _data(record: CrossvalRecord) -> Rows:
+    return [
         ("path", record.data["path"] or "given from Python"),
         ("fingerprint", record.data["fingerprint"]),
         ("pictures", f"{len(record.folds):,}"),
         ("folds", f"{record.count}, {record.method}, seed {record.split_seed}"),
         ("classes", f"{len(record.data['classes'])}"),
     ]
-    return (
-        Table(title="Network", rows=tuple(rows(field_paths(record.spec)))),
-        Table(title=f"Recipe {record.recipe.name}", rows=tuple(rows(recipe)), note=record.recipe.source),
-        Table(title="Data", rows=tuple(data)),
-        Table(title="Preprocessing", rows=tuple(rows(field_paths(record.preprocess)))),
-        Table(title="Settings", rows=(("seed", str(record.seed)), *rows(field_paths(record.settings)))),
-        Table(title="Environment", rows=tuple(environment_rows(record.environment))),
-    )

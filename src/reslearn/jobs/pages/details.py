@@ -15,7 +15,7 @@ from ...measure.calibration import reliability
 from ...measure.confusion import class_scores, confusion_matrix, most_confused
 from ...measure.evaluation import Evaluation
 from ...measure.metrics import softmax
-from ...report.values import Bins, ClassRow, Confused, Details, Picture
+from ...report.values import Bins, ClassRow, Details, Picture
 
 SHOTS = 12  # pictures per gallery
 PAIRS = 8
@@ -55,7 +55,7 @@ def look_inside(evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split
         ),
         macro_f1=scores.average("macro")["f1"],
         weighted_f1=scores.average("weighted")["f1"],
-        confused=tuple(Confused(**pair) for pair in most_confused(confusion, names, PAIRS)),
+        confused=most_confused(confusion, names, PAIRS),
         bins=Bins(confidence=bins.confidence, accuracy=bins.accuracy, count=bins.count),
         ece=bins.ece,
         mistakes=shots(sure_first[said[sure_first] != labels[sure_first]][:SHOTS]),

@@ -11,10 +11,9 @@ from ...report.pages import interval, percent, render
 from ...report.values import Fact, Grid, Report, Table
 from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
-from ...spec.codec import field_paths
 from ..evaluation import Evaluated
 from .details import look_inside
-from .tables import environment_rows, remarks, rows, score_row
+from .tables import environment_table, fields_table, remarks, score_row
 
 
 def write_evaluation_report(path: str | os.PathLike[str], done: Evaluated) -> Path:
@@ -47,7 +46,7 @@ def evaluation_report(done: Evaluated) -> Report:
         details=(details,),
         command=command_line(),
         tables=(
-            *(Table(title=f"Network {i}", rows=tuple(rows(field_paths(m.spec)))) for i, m in enumerate(members, 1)),
+            *(fields_table(f"Network {i}", member.spec) for i, member in enumerate(members, 1)),
             Table(
                 title="Data",
                 rows=(
@@ -57,12 +56,9 @@ def evaluation_report(done: Evaluated) -> Report:
                     ("pictures", f"{last.images:,}"),
                 ),
             ),
-            Table(
-                title="Preprocessing",
-                rows=(("hash", last.preprocess_hash), *rows(field_paths(loaded.bundle.preprocess))),
-            ),
+            fields_table("Preprocessing", loaded.bundle.preprocess, ("hash", last.preprocess_hash)),
             Table(title="Sealed file", rows=(("path", str(loaded.path)), ("sha256", loaded.bundle.sha256))),
-            Table(title="Environment", rows=tuple(environment_rows(environment()))),
+            environment_table(environment()),
         ),
     )
 

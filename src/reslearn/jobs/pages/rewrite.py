@@ -14,7 +14,7 @@ from ...spec.errors import UserError
 from ...train.crossval import merge
 from ...train.fold_models import PREDICTIONS, fold_folder
 from ...train.records.crossval import RECORD, read_record
-from ...train.records.run import read_record as read_run
+from ..subject import read_training
 from .crossval import crossval_report
 from .run import gather
 from .tables import FILE_NAME
@@ -27,19 +27,13 @@ def rewrite(folder: Path, figures: Path | None = None) -> tuple[Path, list[Path]
     a figure would take the place of a file that is none of ours.
     """
     if figures is not None:
-        refuse_among_pictures(figures, _data_of(folder), "--figures")
+        refuse_among_pictures(figures, read_training(folder).data["path"] or "", "--figures")
     report = report_of(folder)
     for path in figure_files(figures, report) if figures is not None and figures.is_dir() else ():
         replaceable(path, FIGURE, "--figures")
     page = folder / FILE_NAME
     write_atomic(page, render(report))
     return page, [] if figures is None else save_figures(figures, report)
-
-
-def _data_of(folder: Path) -> str:
-    """The path of the pictures that a run or cross-validation was trained on; empty where they had none."""
-    record = read_record(folder) if (folder / RECORD).exists() else read_run(folder)
-    return record.data["path"] or ""
 
 
 def report_of(folder: Path) -> Report:

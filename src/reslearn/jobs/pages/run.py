@@ -17,7 +17,7 @@ from ...measure.evaluate import evaluate
 from ...measure.evaluation import Evaluation
 from ...measure.scoring import Scoring
 from ...report.pages import duration, interval, percent, render
-from ...report.values import Details, Fact, Report, Score
+from ...report.values import Details, Fact, Report, Score, Table
 from ...runtime.files import write_atomic
 from ...spec.cost import cost
 from ...spec.errors import UserError
@@ -26,10 +26,10 @@ from ...train.records import ledger
 from ...train.records.belonging import check_belongs
 from ...train.records.journal import read_journal
 from ...train.records.run import RunRecord, read_record
-from ..subject import cache_folder, subject_of
+from ..subject import as_training, cache_folder, subject_of
 from ..unseen import recogniser
 from .details import look_inside
-from .tables import FILE_NAME, SELECTED_ON_TEST, curves, record_tables, score_row
+from .tables import FILE_NAME, SELECTED_ON_TEST, Rows, curves, record_tables, score_row
 
 PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
 
@@ -65,7 +65,8 @@ def gather(run: str | os.PathLike[str]) -> Report:
                 notes += _changed(split, evaluation, lines.get((split, *PLAIN)))
         except (UserError, OSError) as error:
             notes.append(f"The pictures could not be looked at again: {error}")
-        scores = list(_scores(lines, {part.split: part.ece for part in details}))
+        ece = {(part.split, *PLAIN): part.ece for part in details}
+        scores = [score_row(how[0], line, ece.get(how)) for how, line in lines.items()]
     else:
         notes.append(f"This run is not finished; go on with: reslearn resume {folder}")
     if any("selected on test" in row.remark for row in scores):
@@ -79,7 +80,7 @@ def gather(run: str | os.PathLike[str]) -> Report:
         facts=tuple(_facts(record, journal, scores)),
         scores=tuple(scores),
         details=details,
-        tables=record_tables(record, opened),
+        tables=(*record_tables(record, _data(record)), *_looks(opened)),
         notes=tuple(notes),
     )
 
@@ -95,7 +96,7 @@ def _looked_at(
     data = open_data(record.data["path"], on_bad_file=record.on_bad_file)
     if data.fingerprint() != record.data["fingerprint"]:
         raise UserError(f"{record.data['path']} holds other pictures now than the run was trained on")
-    pictures = subject_of(record, data, split).pictures
+    pictures = subject_of(as_training(record), data, split).pictures
     device = "cuda" if torch.cuda.is_available() else "cpu"
     known = recogniser(loaded, data)
     scoring = Scoring(device=device, cache=cache_folder(loaded, "auto"))
@@ -144,10 +145,27 @@ def _changed(split: str, now: Evaluation, line: Mapping[str, Any] | None) -> Ite
         yield f"Of the pictures of {split} that the closer look is at, what the model has seen: {now.seen}."
 
 
-def _scores(lines: Mapping[tuple[str, ...], dict[str, Any]], ece: dict[str, float]) -> Iterable[Score]:
-    """The rows of the table of scores."""
-    for (name, *how), line in lines.items():
-        yield score_row(name, line, ece.get(name) if how == PLAIN else None)
+def _data(record: RunRecord) -> Rows:
+    classes = record.data["classes"]
+    shown = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
+    return [
+        ("path", record.data["path"] or "given from Python"),
+        ("fingerprint", record.data["fingerprint"]),
+        ("train", f"{len(record.split.train):,} pictures"),
+        ("validation", f"{len(record.split.val):,} pictures"),
+        ("split", f"{record.split.method}, seed {record.split.seed}"),
+        ("classes", f"{len(classes)}: {shown}"),
+    ]
+
+
+def _looks(opened: list[dict[str, Any]]) -> Iterable[Table]:
+    if opened:
+        looks = [
+            (line["time"][:16].replace("T", " "), f"{line['split']} of {line['data']}: {percent(line['top1'], 2)}")
+            for line in opened
+        ]
+        note = "every time this model was scored on pictures kept from training"
+        yield Table(title="Ledger", rows=tuple(looks), note=note)
 
 
 def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Iterable[Fact]:

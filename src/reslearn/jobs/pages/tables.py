@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
-from ...report.pages import percent
 from ...report.values import Curves, Score, Table
 from ...spec.codec import field_paths
 from ...spec.seen import Seen, seen_from_json
+from ...train.records.crossval import CrossvalRecord
 from ...train.records.run import RunRecord
 
 Rows = list[tuple[str, str]]
@@ -20,34 +20,33 @@ SELECTED_ON_TEST = (
 )
 
 
-def record_tables(record: RunRecord, opened: list[dict[str, Any]]) -> tuple[Table, ...]:
-    """Network, recipe, data, preprocessing, settings, environment, and the ledger of looks at kept pictures."""
-    recipe = {name: value for name, value in field_paths(record.recipe).items() if name not in ("name", "source")}
-    weights = [("weights", record.weights)] if record.weights else []
-    preprocess = [("hash", record.preprocess.hash()), *rows(field_paths(record.preprocess))]
-    tables = [
-        Table(title="Network", rows=(*weights, *rows(field_paths(record.spec)))),
-        Table(title=f"Recipe {record.recipe.name}", rows=tuple(rows(recipe)), note=record.recipe.source),
-        Table(title="Data", rows=tuple(_data(record))),
-        Table(title="Preprocessing", rows=tuple(preprocess)),
-        Table(title="Settings", rows=(("seed", str(record.seed)), *rows(field_paths(record.settings)))),
-        Table(title="Environment", rows=tuple(environment_rows(record.environment))),
-    ]
-    if opened:
-        looks = [
-            (line["time"][:16].replace("T", " "), f"{line['split']} of {line['data']}: {percent(line['top1'], 2)}")
-            for line in opened
-        ]
-        note = "every time this model was scored on pictures kept from training"
-        tables.append(Table(title="Ledger", rows=tuple(looks), note=note))
-    return tuple(tables)
+def record_tables(record: RunRecord | CrossvalRecord, data: Rows) -> tuple[Table, ...]:
+    """What was trained, how and where; `data` says of which pictures."""
+    recipe, weights = record.recipe, [("weights", record.weights)] if record.weights else []
+    return (
+        fields_table("Network", record.spec, *weights),
+        fields_table(f"Recipe {recipe.name}", recipe, but=("name", "source"), note=recipe.source),
+        Table(title="Data", rows=tuple(data)),
+        fields_table("Preprocessing", record.preprocess, ("hash", record.preprocess.hash())),
+        fields_table("Settings", record.settings, ("seed", str(record.seed))),
+        environment_table(record.environment),
+    )
 
 
-def environment_rows(environment: dict[str, Any]) -> Rows:
+def fields_table(
+    title: str, value: object, *before: tuple[str, str], but: Collection[str] = (), note: str = ""
+) -> Table:
+    """The rows `before`, and a value's fields `but` some as texts; those that are None are left out."""
+    fields = {name: item for name, item in field_paths(value).items() if item is not None and name not in but}
+    rows = [(name.replace("_", " "), _text(item)) for name, item in fields.items()]
+    return Table(title=title, rows=(*before, *rows), note=note)
+
+
+def environment_table(environment: Mapping[str, Any]) -> Table:
     """An environment record, one line a fact."""
-    facts = {name: str(environment[name]) for name in environment if environment[name] is not None}
+    facts = {name: str(value) for name, value in environment.items() if value is not None}
     flags = _listed(environment.get("cpu_flags")) or "no flags"
-    return [
+    rows = (
         *_named(environment.get("packages")),
         ("python", facts.get("python", "")),
         ("system", facts.get("system", "")),
@@ -58,7 +57,8 @@ def environment_rows(environment: dict[str, Any]) -> Rows:
         ("allocator", facts.get("allocator", "")),
         *([("commit", facts["git"])] if "git" in facts else []),
         *_named(environment.get("variables")),
-    ]
+    )
+    return Table(title="Environment", rows=rows)
 
 
 def _listed(value: Any) -> str:
@@ -67,24 +67,6 @@ def _listed(value: Any) -> str:
 
 def _named(value: Any) -> Rows:
     return [(str(name), str(item)) for name, item in value.items()] if isinstance(value, dict) else []
-
-
-def _data(record: RunRecord) -> Rows:
-    classes = record.data["classes"]
-    shown = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
-    return [
-        ("path", record.data["path"] or "given from Python"),
-        ("fingerprint", record.data["fingerprint"]),
-        ("train", f"{len(record.split.train):,} pictures"),
-        ("validation", f"{len(record.split.val):,} pictures"),
-        ("split", f"{record.split.method}, seed {record.split.seed}"),
-        ("classes", f"{len(classes)}: {shown}"),
-    ]
-
-
-def rows(fields: dict[str, Any]) -> Rows:
-    """A value's fields as texts; those that are None are left out."""
-    return [(name.replace("_", " "), _text(value)) for name, value in fields.items() if value is not None]
 
 
 def _text(value: Any) -> str:

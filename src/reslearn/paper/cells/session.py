@@ -6,13 +6,16 @@ import fnmatch
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from ...runtime.settings import Precision
+from ...spec.choices import Tier
 from ...spec.errors import UserError, unknown
+from ...train.events import Watch
 from ..entry import DATA_NAMES, Entry
 from ..experiments import experiments, get_experiment
 from ..published.claims import TABLES
+from ..told import CellLine, CellScores, Measured, Outcome
 from .pictures import Pictures, open_pictures, refusal
 from .store import Result, Store
 from .tiers import Cell, cells, shard, too_large
@@ -25,7 +28,7 @@ class Session:
         self,
         name: str,
         *,
-        tier: str = "smoke",
+        tier: Tier = "smoke",
         data: str | None = None,
         rows: list[str] | None = None,
         seeds: int | None = None,
@@ -58,9 +61,9 @@ class Session:
         words = ["reslearn", "paper", "run", self.experiment.name, "--tier", self.tier, "--rows", entry.label]
         return shlex.join([*words, "--data"]) + f" {DATA_NAMES[entry.data].upper()}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Outcome:
         """Everything that was resolved, as `--dry-run` prints it."""
-        value: dict[str, Any] = {
+        value: Outcome = {
             "experiment": self.experiment.name,
             "tier": self.tier,
             "data": self.pictures.key if self.pictures else None,
@@ -68,28 +71,29 @@ class Session:
             "cells": [self._cell(cell) for cell in self.mine],
             "left_out": [{"row": entry.label, "why": why} for entry, why in self.left_out],
         }
-        return value | ({"measured": None} if self.experiment.measured else {})
+        return value | {"measured": None} if self.experiment.measured else value
 
     def run(
         self,
         *,
         precision: Precision | None = None,
         tuned_allocator: bool = False,
-        watch: Callable[[Any], None] | None = None,
+        watch: Watch | None = None,
         say: Callable[[str], None] = lambda line: None,
-    ) -> dict[str, Any]:
+    ) -> Outcome:
         """Run what is not done yet and tell of every cell. Raises `UserError` when no cell can be run on these data."""
         if self.experiment.measured:
             from .measured import measure  # torch
 
-            return self.to_json() | {"measured": measure(self.experiment, self.tier, self.store)}
+            found = cast(Measured, measure(self.experiment, self.tier, self.store))
+            return self.to_json() | {"measured": found}
         can = [cell for cell in self.mine if not self.refused(cell)]
         if self.mine and (self.pictures is None or not can):
             cell = self.mine[0]
             raise UserError(f"{cell.entry.label}: not run: {self.refused(cell)}; {self.command(cell.entry)}")
         from .run import Runner  # torch
 
-        done: list[dict[str, Any]] = []
+        done: list[CellLine] = []
         if self.pictures is not None:
             runner = Runner(self.store, self.pictures, precision=precision, tuned_allocator=tuned_allocator,
                             watch=watch, say=say)  # fmt: skip
@@ -104,10 +108,10 @@ class Session:
                 runner.after(self.experiment, self.all_cells)
         return self.to_json() | {"cells": done}
 
-    def _cell(self, cell: Cell) -> dict[str, Any]:
+    def _cell(self, cell: Cell) -> CellLine:
         recipe, why = cell.recipe, self.refused(cell)
         steps = recipe.total_steps(len(self.pictures.train)) if self.pictures and not why else recipe.iterations
-        value: dict[str, Any] = {
+        value: CellLine = {
             "row": cell.entry.label,
             "seed": cell.seed,
             "net": cell.entry.net,
@@ -129,7 +133,7 @@ class Session:
         return value | {"folder": str(folder)}
 
 
-def _scores(result: Result) -> dict[str, Any]:
+def _scores(result: Result) -> CellScores:
     return {
         "test_error": result.test_error,
         "train_error": result.train_error,

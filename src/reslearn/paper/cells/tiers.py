@@ -11,8 +11,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
 
+from ...spec.choices import Tier
 from ...spec.codec import to_json
 from ...spec.cost import cost
 from ...spec.errors import UserError, check_choice
@@ -20,7 +21,7 @@ from ...spec.recipe import Recipe
 from ..entry import Entry, Experiment
 from ..recipes import REVISIONS
 
-TIERS = ("smoke", "short", "full")
+TIERS: tuple[Tier, ...] = get_args(Tier)
 SHORT = 0.1  # the short tier's fraction, unless --fraction says otherwise
 SMOKE_STEPS, SMOKE_BATCH = 60, 32
 SMOKE_SIZE = {True: 8, False: 32}  # by whether the net has a CIFAR stem

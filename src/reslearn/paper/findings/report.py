@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import matplotlib
@@ -22,6 +21,7 @@ from ..experiments import experiments, get_experiment
 from ..findings import verdicts
 from ..overview import static_values
 from ..published.claims import PAPERS
+from ..told import Renewed, Written
 from .markdown import refresh, render_coverage, render_section, render_static
 from .sections import Section, make_section
 
@@ -39,7 +39,7 @@ def sections_of(stores: Sequence[str | Path], only: Sequence[str] | None = None)
     return [make_section(experiment, results, store) for experiment in chosen]
 
 
-def write_report(stores: Sequence[str | Path], out: str | Path, *, only: Sequence[str] | None = None) -> dict[str, Any]:
+def write_report(stores: Sequence[str | Path], out: str | Path, *, only: Sequence[str] | None = None) -> Written:
     """Write report.html (self-contained), report.md and figures/*.png, *.svg into the folder `out`."""
     missing = [str(store) for store in stores if not Path(store).is_dir()]
     needs = [name for name in only or experiments() if get_experiment(name).entries or get_experiment(name).measured]
@@ -73,7 +73,7 @@ def check_folder(folder: Path) -> None:
         replaceable(folder / "report.html", PAGE, "--out")
 
 
-def renew_page(stores: Sequence[str | Path], page: str | Path) -> dict[str, Any]:
+def renew_page(stores: Sequence[str | Path], page: str | Path) -> Renewed:
     """Make the marked blocks of a Markdown page anew from the stores, their figures into the folder beside it."""
     path = Path(page)
     if not path.is_file():
