@@ -112,15 +112,18 @@ def test_a_list_that_is_not_the_one_that_was_written(spoil, line, tmp_path, tiny
 
 
 @pytest.mark.usefixtures("few")
-def test_a_list_with_other_columns(tmp_path, tiny_spec, tiny_recipe):
+def test_a_list_that_the_record_does_not_know_how_to_read(tmp_path, tiny_spec, tiny_recipe):
     record = record_of(tiny_spec, tiny_recipe, ["a", "b", "c", "d"], [0, 1, 0, 1])
-    value = {"split": {"train": [], "val": [], "seed": 0}}
-    for rows in ([("train", "0")], [("test", "0", "a")], [("train", "x", "a")], [("train", "1" * 30, "a")]):
+    folds = crossval_of(record, ["a", "b", "c", "d"], [0, 1, 0, 1])
+    for told in ({}, {"train": 5}, {"train": -1}, {"train": "2"}, {"folds": 3}, {"folds": ""}, {"folds": "9x1"}):
         write_record(tmp_path, record)
-        written = json.loads((tmp_path / "run.json").read_text())
-        columns.write_with_list(tmp_path / "run.json", written | value, "part", rows)
-        with pytest.raises(UserError, match=r"list of pictures|not a list"):
-            read_record(tmp_path)
+        write_crossval(tmp_path, folds)
+        for file, read in (("run.json", read_record), ("crossval.json", read_crossval)):
+            written = json.loads((tmp_path / file).read_text())
+            columns.write_with_list(tmp_path / file, written, ["a", "b", "c", "d"], **told)
+            with pytest.raises(UserError, match=r"damaged") as caught:
+                read(tmp_path)
+            assert "\n" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("few")
@@ -172,5 +175,6 @@ def test_commands_say_the_same_of_a_run_with_a_list(tmp_path, monkeypatch, capsy
     (listed,) = columns.lists_in(tmp_path / "run")
     with open(listed, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["part"] for row in rows} == {"train", "val"} and rows[0]["name"].startswith("digits:")
+    split = read_record(tmp_path / "run").split
+    assert [row["name"] for row in rows] == [*split.train, *split.val]
     assert (tmp_path / "run/run.json").stat().st_size < 10_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ...spec.net import Spec, spec_to_json
 from ...spec.preprocess import Preprocess
 from ...spec.recipe import Recipe
 from . import columns
-from .run import check_seed, listed_labels, part_rows, read_parts
+from .run import check_seed, labels_text, read_labels, read_parts
 
 RECORD = "crossval.json"
 FREE = {"environment", "command", "created", "settings", "data", "weights", "moved"}  # may differ between machines
@@ -79,34 +78,30 @@ def start(out: str | os.PathLike[str], record: CrossvalRecord) -> bool:
 
 def write_record(folder: Path, record: CrossvalRecord) -> None:
     """Write `crossval.json`, and the list of pictures beside it where they are many."""
-    rows = None
+    names: tuple[str, ...] | None = None
+    told: dict[str, str] = {}
     if len(record.folds) > columns.MANY:
-        listed = part_rows("", list(record.folds), record.labels, folder)
-        rows = [(str(record.folds[name]), label, name) for _, label, name in listed]
-        record = replace(record, folds={}, labels="")
-    columns.write_with_list(folder / RECORD, {**to_json(record), "spec": spec_to_json(record.spec)}, "fold", rows)
+        names, told = tuple(record.folds), {"folds": labels_text(record.folds.values())}
+        record = replace(record, folds={})
+    value = {**to_json(record), "spec": spec_to_json(record.spec)}
+    columns.write_with_list(folder / RECORD, value, names, **told)
 
 
 def read_record(folder: Path) -> CrossvalRecord:
     """Read `crossval.json`. Raises `UserError` where `folder` holds no cross-validation, or one of a newer format."""
     path = folder / RECORD
     data = read_parts(path)
-    rows = columns.read_list(path, data)
+    listed = columns.read_list(path, data)
     record = from_json(CrossvalRecord, data, str(path))
-    if rows is not None:
-        record = _with_rows(record, rows, str(path))
+    if listed is not None:
+        match listed:
+            case names, {"folds": str(text)} if (folds := read_labels(text, len(names), str(path))) is not None:
+                record = replace(record, folds=dict(zip(names, folds.tolist(), strict=True)))
+            case _:
+                raise columns.damaged(path)
     if not all(1 <= fold <= record.count for fold in record.folds.values()):
         raise UserError(f"{path}: a fold outside 1..{record.count}; the file is damaged, put a copy of it back")
     return record
-
-
-def _with_rows(record: CrossvalRecord, rows: Iterable[columns.Row], where: str) -> CrossvalRecord:
-    folds: dict[str, int] = {}
-    labels: list[str] = []
-    for fold, label, name in rows:
-        folds[name] = int(fold) if fold.isdecimal() and len(fold) < 18 else 0  # no fold, which is refused below
-        labels.append(label)
-    return replace(record, folds=folds, labels=listed_labels(labels, where))
 
 
 def check_recipe(recipe: Recipe) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -138,22 +137,14 @@ def validation_by_names(record: RunRecord) -> Seen:
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write `run.json`, and the list of pictures beside it where they are many."""
-    split, rows = record.split, None
+    split = record.split
+    names: tuple[str, ...] | None = None
+    told: dict[str, int] = {}
     if len(split.train) + len(split.val) > columns.MANY:
-        rows = [
-            row
-            for part in ("train", "val")
-            for row in part_rows(part, getattr(split, part), getattr(split, f"{part}_labels"), folder)
-        ]
-        record = replace(record, split=replace(split, train=(), val=(), train_labels="", val_labels=""))
-    columns.write_with_list(folder / "run.json", {**to_json(record), "spec": spec_to_json(record.spec)}, "part", rows)
-
-
-def part_rows(part: str, names: Sequence[str], labels: str, folder: Path) -> Iterator[columns.Row]:
-    """The rows of a list of pictures that are about one part of them."""
-    told = read_labels(labels, len(names), str(folder))
-    texts = itertools.repeat("") if told is None else map(str, told.tolist())
-    return ((part, label, name) for label, name in zip(texts, names, strict=False))
+        names, told = (*split.train, *split.val), {"train": len(split.train)}
+        record = replace(record, split=replace(split, train=(), val=()))
+    value = {**to_json(record), "spec": spec_to_json(record.spec)}
+    columns.write_with_list(folder / "run.json", value, names, **told)
 
 
 def read_record(folder: Path) -> RunRecord:
@@ -162,31 +153,15 @@ def read_record(folder: Path) -> RunRecord:
     if not path.exists():
         raise UserError(f"{folder}: no run here (no run.json); start one with `reslearn train DATA ... --out {folder}`")
     data = read_parts(path)
-    rows = columns.read_list(path, data)
-    split = from_json(Split, data.get("split"), f"{path}: split")
-    data["split"] = split if rows is None else _with_rows(split, rows, str(path))
+    listed = columns.read_list(path, data)
+    data["split"] = split = from_json(Split, data.get("split"), f"{path}: split")
+    if listed is not None:
+        match listed:
+            case names, {"train": int(count)} if 0 <= count <= len(names):
+                data["split"] = replace(split, train=names[:count], val=names[count:])
+            case _:
+                raise columns.damaged(path)
     return from_json(RunRecord, data, str(path))
-
-
-def _with_rows(split: Split, rows: Iterable[columns.Row], where: str) -> Split:
-    names: dict[str, list[str]] = {"train": [], "val": []}
-    labels: dict[str, list[str]] = {"train": [], "val": []}
-    for part, label, name in rows:
-        if part not in names:
-            raise UserError(f"{where}: its list of pictures has a part '{part}'; it is damaged, put a copy of it back")
-        names[part].append(name)
-        labels[part].append(label)
-    train, val = (listed_labels(labels[part], where) for part in names)
-    return replace(split, train=tuple(names["train"]), val=tuple(names["val"]), train_labels=train, val_labels=val)
-
-
-def listed_labels(labels: Sequence[str], where: str) -> str:
-    """What `labels_text` writes of the labels in a list of pictures; empty where none are recorded."""
-    if not any(labels):
-        return ""
-    if not all(label.isdecimal() and len(label) < 18 for label in labels):
-        raise UserError(f"{where}: its list of pictures has a label that is none; it is damaged, put a copy of it back")
-    return labels_text(map(int, labels))
 
 
 def read_parts(path: Path) -> dict[str, Any]:
