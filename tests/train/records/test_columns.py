@@ -96,7 +96,7 @@ def spoil_place(file, record):
 FAULTS = {
     spoil_bytes: "not the list of pictures",
     spoil_length: "not the list of pictures",
-    spoil_place: "does not say which list",
+    spoil_place: "does not say which pictures",
     lambda file, record: file.unlink(): "not there",
 }
 
