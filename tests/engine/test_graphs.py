@@ -142,6 +142,18 @@ def test_stage_maps_and_class_maps_come_by_name(made):
     assert relative_gap(found["cam"].mean((2, 3)) + bias, found["logits"]) < 1e-4  # the map's mean is the answer
 
 
+@pytest.mark.slow
+def test_an_ensemble_s_maps_are_its_members(made):
+    loaded, exported = made("ensemble", "openvino", outputs="features")
+    assert list(exported.graph.outputs) == ["0.stages.0", "0.stages.1", "1.stages.0", "1.stages.1"]
+    found, x = OpenVinoScorer(exported).outputs(inputs(loaded, 2).numpy()), inputs(loaded, 2)
+    for i, member in enumerate(loaded.net.members):
+        for s, one in enumerate(member.stage_maps(x)):
+            assert relative_gap(found[f"{i}.stages.{s}"], one.detach().numpy()) < 1e-4
+    with pytest.raises(UserError, match="--outputs features"):
+        OpenVinoScorer(exported)(torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
+
+
 def test_a_program_of_torch_is_for_others(tmp_path):
     loaded = sealed(tmp_path / "m.safetensors", NETS["option-a"])
     exported, _ = export_model(loaded, ExportPlan("torch"))

@@ -16,7 +16,7 @@ from ..data.parts.known import Known, union
 from ..data.preprocess import Normalise
 from ..runtime.envelope import ExportKind
 from ..spec.choices import Engine, GraphInput, Outputs, Width
-from ..spec.errors import UserError, check_choice
+from ..spec.errors import Fault, UserError, check_choice
 from .exported import Calibration, Draft, Exported, Graph
 from .needs import versions
 from .program import Outlet, first_channels
@@ -82,7 +82,17 @@ def export_model(
         raise UserError("--input uint8 takes RGB pictures, and this network reads other channels; export --input float")
     outlet = Outlet(_placed(loaded, plan), plan.outputs, cam=plan.cam)
     known = loaded.known
-    model, opset = _graph(outlet, plan, normalise, int8)
+    try:
+        model, opset = _graph(outlet, plan, normalise, int8)
+    except (UserError, Fault, ImportError):
+        raise
+    except Exception as error:  # whatever the exporters raise for a network that their format has no words for
+        reason = " ".join(str(error).split())[:200]
+        size = normalise.preprocess.size
+        raise UserError(
+            f"{loaded.path}: it cannot be written as {plan.to} at {size} x {size} pixels ({reason}); try its own "
+            "--image-size, or another format"
+        ) from error
     calibration = None if int8 is None else int8.calibration()
     if int8 is not None and not known.forgotten:
         known = replace(union([known, int8.known()]), known_by=known.known_by)

@@ -32,6 +32,9 @@ _WRITTEN = (  # the files of ours that people put into folders of their own: a s
     (".lock", re.compile(rb"\Z")),
     ("lock", re.compile(rb"\Z")),
     (".safetensors", re.compile(rb"")),
+    (".onnx", re.compile(rb".{1,60}\x12\x08reslearn", re.DOTALL)),
+    (".xml", re.compile(rb'<\?xml[^>]*>\s*<net name="reslearn"')),
+    (".seen", re.compile(rb'.{8}\{"__metadata__":\{"reslearn\.seen"', re.DOTALL)),
     (".html", re.compile(rb".*(default-src 'none'; img-src data:|<title>Data check:)", re.DOTALL)),
     (".json", re.compile(rb'\s*\{\s*"(spec"|data": "[^"]*",\s*"classes"|identity": "[^"]*",\s*"net")')),
 )
