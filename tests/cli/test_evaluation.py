@@ -99,7 +99,7 @@ def test_predict_answers_the_sound_ones_and_lists_the_bad(capsys, model, picture
     values = json.loads(out)
     assert [value["path"] for value in values] == [*(str(folder / name) for name in names), "nowhere.png"]
     assert [bool(value["predictions"]) for value in values] == [False, True, False, True, False, False]
-    lines = [line.removeprefix("reslearn: ") for line in err.splitlines()[1:]]
+    lines = [line.removeprefix("reslearn: ") for line in err.splitlines() if line.startswith("reslearn: ")]
     assert lines == [value["error"] for value in values if "error" in value]
     for line, words in zip(lines, ("JPEG, PNG", "0 bytes", "damaged", "No such file"), strict=True):
         assert words in line and "remove" not in line

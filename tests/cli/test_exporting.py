@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 
 import numpy as np
@@ -50,7 +52,11 @@ def house(tmp_path_factory):
         train_data=own, val_data=val,
     )  # fmt: skip
     for to, name in FILES.items():
-        assert main(["export", str(folder / "m.safetensors"), "--to", to, "-o", str(folder / name)]) == 0
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            model = ["export", str(folder / "m.safetensors"), "--data", str(folder / "other"), "--json"]
+            assert main([*model, "--to", to, "-o", str(folder / name)]) == 0
+        (folder / f"{to}.json").write_text(said.getvalue(), "utf-8")
     return folder
 
 
@@ -68,15 +74,14 @@ def refuse(capsys, words, *arguments):
 
 
 @both
-def test_export_tells_what_it_wrote_and_proved(house, capsys, tmp_path, to):
-    path = tmp_path / FILES[to]
-    value = call(capsys, "export", house / "m.safetensors", "--to", to, "-o", path, "--data", house / "other")
+def test_export_tells_what_it_wrote_and_proved(house, to):
+    value, path = json.loads((house / f"{to}.json").read_text("utf-8")), house / FILES[to]
     assert {"path", "to", "input", "precision", "bytes", "opset", "verified"} <= set(value)
     assert (value["path"], value["to"], value["input"], value["precision"]) == (str(path), to, "float", "fp32")
-    assert value["bytes"] == sum(file.stat().st_size for file in tmp_path.iterdir())
+    files = [path] if to == "onnx" else [path, path.with_suffix(".bin")]
+    assert value["bytes"] == sum(file.stat().st_size for file in files)
     assert value["verified"]["pictures"] == 8 and value["verified"]["agreement"] == 1
     assert value["verified"]["max_gap"] < 1e-4 and value["verified"]["on"] == str(house / "other")
-    assert call(capsys, "export", house / "m.safetensors", "--to", to, "-o", path, "--no-verify")["verified"] is None
 
 
 @both
@@ -162,9 +167,14 @@ def test_an_altered_file_is_exit_2(house, capsys, tmp_path):
 
 def test_a_missing_file_of_seen_pictures_is_said(house, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("reslearn.engine.exported.INSIDE", 8)
-    call(capsys, "export", house / "m.safetensors", "--to", "onnx", "-o", tmp_path / "m.onnx")
+    command = ["export", house / "m.safetensors", "--to", "onnx", "-o", tmp_path / "m.onnx", "--no-verify"]
+    assert call(capsys, *command)["verified"] is None
     refuse(capsys, "--allow-seen", "evaluate", tmp_path / "m.onnx", house / "own")
-    (tmp_path / "m.onnx.seen").unlink()
+    seen = tmp_path / "m.onnx.seen"
+    whole = seen.read_bytes()
+    seen.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    refuse(capsys, "m.onnx.seen", "evaluate", tmp_path / "m.onnx", house / "other")
+    seen.unlink()
     assert main(["evaluate", str(tmp_path / "m.onnx"), str(house / "own"), "--json"]) == 0
     out, err = capsys.readouterr()
     assert "m.onnx.seen" in err and json.loads(out)["seen"]["known_by"] == "nothing"
