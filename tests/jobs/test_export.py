@@ -23,8 +23,8 @@ pytest.importorskip("nncf", reason="needs the extra openvino: pip install openvi
 @pytest.mark.parametrize(("to", "name"), [("onnx", "m.onnx"), ("openvino", "m.xml")])
 def test_int8_costs_little_and_says_what_it_looked_at(short_run, tmp_path, to, name):
     value = export(short_run, tmp_path / name, ExportRequest(to, precision="int8", calibrate="digits"))
-    kept = value["calibration"]
-    assert value["precision"] == "int8" and kept["split"] == "train" and kept["pictures"] == 300
+    kept = value.to_json()["calibration"]
+    assert value.precision == "int8" and kept["split"] == "train" and kept["pictures"] == 300
     assert kept["validation"] > 0 and kept["drop"] <= 0.3 and kept["drop_interval"][0] <= kept["drop"]
     exported, sealed = open_exported(tmp_path / name), load(short_run)
     assert len(exported.graph.calibration.pictures) == 300
@@ -66,7 +66,7 @@ def _sealed(folder, **data):
 
 def test_other_packages_layouts_are_written_by_export_too(tmp_path):
     value = export_with(_sealed(tmp_path), tmp_path / "m.pth", to="akamaster")
-    assert value["to"] == "akamaster" and value["bytes"] == (tmp_path / "m.pth").stat().st_size
+    assert value.to == "akamaster" and value.bytes == (tmp_path / "m.pth").stat().st_size
     assert "linear.weight" in torch.load(tmp_path / "m.pth", weights_only=True)
 
 

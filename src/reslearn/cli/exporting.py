@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from . import options as opt
 from .output import emit, print_seen, put, put_table, say
 
 if TYPE_CHECKING:
+    from ..jobs.export import Written
     from ..measure.agreement import Agreement
 
 Format = Literal["onnx", "openvino", "torch", "torchvision", "timm", "akamaster", "kuangliu"]
@@ -52,10 +53,10 @@ def export(
     request = ExportRequest(
         to, graph_input, precision, calibrate, max_drop, outputs, cam, image_size, verify=not no_verify, data=data
     )
-    value = export_job(model, output, request)
-    for line in value.pop("notes", ()):
+    done = export_job(model, output, request)
+    for line in done.notes:
         say(f"note: {line}")
-    emit(value, as_json, lambda: _print_export(value))
+    emit(done.to_json(), as_json, lambda: _print_export(done))
 
 
 def verify(
@@ -78,28 +79,27 @@ def verify(
         raise typer.Exit(1)
 
 
-def _print_export(value: dict[str, Any]) -> None:
-    put(f"file       {value['path']}, {value['bytes']:,} bytes")
-    opset = "" if value["opset"] is None else f", opset {value['opset']}"
-    put(f"graph      {value['to']}, {value['input']} input, {value['precision']}{opset}")
-    kept = value.get("calibration")
+def _print_export(done: Written) -> None:
+    put(f"file       {done.path}, {done.bytes:,} bytes")
+    opset = "" if done.opset is None else f", opset {done.opset}"
+    put(f"graph      {done.to}, {done.input} input, {done.precision}{opset}")
+    kept = done.calibration
     if kept is not None:
-        put(f"int8       ranges of {kept['pictures']:,} pictures of {kept['split']} of {kept['data']}")
-        if kept["drop"] is not None:
-            low, high = kept["drop_interval"]
-            given = "; some layers were given back" if kept["controlled"] else ""
+        put(f"int8       ranges of {len(kept.pictures):,} pictures of {kept.split} of {kept.data}")
+        if kept.drop is not None and kept.drop_interval is not None:
+            low, high = kept.drop_interval
+            given = "; some layers were given back" if kept.controlled else ""
             put(
-                f"cost       {kept['drop']:.2f} points of top-1 on {kept['validation']:,} validation pictures "
+                f"cost       {kept.drop:.2f} points of top-1 on {kept.validation:,} validation pictures "
                 f"(95 %: {low:.2f} .. {high:.2f}){given}"
             )
-    proof = value["verified"]
+    proof = done.verified
     if proof is None:
         put("verified   no")
         return
-    alike = "" if proof["agreement"] is None else f", the same class for {proof['agreement']:.2%}"
+    alike = "" if proof.agreement is None else f", the same class for {proof.agreement:.2%}"
     put(
-        f"verified   {proof['engine']} on {proof['pictures']:,} pictures ({proof['on']}): "
-        f"gap at most {proof['max_gap']:.2g}{alike}"
+        f"verified   {proof.engine} on {proof.pictures:,} pictures ({proof.on}): gap at most {proof.max_gap:.2g}{alike}"
     )
 
 

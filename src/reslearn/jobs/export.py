@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
-from typing import Any, Literal, cast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack, cast
 
 from ..bundle.file import Loaded, load
-from ..engine.exported import Exported
+from ..engine.exported import LOGITS, Calibration, Exported
 from ..engine.saving import export_target, save_exported
 from ..engine.writing import ExportPlan, export_model
-from ..measure.agreement import Agreement
 from ..measure.evaluate import chosen_part
 from ..nets.layouts import LAYOUTS
 from ..runtime.container import sealed_in
-from ..spec.choices import GraphInput, Layout, Outputs, Width
+from ..spec.choices import Engine, GraphInput, Layout, Outputs, Width
+from ..spec.codec import fields_to_json
 from ..spec.errors import Fault, UserError, check_choice, unknown
+from ..spec.seen import Seen
 from .convert import convert_weights
 from .quantisation import int8_of
 from .unlabelled import open_pictures
@@ -53,8 +55,60 @@ class ExportRequest:
             raise UserError("--data names pictures to verify on, and --no-verify verifies nothing; give one of them")
 
 
-def export(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> dict[str, Any]:
-    """Write `model`, a run folder or sealed file, to `out`; returns what `export --json` prints.
+class ExportOptions(TypedDict, total=False):
+    """The fields of `ExportRequest` beside `to`, as `reslearn.export` takes them."""
+
+    input: GraphInput
+    precision: Width
+    calibrate: str | os.PathLike[str] | None
+    max_drop: float
+    outputs: Outputs
+    cam: bool
+    image_size: int | None
+    verify: bool
+    data: str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How far an exported file is from its network, on the engine that is furthest."""
+
+    pictures: int
+    max_gap: float
+    agreement: float | None
+    mean_gap: float
+    engine: Engine
+    on: str  # the pictures
+    seen: Seen
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `export` wrote, and what it proved before."""
+
+    path: Path
+    to: Target
+    input: GraphInput
+    precision: Width
+    bytes: int  # of all files together
+    opset: int | None
+    verified: Proof | None
+    outputs: tuple[str, ...] = (LOGITS,)
+    engines: tuple[Engine, ...] = ()
+    sha256: str | None = None
+    calibration: Calibration | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys; of the calibration pictures, how many."""
+        value = fields_to_json(self) | {"path": str(self.path)}
+        if self.calibration is not None:
+            value["calibration"]["pictures"] = len(self.calibration.pictures)
+        return value
+
+
+def export(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> Written:
+    """Write `model`, a run folder or sealed file, to `out`.
 
     The file is compared with the network before it is written: beyond the bound of its precision that is a `Fault`, and
     nothing is written. Raises `UserError` for what the format cannot be and for what stands in the way.
@@ -73,63 +127,58 @@ def export(model: str | os.PathLike[str], out: str | os.PathLike[str], request: 
     loaded = load(model)
     int8 = None if request.calibrate is None else int8_of(loaded, plan, request.calibrate, request.max_drop)
     exported, beside = export_model(loaded, plan, made_of=str(sealed_in(model)), int8=int8)
-    row, on = _verified(exported, loaded, request)
-    size = save_exported(exported, target, beside)
+    proof = _proof(exported, loaded, request) if request.verify else None
     graph = exported.graph
-    value = {"path": str(target), "to": graph.to, "input": graph.input, "precision": graph.precision, "bytes": size}
-    value |= {"opset": graph.opset, "verified": None if row is None else _said(row, on)}
-    value |= {"outputs": list(graph.outputs), "engines": list(graph.engines), "sha256": exported.sha256}
-    if graph.calibration is not None:
-        kept = graph.calibration
-        value["calibration"] = {
-            "data": kept.data, "split": kept.split, "pictures": len(kept.pictures), "validation": kept.validation,
-            "drop": kept.drop, "drop_interval": kept.drop_interval, "controlled": kept.controlled,
-        }  # fmt: skip
-    return value
+    return Written(
+        path=target,
+        to=request.to,
+        input=graph.input,
+        precision=graph.precision,
+        bytes=save_exported(exported, target, beside),
+        opset=graph.opset,
+        verified=proof,
+        outputs=graph.outputs,
+        engines=graph.engines,
+        sha256=exported.sha256,
+        calibration=graph.calibration,
+    )
 
 
 def export_with(
-    model: str | os.PathLike[str], path: str | os.PathLike[str], *, to: Target = "onnx", **options: Any
-) -> dict[str, Any]:
-    """Write a run folder's model or a sealed file for another engine: `reslearn.export`; returns what `--json` prints.
+    model: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    to: Target = "onnx",
+    **options: Unpack[ExportOptions],
+) -> Written:
+    """Write a run folder's model or a sealed file for another engine: `reslearn.export`.
 
-    `options` are the command's, by their names in `ExportRequest`: input, precision, calibrate, max_drop, outputs, cam,
-    image_size, verify, data. Raises as `export` does, and `UserError` for an option that there is not.
+    `options` are the command's: input, precision, calibrate, max_drop, outputs, cam, image_size, verify, data. Raises
+    as `export` does, and `UserError` for an option that there is not.
     """
-    names = [field.name for field in fields(ExportRequest) if field.name != "to"]
+    names = list(ExportOptions.__annotations__)
     for name in options:
         if name not in names:
             raise unknown("option of export", name, names)
     return export(model, path, ExportRequest(to, **options))
 
 
-def _verified(exported: Exported, loaded: Loaded, request: ExportRequest) -> tuple[Agreement | None, str]:
-    """The row of the engine that is furthest from the network, and on what it was taken."""
-    if not request.verify:
-        return None, ""
+def _proof(exported: Exported, loaded: Loaded, request: ExportRequest) -> Proof:
+    """Compare the two. Raises `Fault` where they differ by more than the bound."""
     if request.data is None:
-        rows = verified_on_seeded(exported, loaded)
+        rows, on = verified_on_seeded(exported, loaded), "seeded pictures"
     else:
-        rows = verified_on(exported, loaded, chosen_part(open_pictures(request.data), None))
-    on = str(request.data) if request.data is not None else "seeded pictures"
+        rows, on = verified_on(exported, loaded, chosen_part(open_pictures(request.data), None)), str(request.data)
     worst = max(rows, key=lambda row: (not row.ok, row.max_gap))
     if not worst.ok:
         raise Fault(
             f"{worst.engine} answers otherwise than the network: on {worst.pictures} pictures ({on}) logits differ by "
             f"up to {worst.max_gap:.3g}; nothing was written; look closer with --no-verify and `reslearn verify`"
         )
-    return worst, on
+    return Proof(worst.pictures, worst.max_gap, worst.agreement, worst.mean_gap, worst.engine, on, worst.seen)
 
 
-def _said(row: Agreement, on: str) -> dict[str, Any]:
-    """`verified` of the JSON."""
-    return {
-        "pictures": row.pictures, "max_gap": row.max_gap, "agreement": row.agreement, "mean_gap": row.mean_gap,
-        "engine": row.engine, "on": on, "seen": row.seen.to_json(),
-    }  # fmt: skip
-
-
-def _foreign(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> dict[str, Any]:
+def _foreign(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> Written:
     """The weights in another package's layout, by `convert`'s code."""
     graph_options = {
         "--input": request.input != "float", "--precision": request.precision != "fp32",
@@ -145,7 +194,5 @@ def _foreign(model: str | os.PathLike[str], out: str | os.PathLike[str], request
             f"{model}: an ensemble of several networks, which {request.to} has no layout for; export --to onnx"
         )
     done = convert_weights(sealed_in(model), loaded.bundle.members[0].spec, out=out, to=cast(Layout, request.to))
-    return {
-        "path": str(done.model), "to": request.to, "input": "float", "precision": "fp32",
-        "bytes": done.model.stat().st_size, "opset": None, "verified": None, "notes": list(done.notes),
-    }  # fmt: skip
+    size = done.model.stat().st_size
+    return Written(done.model, request.to, "float", "fp32", size, opset=None, verified=None, notes=done.notes)
