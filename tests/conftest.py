@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -46,3 +47,27 @@ def shared_data():
         return path
 
     return locate
+
+
+@pytest.fixture
+def loopback():
+    """A server on loopback (`serving.py`): files, repositories of a hub, and what goes wrong with them."""
+    spec = importlib.util.spec_from_file_location("serving", Path(__file__).with_name("serving.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with module.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def hub(loopback, monkeypatch, tmp_path):
+    """The server as a hub that the real `huggingface_hub` asks, with a cache of its own and no pauses between tries."""
+    pytest.importorskip("huggingface_hub", reason="needs huggingface_hub: pip install huggingface_hub")
+    from huggingface_hub import file_download
+    from huggingface_hub.utils import _http
+
+    monkeypatch.setattr(_http.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(file_download.time, "sleep", lambda seconds: None)
+    monkeypatch.setenv("HF_ENDPOINT", loopback.url)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return loopback

@@ -136,7 +136,8 @@ def test_it_says_what_is_loaded_afresh_and_frozen(run, pictures, foreign):
     assert "the head starts afresh: 5 -> 2 classes (linear)" in said
     assert "the file names no preprocessing; mean 0.485,0.456,0.406" in said
     assert value["frozen"] == [
-        "stages.2 until step 4; stages.1 until step 6; stem, stages.0 until step 9; the head trains from the start"
+        "stages.2 until step 4; stages.1 until step 6; stem, stages.0 until step 9; the head trains from the start",
+        "batch norm throughout: statistics, gamma and beta",  # of batches of 8
     ]
     value, _ = planned(run, pictures, *SHORT, "--set", "freeze_bn=true", "--weights", foreign[0])
     assert value["frozen"] == ["batch norm throughout: statistics, gamma and beta"]

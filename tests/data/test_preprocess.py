@@ -1,5 +1,7 @@
 """Resizing against Pillow, cropping against torchvision's arithmetic, mean and std in every memory format."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,39 @@ def test_evaluation_resize_is_pillows_within_a_twentieth_of_a_grey_level(photogr
         assert np.abs(crop - theirs[top : top + 224, left : left + 224]).mean() < 0.08
     assert np.mean(means) < 0.05
     assert max(means) < 0.08  # at a ratio of exactly 5 to 4 many values are ties, which the two round differently
+
+
+@pytest.mark.parametrize("mode", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("side", [224, 160, 64])
+def test_bicubic_evaluation_is_pillows_within_a_twentieth_of_a_grey_level(photographs, mode, side):
+    value = Preprocess(side, round(side / 0.95) if mode == "crop" else side, mode, interpolation="bicubic")
+    means = []
+    for raw, name in ((raw, name) for name, raw in photographs[::9]):
+        photo = decode_bytes(raw, name)
+        height, width = photo.shape[:2]
+        ours = apply(photo, value)
+        if mode == "squash":
+            h, w = side, side
+        else:
+            ends = value.resize / min(height, width) if mode == "crop" else side / max(height, width)
+            h, w = int(height * ends + 1e-6), int(width * ends + 1e-6)
+        theirs = np.asarray(Image.fromarray(photo).resize((w, h), Image.Resampling.BICUBIC)).astype(int)
+        if mode == "crop":
+            theirs = centre_crop(theirs, side)
+        if mode == "pad":
+            top, left = (side - h) // 2, (side - w) // 2
+            ours = ours[top : top + h, left : left + w]
+        means.append(np.abs(ours - theirs).mean())
+    assert np.mean(means) < 0.05
+    assert np.abs(apply(photo, value).astype(int) - apply(photo, replace(value, interpolation="bilinear"))).mean() > 0.3
+
+
+def test_bilinear_goes_without_saying_in_digests():
+    value = Preprocess(32, 36, "crop")
+    assert value.hash() == "935c0c48b163" and replace(value, interpolation="bicubic").hash() != value.hash()
+    with pytest.raises(UserError, match="interpolation is 'nearest'; valid: 'bilinear', 'bicubic'"):
+        Preprocess(32, 36, "crop", interpolation="nearest")
+    assert replace(value, interpolation="bicubic").differences(value) == ["interpolation bicubic (bilinear)"]
 
 
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (256, 256), (31, 900), (1, 1)])

@@ -389,7 +389,7 @@ def test_a_file_of_another_kind_is_named(tmp_path, kind):
 
 def test_other_places(tmp_path):
     with pytest.raises(UserError, match="an address, not a file"):
-        read_contents("https://example.org/w.pth")
+        read_contents("s3://bucket/w.pth")
     (tmp_path / "graph.onnx").write_bytes(b"\x08\x08")
     with pytest.raises(UserError, match="an ONNX graph"):
         read_contents(tmp_path / "graph.onnx")

@@ -90,7 +90,7 @@ def test_every_budget_is_positive(budget):
 def test_every_number_and_every_choice_has_a_rule():
     """A field added later is either text, a switch, or in one of the tables."""
     free = {"name", "source", "departures", "augment"}
-    free |= {"nesterov", "fixed_norm", "freeze_bn", "bn_sync", "log_gradients"}
+    free |= {"nesterov", "fixed_norm", "freeze_bn", "bn_sync", "log_gradients", "probe"}
     assert {f.name for f in fields(Recipe)} == RECIPE.keys() | RECIPE_CHOICES.keys() | free
     assert {f.name for f in fields(Augment)} == AUGMENT.keys() | AUGMENT_CHOICES.keys()
 

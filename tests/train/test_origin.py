@@ -21,6 +21,7 @@ from reslearn.runtime.container import MEAN_IMAGE
 from reslearn.runtime.settings import Settings
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
+from reslearn.spec.facts import Facts
 from reslearn.spec.preprocess import Preprocess, default_preprocess
 from reslearn.spec.recipes import RECIPES
 from reslearn.train.fit import fit, resume
@@ -86,12 +87,12 @@ def test_preprocessing_at_another_size_keeps_its_ratio_and_loses_its_image():
 def test_at_another_size_the_channels_means_take_the_place_of_a_mean_image():
     image = torch.arange(3 * 4 * 4, dtype=torch.float32).reshape(3, 4, 4) / 100
     sealed = Preprocess(size=4, resize=4, mean=(0.0,) * 3, std=(1.0,) * 3, mean_image="ab" * 32)
-    contents = Contents("x", {"": {MEAN_IMAGE: image}}, preprocess=sealed)
+    contents = Contents("x", {"": {MEAN_IMAGE: image}}, facts=Facts(preprocess=sealed), sealed=True)
     assert adopted(contents, None) == adopted(contents, 4) == sealed
     means = tuple(round(float(channel.mean()), 6) for channel in image)
     assert adopted(contents, 8) == replace(sealed.at_size(8), mean=means)
     assert adopted(contents, None, image=False) == replace(sealed, mean=means, mean_image=None)
-    assert adopted(replace(contents, preprocess=None), 8) is None
+    assert adopted(replace(contents, facts=Facts()), 8) is None
 
 
 @pytest.fixture

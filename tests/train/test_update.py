@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 
@@ -271,3 +272,59 @@ def test_the_optimisers_are_torch_s_to_the_bit(ours, theirs, options):
         state = optimiser.state_dict()["state"]
         weights[kind] = [*net.parameters(), *(torch.as_tensor(v) for slots in state.values() for v in slots.values())]
     assert all(torch.equal(a, b) for a, b in zip(weights[ours], weights[theirs], strict=True))
+
+
+def test_rates_fall_towards_the_stem(tiny_spec):
+    net = create_model(tiny_spec)
+    recipe = Recipe("r", "s", epochs=1, lr=0.1, layer_decay=0.5, decay="weights", schedule="constant")
+    optimiser = build_optimiser(net, recipe)
+    set_learning_rate(optimiser, 0.1, recipe)
+    rate = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert len(rate) == len(list(net.parameters()))
+    found = {name.split(".")[0] + name.split(".")[1] * name.startswith("stages"): rate[id(p)]
+             for name, p in net.named_parameters()}  # fmt: skip
+    assert found == pytest.approx({"head": 0.1, "stages1": 0.05, "stages0": 0.025, "stem": 0.0125})
+    decays = {group["weight_decay"] for group in optimiser.param_groups}
+    assert decays == {0.0, recipe.weight_decay}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "caffe-sgd", "adamw", "muon"])
+def test_a_share_of_the_rate_is_torch_s_own_step_at_that_rate(tiny_spec, optimizer):
+    torch.manual_seed(0)
+    net = create_model(tiny_spec)
+    recipe = Recipe("r", "s", epochs=1, lr=0.1, optimizer=optimizer, schedule="constant")
+    slow, plain = copy.deepcopy(net), copy.deepcopy(net)
+    falling, alike = (build_optimiser(one, r) for one, r in ((slow, replace(recipe, layer_decay=0.5)), (plain, recipe)))
+    for step in range(3):
+        for one, optimiser, rate in ((slow, falling, 0.2), (plain, alike, 0.1)):
+            set_learning_rate(optimiser, rate / (step + 1), recipe)
+            torch.manual_seed(step)
+            for _, parameter in sorted(one.named_parameters()):
+                parameter.grad = torch.randn_like(parameter)
+            optimiser.step()
+    last = [name for name, _ in net.named_parameters() if name.startswith("stages.1")]  # at half of 0.2
+    ours, theirs = dict(slow.named_parameters()), dict(plain.named_parameters())
+    for name in last:
+        torch.testing.assert_close(ours[name], theirs[name])
+
+
+@pytest.mark.parametrize(
+    ("fields", "processes", "stands"),
+    [
+        ({"batch_size": 64}, 1, False),
+        ({"batch_size": 16}, 1, True),
+        ({"batch_size": 64, "accumulate": 4}, 1, True),
+        ({"batch_size": 64}, 4, True),
+        ({"batch_size": 64, "bn_sync": True}, 4, False),
+        ({"batch_size": 64, "bn_batch": 16}, 1, True),
+        ({"batch_size": 16, "freeze_bn_below": None}, 1, False),
+        ({"batch_size": 64, "freeze_bn": True}, 1, True),
+    ],
+)
+def test_batch_norm_stands_where_few_pictures_are_normalised_together(tiny_spec, fields, processes, stands):
+    recipe = Recipe("r", "s", epochs=1, **{"freeze_bn_below": 32, **fields})
+    assert recipe.settled(processes).freeze_bn is stands
+    if processes == 1:
+        update = Update(create_model(tiny_spec), recipe, Settings())
+        update.train_mode()
+        assert update.net.stem.norm.training is not stands

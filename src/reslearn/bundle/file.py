@@ -25,7 +25,9 @@ from ..runtime.files import write_atomic
 from ..runtime.replacing import SEALED, replaceable
 from ..spec.errors import UserError
 from .combine import CombinedNet
-from .header import Bundle, header_from_json, header_to_json
+from .foreign import is_foreign, open_foreign
+from .header import Bundle, for_repositories, header_from_json, header_text, header_to_json
+from .repository import check_not_published, in_our_names, with_beside
 from .tensors import check_tensors
 
 
@@ -56,7 +58,7 @@ class Loaded:
 
         Two models of one digest are the same; what is kept of one is not taken for another.
         """
-        header = header_to_json(replace(self.bundle, format=FORMAT, sealed_whole_since=None))
+        header = header_text(replace(self.bundle, format=FORMAT, sealed_whole_since=None, source=None), digest=True)
         digest = hashlib.sha256(f"{len(header)} {header}\n{self.net!r}\n".encode(errors="surrogateescape"))
         beside = {} if self.mean_image is None else {MEAN_IMAGE: self.mean_image}
         for name, tensor in sorted((self.net.state_dict() | beside).items()):
@@ -118,11 +120,14 @@ def whole_since(bundle: Bundle) -> str | None:
 
 
 def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Loaded:
-    """Open a sealed file or the run folder that holds one.
+    """Open a sealed file, the run folder or repository that holds one, or an address of weights that are known.
 
-    Raises `UserError` in one line when the path holds no sealed file of ours, or one that is truncated, altered, of a
-    newer format, or whose tensors are not those of its specs.
+    Raises `UserError` in one line when there is no sealed file of ours and nothing that says what else it is, or one
+    that is truncated, altered, of a newer format, or whose tensors are not those of its specs.
     """
+    if is_foreign(path):
+        net, bundle, where = open_foreign(path)
+        return Loaded(net.to(device).eval(), bundle, where, sums=bit_sums(net))
     where = _located(path)
     bundle, tensors = _open(where)
     nets = []
@@ -146,13 +151,12 @@ def verify(path: str | os.PathLike[str]) -> Bundle:
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """The header alone, of a file that has its checksum; its tensors are not compared with its specs."""
-    return _header(read_container(_located(path)))
+    return _parts(read_container(_located(path)), alone=True)[0]
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[Bundle, dict[str, Tensor]]:
     """The verified header and all tensors of a sealed file, prefixes included: what resealing starts from."""
-    container = read_container(_located(path))
-    return _header(container), _tensors(container)
+    return _parts(read_container(_located(path)))
 
 
 def known_of(bundle: Bundle, tensors: Mapping[str, Tensor]) -> Known:
@@ -169,6 +173,7 @@ def reseal(path: str | os.PathLike[str], *, known: Known | None = None, **change
     `known`, if given, takes the place of what the file says of the pictures that were seen.
     """
     where = locate(path)
+    check_not_published(read_container(where))
     bundle, tensors = read_tensors(where)
     return write_sealed(where, tensors, replace(bundle, **changes), known)
 
@@ -196,18 +201,21 @@ def _located(path: str | os.PathLike[str]) -> Path:
 
 
 def _open(where: Path) -> tuple[Bundle, dict[str, Tensor]]:
-    container = read_container(where)
-    bundle, tensors = _header(container), _tensors(container)
+    bundle, tensors = _parts(read_container(where))
     check_tensors(tensors, bundle, str(where))
     return bundle, tensors
 
 
-def _header(container: Container) -> Bundle:
-    return header_from_json(container.header, str(container.path))
-
-
-def _tensors(container: Container) -> dict[str, Tensor]:
+def _parts(container: Container, *, alone: bool = False) -> tuple[Bundle, dict[str, Tensor]]:
+    """The header and, unless it is to be read `alone`, all tensors: in our names, whatever names they bear there."""
+    header, how = for_repositories(container.header, str(container.path))
+    bundle, beside = header_from_json(header, str(container.path)), None
+    if how is not None:
+        bundle, beside = with_beside(bundle, how, container.path)
+    if alone:
+        return bundle, {}
     try:
-        return parse_tensors(container.content)
+        tensors = parse_tensors(container.content)
+        return bundle, tensors if how is None else in_our_names(tensors, bundle, how) | (beside or {})
     except (SafetensorError, KeyError) as error:  # KeyError: a kind of number that torch has not
         raise UserError(f"{container.path}: damaged ({error}); copy it again") from None

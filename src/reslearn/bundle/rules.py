@@ -50,6 +50,7 @@ DATA: dict[str, Rule] = {
 SEEN_FIELDS: dict[str, Rule] = {
     "known_by": _TEXT, "trained": _COUNT, "selected": _COUNT, "error": _SHARE, "decoder": _COUNT, "forgotten": _FLAG,
 }  # fmt: skip
+SOURCE: dict[str, Rule] = {"weights": _TEXT, "licence": _TEXT, "recipe": _TEXT, "sha256": _TEXT}
 
 
 def check_bundle(bundle: Bundle) -> None:
@@ -72,6 +73,8 @@ def check_bundle(bundle: Bundle) -> None:
         _check_fields("data", _mapping("data", bundle.data), DATA)
     if bundle.seen is not None:
         _check_fields("seen", vars(bundle.seen), SEEN_FIELDS)
+    if bundle.source is not None:
+        _check_fields("source", _mapping("source", bundle.source), SOURCE)
     if bundle.recipe is not None:
         _check_fields("recipe", _mapping("recipe", bundle.recipe), {})
     since = bundle.sealed_whole_since

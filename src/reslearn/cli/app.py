@@ -7,13 +7,26 @@ import warnings
 
 import typer
 
-from ..cli import bench, comparison, crossval, data, drawing, evaluation, exporting, models, papers, reports, training
+from ..cli import (
+    bench,
+    comparison,
+    crossval,
+    data,
+    drawing,
+    evaluation,
+    exporting,
+    models,
+    papers,
+    reports,
+    training,
+    weights,
+)
 from ..runtime.notes import speak, warn
 from ..runtime.process_group import speaks_for_all
 from ..spec.errors import Fault, Retold, UserError
 from ..train.stopping import Interrupted
 
-GROUPS = (models, drawing, training, evaluation, exporting, comparison, crossval, reports, papers, data, bench)
+GROUPS = (models, drawing, training, evaluation, exporting, comparison, crossval, reports, papers, data, bench, weights)
 
 # What the system says of a path that the user named wrongly; a full or failing disk is not among them.
 BAD_PATH = frozenset(

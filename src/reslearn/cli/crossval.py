@@ -73,7 +73,7 @@ def crossval(
         tuned_allocator=tuned,
         on_bad_file=on_bad_file,
         forget_pictures=forget_pictures,
-        weights=str(weights) if weights else None,
+        weights=weights,
         prefer=prefer,
     )
     plan = plan_crossval(request, folds=folds, group=group, only=fold)

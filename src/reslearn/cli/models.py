@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..runtime.addresses import is_address
 from ..spec.catalogue import CATALOGUE, get_spec, list_models
 from ..spec.choices import Layout
 from ..spec.codec import fields_to_json, parse_assignments, set_fields, to_json
@@ -90,9 +91,13 @@ def show(
 
 
 def convert(
-    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A .pth, .th, .pt or .safetensors file.")],
+    weights: Annotated[
+        str, typer.Argument(metavar="WEIGHTS", help="A .pth, .th, .pt or .safetensors file, a folder or an address.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
-    model: Annotated[str, typer.Option(help="The network that the weights belong to.")],
+    model: Annotated[
+        str | None, typer.Option(help="The network that the weights belong to, where they do not say it.")
+    ] = None,
     mean: Annotated[str | None, typer.Option(help="R,G,B, pixels in 0..1, that the network was trained with.")] = None,
     std: Annotated[str | None, typer.Option(help="R,G,B likewise.")] = None,
     class_names: Annotated[str | None, typer.Option(help="A list a,b,c, a file with a name a line, or a DATA.")] = None,
@@ -106,9 +111,11 @@ def convert(
     """Turn weights of another package into a sealed file, or any weights into another package's layout."""
     from ..jobs.convert import convert_weights
 
+    if model is None and assignments:
+        raise UserError("--set changes a network; name it with --model")
     done = convert_weights(
         weights,
-        _changed(get_spec(model), None, None, assignments),
+        None if model is None else _changed(get_spec(model), None, None, assignments),
         out=output,
         mean=_numbers("--mean", mean),
         std=_numbers("--std", std),
@@ -124,10 +131,11 @@ def convert(
 
 
 def _find_spec(model: str) -> Spec:
-    """A catalogue name's spec, or that of a sealed file or run folder."""
-    if model in CATALOGUE or not Path(model).exists():
+    """A catalogue name's spec, or that of a sealed file, a run folder or an address."""
+    named = is_address(model)
+    if model in CATALOGUE or not (named or Path(model).exists()):
         return get_spec(model)
-    from ..bundle.header import header_from_json
+    from ..bundle.header import for_repositories, header_from_json
     from ..runtime.container import locate, read_container
 
     run = Path(model) / "run.json"
@@ -136,8 +144,13 @@ def _find_spec(model: str) -> Spec:
 
         record = read_json(run)  # whatever else may be wrong with it: the network alone is shown
         return spec_from_json(record.get("spec") if isinstance(record, dict) else None, str(run))
-    where = locate(model)
-    members = header_from_json(read_container(where).header, str(where)).members
+    if named:
+        from ..bundle.file import load
+
+        members, where = load(model).bundle.members, Path(model)
+    else:
+        where = locate(model)
+        members = header_from_json(for_repositories(read_container(where).header, str(where))[0], str(where)).members
     if len(members) > 1:
         names = ", ".join(member.spec.name for member in members)
         raise UserError(f"{where}: an ensemble of {names}; show one of them by name")

@@ -11,7 +11,9 @@ from ..runtime.settings import Precision
 from ..spec.choices import Engine, OnBadFile, Prefer
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, a table, an archive ...")]
-Sealed = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a sealed file.")]
+Sealed = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A run folder, a sealed file, or an address such as hf://O/R.")
+]
 Scored = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a sealed file, an exported .onnx or .xml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else there.")]
 DryRun = Annotated[bool, typer.Option(help="Resolve everything, train nothing.")]
@@ -23,7 +25,12 @@ Epochs = Annotated[float | None, typer.Option(help="Budget in epochs instead of 
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")]
 ImageSize = Annotated[int | None, typer.Option(help="Side of the input in pixels.")]
 Weights = Annotated[
-    Path | None, typer.Option(help="Start from these weights: a file of any known layout, or a run folder.")
+    str | None,
+    typer.Option(
+        metavar="FILE|ADDRESS",
+        help="Start from these: a file of any known layout, a run folder, hf://OWNER/REPO, torchvision://NAME, "
+        "https://...#sha256=..., or default: the best of `reslearn weights`.",
+    ),
 ]
 PreferOption = Annotated[
     Prefer | None, typer.Option("--prefer", help="Which of the weights in a file that holds both plain and averaged.")

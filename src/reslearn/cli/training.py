@@ -76,7 +76,7 @@ def train(
         tuned_allocator=tuned,
         on_bad_file=on_bad_file,
         forget_pictures=forget_pictures,
-        weights=str(weights) if weights else None,
+        weights=weights,
         prefer=prefer,
     )
     plan = resolve(request)
@@ -144,7 +144,7 @@ def plan(
         changes=parse_assignments(assignments or []),
         image_size=image_size,
         tuned_allocator=tuned,
-        weights=str(weights) if weights else None,
+        weights=weights,
         prefer=prefer,
     )
     resolved = resolve(request)
@@ -182,6 +182,10 @@ def _print_run(run: Run) -> None:
             f"val       top-1 {100 * run.val['top1']:.2f} % of {run.val['images']} pictures, loss {run.val['loss']:.4f}"
         )
         print_seen("seen      ", seen_from_json(run.val["seen"]))
+    if run.probe is not None:
+        from ..jobs.probe import verdict
+
+        put(f"probe     {verdict(run.probe)}")
     put(f"time      {run.seconds:.1f} s of training, {run.images_per_second:,.0f} images/s")
     put(f"report    {run.path / 'report.html'}")
 

@@ -3,6 +3,8 @@ serving) comes through `apply` and `Normalise`, so they cannot disagree."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,21 +20,21 @@ def apply(image: Image, preprocess: Preprocess) -> Image:
     height, width = image.shape[:2]
     size = preprocess.size
     if preprocess.mode == "squash":
-        return resize(image, size, size)
+        return resize(image, size, size, preprocess.interpolation)
     if preprocess.mode == "crop":
         return centre_crop(uncropped(image, preprocess), size)
     h, w = _scaled(height, width, size / max(height, width))
     out = np.empty((size, size, 3), np.uint8)
     out[:] = np.round(np.asarray(preprocess.mean) * 255).astype(np.uint8)
     top, left = (size - h) // 2, (size - w) // 2
-    out[top : top + h, left : left + w] = resize(image, h, w)
+    out[top : top + h, left : left + w] = resize(image, h, w, preprocess.interpolation)
     return out
 
 
 def uncropped(image: Image, preprocess: Preprocess) -> Image:
     """What mode `crop` cuts its centre from: the whole picture, its shorter side `resize` pixels."""
     height, width = image.shape[:2]
-    return resize(image, *_scaled(height, width, preprocess.resize / min(height, width)))
+    return resize(image, *_scaled(height, width, preprocess.resize / min(height, width)), preprocess.interpolation)
 
 
 def _scaled(height: int, width: int, factor: float) -> tuple[int, int]:
@@ -40,15 +42,15 @@ def _scaled(height: int, width: int, factor: float) -> tuple[int, int]:
     return max(int(height * factor + 1e-6), 1), max(int(width * factor + 1e-6), 1)
 
 
-def resize(image: Image, height: int, width: int) -> Image:
-    """Antialiased bilinear resize of uint8 (H, W, 3), within 0.05 grey levels of Pillow's on average."""
+def resize(image: Image, height: int, width: int, interpolation: Literal["bilinear", "bicubic"] = "bilinear") -> Image:
+    """Antialiased resize of uint8 (H, W, 3), within 0.05 grey levels of Pillow's on average."""
     if image.shape[:2] == (height, width):
         return image
     image = np.ascontiguousarray(image)
     if not image.flags.writeable:
         image = image.copy()  # torch wants memory it may write to, though nothing here does
     x = torch.from_numpy(image)[None].permute(0, 3, 1, 2)  # in this order torch sees channels_last: twice as fast
-    y = interpolate(x, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
+    y = interpolate(x, size=(height, width), mode=interpolation, antialias=True, align_corners=False)
     return np.ascontiguousarray(y.permute(0, 2, 3, 1)[0].numpy())
 
 

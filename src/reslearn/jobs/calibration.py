@@ -17,6 +17,7 @@ from ..measure.calibration import brier, choose_threshold, fit_temperature, reli
 from ..measure.evaluation import Evaluation
 from ..measure.metrics import loss
 from ..measure.scoring import Scoring
+from ..runtime.addresses import is_address
 from ..spec.choices import Engine
 from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
@@ -77,6 +78,8 @@ def calibrate_model(
     on, and one calibrated on test pictures is marked so. Raises `UserError` for the pictures it was trained on, unless
     `scoring` says what becomes of them, and for a precision that no threshold reaches.
     """
+    if is_address(model):
+        raise UserError(f"{model}: fetched weights are not changed; make them a file: reslearn convert {model} -o FILE")
     loaded = load(model, device=scoring.device or "cpu")
     dataset = open_for([loaded], data)
     subject = subject_of(training_of(loaded), dataset, scoring.split or "val")

@@ -13,6 +13,7 @@ from ..data.layout.charset import text_file
 from ..data.parts.known import FORGOTTEN
 from ..data.sources import open_data
 from ..nets.build import model_from_contents
+from ..nets.facts import class_names as names_for
 from ..nets.layouts import LAYOUTS
 from ..nets.state_files import read_contents, state_target, write_state
 from ..nets.weights import export_state
@@ -51,7 +52,7 @@ class Converted:
 
 def convert_weights(
     weights: str | os.PathLike[str],
-    spec: Spec,
+    spec: Spec | None = None,
     *,
     out: str | os.PathLike[str],
     mean: tuple[float, ...] | None = None,
@@ -64,8 +65,9 @@ def convert_weights(
 ) -> Converted:
     """Read `weights` of the network `spec` in any known layout and write `out`.
 
-    `to="reslearn"` seals it with the preprocessing that a sealed file brings, or the default of its picture size, and
-    the given mean and std (pixels in 0..1). Class count and input channels are the file's. `prefer` chooses between
+    `weights` may be an address; without `spec` it is what is known of them. `to="reslearn"` seals it with the
+    preprocessing known of the weights, or the default of its picture size, and the given mean and std (pixels in 0..1);
+    1,000 outputs without names get ImageNet's. Class count and input channels are the file's. `prefer` chooses between
     plain and averaged weights. Of a sealed file all that it says is kept: class names, marks, which pictures it has
     seen (not with `forget_pictures`), its scores and temperature where network and preprocessing stay. What is left out
     stands in `notes`. Raises `UserError` where weights and spec disagree, and where something is at `out` that is read,
@@ -75,10 +77,14 @@ def convert_weights(
     inputs = [sealed_in(weights)]
     target = sealed_target(out, inputs=inputs) if to == "reslearn" else state_target(out, inputs)
     contents = read_contents(weights)
+    spec = spec or contents.facts.network
+    if spec is None:
+        raise UserError(f"{contents.where}: nothing there says which network it is; name it with --model")
     net, fitted = model_from_contents(spec, contents, prefer=prefer)
     found = cast(Spec, net.spec)
-    done = Converted(target, found.name, fitted.layout, to, found.num_classes, tuple(fitted.notes))
-    before = read_tensors(weights) if contents.preprocess is not None else None  # a sealed file, and all it says
+    read = (*contents.notes, *fitted.notes)
+    done = Converted(target, found.name, fitted.layout, to, found.num_classes, read)
+    before = read_tensors(weights) if contents.sealed else None  # a sealed file, and all it says
     if to != "reslearn":
         write_state(target, export_state(net, to), to)
         left_out = [f"left out, as {to}'s layout holds tensors alone: {said(before[0])}"] if before else []
@@ -86,9 +92,13 @@ def convert_weights(
     base = adopted(contents, image_size, image=mean is None and std is None)
     base = base or default_preprocess(image_size or found.image_size)
     preprocess = replace(base, mean=mean or base.mean, std=std or base.std)
-    classes = contents.classes if class_names is None else read_class_names(class_names)
+    classes = contents.facts.classes if class_names is None else read_class_names(class_names)
+    if classes is None and not contents.sealed:
+        classes, told = names_for(None, found.num_classes)
+        done = replace(done, notes=(*done.notes, *([told] if told else [])))
     image = mean_image_of(contents) if preprocess.mean_image is not None else None
-    bundle = Bundle((Member(found),), preprocess, classes=classes, data=marks_of(weights) or None)
+    marks, source = marks_of(weights) or None, contents.facts.to_json()
+    bundle = Bundle((Member(found),), preprocess, classes=classes, data=marks, source=source)
     known = seen_by(weights)
     if before is not None:
         bundle, left_out = inherit(before[0], bundle)

@@ -108,7 +108,7 @@ def plan_crossval(
         environment=environment(),
         command=command_line(),
         created=now(),
-        weights=request.weights,
+        weights=begun.weights,
         weights_sha256=None if begun.origin is None else begun.origin.sha256,
         prefer=request.prefer,
         on_bad_file=request.on_bad_file,

@@ -83,6 +83,11 @@ class Start:
     settings: Settings
 
     @property
+    def weights(self) -> str | None:
+        """The file or address that it starts from."""
+        return None if self.origin is None else self.origin.path
+
+    @property
     def mean_image(self) -> Tensor | None:
         """What the preprocessing subtracts where that is the mean image of the weights."""
         return self.origin.mean_image if self.origin is not None and self.preprocess.mean_image is not None else None

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..data.dataset import Dataset
 from ..runtime.process_group import from_environment
 from ..train.events import Watch
 from ..train.fit import Run, fit
 from ..train.fit import resume as resume_run
 from ..train.folder import still_there
 from ..train.origin import check_start
+from ..train.records.run import RunRecord
+from ..train.reopening import reopen
+from .probe import probed
 from .resolve import Plan
 
 
@@ -25,7 +29,7 @@ def train(plan: Plan, *, out: str | os.PathLike[str], overwrite: bool = False, w
         start.recipe,
         out=out,
         seed=request.seed,
-        weights=request.weights,
+        weights=start.weights,
         prefer=request.prefer,
         settings=start.settings,
         preprocess=start.preprocess,
@@ -37,6 +41,7 @@ def train(plan: Plan, *, out: str | os.PathLike[str], overwrite: bool = False, w
         watch=watch,
     )
     if from_environment().first:
+        run = probed(run, lambda record: (plan.train_data, plan.val_data))
         _report(run.path)
     return run
 
@@ -56,9 +61,16 @@ def resume(
     sealed = (folder / "model.safetensors").exists()
     done = resume_run(folder, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
     reported = (folder / "report.html").exists()
-    if not (sealed and reported) and from_environment().first:  # a report of the unfinished run is out of date
-        _report(folder)
+    if from_environment().first:
+        done = probed(done, lambda record: _parts(folder, record, data))
+        if not (sealed and reported):  # a report of the unfinished run is out of date
+            _report(folder)
     return done, sealed and reported
+
+
+def _parts(folder: Path, record: RunRecord, data: str | None) -> tuple[Dataset, Dataset | None]:
+    again = reopen(folder, record, data)
+    return again.train, again.val
 
 
 def _report(folder: Path) -> None:

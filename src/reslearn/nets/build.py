@@ -8,11 +8,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..runtime.addresses import spelled
 from ..runtime.notes import note_once
 from ..spec.catalogue import get_spec
 from ..spec.choices import Prefer
 from ..spec.errors import UserError
 from ..spec.net import Spec, VggSpec
+from ..spec.published import best_known, named_weights
 from .resnet import ResNet
 from .state_files import Contents
 from .variants import build_variant
@@ -31,17 +33,20 @@ def create_model(
     """The network of that name or spec, in training mode, with `.spec`; also under `torch.device("meta")`.
 
     `changed_fields` replace fields of the spec (`shortcut="A"`). `weights` is a file of ours or of another package
-    (`nets.weights`); its head is dropped where the class count differs. `prefer` ("plain" or "ema") chooses where it
-    holds plain and averaged weights; without it the plain ones are taken. What was chosen, changed or left out is said
-    on standard error. Raises `UserError` for unknown names and fields, for values that no network has, and for weights
-    that do not fit.
+    (`nets.weights`), an address (`runtime.addresses`), or "default", the best that is known by name; its head is
+    dropped where the class count differs. `prefer` ("plain" or "ema") chooses where it holds plain and averaged
+    weights; without it the plain ones are taken. What was chosen, changed or left out is said on standard error.
+    Raises `UserError` for unknown names and fields, for values that no network has, and for weights that do not fit.
     """
     if num_classes is not None:
         changed_fields["num_classes"] = num_classes
     net = _built(get_spec(name_or_spec, **changed_fields))
     if weights is not None:
-        for note in load_weights(net, weights, prefer=prefer).notes:
-            note_once(f"{weights}: {note}")
+        named = named_weights(spelled(weights), cast(Spec, net.spec))
+        if named != spelled(weights):
+            note_once(f"{weights}: {named}, {best_known(named)}")
+        for note in load_weights(net, named, prefer=prefer).notes:
+            note_once(f"{named}: {note}")
     return net
 
 

@@ -21,6 +21,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise
 from torch import Tensor
 
+from ..runtime.addresses import local, spelled
 from ..runtime.container import MEAN_IMAGE, SEEN, check_safetensors, is_sealed, read_container
 from ..runtime.envelope import refuse_exported
 from ..runtime.files import read_json, write_atomic
@@ -28,8 +29,10 @@ from ..runtime.opening import descriptor_path, open_regular
 from ..runtime.replacing import PICKLE, WEIGHTS, replaceable
 from ..spec.codec import from_json
 from ..spec.errors import UserError
-from ..spec.net import Spec, spec_from_json
+from ..spec.facts import NOTHING, Facts
+from ..spec.net import spec_from_json
 from ..spec.preprocess import Preprocess
+from .facts import find_facts
 from .file_kinds import kind_of
 
 State = dict[str, Tensor]
@@ -58,35 +61,39 @@ class Contents:
     where: str  # the file, for messages
     groups: dict[str, State]  # the tensors of each mapping in it, by its dotted keys; "" is the outermost
     keys: frozenset[str] = frozenset()  # the dotted keys of everything in the two outermost mappings
-    spec: Spec | None = None  # of the network, where the file is a sealed one; and its preprocessing and class names
-    preprocess: Preprocess | None = None
-    classes: tuple[str, ...] | None = None
+    facts: Facts = NOTHING  # network, preprocessing and class names, as far as who made the file says
+    sealed: bool = False  # it is a file of ours, which says all of them
     config: Mapping[str, Any] = field(default_factory=dict)  # of a `config.json` beside it
+    notes: tuple[str, ...] = ()  # what is to be said of the facts
 
 
 def read_contents(path: str | os.PathLike[str]) -> Contents:
-    """The tensors of a .safetensors or PyTorch file, or of a run folder or cloned hub repository.
+    """The tensors of a .safetensors or PyTorch file, of a run folder or cloned hub repository, or of an address.
 
     Names come without the marks of DataParallel, FSDP and torch.compile. Raises `UserError` that says what the file is
     where it is no such file, and for one that would run code when read.
     """
-    file = file_of(Path(path))
+    where = spelled(path)
+    file = file_of(path)
     refuse_exported(file)
+    config = _config_beside(file)
     with open_regular(file) as opened:
         start = opened.read(9)
     if start[8:9] == b"{" and is_sealed(file):
-        return _read_sealed(file, str(path))
+        return _read_sealed(file, where)
+    facts, notes = find_facts(where, file.parent, config)
     data: Any = _read_safetensors(file) if start[8:9] == b"{" else _read_pickle(file)
     if not isinstance(data, (Mapping, list, tuple)):
-        raise UserError(f"{path}: holds a {type(data).__name__}, not a state dict")
+        raise UserError(f"{where}: holds a {type(data).__name__}, not a state dict")
     groups = dict(_groups(data))
     if not groups:
-        raise UserError(f"{path}: holds no tensors")
-    return Contents(str(path), groups, frozenset(_keys(data)), config=_config_beside(file))
+        raise UserError(f"{where}: holds no tensors")
+    return Contents(where, groups, frozenset(_keys(data)), facts, config=config, notes=notes)
 
 
-def file_of(path: Path) -> Path:
-    """The file of weights that a path means: itself, or the one in a run folder or cloned hub repository."""
+def file_of(given: str | os.PathLike[str]) -> Path:
+    """The file of weights that a path or address means: itself, or that in a run folder or cloned hub repository."""
+    path = local(given)
     if path.is_dir():
         inside = next((path / name for name in FOLDER_FILES if (path / name).is_file()), None)
         if inside is not None:
@@ -117,13 +124,17 @@ def _read_sealed(file: Path, where: str) -> Contents:
         for name, tensor in parse_tensors(sealed.content).items()
         if name == MEAN_IMAGE or (name.startswith(prefix) and not name.startswith(SEEN))
     }
-    return Contents(
-        where,
-        {"": tensors},
-        spec=spec_from_json(members[0].get("spec"), where),
+    source = sealed.header.get("source")
+    told = source if isinstance(source, dict) else {}
+    facts = Facts(
+        source=str(told["weights"]) if "weights" in told else None,
+        network=spec_from_json(members[0].get("spec"), where),
         preprocess=from_json(Preprocess, sealed.header.get("preprocess"), where),
         classes=tuple(map(str, classes)) if isinstance(classes, list) else None,
+        licence=str(told["licence"]) if "licence" in told else None,
+        recipe=str(told["recipe"]) if "recipe" in told else None,
     )
+    return Contents(where, {"": tensors}, facts=facts, sealed=True)
 
 
 def _read_safetensors(file: Path) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -28,6 +29,8 @@ SAME_TENSORS = (
     "first_stride",
     "downsample",
 )
+# And those that change the tensors of the body.
+BODY = ("block", "activation", "stage_blocks", "stage_channels", "groups", "group_width", "se_reduction")
 
 
 @dataclass(frozen=True)
@@ -114,18 +117,21 @@ def _checked(tensor: Tensor, ours: str, found: Found, expected: State, where: st
 
 
 def check_same_function(contents: Contents, spec: Spec) -> None:
-    """Raise `UserError` where a file of ours says that its network computes something else with the same tensors."""
-    theirs = contents.spec
+    """Raise `UserError` where it is known that the file's network computes something else with the same tensors."""
+    theirs = contents.facts.network
     if not isinstance(theirs, NetSpec) or not isinstance(spec, NetSpec):
         return
+    if not contents.sealed and any(getattr(theirs, field) != getattr(spec, field) for field in BODY):
+        raise UserError(f"{contents.where}: by its configuration it is {theirs.name}, not {spec.name}: take that")
     unused = {"stride_on": "bottleneck" not in (theirs.block, spec.block)}
     unused |= {"pad_channels": "A" not in (theirs.shortcut, spec.shortcut)}
     unused |= {"first_norm": "pre" not in (theirs.activation, spec.activation)}
     for field in SAME_TENSORS:
         was, wanted = getattr(theirs, field), getattr(spec, field)
         if was != wanted and not unused.get(field, False):
+            how = "sealed as" if contents.sealed else "by its configuration it is"
             raise UserError(
-                f"{contents.where}: sealed as {theirs.name} with {field}={was}; {spec.name} has {field}={wanted}, "
+                f"{contents.where}: {how} {theirs.name} with {field}={was}; {spec.name} has {field}={wanted}, "
                 f"which computes something else with the same tensors: take {field}={was}"
             )
 
@@ -180,12 +186,16 @@ def adapted_spec(contents: Contents, net: nn.Module, prefer: Prefer | None = Non
 
 def export_state(net: nn.Module, layout: str) -> State:
     """The state dict of `net` in the names and shapes of `layout`. Raises `UserError` where it cannot hold the net."""
+    return renamed(cast(State, net.state_dict()), cast(Spec, net.spec), layout)
+
+
+def renamed(state: Mapping[str, Tensor], spec: Spec, layout: str) -> State:
+    """`export_state` of the tensors of a network `spec`."""
     check_choice("layout", layout, LAYOUTS)
-    spec = cast(Spec, net.spec)
     if reason := why_not(spec, layout):
         raise UserError(f"{layout}'s layout cannot hold {spec.name}: {reason}")
     out = {}
-    for name, tensor in cast(State, net.state_dict()).items():
+    for name, tensor in state.items():
         as_conv = name.endswith(".weight") and is_1x1_conv(name.removesuffix(".weight"), spec, layout)
         out[foreign_name(name, spec, layout)] = tensor[:, :, None, None] if as_conv else tensor
     return out

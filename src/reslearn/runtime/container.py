@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from ..spec.catalogue import CATALOGUE
 from ..spec.errors import UserError
+from .addresses import local
 from .notes import note_once
 from .opening import open_regular, read_regular
 
@@ -42,8 +43,8 @@ class Container:
 
 
 def locate(path: str | os.PathLike[str]) -> Path:
-    """The sealed file that `path` means: itself, or the one in a run folder. Raises `UserError` where there is none."""
-    given = Path(path)
+    """The sealed file that a path or address means: itself, or the one in a folder; `UserError` where there is none."""
+    given = local(path)
     if given.is_dir():
         inside = given / FILE_NAME
         if inside.is_file():

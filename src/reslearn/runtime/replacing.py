@@ -57,6 +57,7 @@ WEIGHTS = Kind("exported safetensors file", _tensors_under("reslearn.layout"))
 PICKLE = Kind("PyTorch file", lambda start, end: False)  # it bears no mark: nobody knows whose it is
 PAGE = Kind("page", _is_page)
 FIGURE = Kind("figure", _is_figure)
+CARD = Kind("model card", lambda start, end: start[:4] == b"---\n" and b"\nlibrary_name: reslearn\n" in start)
 
 
 def replaceable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from .errors import UserError, check_choice
 
@@ -21,7 +21,7 @@ class Preprocess:
     `crop` resizes the shorter side to `resize` and cuts the centre `size` x `size`; `squash` resizes both sides to
     `size`; `pad` resizes the longer side to `size` and pads with the mean. `mean` and `std` are per channel, pixels
     in 0..1; a std of 1 divides by nothing. `mean_image` is the sha256 of a per-pixel mean (a tensor of the sealed file)
-    that replaces `mean`.
+    that replaces `mean`. `interpolation` is the antialiased filter of the resize, as Pillow has it.
     """
 
     size: int
@@ -31,9 +31,11 @@ class Preprocess:
     std: tuple[float, ...] = IMAGENET_STD
     mean_image: str | None = None
     version: int = VERSION
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __post_init__(self) -> None:
         check_choice("mode", self.mode, ("crop", "squash", "pad"))
+        check_choice("interpolation", self.interpolation, ("bilinear", "bicubic"))
         if not 1 <= self.version <= VERSION:
             raise UserError(
                 f"version is {self.version}; this reslearn prepares pictures up to version {VERSION}: upgrade"
@@ -54,7 +56,7 @@ class Preprocess:
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that change when any pixel would."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(said(asdict(self)), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def at_size(self, size: int) -> Preprocess:
@@ -72,6 +74,11 @@ class Preprocess:
             image = values.pop("mean_image")
             values["mean"] = values["mean"] if image is None else f"image {image[:12]}"
         return [f"{name} {_plain(mine[name])} ({_plain(theirs[name])})" for name in mine if mine[name] != theirs[name]]
+
+
+def said(values: dict[str, Any]) -> dict[str, Any]:
+    """A preprocessing's fields as digests have them: bilinear goes without saying, as before there was a choice."""
+    return {name: value for name, value in values.items() if (name, value) != ("interpolation", "bilinear")}
 
 
 def _check_pixels(name: str, values: tuple[float, ...], possible: bool, words: str) -> None:

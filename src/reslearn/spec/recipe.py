@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .departures import standing
@@ -65,7 +65,10 @@ class Recipe:
     clip_norm: float | None = None  # of the whole gradient, L2
     ema_decay: float | None = None  # per step, of an exponential moving average of the weights
     unfreeze: tuple[float, ...] = ()  # fractions of the budget: the head trains from 0, one more stage from each
+    layer_decay: float = 1.0  # rates fall towards the stem: the head has `lr`, each part before it this times less
     freeze_bn: bool = False  # batch norm keeps its statistics and its gamma and beta
+    freeze_bn_below: int | None = None  # so it does where fewer pictures than this are normalised together
+    probe: bool = False  # compare with a linear probe on the features of the weights that it starts from
 
     # learning rate
     schedule: Literal["step", "plateau", "cosine", "one-cycle", "linear", "constant"] = "step"
@@ -109,6 +112,13 @@ class Recipe:
     def peak_lr(self) -> float:
         """`lr`, scaled linearly from `lr_batch` to the batch size where that is given (1706.02677)."""
         return self.lr * self.batch_size / self.lr_batch if self.lr_batch else self.lr
+
+    def settled(self, processes: int) -> Recipe:
+        """This recipe where so many processes share each batch: `freeze_bn` says then whether batch norm stands."""
+        if self.freeze_bn or self.freeze_bn_below is None:
+            return self
+        together = self.batch_size // self.accumulate // (1 if self.bn_sync else processes)
+        return replace(self, freeze_bn=min(together, self.bn_batch or together) < self.freeze_bn_below)
 
     @property
     def decides_on_validation(self) -> dict[str, str]:

@@ -22,6 +22,7 @@ PAIR: Rule = (lambda v: 2 <= v < math.inf, "at least 2")
 SHARE: Rule = (lambda v: 0 <= v <= 1, "in [0, 1]")
 BELOW_ONE: Rule = (lambda v: 0 <= v < 1, "in [0, 1)")
 INSIDE: Rule = (lambda v: 0 < v < 1, "in (0, 1)")
+DECAY: Rule = (lambda v: 0 < v <= 1, "in (0, 1]")
 PERCENT: Rule = (lambda v: 0 < v <= 100, "a percentage in (0, 100]")
 MAGNITUDE: Rule = (lambda v: 0 <= v <= 30, "in 0..30")
 RISING_INSIDE: Rule = (lambda v: all(0 < x < 1 for x in v) and _rising(v), "rising fractions of the budget in (0, 1)")
@@ -45,6 +46,8 @@ RECIPE: dict[str, Rule] = {
     "clip_norm": POSITIVE,
     "ema_decay": INSIDE,
     "unfreeze": RISING,
+    "layer_decay": DECAY,
+    "freeze_bn_below": COUNT,
     "milestones": RISING_INSIDE,
     "gamma": POSITIVE,
     "patience": POSITIVE,

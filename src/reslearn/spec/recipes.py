@@ -129,8 +129,8 @@ MODERN_IMAGENET = Recipe(
 
 FINETUNE = Recipe(
     name="finetune",
-    source="staged unfreezing after 1801.06146, one cycle after 1708.07120",
-    departures=("for networks that start from --weights; `--set freeze_bn=true` for very small sets",),
+    source="staged unfreezing and falling rates after 1801.06146, one cycle after 1708.07120",
+    departures=("for networks that start from --weights", "one rate for each stage, not for each layer"),
     epochs=15,
     batch_size=64,
     lr=0.02,
@@ -141,6 +141,9 @@ FINETUNE = Recipe(
     label_smoothing=0.1,
     clip_norm=5.0,
     unfreeze=(0.15, 0.25, 0.35),
+    layer_decay=0.7,
+    freeze_bn_below=32,
+    probe=True,
     augment=Augment(crop="random-resized", area=(0.35, 1.0), flip="random"),
     select="best",
 )

@@ -146,6 +146,7 @@ def finish(work: Work, record: RunRecord, parts: Parts) -> None:
         recipe=to_json(recipe),
         data=record.data | about_split(record),
         scores={"val": val.to_json()} if val is not None else {},
+        source=record.source,
     )
     with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes) as journal:
         journal.write(

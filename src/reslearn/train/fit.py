@@ -59,10 +59,12 @@ class Run:
     seconds: float
     images_per_second: float
     skipped: dict[str, str] = field(default_factory=dict)  # unreadable training pictures, with `on_bad_file="skip"`
+    probe: dict[str, Any] | None = None  # what a linear probe on the weights that it began with reaches
 
     def to_json(self) -> dict[str, Any]:
-        """The contract's keys."""
-        return {
+        """The contract's keys, and `probe` where there is one."""
+        probe = {} if self.probe is None else {"probe": self.probe}
+        return probe | {
             "run": str(self.path),
             "model": str(self.model),
             "best_epoch": self.best_epoch,
@@ -94,8 +96,8 @@ def fit(
 ) -> Run:
     """Train `model` from scratch (or `weights`) in the new run folder `out` and seal the result.
 
-    `weights` is a file or run folder that `create_model` reads; `prefer` chooses in it between plain and averaged ones.
-    Without a `preprocess`, the one sealed with them is adopted (`train.origin`).
+    `weights` is a file, run folder or address that `create_model` reads; `prefer` chooses in it between plain and
+    averaged ones. Without a `preprocess`, the one known of them is adopted (`train.origin`).
 
     `train_data` gives the classes; `val_data` may be None or empty, then the last weights are kept. The test split
     is not an argument: training cannot see it. `transform` takes each training picture, a `PIL.Image`, before the
@@ -112,6 +114,7 @@ def fit(
     check_same_classes(train_data, val_data)
     spec = get_spec(model, num_classes=len(train_data.classes))
     origin = read_origin(weights, spec, prefer)
+    weights = None if origin is None else origin.path
     preprocess = preprocess or starting_preprocess(recipe, spec, origin)
     if settings is None:
         workload = planned_workload(spec, recipe, len(train_data), preprocess.size)
@@ -136,6 +139,7 @@ def fit(
         created=now(),
         weights=weights,
         weights_sha256=None if origin is None else origin.sha256,
+        source=None if origin is None else origin.source,
         prefer=prefer,
         on_bad_file=on_bad_file,
         forget_pictures=forget_pictures,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,30 +18,50 @@ def build_optimiser(net: nn.Module, recipe: Recipe, *, precision: str = "fp32") 
 
     `sgd` is PyTorch's: v = m v + g, w -= lr v. `caffe-sgd` is the papers': v = m v + lr g, w -= v; the two are the
     same while the rate is constant and differ for a few steps after each change (see `set_learning_rate`). Decay
-    reaches every parameter, or convolution and FC kernels alone (`decay`). `muon` moves convolution kernels by
-    orthogonalised momentum, computed in bf16 where the net is, and leaves the rest to SGD.
+    reaches every parameter, or convolution and FC kernels alone (`decay`). With `layer_decay` the rate falls from the
+    head to the stem, stage by stage (1801.06146, section 3.2, does so layer by layer). `muon` moves convolution kernels
+    by orthogonalised momentum, computed in bf16 where the net is, and leaves the rest to SGD.
     """
-    decayed: list[nn.Parameter] = []
-    spared: list[nn.Parameter] = []
-    filters: list[nn.Parameter] = []
-    for parameter in net.parameters():
-        if recipe.optimizer == "muon" and parameter.ndim == 4:
-            filters.append(parameter)
-        else:
-            (decayed if recipe.decay == "all" or parameter.ndim > 1 else spared).append(parameter)
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    groups = [group for group in groups if group["params"]]
+    groups = [group for share, part in shares(net, recipe) for group in _groups(part, recipe, share)]
     if recipe.optimizer == "adamw":
         return AdamW(groups, lr=recipe.peak_lr, betas=recipe.betas)
     if recipe.optimizer == "muon":
-        groups.append({"params": filters, "weight_decay": recipe.weight_decay, "muon": True})
         dtype = {"bf16": torch.bfloat16, "fp64": torch.float64}.get(precision, torch.float32)
         return Muon(groups, lr=recipe.peak_lr, momentum=recipe.momentum, fixed_norm=recipe.fixed_norm, dtype=dtype)
     return SGD(groups, lr=recipe.peak_lr, momentum=recipe.momentum, nesterov=recipe.nesterov)
 
 
+def shares(net: nn.Module, recipe: Recipe) -> list[tuple[float, list[nn.Parameter]]]:
+    """The shares of the learning rate at which parameters move, and which: all alike, or falling towards the stem."""
+    if recipe.layer_decay == 1:
+        return [(1.0, list(net.parameters()))]
+    parts = [list(part.parameters()) for _, part in parts_of(net)]
+    before = {id(parameter) for part in parts for parameter in part}
+    last = [parameter for parameter in net.parameters() if id(parameter) not in before]
+    return [(recipe.layer_decay**distance, part) for distance, part in enumerate([last, *reversed(parts)])]
+
+
+def _groups(parameters: Iterable[nn.Parameter], recipe: Recipe, share: float) -> list[dict[str, Any]]:
+    """Parameter groups of torch: decayed, spared, and moved by Muon; those that are not empty."""
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
+    filters: list[nn.Parameter] = []
+    for parameter in parameters:
+        if recipe.optimizer == "muon" and parameter.ndim == 4:
+            filters.append(parameter)
+        else:
+            (decayed if recipe.decay == "all" or parameter.ndim > 1 else spared).append(parameter)
+    decay = recipe.weight_decay
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": decay},
+        {"params": spared, "weight_decay": 0.0},
+        {"params": filters, "weight_decay": decay, "muon": True},
+    ]
+    return [group | ({} if share == 1 else {"share": share}) for group in groups if group["params"]]
+
+
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float, recipe: Recipe) -> None:
-    """Give every parameter group the learning rate of this step.
+    """Give every parameter group its share of the learning rate of this step.
 
     For `caffe-sgd` the momentum buffers b = v / lr are rescaled, so that v itself is what it was under the old rate.
     """
@@ -50,7 +71,7 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float, recipe: Recip
             for parameter in group["params"]:
                 if "momentum_buffer" in optimiser.state[parameter]:
                     optimiser.state[parameter]["momentum_buffer"].mul_(before / lr)
-        group["lr"] = group["rate_of_buffers"] = lr
+        group["lr"], group["rate_of_buffers"] = lr * group.get("share", 1.0), lr
 
 
 class Uncompiled:

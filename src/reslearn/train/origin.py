@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,13 +15,16 @@ from torch import Tensor, nn
 from ..nets.build import create_model
 from ..nets.state_files import Contents, file_of, read_contents
 from ..nets.weights import Fitted, fit_contents
+from ..runtime.addresses import spelled
 from ..runtime.container import MEAN_IMAGE
 from ..runtime.opening import open_regular
+from ..runtime.process_group import from_environment
 from ..spec.choices import Prefer
 from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError
 from ..spec.net import Spec
 from ..spec.preprocess import Preprocess, default_preprocess
+from ..spec.published import best_known, named_weights
 from ..spec.recipe import Recipe
 from .optimiser import parts_of
 
@@ -31,10 +33,11 @@ from .optimiser import parts_of
 class Origin:
     """Weights that were read for a network, before it is built."""
 
-    path: str
+    path: str  # or the address
     contents: Contents
     fitted: Fitted
     prefer: Prefer | None = None
+    default: bool = False  # it was chosen as the best known by name
 
     @cached_property
     def sha256(self) -> str:
@@ -42,9 +45,15 @@ class Origin:
         return file_sha256(self.path)
 
     @property
+    def source(self) -> dict[str, Any] | None:
+        """What runs and sealed files keep of where the weights came from; None of a file that nobody speaks for."""
+        told = self.contents.facts.to_json()
+        return None if told is None else told | {"sha256": self.sha256}
+
+    @property
     def preprocess(self) -> Preprocess | None:
-        """The preprocessing sealed with the weights; None where the file is not one of ours."""
-        return self.contents.preprocess
+        """The preprocessing that is known of the weights; None where their file does not say it."""
+        return self.contents.facts.preprocess
 
     @property
     def mean_image(self) -> Tensor | None:
@@ -60,7 +69,8 @@ class Origin:
             "place": self.fitted.place,
             "tensors": len(self.fitted.state),
             "fresh": self.fitted.fresh,
-            "notes": list(self.fitted.notes),
+            "notes": [*self.contents.notes, *self.fitted.notes],
+            "source": self.source,
             "preprocess": None if self.preprocess is None else to_json(self.preprocess),
             "differs": self.differences(recipe, used),
         }
@@ -79,7 +89,13 @@ class Origin:
         """For a person: what is loaded, what starts afresh, and how the run's preprocessing came about."""
         where = f" ({self.fitted.place})" if self.fitted.place else ""
         first = f"{self.path}: {len(self.fitted.state)} tensors in {self.fitted.layout}'s layout{where}"
-        told = [first, *self.fitted.notes]
+        told = [first, *self.contents.notes, *self.fitted.notes]
+        if self.default:
+            told.insert(0, f"default: {self.path}, {best_known(self.path)}")
+        if recipe.layer_decay != 1:
+            told.append(f"rates fall towards the stem: each part moves at {recipe.layer_decay:g} of the next one's")
+        if licence := self.contents.facts.licence:
+            told.append(f"licence {licence}")
         if self.preprocess is None and recipe.input_mean == "channel":
             mean, std = (",".join(map(str, values)) for values in (used.mean, used.std))
             told.append(f"the file names no preprocessing; mean {mean} and std {std} are this run's")
@@ -91,37 +107,41 @@ class Origin:
 
 
 def read_origin(weights: str | None, spec: Spec, prefer: Prefer | None = None) -> Origin | None:
-    """Read the file `weights`, where one is named, for the network `spec`; `UserError` where it does not fit."""
+    """Read the weights that are named, if any, for the network `spec`; `UserError` where they do not fit.
+
+    They are a file, a folder, an address, or `default`: the best that is known by name.
+    """
     if weights is None:
         if prefer is not None:
             raise UserError(f"--prefer {prefer} chooses among the weights of a file; name one with --weights FILE")
         return None
-    contents = read_contents(weights)
+    path = named_weights(spelled(weights), spec)
+    contents = read_contents(path)
     with torch.device("meta"):
         net = create_model(spec)
-    return Origin(weights, contents, fit_contents(contents, net, prefer=prefer), prefer)
+    return Origin(path, contents, fit_contents(contents, net, prefer=prefer), prefer, path != spelled(weights))
 
 
 def file_sha256(weights: str) -> str:
     """Of the file that `weights` means: the same wherever a machine has it."""
-    with open_regular(file_of(Path(weights))) as file:
+    with open_regular(file_of(weights)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def mean_image_of(contents: Contents) -> Tensor | None:
     """The mean image in a sealed file, float32 (3, S, S); None where it has none."""
-    return contents.groups[""].get(MEAN_IMAGE) if contents.preprocess is not None else None
+    return contents.groups[""].get(MEAN_IMAGE) if contents.sealed else None
 
 
 def adopted(contents: Contents, size: int | None, *, image: bool = True) -> Preprocess | None:
-    """The preprocessing sealed with weights, at another `size` if one is given; None where the file is not one of ours.
+    """The preprocessing known of weights, at another `size` if one is given; None where their file does not say it.
 
     At another size, or where an `image` is not wanted, the channels' means take the place of a mean image.
     """
-    sealed, pixels = contents.preprocess, mean_image_of(contents)
-    if sealed is None:
+    known, pixels = contents.facts.preprocess, mean_image_of(contents)
+    if known is None:
         return None
-    base = sealed if size is None else sealed.at_size(size)
+    base = known if size is None else known.at_size(size)
     if pixels is None or (image and base.mean_image is not None):
         return base
     return replace(base, mean_image=None, mean=tuple(round(float(mean), 6) for mean in pixels.mean((1, 2))))
@@ -153,7 +173,7 @@ def check_start(recipe: Recipe, weights: str | None) -> None:
 
 def frozen_lines(spec: Spec, recipe: Recipe, steps: int) -> list[str]:
     """For a person: what stands still until which of the `steps`."""
-    lines = []
+    lines, recipe = [], recipe.settled(from_environment().size)
     if recipe.unfreeze:
         with torch.device("meta"):
             net: nn.Module = create_model(spec)

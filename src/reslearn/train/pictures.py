@@ -26,6 +26,7 @@ from ..data.parts.keys import FILE, PIXELS, ROW, Keys, known
 from ..data.parts.known import NOTHING, Known
 from ..data.pictures.kinds import DECODER
 from ..data.sameness import plain
+from ..runtime.addresses import local
 from ..runtime.container import locate, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.process_group import World
@@ -211,7 +212,7 @@ def marks_of(weights: str | os.PathLike[str] | None) -> dict[str, Any]:
 
 def _run_of(weights: str | os.PathLike[str]) -> tuple[Path, RunRecord] | None:
     """The run, folder and record, whose model or checkpoint a file is; None for any other file that lies there."""
-    path = Path(weights).resolve()
+    path = local(weights).resolve()
     told = run_of(path) if path.parent.name == "checkpoints" else None
     folder = path if path.is_dir() else path.parent if told is None else path.parent.parent
     try:

@@ -46,6 +46,7 @@ class Update:
         class_weights: Tensor | None = None,
     ) -> None:
         world = world or World()
+        recipe = recipe.settled(world.size)
         if recipe.bn_batch is not None or (recipe.bn_sync and world.size > 1):
             group = dist.group.WORLD if recipe.bn_sync else None
             replace_batchnorm(net, bn_batch=recipe.bn_batch, process_group=group)

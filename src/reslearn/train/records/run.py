@@ -65,6 +65,7 @@ class RunRecord:
     created: str
     weights: str | None = None
     weights_sha256: str | None = None  # of that file
+    source: dict[str, Any] | None = None  # what is known of them: address, licence, digest
     prefer: Prefer | None = None  # which of the plain and averaged weights in it
     on_bad_file: OnBadFile = "stop"
     forget_pictures: bool = False  # the sealed file does not say which pictures it has seen

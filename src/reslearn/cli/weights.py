@@ -1,0 +1,133 @@
+"""`weights`, `card`, `push`: pretrained weights by name, and models given to others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..runtime.replacing import CARD
+from ..spec.codec import to_json
+from ..spec.errors import UserError
+from .options import Data, Device, ForgetPictures, Json, Sealed, Workers
+from .output import check_targets, emit, put, say
+
+if TYPE_CHECKING:
+    from ..spec.published import Published
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command()(weights)
+    app.command()(card)
+    app.command()(push)
+    app.command()(features)
+
+
+def weights(
+    pattern: Annotated[
+        str, typer.Argument(metavar="[PATTERN]", help="A shell pattern on addresses or networks, such as 'resnet50*'.")
+    ] = "*",
+    as_json: Json = False,
+) -> None:
+    """List pretrained weights that are known by name; any of them goes where a file of weights goes."""
+    from ..spec.published import find_published
+
+    found = find_published(pattern)
+
+    def table() -> None:
+        heads = ("address", "network", "input", "top-1 %", "MiB", "licence")
+        rows = [heads, *map(_row, found)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+        put(*("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows))
+        put("", "top-1 on ImageNet as torchvision reports it; timm's package names none. Others: hf://OWNER/REPO")
+
+    emit([to_json(one) for one in found], as_json, table)
+
+
+def _row(one: Published) -> tuple[str, ...]:
+    return (
+        one.address,
+        one.network,
+        f"{one.size}/{one.resize} {one.interpolation}",
+        "" if one.acc1 is None else f"{one.acc1:.2f}",
+        "" if one.mib is None else f"{one.mib:.0f}",
+        one.licence or "",
+    )
+
+
+def card(
+    model: Sealed,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a model's card: scores with intervals, data, recipe, calibration, limits, use; Markdown with metadata."""
+    check_targets({"--output": (output, CARD)})
+    from ..jobs.card import card_of
+    from ..runtime.files import write_atomic
+
+    made = card_of(model)
+    if output is not None:
+        write_atomic(output, made.text)
+    lines = made.text.splitlines() if output is None else [f"card      {output}"]
+    emit(made.to_json(), as_json, lambda: put(*lines))
+
+
+def push(
+    model: Sealed,
+    address: Annotated[str | None, typer.Argument(metavar="[hf://OWNER/REPO]", help="The repository.")] = None,
+    to_folder: Annotated[
+        Path | None, typer.Option("--to-folder", metavar="DIR", help="Write the repository's files here; no network.")
+    ] = None,
+    private: Annotated[bool, typer.Option(help="Make the repository a private one.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Upload without asking.")] = False,
+    forget_pictures: ForgetPictures = False,
+    as_json: Json = False,
+) -> None:
+    """Give a model to others: weights in timm's names, a card, as a folder that `reslearn.load` and timm read."""
+    say(f"reslearn push: {model} to {address or to_folder}")
+    from ..jobs.push import push_model, words_of_hashes
+
+    def agree(question: str) -> bool:
+        if not yes and not (sys.stdin is not None and sys.stdin.isatty()):
+            raise UserError(f"{question} nobody is there to ask; give --yes")
+        return yes or typer.confirm(question, err=True)
+
+    value = push_model(model, address, folder=to_folder, private=private, forget_pictures=forget_pictures, agree=agree)
+    if value["hashes"]:
+        say(f"note      {words_of_hashes(value['hashes']).rstrip('; ')}")
+    emit(value, as_json, lambda: _print_pushed(value))
+
+
+def features(
+    model: Sealed,
+    data: Data,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The Parquet file to write.")],
+    split: Annotated[str | None, typer.Option(help="train, val or test; all pictures if absent.")] = None,
+    device: Device = None,
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Write what the last layer reads, the pooled features of every picture, as one Parquet file."""
+    say(f"reslearn features: {model} on {data}")
+    from ..jobs.features import features_target, write_features
+    from ..runtime.device import present
+
+    target = features_target(output)
+    value = write_features(model, data, target, split=split, device=present(device), workers=workers)
+    emit(
+        value,
+        as_json,
+        lambda: put(f"features  {output}: {value['pictures']:,} pictures, {value['channels']:,} numbers each"),
+    )
+
+
+def _print_pushed(value: dict[str, Any]) -> None:
+    names = f"timm's, as {value['architecture']}" if value["architecture"] else "reslearn's: timm lacks this network"
+    put(f"names     {names}")
+    put(f"files     {', '.join(value['files'])}")
+    for label, key in (("folder", "folder"), ("page", "url")):
+        if value.get(key):
+            put(f"{label:<10}{value[key]}")

@@ -1,0 +1,69 @@
+"""Beside a run from weights: a linear probe on the features of those weights. What did training them give over it?"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..data.dataset import Dataset
+from ..data.preprocess import Normalise
+from ..measure.features import linear_probe
+from ..nets.build import create_model
+from ..runtime.files import read_json, write_json
+from ..spec.errors import UserError
+from ..train.fit import Run
+from ..train.mean_image import load_mean_image
+from ..train.records.run import RunRecord, read_record
+
+FILE_NAME = "probe.json"
+Parts = Callable[[RunRecord], tuple[Dataset, Dataset | None]]
+
+
+def probed(run: Run, parts: Parts) -> Run:
+    """The run with what its linear probe reached, where its recipe asks for one: as `probe.json` says, or fitted now.
+
+    `parts` opens its training and validation pictures. `gain` is how much better the run is on them, in 0..1.
+    """
+    record = read_record(run.path)
+    if not record.recipe.probe or record.weights is None:
+        return run
+    found = read_probe(run.path)
+    if found is None:
+        found = _fitted(run, record, parts)
+    return run if found is None else replace(run, probe=found)
+
+
+def _fitted(run: Run, record: RunRecord, parts: Parts) -> dict[str, Any] | None:
+    try:
+        train, val = parts(record)
+        if val is None or run.val is None:
+            raise UserError("there are no validation pictures to choose on")
+        net = create_model(record.spec, weights=record.weights, prefer=record.prefer).eval()
+        normalise = Normalise(record.preprocess, load_mean_image(run.path, record))
+        probe = linear_probe(net, normalise, train, val, device=record.settings.device)
+    except UserError as error:
+        warnings.warn(f"no linear probe beside the run: {error}", stacklevel=2)
+        return None
+    found = probe.to_json() | {"gain": run.val["top1"] - probe.top1}
+    write_json(run.path / FILE_NAME, found)
+    return found
+
+
+def read_probe(folder: Path) -> dict[str, Any] | None:
+    """What `probe.json` of a run says; None where there is none."""
+    if not (folder / FILE_NAME).exists():
+        return None
+    value = read_json(folder / FILE_NAME)
+    return value if isinstance(value, dict) and isinstance(value.get("top1"), (int, float)) else None
+
+
+def verdict(probe: dict[str, Any]) -> str:
+    """For a person: what fine-tuning gave over the probe, or that it lost to it."""
+    gap = 100 * float(probe.get("gain", 0.0))
+    what = f"a linear probe on the weights' features: top-1 {100 * probe['top1']:.2f} % of the same pictures"
+    if gap < 0:
+        return f"{what}; fine-tuning lost to it by {-gap:.2f} points: use the probe's features, or train otherwise"
+    return f"{what}; fine-tuning gained {gap:.2f} points over it"
