@@ -24,7 +24,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "reslearn"
 EVIL = "a\x1b[2Jb\nreslearn: all is well\r\x9b31m\u2028\u202e[bold]"
 MODEL, OTHER, DATA = f"m{EVIL}.safetensors", f"n{EVIL}.safetensors", f"data{EVIL}"
 HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e]")
-PRINTERS = {"cli/output.py", "cli/progress.py", "runtime/notes.py"}
+PRINTERS = {"cli/output.py", "jobs/progress.py", "runtime/notes.py"}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_ind
 
-from reslearn.measure.comparison import bootstrap_difference, compare, mcnemar, welch
+from reslearn.measure.comparison import bootstrap_difference, compare, mcnemar, seed_spread, welch
 from reslearn.measure.ensemble import combine_members, gain_over, select_greedily
 from reslearn.measure.metrics import accuracy, loss, softmax
 from reslearn.spec.errors import UserError
@@ -72,6 +72,20 @@ def test_words_for_a_difference():
     assert "equally accurate" in compare([right], [right]).verdict()
     close = np.roll(np.arange(1000) < 805, 3)
     assert compare([right], [close]).verdict().startswith("No difference shown: B is ahead by 0.50 points")
+
+
+def test_a_verdict_hedges_in_proportion_to_the_gap_and_the_seeds():
+    level = np.arange(10_000)
+
+    def verdict(gap, trainings=1):
+        a, b = ([level < 8_000 + shift + i for i in range(trainings)] for shift in (0, gap))
+        return compare(a, b).verdict()
+
+    assert "as much again" in verdict(20) and "more seeds" in verdict(60)
+    assert "unlikely to turn it round" in verdict(120)
+    assert "hardly turn round" in verdict(400) and "as much again" not in verdict(400)
+    assert "2 trainings of each tell little" in verdict(100, 2) and "seed" not in verdict(100, 3)
+    assert seed_spread(0.8, 100) > 3 * seed_spread(0.8, 10_000) > 0
 
 
 def test_several_trainings_are_the_unit():

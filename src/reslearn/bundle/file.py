@@ -42,6 +42,11 @@ class Loaded:
     known: Known = NOTHING  # what recognises the pictures that it has seen
     sums: tuple[int, ...] = ()  # of its weights as they were sealed
 
+    def __repr__(self) -> str:
+        names = " + ".join(dict.fromkeys(member.spec.name for member in self.bundle.members))
+        of = self.bundle.num_classes
+        return f"Loaded({names} of {self.path}: {of} classes, input {self.bundle.preprocess.size} pixels)"
+
     @property
     def normalise(self) -> Normalise:
         """What makes prepared pictures the network's input, in the type of its weights."""

@@ -17,6 +17,7 @@ from ..data.parts.keyed import Keyed
 from ..data.parts.keys import Keys
 from ..data.parts.known import NOTHING, Known
 from ..data.sources import open_data
+from ..runtime.notes import note
 from ..runtime.replacing import sealed_target
 from ..spec.errors import UserError
 from ..spec.net import NetSpec, VggSpec
@@ -52,7 +53,8 @@ def save_networks(
     Raises `UserError` for a network that is none of this package, for anything that `load` would refuse, such as NaN
     weights, and where something is there that is no sealed file.
     """
-    sealed_target(path)
+    if sealed_target(path).exists():
+        note(f"replaces {path}")
     nets = [unwrapped(net) for net in ([net_or_nets] if isinstance(net_or_nets, nn.Module) else net_or_nets)]
     if not isinstance(preprocess, Preprocess):
         raise UserError(f"preprocess is {preprocess!r}; give a reslearn.Preprocess, such as Preprocess(32, 32)")

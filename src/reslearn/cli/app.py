@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import sys
 import warnings
+from typing import Annotated
 
 import typer
 
@@ -17,6 +19,9 @@ from ..cli import (
     exporting,
     models,
     papers,
+    parsing,
+    planning,
+    recipes,
     reports,
     training,
     weights,
@@ -25,8 +30,25 @@ from ..runtime.notes import speak, warn
 from ..runtime.process_group import speaks_for_all
 from ..spec.errors import Fault, Retold, UserError
 from ..train.stopping import Interrupted
+from .names import renamed
+from .output import put
 
-GROUPS = (models, drawing, training, evaluation, exporting, comparison, crossval, reports, papers, data, bench, weights)
+GROUPS = (
+    models,
+    drawing,
+    recipes,
+    training,
+    planning,
+    evaluation,
+    exporting,
+    comparison,
+    crossval,
+    reports,
+    papers,
+    data,
+    bench,
+    weights,
+)
 
 # What the system says of a path that the user named wrongly; a full or failing disk is not among them.
 BAD_PATH = frozenset(
@@ -44,7 +66,6 @@ BAD_PATH = frozenset(
 )
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,8 +75,27 @@ for group in GROUPS:
     group.register(app)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        put(f"reslearn {version('reslearn')}")
+        raise typer.Exit
+
+
+@app.callback()
+def reslearn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Deep residual learning in image recognition: train, trust, check the papers."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 our failure, 2 the user's input, 130 Ctrl-C, 143 SIGTERM."""
+    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    arguments = renamed(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = _warn
         try:
@@ -78,17 +118,11 @@ def main(arguments: list[str] | None = None) -> int:
                 from ..data.workers import WORKER_DIED
 
                 return _fail(WORKER_DIED, 1)
-            if hasattr(error, "format_message"):  # the parser's own errors; Typer's vendored click hides their class
-                return _fail(_parsing(error.format_message(), getattr(error, "ctx", None)), 2)
+            if parsing.asked_for_help(error):
+                return 0
+            if parsing.is_parsing(error):
+                return _fail(parsing.in_words(error, arguments), 2)
             raise
-
-
-def _parsing(message: str, context: typer.Context | None) -> str:
-    """What the parser says, and the command whose help lists what is valid."""
-    command = context.command_path if context else "reslearn"
-    message = message or "a command is missing"  # its help has been printed
-    message = message.replace(": Value error, ", ": ")  # the words of the library that checks choices
-    return f"{message} ({command} --help lists what is valid)"
 
 
 def _os_error(error: OSError) -> str:

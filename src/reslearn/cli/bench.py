@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    model: opt.Model = "resnet20_cifar",
+    model: opt.Network = "resnet20_cifar",
     batch: Batch = 128,
     image_size: opt.ImageSize = None,
     recipe: Annotated[str, typer.Option(help="Whose step: augmentation, batch norm, optimiser.")] = "fast-cifar",
@@ -61,7 +61,7 @@ def train(
 
 
 def infer(
-    model: opt.Model = "resnet50",
+    model: opt.Network = "resnet50",
     batch: Batch = 16,
     image_size: opt.ImageSize = None,
     steps: int = 30,

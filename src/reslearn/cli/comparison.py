@@ -14,6 +14,7 @@ from ..spec.choices import Combine
 from ..spec.errors import UserError
 from . import options as opt
 from .evaluation import plain_warnings
+from .names import as_typed
 from .output import check_targets, emit, print_seen, put, say
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def ensemble(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Run folders or sealed files.")],
     data: Annotated[str, typer.Option(metavar="DATA", help="What to choose and to score on.")],
     combine: Annotated[Combine, typer.Option(help="Average softmax (probabilities) or logits.")] = "softmax",
-    weights: Annotated[str | None, typer.Option(help="One number per model, as in 1,2,1; equal if absent.")] = None,
+    weights: Annotated[
+        str | None, typer.Option("--member-weights", help="One number per model, as in 1,2,1; equal if absent.")
+    ] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Choose members and weights to lower the loss.")] = False,
     split: Annotated[str, typer.Option(help="What members are chosen on. Of test the file keeps a mark.")] = "val",
     score_split: Annotated[str | None, typer.Option(help="What is scored; the same if absent.")] = None,
@@ -84,7 +87,7 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
     data: Annotated[str | None, typer.Option(metavar="DATA", help="The first run's own data if absent.")] = None,
     split: Annotated[str | None, typer.Option(help="test if there is one and this is absent, else val.")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
+    out: opt.PageOut = None,
     protocol: Protocol = "1-crop",
     precision: opt.ScorePrecision = "fp32",
     engine: opt.EngineOption = None,
@@ -97,7 +100,7 @@ def compare(
 ) -> None:
     """Say in plain words whether one model is better than another, by paired tests on the same pictures."""
     say(f"reslearn compare: {a} and {b}")
-    check_targets({"--report": (report, PAGE)})
+    check_targets({as_typed("--out"): (out, PAGE)})
     tune()
     from ..jobs.compare import compare_models
     from ..measure.scoring import Scoring
@@ -110,10 +113,10 @@ def compare(
     )  # fmt: skip
     with plain_warnings():
         done = compare_models(a, b, data=data, scoring=scoring)
-        if report is not None:
+        if out is not None:
             from ..jobs.pages.comparison import write_comparison_report
 
-            write_comparison_report(report, done)
+            write_comparison_report(out, done)
     emit(done.to_json(), as_json, lambda: _print_comparison(done))
 
 
@@ -121,9 +124,10 @@ def _numbers(text: str, models: int) -> list[float]:
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        raise UserError(f"--weights {text}: write one number per model, as in 1,2,1") from None
+        raise UserError(f"{as_typed('--member-weights')} {text}: write one number per model, as in 1,2,1") from None
     if len(numbers) != models:
-        raise UserError(f"--weights {text}: {len(numbers)} weights for {models} models; write one number per model")
+        option = as_typed("--member-weights")
+        raise UserError(f"{option} {text}: {len(numbers)} weights for {models} models; write one number per model")
     return numbers
 
 
@@ -131,10 +135,10 @@ def _print_ensemble(done: Ensembled) -> None:
     for member in done.members:
         score = member.score
         note = f", seen: {score.seen}" if score.seen.worth_saying else ""
-        put(f"{member.model}  weight {member.weight:g}  top-1 {100 * score.top1:.2f} %, loss {score.loss:.4f}{note}")
+        put(f"{member.model}  weight {member.weight:g}  {100 * score.top1:.2f} % right, loss {score.loss:.4f}{note}")
     whole, gain = done.ensemble, done.gain
     low, high = (100 * share for share in whole.top1_interval)
-    put(f"ensemble   top-1 {100 * whole.top1:.2f} % (95 %: {low:.2f} .. {high:.2f}), loss {whole.loss:.4f}")
+    put(f"ensemble   {100 * whole.top1:.2f} % right (95 %: {low:.2f} .. {high:.2f}), loss {whole.loss:.4f}")
     low, high = (100 * share for share in gain.interval)
     best = done.members[gain.best].model
     put(f"gain       {100 * gain.top1:+.2f} points over {best} (95 %: {low:+.2f} .. {high:+.2f})")
@@ -152,11 +156,13 @@ def _print_comparison(done: Compared) -> None:
     found = done.comparison
     for letter, side in (("A", done.a), ("B", done.b)):
         shown = ", ".join(f"{100 * score.top1:.2f}" for score in side.scores)
-        put(f"{letter}  {side.name}  {', '.join(side.networks)}, {side.parameters:,} parameters: top-1 {shown} %")
+        put(f"{letter}  {side.name}  {', '.join(side.networks)}, {side.parameters:,} parameters: {shown} % right")
     put(f"on {found.images:,} pictures of {done.split} ({done.data}); {found.test}")
     if found.only_a is not None:
         put(f"right alone: A {found.only_a:,}, B {found.only_b:,}")
     put(done.verdict)
+    for difference in done.differs:
+        put(f"differs    {difference}")
     print_seen("seen       ", done.seen)
     if any(score.selected_on_test for side in (done.a, done.b) for score in side.scores):
         put("warning    selected on test pictures: a score on them is too good")

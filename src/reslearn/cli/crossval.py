@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..jobs.progress import watching
 from ..runtime.allocator import tune
 from ..runtime.files import writable_target
 from ..spec.codec import parse_assignments
 from ..train.events import Watch
 from . import options as opt
 from .output import emit, print_seen, put, say, say_notes
-from .progress import watching
 
 if TYPE_CHECKING:
     from ..jobs.crossval import CrossvalPlan
@@ -28,10 +28,15 @@ def register(app: typer.Typer) -> None:
 
 def crossval(
     data: opt.Data,
-    folds: Annotated[int, typer.Option(help="K: every picture is held out once.")],
-    model: opt.Model,
-    recipe: opt.Recipe,
-    out: Annotated[Path, typer.Option(help="The folder to make, or to go on with.")],
+    folds: Annotated[int, typer.Option(help="K: every picture is held out once.")] = 5,
+    model: opt.Model = None,
+    recipe: opt.Recipe = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="DIR", help="The folder to make, or to go on with; runs/SET-crossval-1, ..."
+        ),
+    ] = None,
     fold: Annotated[
         int | None, typer.Option(help="Train this one of 1..K only; give none to train the rest and merge.")
     ] = None,
@@ -54,7 +59,10 @@ def crossval(
     The test split is left alone. The same command goes on where it was stopped; folds that were trained elsewhere are
     copied into the folder and merged. The K networks end as one sealed ensemble.
     """
-    say(f"reslearn crossval: {folds} folds of {data}, {model} with {recipe}")
+    say(f"reslearn crossval: {folds} folds of {data}, {model or 'a network'} with {recipe or 'a recipe'}")
+    from ..jobs.naming import chosen_folder
+
+    out = out or chosen_folder(data, kind="-crossval")
     writable_target(out, "folder", "--out")
     tuned = tune()
     from ..jobs.crossval import as_begun, plan_crossval, run_crossval
@@ -82,8 +90,9 @@ def crossval(
 
     say_notes(as_pictures(plan.dataset).notes)
     _print_plan(plan)
+    say(f"folder    {out}")
     if dry_run:
-        emit(plan.to_json(), as_json, lambda: None)
+        emit(plan.to_json() | {"out": str(out)}, as_json, lambda: None)
         return
     with watching() as watch:
         done = run_crossval(plan, out=out, only=fold, watch=_announcer(watch))
@@ -122,13 +131,13 @@ def _print_crossval(done: Crossval | None, out: Path) -> None:
         put(f"folds are missing; bring them into {out} and give the same command without --fold to merge them")
         return
     for number, val in enumerate(done.scores, 1):
-        put(f"fold {number:<4}  top-1 {100 * val['top1']:.2f} %, loss {val['loss']:.4f}, {val['images']:,} pictures")
+        put(f"fold {number:<4}  {100 * val['top1']:.2f} % right, loss {val['loss']:.4f}, {val['images']:,} pictures")
     mean, std = done.spread()
     top1 = f"{100 * mean['top1']:.2f} ± {100 * std['top1']:.2f} %"
-    put(f"mean       top-1 {top1}, loss {mean['loss']:.4f} ± {std['loss']:.4f} (standard deviation over folds)")
+    put(f"mean       {top1} right, loss {mean['loss']:.4f} ± {std['loss']:.4f} (standard deviation over folds)")
     whole = done.out_of_fold
     low, high = (100 * share for share in whole.top1_interval)
-    put(f"all        top-1 {100 * whole.top1:.2f} % of {whole.images:,} pictures (95 %: {low:.2f} .. {high:.2f})")
+    put(f"all        {100 * whole.top1:.2f} % of {whole.images:,} pictures right (95 %: {low:.2f} .. {high:.2f})")
     print_seen("seen       ", whole.seen)
     put(f"model      {done.model} (the {len(done.runs)} networks as one)")
     put(f"pictures   {done.predictions} (every picture's logits by the network that had not seen it)")

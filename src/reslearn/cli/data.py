@@ -15,11 +15,14 @@ from ..runtime.replacing import FIGURE, PAGE
 from ..spec.choices import Cifar, Encoding
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError, check_at_least
-from .data_view import print_check, print_split, print_stats
+from .data_view import print_check, print_preview, print_split, print_stats
+from .names import as_typed
 from .options import Assignments, Data, GroupRegex, Json
 from .output import check_targets, emit, put, rewrite_line, say, say_notes
 
-Manifest = Annotated[Path | None, typer.Option("-o", "--manifest", help="Where the manifest goes; else with the data.")]
+Manifest = Annotated[
+    Path | None, typer.Option("-o", "--out", metavar="FILE", help="Where the manifest goes; else with the data.")
+]
 Workers = Annotated[int | None, typer.Option(help="Processes that read; one per core if absent.")]
 
 
@@ -33,23 +36,24 @@ def register(app: typer.Typer) -> None:
 
 def check(
     data: Data,
-    manifest: Manifest = None,
+    out: Manifest = None,
     html: Annotated[Path | None, typer.Option(help="Write the findings as one page with thumbnails.")] = None,
     exclude: Annotated[
         list[str] | None, typer.Option(help="Leave out more: duplicates, conflicts, or a kind of fault; repeatable.")
     ] = None,
     workers: Workers = None,
     write: Annotated[bool, typer.Option(help="Write the manifest that training obeys.")] = True,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where anything was found.")] = False,
     as_json: Json = False,
 ) -> None:
     """Decode every picture in full; find faults, duplicates and leaks; write the manifest that training obeys."""
     say(f"reslearn data check: {data}")
-    check_targets({"--manifest": (manifest if write else None, None), "--html": (html, PAGE)})
+    check_targets({as_typed("--out"): (out if write else None, None), "--html": (html, PAGE)})
     from ..data.care.check import check_data
 
     report, written = check_data(
         data,
-        manifest=str(manifest) if manifest else None,
+        manifest=str(out) if out else None,
         html=str(html) if html else None,
         exclude=exclude or (),
         workers=workers,
@@ -58,6 +62,8 @@ def check(
     )
     files = {"manifest": written, "html": str(html) if html else None}
     emit(report.to_json() | files, as_json, lambda: print_check(report, written))
+    if strict and report.findings():
+        raise typer.Exit(1)
 
 
 def stats(
@@ -90,14 +96,14 @@ def split(
     folds: Annotated[int | None, typer.Option(help="Folds for cross-validation instead.")] = None,
     seed: Annotated[int, typer.Option("--split-seed")] = 0,
     group_regex: GroupRegex = None,
-    manifest: Manifest = None,
+    out: Manifest = None,
     content: Annotated[bool, typer.Option(help="Know pictures by content hash (else by path and size).")] = True,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Write a manifest that says which split each picture belongs to; known ones keep theirs when files are added."""
     say(f"reslearn data split: {data}")
-    check_targets({"--manifest": (manifest, None)})
+    check_targets({as_typed("--out"): (out, None)})
     from ..data.care.splitting import split_data
 
     result = split_data(
@@ -106,7 +112,7 @@ def split(
         folds=folds,
         seed=seed,
         group_regex=group_regex,
-        manifest=str(manifest) if manifest else None,
+        manifest=str(out) if out else None,
         hashing=content,
         workers=workers or 0,
         progress=_progress("pictures hashed"),
@@ -138,10 +144,8 @@ def preview(
     from ..data.care.preview import write_preview
 
     changes = parse_assignments(assignments or [])
-    value = write_preview(
-        data, out, recipe, changes, size=size, split=split_name, seed=seed, rows=rows, columns=columns
-    )
-    emit(value, as_json, lambda: put(f"{out}: one picture per row; first the evaluation view, then training's"))
+    made = write_preview(data, out, recipe, changes, size=size, split=split_name, seed=seed, rows=rows, columns=columns)
+    emit(made.to_json(), as_json, lambda: print_preview(made))
 
 
 def pack(
@@ -182,7 +186,7 @@ def pack(
 
 def download(
     name: Annotated[Cifar, typer.Argument(help="Which set.")],
-    to: Annotated[Path, typer.Option(help="The folder to put it in.")] = Path(),
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder to put it in.")] = Path(),
     url: Annotated[str | None, typer.Option(help="A mirror of the same file.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -190,7 +194,7 @@ def download(
     say(f"reslearn data download: {name}")
     from ..data.formats.download import download as fetch
 
-    path = fetch(name, to, url=url, progress=_progress("bytes"))
+    path = fetch(name, out, url=url, progress=_progress("bytes"))
     emit({"path": str(path), "bytes": path.stat().st_size}, as_json, lambda: put(str(path)))
 
 

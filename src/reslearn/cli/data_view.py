@@ -8,6 +8,7 @@ from .output import put, put_table
 
 if TYPE_CHECKING:
     from ..data.care.check import CheckReport
+    from ..data.care.preview import Preview
     from ..data.care.splitting import SplitResult
     from ..data.statistics import Statistics
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 def print_check(found: CheckReport, manifest: str | None) -> None:
     """The findings of `data check`, and where its manifest is."""
     put(f"{found.pictures:,} pictures, {found.clean:,} without a fault")
+    if findings := found.found_in_words():
+        put(f"found     {findings}")
     for line in found.problems:
         put("", f"training refuses this: {line}")
     listed = {row["id"] for row in found.faults.get("undecodable", ())}
@@ -45,6 +48,13 @@ def print_check(found: CheckReport, manifest: str | None) -> None:
         put(f"imbalance: the largest class has {found.imbalance:.1f} times the pictures of the smallest")
     if manifest:
         put("", f"{manifest}: {len(found.excluded):,} pictures are left out of training")
+
+
+def print_preview(made: Preview) -> None:
+    """What the rows of a contact sheet are."""
+    put(f"{made.path}: one picture per row; first the evaluation view, then training's")
+    for number, row in enumerate(made.pictures, 1):
+        put(f"row {number:<3} {row.cls}  {row.id}")
 
 
 def print_stats(found: Statistics) -> None:

@@ -14,11 +14,12 @@ from ..runtime.allocator import tune
 from ..runtime.notes import warn
 from ..runtime.replacing import PAGE, PREDICTIONS
 from . import options as opt
+from .names import as_typed
 from .output import check_targets, emit, print_seen, put, put_table, say
 
 if TYPE_CHECKING:
     from ..jobs.calibration import Calibrated
-    from ..jobs.evaluation import Result
+    from ..jobs.evaluation import Evaluated, Result
     from ..measure.evaluation import Evaluation
     from ..measure.summary import Summary
     from ..predictor.predictor import Prediction
@@ -48,9 +49,12 @@ def evaluate(
     engine: opt.EngineOption = None,
     details: Annotated[bool, typer.Option(help="Every class, mix-ups, ROC-AUC, calibration.")] = False,
     predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep every picture's logits here.")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) about it here.")] = None,
+    out: opt.PageOut = None,
     cache: opt.Cache = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Score anew and keep nothing.")] = False,
+    known_classes: Annotated[
+        bool, typer.Option("--known-classes", help="Leave out pictures of classes that the model does not know.")
+    ] = False,
     batch_size: int = 256,
     device: opt.Device = None,
     workers: opt.Workers = 0,
@@ -63,7 +67,7 @@ def evaluate(
     Under torchrun the pictures are shared out among the processes.
     """
     say(f"reslearn evaluate: {model} on {data}")
-    check_targets({"--predictions": (predictions, PREDICTIONS), "--report": (report, PAGE)})
+    check_targets({"--predictions": (predictions, PREDICTIONS), as_typed("--out"): (out, PAGE)})
     tune()
     from ..jobs.evaluation import evaluate_protocols
     from ..measure.scoring import Scoring
@@ -78,45 +82,54 @@ def evaluate(
     )  # fmt: skip
     with process_group(device) as world, plain_warnings():
         done = evaluate_protocols(
-            model, data, protocol or ["1-crop"], scoring, details=details, predictions=predictions
+            model,
+            data,
+            protocol or ["1-crop"],
+            scoring,
+            details=details,
+            predictions=predictions,
+            known_classes=known_classes,
         )
-        if report is not None and world.first:
+        if out is not None and world.first:
             from ..jobs.pages.evaluation import write_evaluation_report
 
-            write_evaluation_report(report, done)
-    emit(done.to_json(), as_json, lambda: _print_results(done.results))
+            write_evaluation_report(out, done)
+    emit(done.to_json(), as_json, lambda: _print_results(done))
 
 
 def predict(
     model: opt.Scored,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, or folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
+    threshold: Annotated[
+        float | None, typer.Option(help="Answer `unknown` below this probability; the sealed file's if absent.")
+    ] = None,
     precision: opt.OwnPrecision = None,
     engine: opt.ChosenEngine = None,
     device: opt.Device = None,
+    workers: opt.Workers = 0,
     as_json: opt.Json = False,
 ) -> None:
-    """Name the most probable classes of pictures; `unknown` where the sealed file's threshold is not reached.
+    """Name the most probable classes of pictures; `unknown` where the threshold is not reached.
 
     Files that cannot be read are listed on standard error, the others answered; the exit status is then 2.
     """
     say(f"reslearn predict: {model}")
     from ..engine.choice import default_engine
     from ..engine.models import open_model
-    from ..predictor.predictor import Unread, find_pictures, predict_files
+    from ..predictor.predictor import Unread, find_pictures, predict_files, with_threshold
     from ..runtime.device import present
 
-    loaded = open_model(model, device=present(device, engine))
+    loaded = with_threshold(open_model(model, device=present(device, engine)), threshold)
     files = find_pictures(images, note=lambda line: say(f"note      {line}"))
     if engine is None:
         choice = default_engine(loaded, precision=precision, count=len(files))
         engine = choice.engine
         say(f"engine    {choice.why}")
-    answers = predict_files(loaded, files, top, precision=precision, engine=engine)
+    answers = predict_files(loaded, files, top, precision=precision, engine=engine, workers=workers)
     bad = [answer for answer in answers if isinstance(answer, Unread)]
     sound = [answer for answer in answers if not isinstance(answer, Unread)]
-    if sound:
-        emit([answer.to_json() for answer in answers], as_json, lambda: _print_answers(sound))
+    emit([answer.to_json() for answer in answers], as_json, lambda: _print_answers(sound))
     for one in bad:
         say(f"reslearn: {one.error}")
     if bad:
@@ -132,6 +145,7 @@ def calibrate(
     ] = None,
     engine: opt.EngineOption = None,
     device: opt.Device = None,
+    workers: opt.Workers = 0,
     allow_seen: opt.AllowSeen = False,
     only_unseen: opt.OnlyUnseen = False,
     as_json: opt.Json = False,
@@ -144,7 +158,12 @@ def calibrate(
     from ..runtime.device import present
 
     scoring = Scoring(
-        split, device=present(device, engine), allow_seen=allow_seen, only_unseen=only_unseen, engine=engine
+        split,
+        device=present(device, engine),
+        workers=workers,
+        allow_seen=allow_seen,
+        only_unseen=only_unseen,
+        engine=engine,
     )
     with plain_warnings():
         done = calibrate_model(model, data, target_precision=target_precision, scoring=scoring)
@@ -163,7 +182,8 @@ def plain_warnings() -> Iterator[None]:
                 warn(text)
 
 
-def _print_results(results: Sequence[Result]) -> None:
+def _print_results(done: Evaluated) -> None:
+    results = done.results
     if len(results) > 1:
         _print_protocols(results)
     else:
@@ -172,6 +192,8 @@ def _print_results(results: Sequence[Result]) -> None:
         if result.details:
             put("", f"{result.evaluation.protocol}")
             _print_details(result.details)
+    if done.left_out:
+        put(f"left out   {done.left_out:,} pictures of classes that the model does not know")
     print_seen("seen       ", results[0].evaluation.seen)
     if results[0].evaluation.selected_on_test:
         put("warning: this model was selected on test pictures; a score on them is too good")
@@ -196,12 +218,15 @@ def _print_scores(scores: Evaluation, seconds: float) -> None:
     low, high = (100 * share for share in scores.top1_interval)
     put(f"protocol   {scores.protocol}, {_how(scores)}, preprocessing {scores.preprocess_hash}")
     put(f"pictures   {scores.images:,}")
-    put(f"top-1      {100 * scores.top1:.2f} % right, error {scores.top1_error:.2f} %  (95 %: {low:.2f} .. {high:.2f})")
+    put(f"top-1      {100 * scores.top1:.2f} % right  (95 %: {low:.2f} .. {high:.2f})")
     if scores.top5 is not None:
-        put(f"top-5      {100 * scores.top5:.2f} % right, error {scores.top5_error:.2f} %")
+        put(f"top-5      {100 * scores.top5:.2f} % right")
     put(f"loss       {scores.loss:.4f}")
+    if scores.calibrated is not None:
+        at = scores.calibrated
+        put(f"calibrated loss {at.loss:.4f}, ECE {at.ece:.4f} at temperature {at.temperature:.3g}")
     speed = "from kept scores" if scores.kept else f"{seconds:.1f} s, {scores.images / seconds:,.0f} pictures/s"
-    put(f"cost       {scores.cost:.4g} crops a picture; {speed}")
+    put(f"cost       {scores.cost:.4g} {'crop' if scores.cost == 1 else 'crops'} a picture; {speed}")
 
 
 def _how(scores: Evaluation) -> str:
@@ -212,23 +237,30 @@ def _how(scores: Evaluation) -> str:
 def _print_details(details: Summary) -> None:
     rows = []
     for row in details.per_class:
-        numbers = (row.precision, row.recall, row.f1, row.roc_auc)
-        rows.append([row.label, *("–" if number is None else f"{number:.3f}" for number in numbers), str(row.support)])
+        shares = (_percent(share) for share in (row.precision, row.recall, row.f1))
+        area = "–" if row.roc_auc is None else f"{row.roc_auc:.3f}"
+        rows.append([row.label, *shares, area, str(row.support)])
     for kind, means in (("macro", details.macro), ("weighted", details.weighted)):
-        rows.append([f"[{kind}]", *(f"{means[key]:.3f}" for key in ("precision", "recall", "f1")), "", ""])
+        rows.append([f"[{kind}]", *(_percent(means[key]) for key in ("precision", "recall", "f1")), "", ""])
     put_table(["class", "precision", "recall", "F1", "ROC-AUC", "pictures"], rows, right=False)
     for pair in details.most_confused:
         put(f"mixed up   {pair.truth} taken for {pair.answer}: {pair.count} ({100 * pair.share:.1f} %)")
     believed = f"ECE {details.ece:.4f}, NLL {details.nll:.4f}, Brier {details.brier:.4f}"
     put(f"calibration  {believed} at temperature {details.temperature:.3g}")
-    shares = ", ".join(f"{float(c):.0%}: {100 * e:.2f} %" for c, e in details.error_at_coverage.items())
-    put(f"error when only the surest are answered  {shares}")
+    surest = ", ".join(f"{float(c):.0%}: {100 * (1 - e):.2f} %" for c, e in details.error_at_coverage.items())
+    put(f"right when only the surest are answered  {surest}")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _print_answers(answers: list[Prediction]) -> None:
     for prediction in answers:
-        shown = ", ".join(f"{a.label} {a.probability:.3f}" for a in prediction.predictions)
-        put(f"{Path(prediction.path or '')}: {shown}")
+        first, *rest = prediction.predictions
+        unknown = first.index is None  # its probability is that of the best class, which follows
+        shown = ", ".join(f"{a.label} {a.probability:.3f}" for a in (rest if unknown else prediction.predictions))
+        put(f"{Path(prediction.path or '')}: {f'{first.label} (' if unknown else ''}{shown}{')' if unknown else ''}")
 
 
 def _print_calibration(done: Calibrated) -> None:

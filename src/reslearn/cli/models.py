@@ -94,7 +94,7 @@ def convert(
     weights: Annotated[
         str, typer.Argument(metavar="WEIGHTS", help="A .pth, .th, .pt or .safetensors file, a folder or an address.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")],
     model: Annotated[
         str | None, typer.Option(help="The network that the weights belong to, where they do not say it.")
     ] = None,
@@ -116,7 +116,7 @@ def convert(
     done = convert_weights(
         weights,
         None if model is None else _changed(get_spec(model), None, None, assignments),
-        out=output,
+        out=out,
         mean=_numbers("--mean", mean),
         std=_numbers("--std", std),
         class_names=class_names,

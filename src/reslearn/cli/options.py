@@ -11,6 +11,9 @@ from ..runtime.settings import Precision
 from ..spec.choices import Engine, OnBadFile, Prefer
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, a table, an archive ...")]
+MaybeData = Annotated[
+    str | None, typer.Argument(metavar="DATA", help="digits, a folder of class folders, a table, an archive ...")
+]
 Sealed = Annotated[
     str, typer.Argument(metavar="MODEL", help="A run folder, a sealed file, or an address such as hf://O/R.")
 ]
@@ -19,10 +22,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stan
 DryRun = Annotated[bool, typer.Option(help="Resolve everything, train nothing.")]
 
 # What is trained
-Model = Annotated[str, typer.Option(help="A name of `reslearn list`.")]
-Recipe = Annotated[str, typer.Option(help="A name of `reslearn show --recipe`, e.g. fast-cifar.")]
+Model = Annotated[str | None, typer.Option(help="A name of `reslearn list`; chosen from data and machine if absent.")]
+Network = Annotated[str, typer.Option("--model", help="A name of `reslearn list`.")]
+Recipe = Annotated[str | None, typer.Option(help="A name of `reslearn recipes`; chosen likewise if absent.")]
 Epochs = Annotated[float | None, typer.Option(help="Budget in epochs instead of the recipe's.")]
-Assignments = Annotated[list[str] | None, typer.Option("--set", help="field=value, any number of times.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="field=value, any number of times; `reslearn recipes R --fields` lists the fields."),
+]
+Out = Annotated[
+    Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run folder; runs/SET-1, -2, ... if absent.")
+]
+PageOut = Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write a page (HTML) about it here.")]
 ImageSize = Annotated[int | None, typer.Option(help="Side of the input in pixels.")]
 Weights = Annotated[
     str | None,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..jobs.progress import watching
 from ..runtime.allocator import tune
 from ..runtime.files import writable_target
 from ..spec.choices import Tier
 from ..spec.errors import UserError
 from .options import DryRun, Json, TrainPrecision
 from .output import emit, put, say
-from .progress import watching
 
 if TYPE_CHECKING:
     from ..paper.told import Written

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..jobs.progress import watching
 from ..runtime.allocator import tune
 from ..runtime.files import writable_target
 from .options import Json
 from .output import emit, put, say
-from .progress import watching
 
 if TYPE_CHECKING:
     from ..jobs.demo import Demo
@@ -26,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     out: Annotated[
-        Path, typer.Option(help="The run folder; a demo that was stopped there goes on, any other is replaced.")
+        Path,
+        typer.Option(
+            "-o", "--out", help="The run folder; a demo that was stopped there goes on, any other is replaced."
+        ),
     ] = Path("runs/demo"),
     seed: int = 0,
     as_json: Json = False,
@@ -97,4 +100,4 @@ def _print_demo(done: Demo) -> None:
     put(f"model     {done.run.model}")
     put(f"report    {done.report}")
     put("", f"next      reslearn predict {done.run.path} some-picture.png")
-    put("          reslearn train YOUR-FOLDER --model resnet20_cifar --recipe fast-cifar --out runs/mine")
+    put("          reslearn train YOUR-FOLDER")

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..jobs.progress import watching
 from ..runtime.allocator import tune
 from ..runtime.process_group import from_environment, restarted
 from ..spec.codec import parse_assignments
+from ..spec.errors import UserError
 from ..spec.seen import seen_from_json
 from . import options as opt
+from .config import check_config_target, read_config, write_config
 from .crossval import resume_crossval
 from .output import emit, print_seen, put, say
-from .progress import watching
 
 if TYPE_CHECKING:
-    from ..jobs.plan import Forecast
     from ..jobs.resolve import Plan
     from ..train.fit import Run
 
@@ -26,14 +27,13 @@ def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
     app.command()(train)
     app.command()(resume)
-    app.command()(plan)
 
 
 def train(
-    data: opt.Data,
-    model: opt.Model,
-    recipe: opt.Recipe,
-    out: Annotated[Path, typer.Option(help="The run folder to make.")],
+    data: opt.MaybeData = None,
+    model: opt.Model = None,
+    recipe: opt.Recipe = None,
+    out: opt.Out = None,
     epochs: opt.Epochs = None,
     assignments: opt.Assignments = None,
     seed: int = 0,
@@ -45,12 +45,30 @@ def train(
     precision: opt.TrainPrecision = None,
     on_bad_file: opt.BadFile = "stop",
     dry_run: opt.DryRun = False,
+    save: Annotated[
+        Path | None, typer.Option(metavar="F.toml", help="With --dry-run: write what it resolved as a file of options.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F.toml",
+            help="Take options from this file; those given here win.",
+            callback=read_config,
+            is_eager=True,
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is there.")] = False,
     forget_pictures: opt.ForgetPictures = False,
     as_json: opt.Json = False,
 ) -> None:
-    """Train a network on your pictures and seal it in one file."""
-    say(f"reslearn train: {model} on {data} with {recipe}")
+    """Train a network on your pictures and seal it in one file. DATA alone is enough."""
+    if data is None:
+        raise UserError("train: DATA is missing; name the pictures (reslearn train --help), or --config F.toml")
+    say(f"reslearn train: {model or 'a network'} on {data} with {recipe or 'a recipe'}{to_be_chosen(model, recipe)}")
+    check_config_target(save, dry_run)
+    from ..jobs.naming import chosen_folder
+
+    out = out or chosen_folder(data)
     if restarted() and (out / "run.json").exists():  # torchrun started all processes again after one failed
         resume(out, as_json=as_json)
         return
@@ -81,15 +99,35 @@ def train(
     )
     plan = resolve(request)
     check_start(plan.start.recipe, request.weights)
-    _print_plan(plan)
+    print_plan(plan)
+    say(f"run       {out}")
+    for line in plan.advice():
+        say(f"advice    {line}")
     if dry_run:
-        emit(plan.to_json(), as_json, lambda: None)
+        if save is not None and from_environment().first:
+            write_config(save, _as_options(plan, out), plan.request.changes)
+            say(f"saved     {save}: reslearn train --config {save}")
+        emit(plan.to_json() | {"out": str(out)}, as_json, lambda: None)
         return
     with watching() as watch:
         run = jobs.train(plan, out=out, overwrite=overwrite, watch=watch)
     for reason in run.skipped.values():
         say(f"skipped   {reason}")
-    emit(run.to_json(), as_json, lambda: _print_run(run))
+    emit(run.to_json(), as_json, lambda: _print_run(run, data))
+
+
+def to_be_chosen(model: str | None, recipe: str | None) -> str:
+    return "" if model and recipe else ", chosen from data and machine"
+
+
+def _as_options(plan: Plan, out: Path) -> dict[str, str | float | bool | None]:
+    """What `--save` writes: everything that was resolved, by the options' names."""
+    asked = plan.request
+    model = asked.model if isinstance(asked.model, str) else None
+    options = {"data": asked.data, "model": model, "recipe": asked.recipe, "out": str(out)}
+    others = ("epochs", "image_size", "seed", "weights", "prefer", "val_fraction", "split_seed", "precision",
+              "on_bad_file", "forget_pictures")  # fmt: skip
+    return options | {name: getattr(asked, name) for name in others}
 
 
 def resume(
@@ -117,43 +155,9 @@ def resume(
     emit(done.to_json(), as_json, lambda: _print_run(done))
 
 
-def plan(
-    data: opt.Data,
-    model: opt.Model,
-    recipe: opt.Recipe,
-    epochs: opt.Epochs = None,
-    assignments: opt.Assignments = None,
-    image_size: opt.ImageSize = None,
-    weights: opt.Weights = None,
-    prefer: opt.PreferOption = None,
-    seconds: Annotated[float, typer.Option(help="How long to probe the loader, and the steps.")] = 12.0,
-    as_json: opt.Json = False,
-) -> None:
-    """Probe for a minute: speed, memory, what holds it back, time in all, disk; and the --set line to paste."""
-    say(f"reslearn plan: {model} on {data} with {recipe}")
-    tuned = tune()
-    from ..jobs.plan import check_seconds, forecast
-    from ..jobs.resolve import TrainRequest, resolve
-
-    check_seconds(seconds)
-    request = TrainRequest(
-        data,
-        model,
-        recipe,
-        epochs=epochs,
-        changes=parse_assignments(assignments or []),
-        image_size=image_size,
-        tuned_allocator=tuned,
-        weights=weights,
-        prefer=prefer,
-    )
-    resolved = resolve(request)
-    _print_plan(resolved)
-    result = forecast(resolved, seconds=seconds)
-    emit(result.to_json(), as_json, lambda: _print_forecast(result))
-
-
-def _print_plan(plan: Plan) -> None:
+def print_plan(plan: Plan) -> None:
+    for line in plan.choice.lines():
+        say(f"chosen    {line}")
     start = plan.start
     settings, size = start.settings, start.preprocess.size
     say(
@@ -175,12 +179,11 @@ def _print_plan(plan: Plan) -> None:
     say(f"because   {settings.source}")
 
 
-def _print_run(run: Run) -> None:
+def _print_run(run: Run, data: str | None = None) -> None:
     put(f"model     {run.model}")
     if run.val is not None:
-        put(
-            f"val       top-1 {100 * run.val['top1']:.2f} % of {run.val['images']} pictures, loss {run.val['loss']:.4f}"
-        )
+        right, count = f"{100 * run.val['top1']:.2f} %", f"{run.val['images']:,}"
+        put(f"val       {right} of {count} pictures right, loss {run.val['loss']:.4f}")
         print_seen("seen      ", seen_from_json(run.val["seen"]))
     if run.probe is not None:
         from ..jobs.probe import verdict
@@ -188,25 +191,3 @@ def _print_run(run: Run) -> None:
         put(f"probe     {verdict(run.probe)}")
     put(f"time      {run.seconds:.1f} s of training, {run.images_per_second:,.0f} images/s")
     put(f"report    {run.path / 'report.html'}")
-
-
-def _print_forecast(result: Forecast) -> None:
-    gib = 2**30
-    put(
-        f"speed     {result.images_per_second:,.0f} images/s, its steps' spread {result.spread:.1%}; "
-        f"the loader alone {result.loader_images_per_second:,.0f}"
-    )
-    put(f"bound by  {'reading pictures' if result.bound == 'loader' else 'computing'}")
-    put(f"memory    {result.memory_bytes / gib:.1f} of {result.memory_available_bytes / gib:.1f} GiB at the peak")
-    epoch, total = _clock(result.seconds_per_epoch), _clock(result.seconds_total)
-    put(f"time      {epoch} an epoch, {total} for {result.steps:,} steps")
-    put(f"disk      {result.checkpoint_bytes / gib:.2f} GiB for the run, {result.free_disk_bytes / gib:.0f} GiB free")
-    if result.busy:
-        put(f"busy      {result.busy}: plan again when the machine is quiet")
-    nothing = "nothing can be told on a busy machine" if result.busy else "nothing: these settings are the best known"
-    put(f"suggested {result.suggestion or nothing}")
-
-
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d} h" if hours else f"{rest // 60}:{rest % 60:02d} min"

@@ -108,6 +108,22 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.table.labels)
 
+    def __getitem__(self, i: int) -> tuple[Image, int]:
+        """`read`, counting from the end where `i` is negative: torch's loaders take it as it is."""
+        count = len(self)
+        if not -count <= i < count:
+            raise IndexError(f"picture {i}; there are {count:,}")
+        return self.read(int(i) % count)
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name} {len(rows):,}" for name, rows in self.splits.items())
+        names = ", ".join(self.classes[:4]) + (", ..." if len(self.classes) > 4 else "")
+        where = self.path or "in memory"
+        return (
+            f"{type(self).__name__}({where}: {len(self):,} pictures{f' ({parts})' if parts else ''}, "
+            f"{len(self.classes)} classes: {names})"
+        )
+
     @property
     def path(self) -> str | None:
         """As `Dataset` says; so are the next four."""

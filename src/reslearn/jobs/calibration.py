@@ -95,10 +95,16 @@ def calibrate_model(
     logits, labels = scores.logits, scores.labels
     temperature = fit_temperature(logits, labels)
     threshold, coverage, precision = None, 1.0, scores.top1
+    unreached = None
     if target_precision is not None:
-        threshold, coverage, precision = choose_threshold(
-            logits, labels, precision=target_precision, temperature=temperature
-        )
+        try:
+            threshold, coverage, precision = choose_threshold(
+                logits, labels, precision=target_precision, temperature=temperature
+            )
+        except UserError as error:
+            if not 0 < target_precision <= 1:
+                raise
+            unreached = error
     marks = {"selected_on": "test"} if subject.split == "test" else {}
     reseal(
         loaded.path,
@@ -107,6 +113,8 @@ def calibrate_model(
         threshold=threshold,
         data=(loaded.bundle.data or {}) | marks,
     )
+    if unreached is not None:
+        raise UserError(f"{unreached}; the temperature {temperature:.4g} is stored all the same")
     return Calibrated(
         model=loaded.path,
         split=subject.split,

@@ -14,10 +14,11 @@ from ..measure.evaluation import Evaluation
 from ..measure.metrics import correct
 from ..measure.scoring import Scoring
 from ..runtime.container import FILE_NAME
-from ..spec.codec import fields_to_json
+from ..spec.codec import fields_to_json, to_json
 from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.seen import Seen
+from .differing import Difference, differences
 from .members import OF_RUNS, common_pictures, load_all, score_all
 from .subject import Data, open_for, read_training, run_folder
 from .unseen import watched
@@ -50,6 +51,7 @@ class Compared:
     comparison: Comparison
     seen: Seen  # by any of the models
     pictures: Dataset  # that both were scored on, in the order of their scores
+    differs: tuple[Difference, ...] = ()  # beside the answers, between the first training of each
 
     @property
     def verdict(self) -> str:
@@ -59,6 +61,7 @@ class Compared:
     def to_json(self) -> dict[str, Any]:
         """Everything, as `--json` prints it."""
         facts = self.comparison.to_json() | {"verdict": self.verdict, "data": self.data, "split": self.split}
+        facts |= {"differs": to_json(self.differs)}
         return facts | {"seen": self.seen.to_json(), "a": self.a.to_json(), "b": self.b.to_json()}
 
 
@@ -98,6 +101,7 @@ def compare_models(
         comparison=compare(right[:cut], right[cut:]),
         seen=seen,
         pictures=subject.pictures,
+        differs=differences(loaded[0], loaded[cut]),
     )
 
 

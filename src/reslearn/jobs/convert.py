@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -57,7 +58,7 @@ def convert_weights(
     out: str | os.PathLike[str],
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
-    class_names: str | None = None,
+    class_names: str | Sequence[str] | None = None,
     image_size: int | None = None,
     to: Layout = "reslearn",
     prefer: Prefer | None = None,
@@ -92,7 +93,7 @@ def convert_weights(
     base = adopted(contents, image_size, image=mean is None and std is None)
     base = base or default_preprocess(image_size or found.image_size)
     preprocess = replace(base, mean=mean or base.mean, std=std or base.std)
-    classes = contents.facts.classes if class_names is None else read_class_names(class_names)
+    classes = contents.facts.classes if class_names is None else _names(class_names)
     if classes is None and not contents.sealed:
         classes, told = names_for(None, found.num_classes)
         done = replace(done, notes=(*done.notes, *([told] if told else [])))
@@ -105,6 +106,10 @@ def convert_weights(
         done = replace(done, notes=(*done.notes, *left_out))
     sealed = save(target, [net], bundle, mean_image=image, known=FORGOTTEN if forget_pictures else known)
     return replace(done, preprocess_hash=preprocess.hash(), sha256=sealed.sha256)
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    return read_class_names(given) if isinstance(given, str) else tuple(given)
 
 
 def inherit(before: Bundle, bundle: Bundle) -> tuple[Bundle, list[str]]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..data.care.splitting import named_groups
 from ..data.dataset import Dataset
 from ..data.loaders import readable
+from ..data.memory import Subset
 from ..data.sources import open_data
 from ..runtime.environment import command_line, environment, now
 from ..runtime.process_group import from_environment
 from ..spec.errors import UserError
+from ..spec.recipe import Recipe
 from ..train.crossval import Crossval, check_fold, proceed
 from ..train.events import Watch
 from ..train.fold_data import reopen_folds
@@ -24,9 +28,10 @@ from ..train.folds import choose_folds
 from ..train.origin import check_start
 from ..train.records.crossval import RECORD, CrossvalRecord, check_recipe, read_record, start
 from ..train.records.run import describe, labels_text
+from .choosing import Choice
 from .pages.crossval import write_crossval_report
 from .pages.tables import FILE_NAME
-from .resolve import Start, TrainRequest, asked_recipe, resolve_start
+from .resolve import Start, TrainRequest, asked_recipe, check_asked, complete, resolve_start
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,12 @@ class CrossvalPlan:
     dataset: Dataset
     start: Start
     left_out: dict[str, str]
+    choice: Choice = field(default_factory=Choice)  # what was not asked for
 
     def lines(self) -> list[tuple[str, str]]:
         """(word, line) for a person: what every fold starts from, what stands still, what is left out."""
         return [
+            *(("chosen", line) for line in self.choice.lines()),
             *(("weights", line) for line in self.start.weights_lines()),
             *(("frozen", line) for line in self.start.frozen_lines(min(self.steps()))),
             *(("left out", reason) for reason in self.left_out.values()),
@@ -71,6 +78,7 @@ class CrossvalPlan:
             **self.start.to_json(min(self.steps())),
             "steps": self.steps(),
             "left_out": self.left_out,
+            "chosen": self.choice.to_json(),
         }
 
 
@@ -86,13 +94,19 @@ def plan_crossval(
     check_fold(only, folds)
     if from_environment().size > 1:
         raise UserError("crossval runs in one process; spread folds over machines with --fold i and merge them after")
-    recipe = asked_recipe(request)
-    check_start(recipe, request.weights)
-    check_recipe(recipe)
+    check_asked(request)
+    if request.model is not None and request.recipe is not None:  # known before anything is read
+        _check_recipe(asked_recipe(request), request)
     dataset = open_data(request.data, on_bad_file=request.on_bad_file)
     left_out = readable(dataset)[1] if request.on_bad_file == "skip" else {}
     groups = named_groups(dataset, group, "--group")
     where, method = choose_folds(dataset, folds, split_seed=request.split_seed, groups=groups, left_out=left_out)
+    request, choice = complete(request, _learned(dataset))
+    if choice.recipe is not None:  # nobody asked for one that decides on the very pictures that a fold is scored on
+        settled = asked_recipe(request).decides_on_validation
+        request = replace(request, changes={**settled, **request.changes})
+    recipe = asked_recipe(request)
+    _check_recipe(recipe, request)
     begun = resolve_start(request, recipe, len(dataset.classes), len(where) * (folds - 1) // folds)
     record = CrossvalRecord(
         spec=begun.spec,
@@ -116,7 +130,18 @@ def plan_crossval(
         labels=labels_text(label for name, label in zip(dataset.ids, dataset.labels, strict=True) if name in where),
         pictures=len(dataset),
     )
-    return CrossvalPlan(record, dataset, begun, left_out)
+    return CrossvalPlan(record, dataset, begun, left_out, choice)
+
+
+def _check_recipe(recipe: Recipe, request: TrainRequest) -> None:
+    check_start(recipe, request.weights)
+    check_recipe(recipe)
+
+
+def _learned(dataset: Dataset) -> Dataset:
+    """What a fold trains on, nearly: all pictures but those of a test split."""
+    rest = np.setdiff1d(np.arange(len(dataset)), dataset.splits.get("test", ()))
+    return Subset(dataset, rest)
 
 
 def run_crossval(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..data.anything import Range, as_dataset
 from ..data.dataset import Dataset
 from ..engine.models import Model, open_model
 from ..measure.evaluate import evaluate
@@ -22,13 +23,14 @@ from ..runtime.process_group import joined
 from ..spec.choices import Engine, Width
 from ..spec.errors import UserError
 from ..train.records import ledger
+from .known_classes import only_known
 from .subject import Data, Subject, cache_folder, open_for, run_folder, subject_of, training_of
 from .unseen import Watched, recogniser, watched
 
 
 def evaluate_model(
     model: Model | str | os.PathLike[str],
-    data: Data,
+    data: Any,
     *,
     split: str | None = None,
     protocol: str = "1-crop",
@@ -40,19 +42,41 @@ def evaluate_model(
     allow_seen: bool = False,
     only_unseen: bool = False,
     engine: Engine | None = None,
+    known_classes: bool = False,
+    value_range: Range | None = None,
 ) -> Evaluation:
     """Score a run folder, sealed or exported file, opened or named, on `data`: `reslearn.evaluate`.
 
     Without `split`: `test` where the data declares one, all of it where it declares none. `protocol` is a text of
     `measure/protocols.py`; `cache` a folder where scores are kept and found again; `device` is where the network is
     unless given. `engine` is torch, or an exported file's own, unless given; `precision` fp32, or that of the file.
+    `workers` processes read pictures.
+
+    `data` is a path, a data set of `open_data`, arrays (pictures, labels), or a map-style data set of (picture, label),
+    floats with `value_range`; `known_classes` leaves out pictures of classes that the model does not know. Labels that
+    are numbers, of data without names, are the model's classes.
 
     A run's own data is split as the run split it; other data as it declares itself. Scoring pictures that were kept
     from training adds a line to the run's ledger. Raises `UserError` for pictures that the model was trained on,
     outside the split `train`: `allow_seen` scores them and says so in `seen`, `only_unseen` scores the others.
     """
     scoring = Scoring(split, protocol, precision, device, workers, batch_size, cache, allow_seen, only_unseen, engine)
-    return evaluate_protocols(model, data, [protocol], scoring).results[0].evaluation
+    loaded = _model(model, device)
+    if not isinstance(data, (str, os.PathLike)):
+        data = as_dataset(data, value_range, classes=loaded.bundle.classes)
+    done = evaluate_protocols(loaded, data, [protocol], scoring, known_classes=known_classes)
+    return done.results[0].evaluation
+
+
+def _model(model: Any, device: str | None) -> Model:
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        return open_model(model, device=device or "cpu")
+    raise UserError(
+        f"a model is a run folder, a sealed file, or what reslearn.load returned; found {type(model).__name__} "
+        "(seal a network of your own with reslearn.save)"
+    )
 
 
 def evaluate_subject(loaded: Model, watch: Watched, dataset: Dataset, scoring: Scoring) -> Evaluation:
@@ -96,10 +120,12 @@ class Evaluated:
     subject: Subject
     dataset: Dataset
     loaded: Model
+    left_out: int | None = None  # pictures of classes that the model does not know; None where nobody asked for that
 
     def to_json(self) -> dict[str, Any] | list[dict[str, Any]]:
         """The scores of the one protocol, or a list where there are several."""
-        values = [result.to_json() for result in self.results]
+        more = {} if self.left_out is None else {"left_out": self.left_out}
+        values = [result.to_json() | more for result in self.results]
         return values if len(values) > 1 else values[0]
 
 
@@ -111,15 +137,18 @@ def evaluate_protocols(
     *,
     details: bool = False,
     predictions: Path | None = None,
+    known_classes: bool = False,
 ) -> Evaluated:
     """Score a model by several protocols, in place of that of `scoring`, on the same pictures.
 
-    `predictions` is a file for the last one's logits.
+    `predictions` is a file for the last one's logits. `known_classes` leaves out pictures of classes that the model
+    does not know.
     """
     where = scoring.device or "cpu"
     loaded = open_model(model, device=where) if isinstance(model, (str, os.PathLike)) else model
     dataset = open_for([loaded], data)
     subject = subject_of(training_of(loaded), dataset, scoring.split, anyway=scoring.anyway)
+    subject, left_out = only_known(subject, loaded.bundle) if known_classes else (subject, None)
     for text in protocols:
         check_protocol(text, loaded)  # a misspelt one fails before the first is scored
     names = loaded.bundle.classes or tuple(map(str, range(loaded.bundle.num_classes)))
@@ -133,7 +162,8 @@ def evaluate_protocols(
 
     def scored(watches: Sequence[Watched]) -> Evaluated:
         [watch] = watches
-        return Evaluated(tuple(result(watch, text) for text in protocols), watch.subject, dataset, loaded)
+        results = tuple(result(watch, text) for text in protocols)
+        return Evaluated(results, watch.subject, dataset, loaded, left_out)
 
     done = watched([loaded], [subject], dataset, scoring, scored)
     if predictions is not None and joined().first:

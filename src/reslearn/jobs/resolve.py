@@ -19,6 +19,7 @@ from ..data.memory import Subset
 from ..data.parts.grouping import twins, units
 from ..data.parts.splits import choose_splits
 from ..data.sources import open_data
+from ..nets.state_files import read_contents
 from ..runtime import device
 from ..runtime.choice import Workload, decide, planned_workload
 from ..runtime.process_group import from_environment
@@ -30,23 +31,25 @@ from ..spec.errors import UserError, check_at_least, check_choice
 from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
-from ..spec.recipes import get_recipe
+from ..spec.recipes import BUDGETS, get_recipe
 from ..train.batch_size import check_batch
 from ..train.origin import Origin, frozen_lines, read_origin, starting_preprocess
 from ..train.records.run import describe
+from .advice import Ahead, before
+from .choosing import Choice, choose, facts_of
 
-BUDGETS = ("epochs", "iterations", "images")
+BEST_KNOWN = "default"  # weights that are the best known of whatever network is chosen
 TARGETS = ("recipe", "spec", "settings", "preprocess")
 
 
 @dataclass(frozen=True)
 class TrainRequest:
     """What a training command is asked for. `changes` are `--set` assignments: recipe fields bare, `spec.`,
-    `settings.`, `preprocess.` ones so named."""
+    `settings.`, `preprocess.` ones so named. Network and recipe are chosen by `choosing` where they are None."""
 
     data: str
-    model: str
-    recipe: str
+    model: str | Spec | None = None
+    recipe: str | Recipe | None = None
     epochs: float | None = None
     changes: Mapping[str, str] = field(default_factory=dict)
     image_size: int | None = None
@@ -124,6 +127,7 @@ class Plan:
     start: Start
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)  # of validation: what cannot be read, with the reasons
+    choice: Choice = field(default_factory=Choice)  # what was not asked for
 
     @property
     def steps(self) -> int:
@@ -133,15 +137,33 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Everything that was resolved, as `--dry-run` prints it."""
         data = describe(self.data) | {"train": len(self.train_data), "val": len(self.val_data)}
-        return {"data": data, **self.start.to_json(self.steps), "steps": self.steps}
+        known = {"chosen": self.choice.to_json(), "advice": self.advice()}
+        return {"data": data, **self.start.to_json(self.steps), "steps": self.steps, **known}
+
+    def advice(self) -> list[str]:
+        """What speaks against it, before its first step."""
+        start = self.start
+        return before(
+            Ahead(
+                recipe=start.recipe,
+                steps=self.steps,
+                labels=np.asarray(self.train_data.labels),
+                classes=self.data.classes,
+                validated=len(self.val_data),
+                weights=self.request.weights,
+                depth=start.spec.depth,
+            )
+        )
 
 
 def resolve(request: TrainRequest) -> Plan:
     """Open the data, split it, and decide everything else. Raises `UserError` for what cannot be trained."""
-    recipe = asked_recipe(request)
+    check_asked(request)
     data = open_data(request.data, on_bad_file=request.on_bad_file)
     splits = choose_splits(data, val_fraction=request.val_fraction, split_seed=request.split_seed)
     train_data, val_data = Subset(data, splits["train"]), Subset(data, splits["val"])
+    request, choice = complete(request, train_data)
+    recipe = asked_recipe(request)
     notes = list(data.notes)
     if data.table.manifest and data.table.hashes:  # so the same folder may be split otherwise than without it
         notes.append(f"{data.table.manifest} is obeyed; what is drawn is drawn by its hashes, not by names")
@@ -154,7 +176,57 @@ def resolve(request: TrainRequest) -> Plan:
     kept, left_out = readable(val_data) if request.on_bad_file == "skip" else (val_data, {})
     start = resolve_start(request, recipe, len(data.classes), len(train_data), world=from_environment().size)
     method = method_of(data, splits, request.val_fraction)
-    return Plan(request, data, train_data, kept, method, start, tuple(notes), left_out)
+    return Plan(request, data, train_data, kept, method, start, tuple(notes), left_out, choice)
+
+
+def check_asked(request: TrainRequest) -> None:
+    """Raise `UserError` for a request that is wrong whatever the data are; what is not named passes."""
+    spec = {name: text for name, text in request.changes_to("spec").items() if request.model is not None}
+    changes = {path: text for path, text in request.changes.items() if not path.startswith("spec.")}
+    model, recipe = request.model or "resnet20_cifar", request.recipe or "folder"
+    asked_recipe(
+        replace(
+            request, model=model, recipe=recipe, changes=changes | {f"spec.{name}": text for name, text in spec.items()}
+        )
+    )
+
+
+def complete(request: TrainRequest, train_data: Dataset) -> tuple[TrainRequest, Choice]:
+    """The request with network, recipe, size, budget and batch, as far as it did not name them; and what was chosen.
+
+    The network of sealed weights is theirs. Raises `UserError` for other weights whose network nobody names.
+    """
+    if request.weights not in (None, BEST_KNOWN) and request.model is None:
+        request = replace(request, model=network_of(str(request.weights)))
+    if request.model is not None and request.recipe is not None:
+        return request, Choice()
+    asked = request.changes_to("recipe")
+    budget = () if request.epochs is None else ("epochs",)
+    size = request.image_size or (1 if "image_size" in asked else None)
+    choice = choose(
+        facts_of(train_data),
+        model=request.model,
+        recipe=request.recipe,
+        image_size=size,
+        from_weights=request.weights is not None,
+        fixed=frozenset((*asked, *budget)),
+    )
+    whole = replace(
+        request,
+        model=request.model or choice.model,
+        recipe=request.recipe or choice.recipe,
+        image_size=request.image_size or choice.image_size,
+        changes={**choice.changes, **request.changes},
+    )
+    return whole, choice
+
+
+def network_of(weights: str) -> Spec:
+    """The network that sealed weights are of. Raises `UserError` for weights that do not say."""
+    network = read_contents(weights).facts.network
+    if network is None:
+        raise UserError(f"{weights}: does not say which network it is of; name it with --model (reslearn list)")
+    return network
 
 
 def asked_recipe(request: TrainRequest) -> Recipe:
@@ -167,7 +239,7 @@ def asked_recipe(request: TrainRequest) -> Recipe:
     changes |= request.changes_to("recipe")
     if any(budget in changes for budget in BUDGETS):  # a new budget takes the place of the recipe's
         changes = dict.fromkeys(BUDGETS, "null") | changes
-    recipe = set_fields(get_recipe(request.recipe), changes)
+    recipe = set_fields(get_recipe(request.recipe or ""), changes)
     spec = request.changes_to("spec")
     if "num_classes" in spec:
         raise UserError("--set spec.num_classes: the data gives the number of classes; leave it out")
@@ -175,13 +247,13 @@ def asked_recipe(request: TrainRequest) -> Recipe:
         raise UserError(
             f"--set spec.in_channels={spec['in_channels']}: pictures are read as RGB, grey ones too; leave it at 3"
         )
-    set_fields(get_spec(request.model), spec, prefix="spec.")
+    set_fields(get_spec(request.model or ""), spec, prefix="spec.")
     return recipe if request.image_size is None else replace(recipe, image_size=request.image_size)
 
 
 def resolve_start(request: TrainRequest, recipe: Recipe, classes: int, images: int, *, world: int = 1) -> Start:
     """Network, weights, preprocessing and settings of a training on so many `images`, by `world` processes."""
-    spec = set_fields(get_spec(request.model, num_classes=classes), request.changes_to("spec"), prefix="spec.")
+    spec = set_fields(get_spec(request.model or "", num_classes=classes), request.changes_to("spec"), prefix="spec.")
     origin = read_origin(request.weights, spec, request.prefer)
     preprocess = starting_preprocess(recipe, spec, origin, request.changes_to("preprocess"))
     check_batch(spec, recipe, preprocess.size, world)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ..data.dataset import Dataset
+from ..runtime.notes import say
 from ..runtime.process_group import from_environment
 from ..train.events import Watch
 from ..train.fit import Run, fit
@@ -42,7 +43,7 @@ def train(plan: Plan, *, out: str | os.PathLike[str], overwrite: bool = False, w
     )
     if from_environment().first:
         run = probed(run, lambda record: (plan.train_data, plan.val_data))
-        _report(run.path)
+        finish_report(run.path)
     return run
 
 
@@ -64,7 +65,7 @@ def resume(
     if from_environment().first:
         done = probed(done, lambda record: _parts(folder, record, data))
         if not (sealed and reported):  # a report of the unfinished run is out of date
-            _report(folder)
+            finish_report(folder)
     return done, sealed and reported
 
 
@@ -73,8 +74,10 @@ def _parts(folder: Path, record: RunRecord, data: str | None) -> tuple[Dataset, 
     return again.train, again.val
 
 
-def _report(folder: Path) -> None:
-    from .pages.run import write_report  # matplotlib: after the run, not before its first step
+def finish_report(folder: Path) -> None:
+    """Write the page of a run, and say what it thinks of the result."""
+    from .pages.run import think  # matplotlib: after the run, not before its first step
 
     with still_there(folder):
-        write_report(folder)
+        for line in think(folder):
+            say(f"advice    {line}")

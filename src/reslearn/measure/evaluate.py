@@ -77,6 +77,8 @@ def evaluate(
         selected_on_test=(loaded.bundle.data or {}).get("selected_on") == "test",
         seen=lookout.seen(recogniser),
         kept=kept,
+        classes=loaded.bundle.classes,
+        temperature=loaded.bundle.temperature,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..data.dataset import Indices
@@ -11,6 +11,16 @@ from ..spec.choices import Engine, Width
 from ..spec.preprocess import Preprocess
 from ..spec.seen import Seen
 from . import metrics
+from .calibration import reliability
+
+
+@dataclass(frozen=True)
+class AtTemperature:
+    """What a temperature makes of the probabilities of one set of predictions."""
+
+    temperature: float
+    loss: float
+    ece: float  # 15 bins
 
 
 @dataclass(frozen=True)
@@ -35,13 +45,47 @@ class Evaluation:
     kept: bool  # nothing was scored anew, all came from the cache
     logits: Logits  # (N, C)
     labels: Indices  # (N,) in the network's classes
+    classes: tuple[str, ...] | None = None  # their names, where the network has some
+    calibrated: AtTemperature | None = None  # where the model has a temperature; all else is at temperature 1
+
+    def __repr__(self) -> str:
+        low, high = (100 * share for share in self.top1_interval)
+        return (
+            f"Evaluation({self.images:,} pictures, {100 * self.top1:.2f} % right (95 %: {low:.2f} .. {high:.2f}), "
+            f"loss {self.loss:.4f}, {self.protocol}, {self.precision})"
+        )
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the headline, and which class was taken for which."""
+        from ..report.confusion import confusion_matrix as drawn
+        from ..report.notebook import cell
+        from .confusion import confusion_matrix
+
+        low, high = (100 * share for share in self.top1_interval)
+        names = self.classes or tuple(map(str, range(self.logits.shape[1])))
+        facts = [
+            ("95 %", f"{low:.2f} .. {high:.2f} %"),
+            ("loss", f"{self.loss:.4f}"),
+            ("scored by", f"{self.protocol}, {self.precision}, preprocessing {self.preprocess_hash}"),
+        ]
+        if self.top5 is not None:
+            facts.insert(1, ("top-5", f"{100 * self.top5:.2f} % right"))
+        if self.calibrated is not None:
+            at = self.calibrated
+            facts.append(("calibrated", f"loss {at.loss:.4f}, ECE {at.ece:.3f} at temperature {at.temperature:.3g}"))
+        if self.seen.worth_saying:
+            facts.append(("seen", str(self.seen)))
+        figure = drawn(confusion_matrix(self.logits, self.labels), names)
+        headline = f"{100 * self.top1:.2f} % of {self.images:,} pictures right"
+        return cell(headline, facts, [("which class was taken for which", figure)])
 
     def to_json(self) -> dict[str, Any]:
         """Every number, without the logits."""
-        names = [name for name in self.__dataclass_fields__ if name not in ("kept", "logits", "labels")]
+        names = [name for name in self.__dataclass_fields__ if name not in ("kept", "logits", "labels", "classes")]
         values = {name: getattr(self, name) for name in names}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return plain | {"seen": self.seen.to_json()}
+        calibrated = None if self.calibrated is None else asdict(self.calibrated)
+        return plain | {"seen": self.seen.to_json(), "calibrated": calibrated}
 
 
 def score(
@@ -56,8 +100,10 @@ def score(
     selected_on_test: bool = False,
     seen: Seen = Seen(),  # noqa: B008 - a frozen value
     kept: bool = False,
+    classes: tuple[str, ...] | None = None,
+    temperature: float | None = None,
 ) -> Evaluation:
-    """The numbers of one set of predictions."""
+    """The numbers of one set of predictions; `temperature` is the model's, where it was calibrated."""
     place = metrics.ranks(logits, labels)
     images, right1, right5 = len(labels), int((place < 1).sum()), int((place < 5).sum())
     has_top5 = logits.shape[1] > 5
@@ -80,4 +126,12 @@ def score(
         kept=kept,
         logits=logits,
         labels=labels,
+        classes=classes,
+        calibrated=None if temperature is None else at_temperature(logits, labels, temperature),
     )
+
+
+def at_temperature(logits: Logits, labels: Indices, temperature: float) -> AtTemperature:
+    """Loss and calibration error of these predictions at `temperature`."""
+    ece = reliability(logits, labels, temperature=temperature).ece
+    return AtTemperature(temperature, metrics.loss(logits, labels, temperature), ece)

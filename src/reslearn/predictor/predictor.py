@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle.header import Bundle
+from ..data.anything import Range, as_image, as_images
 from ..data.dataset import Image
-from ..data.formats.decode import NotAPicture, decode_bytes, formats, read_bytes
 from ..data.formats.folders import DiskTree
 from ..data.layout.listing import some
 from ..data.layout.named_files import is_address
 from ..data.layout.tree import Branch
-from ..engine.models import Model, scorer_of
+from ..data.workers import parallel_map
+from ..engine.models import Model, open_model, scorer_of
 from ..engine.scorer import Logits, Scorer, at_once
 from ..measure.metrics import check_answers, softmax
 from ..spec.choices import Engine, Width
 from ..spec.errors import UserError
 
 UNKNOWN = "unknown"
-Picture = str | os.PathLike[str] | Image
+Picture = Any  # whatever `as_image` takes: a path, a PIL image, pixels, a tensor
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,19 @@ class Prediction:
     best class's probability, and the classes follow.
     """
 
-    path: str | None  # None for an array
+    path: str | None  # None for a picture in memory
     predictions: tuple[Answer, ...]
+    picture: Any = field(default=None, repr=False, compare=False)  # what was given, where that was no path
+
+    def __repr__(self) -> str:
+        answers = ", ".join(f"{one.label} {one.probability:.3f}" for one in self.predictions)
+        return f"Prediction({self.path or 'a picture'}: {answers})"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the picture, and a bar for each answer."""
+        from .shown import as_html
+
+        return as_html(self)
 
     @property
     def label(self) -> str:
@@ -71,7 +84,7 @@ class Unread:
 
 
 def predict(
-    loaded: Model,
+    loaded: Model | str | os.PathLike[str],
     images: Picture | Iterable[Picture],
     top: int = 5,
     *,
@@ -79,15 +92,33 @@ def predict(
     batch_size: int = 64,
     device: str | None = None,
     engine: Engine | None = None,
+    value_range: Range | None = None,
 ) -> list[Prediction]:
     """The `top` most probable classes of each picture, in order.
 
-    A picture is a file's path or an RGB uint8 array (H, W, 3). Raises `UserError` naming a file that cannot be read
-    whole, and for an array of any other kind: without a declared range, floats cannot be told from 0..255.
+    `loaded` is a model of `reslearn.load`, a run folder or a sealed file. `images` is one picture or many: paths (a
+    folder stands for the pictures in it), PIL images, RGB uint8 arrays (H, W, 3) or (N, H, W, 3), tensors (3, H, W) or
+    (N, 3, H, W); floats with `value_range`, such as (0, 1). Raises `UserError` naming a file that cannot be read whole,
+    and for what is no picture: without a declared range, floats cannot be told from 0..255.
     """
-    pictures = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
+    if not isinstance(loaded, (Model, str, os.PathLike)):
+        raise UserError(
+            f"a model is a run folder, a sealed file, or what reslearn.load returned; found {type(loaded).__name__}"
+        )
+    loaded = open_model(loaded) if isinstance(loaded, (str, os.PathLike)) else loaded
+    pictures = _with_folders(as_images(images))
     scorer = scorer_of(loaded, engine=engine, precision=precision, device=device, batch_size=batch_size)
-    return [one for one in _answers(loaded, scorer, pictures, top, read_picture) if isinstance(one, Prediction)]
+    read = partial(as_image, value_range=value_range)
+    return [one for one in _answers(loaded, scorer, pictures, top, read) if isinstance(one, Prediction)]
+
+
+def _with_folders(pictures: Sequence[Picture]) -> list[Picture]:
+    """Folders in place of which stand the pictures in them."""
+    found: list[Picture] = []
+    for picture in pictures:
+        folder = isinstance(picture, (str, os.PathLike)) and os.path.isdir(picture)
+        found += find_pictures([picture]) if folder else [picture]
+    return found
 
 
 def predict_files(
@@ -98,41 +129,68 @@ def predict_files(
     precision: Width | None = None,
     batch_size: int = 64,
     engine: Engine | None = None,
+    workers: int = 0,
 ) -> list[Prediction | Unread]:
-    """`predict` for files of which some may be bad: these are `Unread` in their place, the others are answered."""
+    """`predict` for files of which some may be bad: these are `Unread` in their place, the others are answered.
+
+    `workers` processes decode them.
+    """
     scorer = scorer_of(loaded, engine=engine, precision=precision, batch_size=batch_size)
-    return _answers(loaded, scorer, list(paths), top, _readable)
+    return _answers(loaded, scorer, list(paths), top, _readable, workers)
+
+
+def with_threshold(loaded: Model, threshold: float | None) -> Model:
+    """`loaded` with another least probability to answer with; None: as it is."""
+    if threshold is None:
+        return loaded
+    if not 0 <= threshold <= 1:
+        raise UserError(f"--threshold is {threshold:g}; it must be a probability in 0..1")
+    return replace(loaded, bundle=replace(loaded.bundle, threshold=threshold))
 
 
 def _readable(path: Picture) -> Image | Unread:
     try:
-        return read_picture(path)
+        return as_image(path)
     except UserError as error:
         return Unread(str(path), str(error))
 
 
 def _answers(
-    loaded: Model, scorer: Scorer, pictures: Sequence[Picture], top: int, read: Callable[[Picture], Image | Unread]
+    loaded: Model,
+    scorer: Scorer,
+    pictures: Sequence[Picture],
+    top: int,
+    read: Callable[[Picture], Image | Unread],
+    workers: int = 0,
 ) -> list[Prediction | Unread]:
-    """What was asked for, as many at a time as are scored at once."""
+    """What was asked for, as many at a time as are scored at once; `workers` processes read ahead."""
     if top < 1:
         raise UserError(f"top is {top}; it must be at least 1")
     preprocess, answers = loaded.bundle.preprocess, list[Prediction | Unread]()
     step = at_once(scorer.batch_size, preprocess.size, preprocess.size)
     with scorer.ready():  # moved once, not for every batch
-        for start in range(0, len(pictures), step):
-            batch = pictures[start : start + step]
-            found = [read(picture) for picture in batch]
+        batches = [pictures[start : start + step] for start in range(0, len(pictures), step)]
+        for batch, found in zip(batches, parallel_map(_Batch(read), batches, workers), strict=True):
             sound = [image for image in found if not isinstance(image, Unread)]
             logits = predict_batch(scorer, sound) if sound else ()
             rows = iter(softmax(logits, loaded.bundle.temperature or 1.0) if sound else ())
             for picture, one in zip(batch, found, strict=True):
                 if not isinstance(one, Unread):
-                    path = None if isinstance(picture, np.ndarray) else str(picture)
-                    answers.append(Prediction(path, answer(next(rows), loaded.bundle, top)))
+                    path = str(picture) if isinstance(picture, (str, os.PathLike)) else None
+                    answers.append(Prediction(path, answer(next(rows), loaded.bundle, top), None if path else picture))
                 else:
                     answers.append(one)
     return answers
+
+
+class _Batch:
+    """A batch of pictures to what is read of them; picklable, so that worker processes can have it."""
+
+    def __init__(self, read: Callable[[Picture], Image | Unread]) -> None:
+        self._read = read
+
+    def __call__(self, pictures: Sequence[Picture]) -> list[Image | Unread]:
+        return [self._read(picture) for picture in pictures]
 
 
 def predict_batch(scorer: Scorer, images: Sequence[Image]) -> Logits:
@@ -150,22 +208,6 @@ def answer(probabilities: NDArray[np.float64], bundle: Bundle, top: int) -> tupl
     if bundle.threshold is not None and best[0].probability < bundle.threshold:
         best.insert(0, Answer(UNKNOWN, None, best[0].probability))
     return tuple(best)
-
-
-def read_picture(picture: Picture) -> Image:
-    """An RGB uint8 picture from a file's path or an array."""
-    if isinstance(picture, (str, os.PathLike)):
-        raw = read_bytes(str(picture))
-        if not raw:
-            raise UserError(f"{picture}: the file is empty (0 bytes), no picture")
-        try:
-            return decode_bytes(raw, str(picture))
-        except NotAPicture:  # its owner may well want to keep it
-            raise UserError(f"{picture}: not a picture in a format that is read: {', '.join(formats())}") from None
-    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        found = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
-        raise UserError(f"a picture is a path or an RGB uint8 array (height, width, 3); found {found}")
-    return picture
 
 
 def find_pictures(paths: Iterable[str | os.PathLike[str]], *, note: Callable[[str], None] | None = None) -> list[Path]:

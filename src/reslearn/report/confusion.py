@@ -32,6 +32,7 @@ def confusion_matrix(confusion: Counts, classes: tuple[str, ...]) -> Figure:
         axes.xaxis.tick_top()
         axes.set(xlabel="predicted", ylabel="truth")
         axes.tick_params(size=0)
+        _legend(figure)
         if count <= NAMED:
             size = 8.2 if count <= NUMBERED else 6
             longest = max(len(name) for name in classes)
@@ -49,14 +50,44 @@ def confusion_matrix(confusion: Counts, classes: tuple[str, ...]) -> Figure:
         return figure
 
 
+def _legend(figure: Figure) -> None:
+    """What the colours say."""
+    from matplotlib.patches import Patch
+
+    shown = [
+        ("val", 1.0, "right"),
+        ("val", 0.3, "right, less often"),
+        ("wrong", 0.05, "wrong, rarely"),
+        ("wrong", 0.6, "often"),
+    ]
+    figure.legend(
+        handles=[
+            Patch(facecolor=INK[colour], alpha=opacity(np.array(share), right=colour == "val").item(), label=label)
+            for colour, share, label in shown
+        ],
+        title="share of a row's pictures",
+        title_fontsize=7.2,
+        fontsize=7.2,
+        loc="outside lower left",
+        ncols=4,
+        alignment="left",
+    )
+
+
+def opacity(share: Floats, *, right: bool) -> Floats:
+    """How strongly a cell is coloured, by its share of the row."""
+    # A single mistake among hundreds must be seen: the square root lifts small shares.
+    alpha = 0.12 + 0.5 * share if right else np.where(share > 0, 0.08 + 0.8 * np.sqrt(share), 0)
+    return np.asarray(alpha).clip(0, 0.85)
+
+
 def _cells(axes: Axes, share: Floats) -> None:
     """The coloured squares; opacity carries the value, so that they sit on any background."""
     count = len(share)
     pooled = pool(share, -(-count // MAX_SQUARES))
     side = len(pooled)
     right = np.eye(side, dtype=bool)
-    # A single mistake among hundreds must be seen: the square root lifts small shares.
-    alpha = np.where(right, 0.12 + 0.5 * pooled, np.where(pooled > 0, 0.08 + 0.8 * np.sqrt(pooled), 0)).clip(0, 0.85)
+    alpha = np.where(right, opacity(pooled, right=True), opacity(pooled, right=False))
     if side > VECTOR:
         rgba = np.empty((side, side, 4))
         rgba[..., :3] = _rgb("wrong")

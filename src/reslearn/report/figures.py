@@ -12,11 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from .axes import cut_off, loss_axis
 from .confusion import confusion_matrix
+from .fonts import quietly
 from .ink import INK, PIXELS, STYLE, sheet
-from .values import Bins, Curves, Floats, Report
+from .values import Bins, Curves, Floats, RateCurve, Report
 
 RIVALS = ("val", "wrong", "third", "fourth", "train")  # colours of runs in one figure
+MARKERS = ("o", "s", "^", "D", "v")
 FEW = 12  # points of a curve that are marked one by one
 MADE_BY = {".png": {"Software": "reslearn"}, ".svg": {"Creator": "reslearn", "Date": None}}  # known when replaced
 MAX_POINTS = 150  # a curve is averaged down to this many points
@@ -27,11 +30,10 @@ def error_curves(curves: Curves) -> Figure:
     with sheet(360, 250) as (figure, (axes,)):
         _line(axes, curves.epoch, curves.train_error, "train", "train", "{:.2f} %")
         _line(axes, curves.epoch, curves.val_error, "val", "validation", "{:.2f} %")
-        tail = np.concatenate([curves.train_error, curves.val_error])
-        tail = tail[np.isfinite(tail)]
-        if tail.size:
-            # The first moments of a run would flatten all the rest: they leave through the top of the frame.
-            axes.set_ylim(0, max(float(np.quantile(tail, 0.92)) * 1.1, 0.5))
+        cut_off(
+            axes,
+            [(curves.epoch, curves.train_error, INK["train"]), (curves.epoch, curves.val_error, INK["val"])],
+        )
         _finish(axes, figure)
         return figure
 
@@ -39,27 +41,23 @@ def error_curves(curves: Curves) -> Figure:
 def rival_curves(rivals: Sequence[tuple[str, Curves]]) -> Figure:
     """Validation error (percent) of several runs over epochs; of a run that has none, its training error."""
     with sheet(420, 270 + 10 * len(rivals)) as (figure, (axes,)):
-        tails = []
+        drawn = []
         for number, (name, curves) in enumerate(rivals):
             errors = curves.val_error if np.isfinite(curves.val_error).any() else curves.train_error
             known = np.isfinite(errors)
             colour = INK[RIVALS[number % len(RIVALS)]]
-            style = ("-", (0, (4, 2)), (0, (1, 1.6)))[number // len(RIVALS) % 3]
-            label = f"{name} {errors[known][-1]:.2f} %" if known.any() else name
-            marker = "o" if known.sum() <= FEW else None
             axes.plot(
                 curves.epoch[known],
                 errors[known],
                 color=colour,
-                linestyle=style,
-                label=label,
-                marker=marker,
-                markersize=3.2,
+                linestyle=("-", (0, (4, 2)), (0, (1, 1.6)))[number // len(RIVALS) % 3],
+                label=f"{name} {errors[known][-1]:.2f} %" if known.any() else name,
+                marker=MARKERS[number % len(MARKERS)] if known.sum() <= FEW else None,
+                markersize=max(6.5 - 0.8 * number, 2.6),
+                linewidth=max(1.2 + 0.8 * (min(len(rivals), 5) - 1 - number), 1.2),  # where two coincide, both show
             )
-            tails.append(errors[known])
-        tail = np.concatenate(tails)
-        if tail.size:
-            axes.set_ylim(0, max(float(np.quantile(tail, 0.92)) * 1.1, 0.5))
+            drawn.append((curves.epoch, errors, colour))
+        cut_off(axes, drawn)
         _finish(axes, figure)
         return figure
 
@@ -71,13 +69,7 @@ def loss_curves(curves: Curves) -> Figure:
         _line(axes, curves.epoch, curves.val_loss, "val", "validation", "{:.3f}")
         values = np.concatenate([curves.step_loss, curves.val_loss])
         values = values[np.isfinite(values)]
-        if values.size and values.min() > 0 and values.max() / values.min() > 5:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter("")
-            axes.tick_params(axis="y", which="minor", size=0)
-        else:
-            axes.set_ylim(bottom=0)
+        loss_axis(axes, values)
         _finish(axes, figure)
         return figure
 
@@ -88,6 +80,19 @@ def learning_rate(curves: Curves) -> Figure:
         axes.plot(*thin(curves.step_epoch, curves.step_lr), color=INK["ink"])
         axes.set_ylim(bottom=0)
         _finish(axes, figure)
+        return figure
+
+
+def rate_curve(found: RateCurve) -> Figure:
+    """Loss against the learning rate of a range test; a line at the rate that is suggested."""
+    with sheet(560, 300) as (figure, (axes,)):
+        rates, losses = np.array(found.rate), np.array(found.loss)
+        axes.plot(rates, losses, color=INK["val"])
+        axes.axvline(found.suggested, color=INK["third"], linewidth=1.2, linestyle=(0, (3, 2)), label="suggested")
+        axes.set_xscale("log")
+        axes.set_xlabel("learning rate")
+        loss_axis(axes, losses)
+        figure.legend(loc="outside upper left", ncols=2)
         return figure
 
 
@@ -145,6 +150,8 @@ def figures_of(report: Report) -> dict[str, Callable[[], Figure]]:
     found: dict[str, Callable[[], Figure]] = {}
     if report.rivals:
         found["validation_error"] = partial(rival_curves, report.rivals)
+    if report.rates is not None:
+        found["learning_rate_range"] = partial(rate_curve, report.rates)
     if report.curves is not None:
         found["error"] = partial(error_curves, report.curves)
         found["loss"] = partial(loss_curves, report.curves)
@@ -169,7 +176,7 @@ def save_figures(folder: Path, report: Report) -> list[Path]:
         figure.patch.set(alpha=1, facecolor="white")
         for suffix in (".png", ".svg"):
             path = folder / (name + suffix)
-            with matplotlib.rc_context(STYLE):
+            with matplotlib.rc_context(STYLE), quietly():
                 figure.savefig(path, dpi=2 * PIXELS, metadata=MADE_BY[suffix])
             written.append(path)
     return written

@@ -17,6 +17,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .fonts import find_letters, quietly
+
 # CSS variable -> the colour used in files (and in the drawing, before a page replaces it).
 INK = {
     "ink": "#1c1f23",
@@ -73,12 +75,13 @@ def sheet(width: int, height: int, columns: int = 1, rows: int = 1, **rest: Any)
         for panel in axes.flat:
             panel.patch.set_alpha(0)
         yield figure, list(axes.flat)
+        find_letters(figure)
 
 
 def to_inline_svg(figure: Figure, title: str) -> str:
     """An `<svg>` element for an HTML page: scales with its box, follows the page's colours and fonts."""
     buffer = io.StringIO()
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), quietly():
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

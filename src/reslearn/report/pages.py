@@ -23,11 +23,12 @@ from .values import Details, Gallery, Picture, Report
 TEMPLATES = Path(__file__).parent / "templates"
 ALL_ROWS = 25  # of more classes, the worst are shown and the others fold away
 WORST_ROWS = 12
+SIDE_BY_SIDE = 6  # rows of classes, beyond which they stand in two halves beside each other
 MISTAKES = (
     "Wrong, and sure of it; mislabelled pictures turn up here first. First the truth, then in red the prediction, each "
     "with the probability that the network gave it."
 )
-HARDEST = "The least probability for the truth, right or wrong."
+HARDEST = "The least probability for the truth among the others, right or wrong."
 
 
 def render(report: Report) -> str:
@@ -48,7 +49,13 @@ def render(report: Report) -> str:
 def _curves(report: Report) -> Iterator[tuple[str, str, Figure]]:
     """Title, caption and figure of everything drawn over epochs."""
     if report.rivals:
-        yield "Validation error", "percent of pictures", figures.rival_curves(report.rivals)
+        yield "Validation error", "percent of pictures, while training", figures.rival_curves(report.rivals)
+    if report.rates is not None:
+        yield (
+            "Loss",
+            "cross-entropy against the learning rate, which grows from step to step",
+            figures.rate_curve(report.rates),
+        )
     if report.curves is not None:
         yield "Error", "percent of pictures", figures.error_curves(report.curves)
         yield "Loss", "cross-entropy", figures.loss_curves(report.curves)
@@ -56,7 +63,7 @@ def _curves(report: Report) -> Iterator[tuple[str, str, Figure]]:
 
 
 def _card(title: str, note: str, figure: Figure) -> dict[str, str]:
-    return {"title": title, "note": note, "svg": to_inline_svg(figure, f"{title} over epochs")}
+    return {"title": title, "note": note, "svg": to_inline_svg(figure, f"{title}, {note}")}
 
 
 def _inside(part: Details) -> dict[str, Any]:
@@ -74,10 +81,12 @@ def _inside(part: Details) -> dict[str, Any]:
         "confusion_note": f"{count - wrong:,} of {count:,} pictures right, {wrong:,} wrong",
         "confused": part.confused,
         "reliability_svg": to_inline_svg(figures.reliability(part.bins), f"reliability on {part.split}"),
-        "reliability_note": f"calibration error (ECE) {number(part.ece, 3)}; on the dashed line confidence is honest",
+        "reliability_note": f"calibration error (ECE) {number(part.ece, 3)}{_at(part.temperature)}; on the dashed line "
+        "confidence is honest",
         "classes_note": _classes_note(part, sorted_by_f1=len(rows) > shown),
         "first_rows": rows[:shown],
         "other_rows": rows[shown:],
+        "half": -(-shown // 2) if shown > SIDE_BY_SIDE else shown,
         "mistakes": Gallery(title="Most confident mistakes", note=MISTAKES, pictures=part.mistakes),
         "hardest": Gallery(title="Hardest pictures", note=HARDEST, pictures=part.hardest),
     }
@@ -86,6 +95,10 @@ def _inside(part: Details) -> dict[str, Any]:
 def _classes_note(part: Details, *, sorted_by_f1: bool) -> str:
     note = f"F1 is {percent(part.macro_f1)} on average over classes, {percent(part.weighted_f1)} weighted by pictures."
     return note + (" The worst come first." if sorted_by_f1 else "")
+
+
+def _at(temperature: float) -> str:
+    return "" if temperature == 1 else f" at temperature {temperature:.3g}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -101,6 +114,14 @@ def number(value: float | None, digits: int = 3) -> str:
 def interval(bounds: tuple[float, float]) -> str:
     """Two fractions as a range of percent that no line break divides (a dash would allow one, hence the joiner)."""
     return f"{100 * bounds[0]:.1f} –\N{WORD JOINER} {100 * bounds[1]:.1f} %".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def whole(text: str) -> str:
+    """`text` in which no number is parted from its unit at the end of a line, nor an interval in its middle."""
+    joined = re.sub(
+        r"(?<=\d) (?=(?:%|±|s|ms|min|h|px|G|M|K|GiB|MiB|pictures|points)(?![\w]))", "\N{NO-BREAK SPACE}", text
+    )
+    return re.sub(r"± (?=\d)", "±\N{NO-BREAK SPACE}", joined)
 
 
 def duration(seconds: float) -> str:
@@ -126,7 +147,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"percent": percent, "number": number, "interval": interval, "data_uri": data_uri}
+    found.filters |= {"percent": percent, "number": number, "interval": interval, "data_uri": data_uri, "whole": whole}
     return found
 
 

@@ -40,6 +40,19 @@ _PER_EPOCH = ("train_error", "val_error", "train_loss", "val_loss")
 
 
 @dataclass(frozen=True, kw_only=True)
+class RateCurve:
+    """A learning-rate range test: the loss (nats) at each rate, and the rate that it suggests."""
+
+    rate: tuple[float, ...]
+    loss: tuple[float, ...]
+    suggested: float
+
+    def __post_init__(self) -> None:
+        if len(self.rate) != len(self.loss):
+            raise UserError(f"a rate curve: {len(self.rate)} rates, {len(self.loss)} losses; give one each")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picture:
     """One card of a gallery."""
 
@@ -94,6 +107,7 @@ class Score:
     loss: float
     top5: float | None = None
     ece: float | None = None
+    calibrated: tuple[float, float, float] | None = None  # temperature, and loss and ECE at it; all else is at 1
     remark: str = ""  # protocol, precision, "selected on this split", ...
 
 
@@ -110,6 +124,8 @@ class Details:
     confused: tuple[Confused, ...]  # commonest first
     bins: Bins
     ece: float
+    plain_ece: float | None = None  # at temperature 1, as rows of scores have it
+    temperature: float = 1.0  # of the probabilities that bins, ece and pictures show
     mistakes: tuple[Picture, ...] = ()  # most confident first
     hardest: tuple[Picture, ...] = ()  # highest loss first
 
@@ -138,6 +154,7 @@ class Table:
     title: str
     rows: tuple[tuple[str, str], ...]
     note: str = ""
+    folded: tuple[tuple[str, str], ...] = ()  # what only who asks for it sees: fields at their defaults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +193,7 @@ class Report:
     scores: tuple[Score, ...] = ()
     grids: tuple[Grid, ...] = ()
     curves: Curves | None = None
+    rates: RateCurve | None = None
     rivals: tuple[tuple[str, Curves], ...] = ()  # runs whose validation errors are drawn in one figure
     details: tuple[Details, ...] = ()
     galleries: tuple[Gallery, ...] = ()

@@ -14,6 +14,17 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from .errors import UserError, unknown
 
 T = TypeVar("T")
+SPOKEN = {  # what other programs call a field
+    "learning_rate": "lr",
+    "wd": "weight_decay",
+    "batch": "batch_size",
+    "bs": "batch_size",
+    "optimiser": "optimizer",
+    "size": "image_size",
+    "imgsz": "image_size",
+    "warmup_epochs": "warmup",
+    "flip": "augment.flip",
+}
 
 
 def to_json(value: Any) -> Any:
@@ -120,6 +131,8 @@ def set_fields(value: T, assignments: Mapping[str, str], where: str = "--set", p
     valid, data = field_paths(value), to_json(value)
     for path, text in assignments.items():
         if path not in valid:
+            if SPOKEN.get(path) in valid:
+                raise UserError(f"{where}: unknown field '{prefix + path}'; did you mean {prefix + SPOKEN[path]}?")
             raise UserError(f"{where}: {unknown('field', prefix + path, [prefix + name for name in valid])}")
         *outer, last = path.split(".")
         place, owner = data, value

@@ -87,6 +87,11 @@ class NetSpec:
             strides[block.stage] = total = total * block.stride
         return tuple(strides.values())
 
+    def _repr_html_(self) -> str:
+        from .shown import network_html
+
+        return network_html(self)
+
     def blocks(self) -> list[BlockSpec]:
         """Every block of the net in order, resolved: the one truth that building, costing and drawing share."""
         return [reshape(self, block) for block in expand(self)] if self.variant else list(expand(self))

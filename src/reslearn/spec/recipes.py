@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from types import MappingProxyType
+from typing import Any
 
 from .departures import CHANNEL_MEAN
 from .errors import unknown
 from .recipe import Augment, Recipe
+
+BUDGETS = ("epochs", "iterations", "images")
 
 PAD_CROP_FLIP = Augment(crop="pad", pad=4, border="zero", flip="random")
 SCALE_CROP = Augment(crop="scale", scale=(256, 480), flip="random", pca=0.1)
@@ -148,6 +152,22 @@ FINETUNE = Recipe(
     select="best",
 )
 
+FOLDER = Recipe(
+    name="folder",
+    source="one cycle after 1708.07120, crops after 1409.4842, for a folder of pictures of one's own",
+    departures=("15 epochs of many pictures; more of few (docs/training.md)",),
+    epochs=15,
+    batch_size=128,
+    lr=0.1,
+    nesterov=True,
+    weight_decay=5e-4,
+    decay="weights",
+    schedule="one-cycle",
+    warmup=0.2,
+    label_smoothing=0.1,
+    augment=Augment(crop="random-resized", area=(0.35, 1.0), flip="random"),
+)
+
 FAST_CIFAR = Recipe(
     name="fast-cifar",
     source="1512.03385 section 4.2 in the time of one cycle (1708.07120)",
@@ -206,6 +226,7 @@ RECIPES = MappingProxyType(
         recipe.name: recipe
         for recipe in (
             DEMO,
+            FOLDER,
             FAST_CIFAR,
             SPEED_CIFAR,
             PAPER_CIFAR,
@@ -229,3 +250,26 @@ def get_recipe(recipe: str | Recipe) -> Recipe:
     if recipe not in RECIPES:
         raise unknown("recipe", recipe, RECIPES)
     return RECIPES[recipe]
+
+
+def changed_recipe(recipe: str | Recipe, **changes: Any) -> Recipe:
+    """A recipe by name (or a `Recipe`) with other values in some fields: `reslearn.recipe("finetune", lr=0.01)`.
+
+    A new budget (`epochs`, `iterations` or `images`) takes the place of the recipe's. `augment` takes an `Augment`, or
+    a mapping of its fields. Raises `UserError` for an unknown recipe or field (naming the nearest) and for values that
+    no training can follow.
+    """
+    known = get_recipe(recipe)
+    names = [field.name for field in fields(Recipe)]
+    for name in changes:
+        if name not in names:
+            raise unknown("field of a recipe", name, names)
+    augment = changes.get("augment")
+    if isinstance(augment, Mapping):
+        for name in augment:
+            if name not in known.augment.__dataclass_fields__:
+                raise unknown("field of augment", name, known.augment.__dataclass_fields__)
+        changes["augment"] = replace(known.augment, **augment)
+    if changes.keys() & set(BUDGETS):
+        changes = dict.fromkeys(BUDGETS) | changes
+    return replace(known, **changes)

@@ -52,6 +52,11 @@ class VggSpec:
         """Input pixels per pixel of each stage's output, its pool included."""
         return tuple(2 ** (stage + 1) for stage in range(len(self.stage_convs)))
 
+    def _repr_html_(self) -> str:
+        from .shown import network_html
+
+        return network_html(self)
+
     def convs(self) -> list[list[tuple[int, int]]]:
         """(in_channels, out_channels) of every 3x3 convolution, stage by stage."""
         stages, channels = [], self.in_channels

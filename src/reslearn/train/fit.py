@@ -73,6 +73,25 @@ class Run:
             "images_per_second": self.images_per_second,
         }
 
+    def __repr__(self) -> str:
+        val = "not validated"
+        if self.val is not None:
+            val = f"{100 * self.val['top1']:.2f} % of {self.val['images']:,} validation pictures right"
+        return f"Run({self.path}: {val}, {self.seconds:.0f} s of training)"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the headline and the curves."""
+        from ..report.figures import error_curves, loss_curves
+        from ..report.notebook import cell
+        from .records.curves import curves
+        from .records.journal import read_journal
+
+        record = read_record(self.path)
+        drawn = curves(record, read_journal(self.path / "metrics.jsonl"))
+        facts = [("model", str(self.model)), ("speed", f"{self.images_per_second:,.0f} pictures/s")]
+        figures = [("error, percent", error_curves(drawn)), ("loss", loss_curves(drawn))]
+        return cell(f"{record.spec.name}: {repr(self)[4:-1]}", facts, figures)
+
 
 def fit(
     model: str | Spec,

@@ -80,6 +80,8 @@ class Work:
         """What who watches is told of the step that was counted last."""
         done = self.progress
         epoch, rate = self.epochs(done.step), done.images_per_second
+        if self.recipe.epochs is not None:  # the last batch runs over the end of the budget
+            epoch = min(epoch, self.recipe.epochs)
         return Tick(done.step, self.total, epoch, loss, done.epoch_error, done.lr, rate, self.val_error)
 
 

@@ -50,6 +50,33 @@ class CheckReport:
         """Pictures without any fault of their own."""
         return self.pictures - len({row["id"] for rows in self.faults.values() for row in rows})
 
+    def findings(self) -> dict[str, int]:
+        """What was found and how often, in words: faults, groups of duplicates, classes that lack pictures."""
+        found = {kind: len(rows) for kind, rows in self.faults.items() if rows}
+        groups: dict[str, list[Any]] = {
+            "groups of exact duplicates": self.exact,
+            "groups of near duplicates": self.near,
+            "groups across splits": self.crossing,
+            "groups with conflicting labels": self.conflicts,
+            "problems that training refuses": self.problems,
+        }
+        found |= {what: len(rows) for what, rows in groups.items() if rows}
+        missing = sum(map(len, self.missing.values()))
+        if missing:
+            found["classes missing from a split"] = missing
+        if self.imbalance >= IMBALANCE:
+            found["imbalance"] = 1
+        return found
+
+    def found_in_words(self) -> str:
+        """The findings for a sentence; an empty text where there is none."""
+        told = []
+        for what, count in self.findings().items():
+            first, space, rest = what.partition(" ")
+            one = {"groups": "group", "classes": "class", "problems": "problem"}.get(first, first)
+            told.append(f"{count:,} {(one if count == 1 else first) + space + rest}")
+        return ", ".join(told)
+
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
         return {"clean": self.clean, **fields_to_json(self)}

@@ -79,12 +79,16 @@ def render_check(report: CheckReport, dataset: Dataset) -> str:
 
 
 def verdict(report: CheckReport) -> str:
-    """One sentence for people."""
-    if report.excluded:
-        return f"{len(report.excluded):,} of {report.pictures:,} pictures are left out of training; the rest decode."
-    if report.crossing or report.conflicts:
-        return f"All {report.pictures:,} pictures decode, but there are duplicates to look at."
-    return f"All {report.pictures:,} pictures decode."
+    """One sentence for people, which counts all that was found."""
+    out, found = len(report.excluded), report.found_in_words()
+    first = (
+        f"{out:,} of {report.pictures:,} pictures are left out of training"
+        if out
+        else (f"All {report.pictures:,} pictures decode")
+    )
+    if not found:
+        return f"{first}, and nothing was found."
+    return f"{first}. Found: {found}."
 
 
 def _facts(report: CheckReport) -> list[tuple[str, str, str]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from ...runtime.files import write_atomic
 from ...runtime.notes import say, say_notes
 from ...runtime.replacing import FIGURE, replaceable
-from ...spec.codec import set_fields
+from ...spec.codec import fields_to_json, set_fields
 from ...spec.errors import UserError, check_at_least
 from ...spec.preprocess import Preprocess, default_preprocess
 from ...spec.recipe import Augment
@@ -29,6 +31,33 @@ from ..sources import open_data
 GAP, GROUND = 4, 255
 
 
+@dataclass(frozen=True)
+class Row:
+    """A picture of a sheet, and its class."""
+
+    id: str
+    cls: str
+
+    def to_json(self) -> dict[str, str]:
+        """Its name and its class."""
+        return {"id": self.id, "class": self.cls}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a contact sheet shows, from its top."""
+
+    path: str
+    recipe: str
+    image_size: int
+    split: str | None
+    pictures: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        return fields_to_json(self)
+
+
 def write_preview(
     path: str,
     out: Path,
@@ -40,7 +69,7 @@ def write_preview(
     seed: int = 0,
     rows: int = 8,
     columns: int = 8,
-) -> dict[str, str | int | None]:
+) -> Preview:
     """Write the contact sheet of DATA, the path `path`, to `out` (PNG), and return what it shows.
 
     `changes` are assignments to the recipe's fields. Without `split` it shows `train` where there is one; without
@@ -58,10 +87,18 @@ def write_preview(
         dataset = part(dataset, split)
     side = size or chosen.image_size or (32 if max(dataset.read(0)[0].shape[:2]) <= 64 else 224)
     sheet = contact_sheet(dataset, default_preprocess(side), chosen.augment, seed=seed, rows=rows, columns=columns)
+    shown = shown_rows(dataset, chosen.augment, rows)
     if out.exists():
         say(f"replaces {out}")
     write_atomic(replaceable(out, FIGURE, "--out"), sheet)
-    return {"path": str(out), "recipe": chosen.name, "image_size": side, "split": split}
+    pictures = tuple(Row(dataset.ids[i], dataset.classes[int(dataset.labels[i])]) for i in shown)
+    return Preview(str(out), chosen.name, side, split, pictures)
+
+
+def shown_rows(dataset: Dataset, augment: Augment, rows: int) -> list[int]:
+    """Which pictures a sheet shows, from its top: evenly over the classes."""
+    rows += rows % 2 if augment.mixup or augment.cutmix else 0  # mixing pairs neighbours
+    return _spread(dataset, rows)
 
 
 def contact_sheet(
@@ -71,8 +108,7 @@ def contact_sheet(
     turned back into pixels. Pictures are drawn evenly over the classes. Small ones are enlarged, pixel by pixel."""
     if rows < 1 or columns < 2:
         raise UserError(f"a contact sheet needs a row and two columns; {rows} x {columns} were asked for")
-    rows += rows % 2 if augment.mixup or augment.cutmix else 0  # mixing pairs neighbours
-    chosen = Subset(dataset, _spread(dataset, rows))
+    chosen = Subset(dataset, shown_rows(dataset, augment, rows))
     rows = len(chosen)
     cells = np.full((rows, columns, preprocess.size, preprocess.size, 3), GROUND, np.uint8)
     for row in range(rows):

@@ -82,7 +82,9 @@ def read_columns(path: str, asked: Mapping[str, str]) -> Columns:
     places = _by_place(path, head) if where is None else where
     hot = [i for i in range(len(head)) if f"hot {i}" in places]
     if "path" not in places or not ("label" in places or hot):
-        raise UserError(f"{path}: needs a path and a label in each line; found {len(cells[0])} column(s)")
+        raise UserError(
+            f"{path}, line {lines[0]}: needs a path and a label in each line; found {len(cells[0])} column(s)"
+        )
     need = max(places.values()) + 1
     for line, row in zip(lines, cells, strict=True):
         if len(row) < need:
@@ -205,7 +207,7 @@ def _read_rows(path: str) -> Rows:
         reader = csv.reader(io.StringIO(text.text, newline=""), delimiter=separator)
         table = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise UserError(f"{path}: not a readable table ({error})") from None
+        raise UserError(f"{path}, line {reader.line_num}: not a readable table ({error})") from None
     table = table[1:] if first else table
     return Rows([number for number, _ in table], [row for _, row in table], text.note)
 

@@ -46,7 +46,7 @@ def comparison_report(done: Compared) -> Report:
             ),
             Fact(label="p", value=f"{found.p_value:.2g}" if found.p_value >= 0.001 else "< 0.001", note=found.test),
         ),
-        grids=(_sides(done),),
+        grids=(_sides(done), *_differs(done)),
         rivals=tuple(_curves(done)),
         galleries=tuple(_galleries(done)),
         command=command_line(),
@@ -76,6 +76,13 @@ def _sides(done: Compared) -> Grid:
             ("right alone", *(f"{count:,} pictures" for count in (done.comparison.only_a, done.comparison.only_b)))
         )
     return Grid(title="Side by side", columns=("", done.a.name, done.b.name), rows=tuple(rows))
+
+
+def _differs(done: Compared) -> Iterable[Grid]:
+    if done.differs:
+        rows = tuple((one.what, *one.shown()) for one in done.differs)
+        note = "Beside their answers; between the first training of each."
+        yield Grid(title="What differs", columns=("", done.a.name, done.b.name), rows=rows, note=note)
 
 
 def _curves(done: Compared) -> Iterable[tuple[str, Curves]]:

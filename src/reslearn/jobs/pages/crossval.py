@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ...data.sources import open_data
 from ...measure.evaluation import score
 from ...measure.predictions import read_predictions
 from ...report.pages import duration, interval, percent, render
-from ...report.values import Curves, Details, Fact, Grid, Report
+from ...report.values import Curves, Details, Fact, Floats, Grid, Report
 from ...runtime.files import write_atomic
 from ...spec.errors import UserError
 from ...train.crossval import Crossval
@@ -22,7 +23,7 @@ from ...train.records.crossval import CrossvalRecord, read_record
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record as read_run
 from .details import look_inside
-from .tables import FILE_NAME, Rows, curves, record_tables, score_row
+from .tables import FILE_NAME, Rows, curves, heading, record_tables, score_row
 
 
 def write_crossval_report(done: Crossval) -> Path:
@@ -43,9 +44,9 @@ def crossval_report(done: Crossval) -> Report:
         notes.append(f"The pictures could not be looked at again: {error}")
     spread = f"{100 * mean['top1']:.2f} ± {100 * std['top1']:.2f} %"
     return Report(
-        name=folder.resolve().name,
-        summary=f"{record.spec.name} on {record.data['path'] or 'pictures given from Python'}, recipe "
-        f"{record.recipe.name}, {record.count} {record.method} folds, begun {record.created[:16].replace('T', ' ')}",
+        name=heading(record.spec.name, record.data["path"]),
+        summary=f"{folder.resolve().name}: cross-validation, recipe {record.recipe.name}, "
+        f"{record.count} {record.method} folds, begun {record.created[:16].replace('T', ' ')}",
         notes=tuple(notes),
         facts=(
             Fact(
@@ -55,9 +56,9 @@ def crossval_report(done: Crossval) -> Report:
             Fact(label="pictures", value=f"{whole.images:,}", note="each judged by a network that had not seen it"),
             Fact(label="training", value=duration(done.seconds), note=f"{record.count} networks"),
         ),
-        scores=(score_row("out of fold", whole.to_json(), details[0].ece if details else None),),
+        scores=(score_row("out of fold", whole.to_json(), details[0].plain_ece if details else None),),
         grids=(_folds(done),),
-        rivals=tuple(_fold_curves(folder, record)),
+        rivals=tuple(_fold_curves(folder, record, done)),
         details=details,
         command=record.command,
         tables=record_tables(record, _data(record)),
@@ -72,10 +73,19 @@ def _folds(done: Crossval) -> Grid:
     return Grid(title="Folds", columns=("", "held out", "top-1", "loss", "training"), rows=rows)
 
 
-def _fold_curves(folder: Path, record: CrossvalRecord) -> Iterable[tuple[str, Curves]]:
+def _fold_curves(folder: Path, record: CrossvalRecord, done: Crossval) -> Iterable[tuple[str, Curves]]:
     for k in range(1, record.count + 1):
         run = fold_folder(folder, k)
-        yield f"fold {k}", curves(read_run(run), read_journal(run / "metrics.jsonl"))
+        drawn = curves(read_run(run), read_journal(run / "metrics.jsonl"))
+        yield f"fold {k}", replace(drawn, val_error=_ending(drawn.val_error, 100 - 100 * done.scores[k - 1]["top1"]))
+
+
+def _ending(errors: Floats, sealed: float) -> Floats:
+    """Validation errors seen in training, the last of them as the sealed network has it: one number for one thing."""
+    measured = np.flatnonzero(np.isfinite(errors))
+    ended = errors.copy()
+    ended[measured[-1:]] = sealed
+    return ended
 
 
 def _details(record: CrossvalRecord, folder: Path) -> Iterable[Details]:

@@ -39,6 +39,9 @@ def look_inside(evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split
     def shots(order: Iterable[int]) -> tuple[Picture, ...]:
         return tuple(picture_of(pictures, i, probabilities[i], int(labels[i]), names) for i in order)
 
+    mistakes = sure_first[said[sure_first] != labels[sure_first]][:SHOTS]
+    hardest = np.argsort(own, kind="stable")
+    hardest = hardest[~np.isin(hardest, mistakes)][:SHOTS]  # the most confident mistakes are shown already
     return Details(
         split=split,
         confusion=confusion,
@@ -58,9 +61,16 @@ def look_inside(evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split
         confused=most_confused(confusion, names, PAIRS),
         bins=Bins(confidence=bins.confidence, accuracy=bins.accuracy, count=bins.count),
         ece=bins.ece,
-        mistakes=shots(sure_first[said[sure_first] != labels[sure_first]][:SHOTS]),
-        hardest=shots(np.argsort(own, kind="stable")[:SHOTS]),
+        plain_ece=reliability(logits, labels).ece,
+        temperature=temperature,
+        mistakes=shots(mistakes),
+        hardest=shots(hardest),
     )
+
+
+def ece_note(part: Details) -> str:
+    """What a calibration error is of."""
+    return "ECE, 15 bins" + ("" if part.temperature == 1 else f", at temperature {part.temperature:.3g}")
 
 
 def picture_of(

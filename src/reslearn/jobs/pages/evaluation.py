@@ -12,8 +12,8 @@ from ...report.values import Fact, Grid, Report, Table
 from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
 from ..evaluation import Evaluated
-from .details import look_inside
-from .tables import environment_table, fields_table, remarks, score_row
+from .details import ece_note, look_inside
+from .tables import environment_table, fields_table, heading, remarks, score_row
 
 
 def write_evaluation_report(path: str | os.PathLike[str], done: Evaluated) -> Path:
@@ -30,17 +30,17 @@ def evaluation_report(done: Evaluated) -> Report:
     name = " + ".join(dict.fromkeys(member.spec.name for member in members))
     right = round(last.top1 * last.images)
     return Report(
-        name=f"{name} on {data.path or 'pictures given from Python'}",
+        name=heading(name, data.path),
         summary=f"{loaded.path}, {subject.split}: {last.images:,} pictures, {last.protocol}, {last.precision}",
         notes=remarks(last.selected_on_test, last.seen),
         facts=(
             Fact(label="accuracy", value=percent(last.top1), note=f"{right:,} of {last.images:,}"),
             Fact(label="95 % interval", value=interval(last.top1_interval), note="of the accuracy, Wilson"),
             Fact(label="loss", value=f"{last.loss:.3f}", note="cross-entropy, nats"),
-            Fact(label="calibration error", value=f"{details.ece:.3f}", note="ECE, 15 bins"),
+            Fact(label="calibration error", value=f"{details.ece:.3f}", note=ece_note(details)),
         ),
         scores=tuple(
-            score_row(subject.split, one.to_json(), details.ece if one is last else None) for one in evaluations
+            score_row(subject.split, one.to_json(), details.plain_ece if one is last else None) for one in evaluations
         ),
         grids=(_protocols(evaluations),) if len(evaluations) > 1 else (),
         details=(details,),
@@ -68,11 +68,11 @@ def _protocols(evaluations: Sequence[Evaluation]) -> Grid:
     return Grid(
         title="Protocols",
         note="What each gains over the first, beside what it costs in forward passes of one crop.",
-        columns=("protocol", "top-1 error", "gain", "loss", "cost"),
+        columns=("protocol", "top-1", "gain", "loss", "cost"),
         rows=tuple(
             (
                 one.protocol,
-                f"{one.top1_error:.2f} %",
+                percent(one.top1, 2),
                 "" if one is first else f"{first.top1_error - one.top1_error:+.2f}",
                 f"{one.loss:.4f}",
                 f"{one.cost:.1f} ×",

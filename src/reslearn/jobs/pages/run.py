@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,11 @@ from ...train.records import ledger
 from ...train.records.belonging import check_belongs
 from ...train.records.journal import read_journal
 from ...train.records.run import RunRecord, read_record
+from ..advice import after, outcome_of
 from ..subject import as_training, cache_folder, subject_of
 from ..unseen import recogniser
 from .details import look_inside
-from .tables import FILE_NAME, SELECTED_ON_TEST, Rows, curves, record_tables, score_row
+from .tables import FILE_NAME, SELECTED_ON_TEST, Rows, curves, heading, record_tables, score_row
 
 PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
 
@@ -43,6 +45,13 @@ def write_report(run: str | os.PathLike[str]) -> Path:
     path = Path(run) / FILE_NAME
     write_atomic(path, render(gather(run)))
     return path
+
+
+def think(run: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Write the report as `write_report` does; returns what it says of the result."""
+    report = gather(run)
+    write_atomic(Path(run) / FILE_NAME, render(report))
+    return report.verdict
 
 
 def gather(run: str | os.PathLike[str]) -> Report:
@@ -65,19 +74,19 @@ def gather(run: str | os.PathLike[str]) -> Report:
                 notes += _changed(split, evaluation, lines.get((split, *PLAIN)))
         except (UserError, OSError) as error:
             notes.append(f"The pictures could not be looked at again: {error}")
-        ece = {(part.split, *PLAIN): part.ece for part in details}
+        ece = {(part.split, *PLAIN): part.plain_ece for part in details}
         scores = [score_row(how[0], line, ece.get(how)) for how, line in lines.items()]
     else:
         notes.append(f"This run is not finished; go on with: reslearn resume {folder}")
     if any("selected on test" in row.remark for row in scores):
         notes.append(SELECTED_ON_TEST)
     return Report(
-        name=folder.resolve().name,
-        summary=f"{record.spec.name} on {record.data['path'] or 'pictures given from Python'}, "
-        f"recipe {record.recipe.name}, begun {record.created[:16].replace('T', ' ')}",
+        name=heading(record.spec.name, record.data["path"]),
+        summary=f"{folder.resolve().name}: recipe {record.recipe.name}, begun {record.created[:16].replace('T', ' ')}",
+        verdict=tuple(_advice(record, journal, scores, details)),
         curves=curves(record, journal),
         command=record.command,
-        facts=tuple(_facts(record, journal, scores)),
+        facts=tuple(_facts(record, journal, scores, _unlooked(folder, record, opened))),
         scores=tuple(scores),
         details=details,
         tables=(*record_tables(record, _data(record)), *_looks(opened)),
@@ -168,7 +177,41 @@ def _looks(opened: list[dict[str, Any]]) -> Iterable[Table]:
         yield Table(title="Ledger", rows=tuple(looks), note=note)
 
 
-def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Iterable[Fact]:
+def _advice(
+    record: RunRecord, journal: list[dict[str, Any]], scores: list[Score], details: tuple[Details, ...]
+) -> list[str]:
+    """What the result is worth, in words; nothing of a run that is not finished."""
+    val = next((score for score in scores if score.split == "val"), None)
+    if not scores:
+        return []
+    epochs = [line for line in journal if line["kind"] == "epoch"]
+    return after(
+        outcome_of(
+            epochs,
+            None if val is None else {"top1": val.top1, "loss": val.loss},
+            details[0].confusion if details else None,
+            classes=record.spec.num_classes,
+            from_weights=record.weights is not None,
+        )
+    )
+
+
+def _unlooked(folder: Path, record: RunRecord, opened: list[dict[str, Any]]) -> str:
+    """The command that scores the data's test pictures, where nobody has done so; else an empty text."""
+    path = record.data["path"]
+    own = [line for line in opened if line["fingerprint"] == record.data["fingerprint"]]
+    if path is None or any(line["split"] == "test" for line in own):
+        return ""
+    try:
+        declares = "test" in open_data(path, on_bad_file=record.on_bad_file).splits
+    except (UserError, OSError):
+        return ""
+    return f"reslearn evaluate {shlex.quote(str(folder))} {shlex.quote(path)}" if declares else ""
+
+
+def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score], unlooked: str) -> Iterable[Fact]:
+    if unlooked:
+        yield Fact(label="test", value="not looked at yet", note=unlooked)
     by_split = {score.split: score for score in scores if score.remark.startswith(", ".join(PLAIN))}
     for name, label in (("test", "test accuracy"), ("val", "validation accuracy")):
         if score := by_split.get(name):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from ...report.values import Curves, Score, Table
+from ...report.values import Score, Table
 from ...spec.codec import field_paths
+from ...spec.recipe import Recipe
 from ...spec.seen import Seen, seen_from_json
 from ...train.records.crossval import CrossvalRecord
+from ...train.records.curves import curves as curves
 from ...train.records.run import RunRecord
 
 Rows = list[tuple[str, str]]
@@ -25,7 +26,7 @@ def record_tables(record: RunRecord | CrossvalRecord, data: Rows) -> tuple[Table
     recipe, weights = record.recipe, [("weights", record.weights)] if record.weights else []
     return (
         fields_table("Network", record.spec, *weights),
-        fields_table(f"Recipe {recipe.name}", recipe, but=("name", "source"), note=recipe.source),
+        recipe_table(recipe),
         Table(title="Data", rows=tuple(data)),
         fields_table("Preprocessing", record.preprocess, ("hash", record.preprocess.hash())),
         fields_table("Settings", record.settings, ("seed", str(record.seed))),
@@ -40,6 +41,20 @@ def fields_table(
     fields = {name: item for name, item in field_paths(value).items() if item is not None and name not in but}
     rows = [(name.replace("_", " "), _text(item)) for name, item in fields.items()]
     return Table(title=title, rows=(*before, *rows), note=note)
+
+
+def recipe_table(recipe: Recipe) -> Table:
+    """A recipe's fields; those that every recipe has unless it says otherwise are folded away."""
+    usual, told = field_paths(Recipe(name="", source="", epochs=1)), ("name", "source")
+    folded = {name for name, item in field_paths(recipe).items() if name != "epochs" and item == usual[name]}
+    shown = fields_table(f"Recipe {recipe.name}", recipe, but=(*told, *folded), note=recipe.source)
+    rest = fields_table("", recipe, but=field_paths(recipe).keys() - folded)
+    return replace(shown, folded=rest.rows)
+
+
+def heading(network: str, data: str | None) -> str:
+    """What a page is about: which network, on which pictures."""
+    return f"{network} on {data or 'pictures given from Python'}"
 
 
 def environment_table(environment: Mapping[str, Any]) -> Table:
@@ -77,29 +92,6 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def curves(record: RunRecord, journal: list[dict[str, Any]]) -> Curves:
-    """The journal's lines as arrays, x in epochs."""
-    steps = [line for line in journal if line["kind"] == "step"]
-    epochs = [line for line in journal if line["kind"] == "epoch"]
-    per_step = record.recipe.batch_size / max(len(record.split.train), 1)
-    if epochs:
-        per_step = epochs[-1]["epoch"] / epochs[-1]["step"]
-
-    def column(lines: list[dict[str, Any]], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return np.array([np.nan if line[name] is None else line[name] for line in lines], dtype=np.float64)
-
-    return Curves(
-        step_epoch=(column(steps, "step") + 1) * per_step,
-        step_loss=column(steps, "loss"),
-        step_lr=column(steps, "lr"),
-        epoch=column(epochs, "epoch"),
-        train_error=column(epochs, "train_error"),
-        val_error=column(epochs, "val_error"),
-        train_loss=column(epochs, "train_loss"),
-        val_loss=column(epochs, "val_loss"),
-    )
-
-
 def score_row(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
     """One row of the table of scores, from an `evaluate` object."""
     remarks = [line["protocol"], line["precision"], line.get("remark")]
@@ -116,8 +108,19 @@ def score_row(split: str, line: Mapping[str, Any], ece: float | None) -> Score:
         loss=line["loss"],
         top5=line["top5"],
         ece=ece,
+        calibrated=_calibrated(line.get("calibrated")),
         remark=", ".join(filter(None, remarks)),
     )
+
+
+def _calibrated(found: Any) -> tuple[float, float, float] | None:
+    """Temperature, and loss and calibration error at it; scores of before have none."""
+    if not isinstance(found, Mapping):
+        return None
+    temperature, loss, ece = (found.get(name) for name in ("temperature", "loss", "ece"))
+    if isinstance(temperature, (int, float)) and isinstance(loss, (int, float)) and isinstance(ece, (int, float)):
+        return float(temperature), float(loss), float(ece)
+    return None
 
 
 def remarks(selected_on_test: bool, seen: Seen) -> tuple[str, ...]:

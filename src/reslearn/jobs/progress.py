@@ -1,20 +1,26 @@
-"""The live line of a training run: loss, error, images/s, time left; a bar on a terminal, lines elsewhere."""
+"""The live line of a training run: loss, accuracy, images/s, time left; a bar on a terminal or in a notebook."""
 
 from __future__ import annotations
 
 import contextlib
+import html
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
+from ..runtime.notes import say
+from ..runtime.process_group import from_environment
 from ..train.events import Reading, Tick, Watch
-from .output import say
 
 
 @contextlib.contextmanager
 def watching() -> Iterator[Watch]:
     """Yield the function that is told of each step and of reading."""
-    if sys.stderr.isatty():
+    display = _notebook_display()
+    if display is not None:
+        yield _cell(display)
+    elif sys.stderr is not None and sys.stderr.isatty() and from_environment().first:
         with _bar() as watch:
             yield watch
     else:
@@ -23,9 +29,9 @@ def watching() -> Iterator[Watch]:
 
 def in_words(tick: Tick) -> str:
     """Where a run stands, but for its step."""
-    val = "" if tick.val_error is None else f"  val error {tick.val_error:.2f} %"
+    val = "" if tick.val_error is None else f"  val {100 - tick.val_error:.2f} % right"
     return (
-        f"epoch {tick.epoch:.2f}  loss {tick.loss:.3f}  train error {tick.error:.1f} %{val}  "
+        f"epoch {tick.epoch:.2f}  loss {tick.loss:.3f}  train {100 - tick.error:.1f} % right{val}  "
         f"{tick.images_per_second:,.0f} images/s"
     )
 
@@ -60,11 +66,11 @@ def _lines(every: float) -> Watch:
 
 @contextlib.contextmanager
 def _bar() -> Iterator[Watch]:
-    from rich.console import Console
+    from rich import console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     words = TextColumn("{task.percentage:>3.0f}%  {task.description}")
-    with Progress(BarColumn(), words, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    with Progress(BarColumn(), words, TimeRemainingColumn(), console=console.Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=None)
 
         def watch(event: Tick | Reading) -> None:
@@ -74,3 +80,39 @@ def _bar() -> Iterator[Watch]:
                 bar.update(task, total=event.total, completed=event.step, description=in_words(event))
 
         yield watch
+
+
+def _notebook_display() -> Any:
+    """IPython's `display`, where this process is a notebook's kernel; else None."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None:
+        return None
+    shell = ipython.get_ipython()
+    if type(shell).__name__ != "ZMQInteractiveShell":
+        return None
+    from IPython.display import display  # type: ignore[import-not-found,unused-ignore]
+
+    return display
+
+
+def _cell(display: Any) -> Watch:
+    """One line of a cell that is rewritten, at most twice a second."""
+    handle: Any = None
+    spoken = 0.0
+
+    def watch(event: Tick | Reading) -> None:
+        nonlocal handle, spoken
+        now = time.monotonic()
+        done, total = (event.done, event.total) if isinstance(event, Reading) else (event.step, event.total)
+        if now - spoken < 0.5 and done != total:
+            return
+        spoken = now
+        words = "reading pictures" if isinstance(event, Reading) else in_words(event)
+        drawn = f'<progress value="{done}" max="{total}" style="width:240px"></progress> {html.escape(words)}'
+        shown = {"text/html": drawn, "text/plain": f"{done}/{total}  {words}"}
+        if handle is None:
+            handle = display(shown, raw=True, display_id=True)
+        else:
+            handle.update(shown, raw=True)
+
+    return watch

@@ -1,0 +1,154 @@
+"""A training's options as a TOML file: `--dry-run --save F.toml` writes it, `train --config F.toml` reads it.
+
+Keys are the options' names without dashes in front; `[set]` holds what `--set` takes. Paths are relative to the file.
+What stands on the command line wins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import typer
+
+from ..runtime.files import writable_target, write_atomic
+from ..runtime.opening import open_regular
+from ..spec.errors import UserError, unknown
+
+PATHS = ("data", "weights", "out")
+NOT_IN_FILE = ("config", "save", "dry_run", "overwrite", "as_json")
+SET = "assignments"  # the parameter behind `--set`
+HEAD = "# reslearn train --config THIS-FILE; paths are relative to it, options on the command line win over it\n"
+
+
+class Parameter(Protocol):
+    """An option or argument of a command."""
+
+    name: str
+    opts: list[str]
+
+
+def read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take the file's values as the defaults of the command's options. Called before any other option is read."""
+    if path is None or context.resilient_parsing:
+        return path
+    try:
+        with open_regular(path) as file:
+            found = tomllib.loads(file.read().decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {path}: no TOML file: {' '.join(str(error).split())}") from None
+    context.default_map = {**(context.default_map or {}), **_defaults(context, found, path)}
+    return path
+
+
+def _defaults(context: typer.Context, found: Mapping[str, object], path: Path) -> dict[str, object]:
+    known = {name: parameter for name, parameter in _parameters(context).items() if parameter.name not in NOT_IN_FILE}
+    defaults: dict[str, object] = {}
+    for key, value in found.items():
+        name = key.replace("_", "-")
+        if name not in known:
+            raise UserError(f"--config {path}: {unknown('option', key, sorted(known))}")
+        parameter = known[name]
+        if name == "set":
+            defaults[SET] = _assignments(value, path)
+            continue
+        if isinstance(value, (dict, list)):
+            raise UserError(f"--config {path}: {key} is a {type(value).__name__}; give one value")
+        text = value if isinstance(value, bool) else str(value)
+        if name in PATHS and isinstance(text, str):
+            text = from_file(text, path.parent, words=name != "out")
+        defaults[str(parameter.name)] = text
+    return defaults
+
+
+def _parameters(context: typer.Context) -> dict[str, Parameter]:
+    """Every option and argument of the command, by its name in the file."""
+    found: dict[str, Parameter] = {}
+    for parameter in context.command.params:
+        long = [text for text in parameter.opts if text.startswith("--")]
+        name = long[-1].lstrip("-") if long else str(parameter.name).replace("_", "-")
+        found[name] = parameter
+    return found
+
+
+def _assignments(value: object, path: Path) -> list[str]:
+    """`[set]` as what `--set` takes: `lr = 0.05`, `"augment.flip" = "none"`, or `augment.flip = "none"`."""
+    if not isinstance(value, dict):
+        raise UserError(f"--config {path}: set is no table; write [set] and below it lines such as lr = 0.05")
+    return [f"{name}={text}" for name, text in _flat(value)]
+
+
+def _flat(table: Mapping[str, object], before: str = "") -> list[tuple[str, str]]:
+    found = []
+    for name, value in table.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{before}{name}.")
+        else:
+            found.append((before + name, value if isinstance(value, str) else json.dumps(value)))
+    return found
+
+
+def from_file(text: str, folder: Path, *, words: bool = True) -> str:
+    """A path in a file of `folder`, for who stands elsewhere. An address stays, and with `words` a name as `digits`."""
+    if "://" in text or os.path.isabs(text):
+        return text
+    there = os.path.normpath(folder / text)
+    return text if words and _is_word(text) and not os.path.exists(there) else there
+
+
+def to_file(text: str, folder: Path, *, words: bool = True) -> str:
+    """A path from here, for a file in `folder`; what stays is what `from_file` lets stay."""
+    if "://" in text or os.path.isabs(text) or (words and _is_word(text) and not os.path.exists(text)):
+        return text
+    return os.path.relpath(text, folder)
+
+
+def _is_word(text: str) -> bool:
+    """Whether it may name something that is no file: `digits`, `default`."""
+    return text.isidentifier()
+
+
+def check_config_target(path: Path | None, dry_run: bool) -> None:
+    """Raise `UserError` for a `--save` without `--dry-run`, or over a file that is none of ours."""
+    if path is None:
+        return
+    if not dry_run:
+        raise UserError(f"--save {path}: goes with --dry-run, which trains nothing; add it, or leave --save out")
+    writable_target(path, where="--save")
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(HEAD):
+        raise UserError(
+            f"--save {path}: what is there is no such file of reslearn, and it is not replaced; name another"
+        )
+
+
+def write_config(path: Path, values: Mapping[str, object], changes: Mapping[str, str]) -> None:
+    """Write options (those that are None are left out) and `--set` assignments as TOML."""
+    lines = [HEAD]
+    for name, value in values.items():
+        if value is not None:
+            shown = to_file(str(value), path.parent, words=name != "out") if name in PATHS else value
+            lines.append(f"{name.replace('_', '-')} = {_toml(shown)}\n")
+    if changes:
+        lines.append("\n[set]\n")
+        lines += [f"{json.dumps(name)} = {_toml(_read(text))}\n" for name, text in changes.items()]
+    write_atomic(path, "".join(lines))
+
+
+def _read(text: str) -> object:
+    """A number or a truth value as itself, all else as text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, (bool, int, float)) else text
+
+
+def _toml(value: object) -> str:
+    # JSON's texts, whole numbers and truth values are TOML's; its surrogates and DEL are not
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)

@@ -1,0 +1,106 @@
+"""What the parser of the command line complains of, as one line that says what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+NOT_FOUND = "NoSuchOption"  # names of the parser's own errors; Typer's vendored click hides the classes
+MISSING = "MissingParameter"
+ONLY_HELP = "NoArgsIsHelpError"
+
+
+class Parameter(Protocol):
+    """An option or argument of a command."""
+
+    name: str
+    opts: list[str]
+    metavar: str | None
+    required: bool
+
+
+class Command(Protocol):
+    params: list[Parameter]
+
+
+class Context(Protocol):
+    """A command that is being read: what it takes, and what of it was found."""
+
+    command: Command
+    command_path: str
+    params: dict[str, object]
+
+
+def is_parsing(error: Exception) -> bool:
+    """Whether the parser raised it."""
+    return hasattr(error, "format_message")
+
+
+def asked_for_help(error: Exception) -> bool:
+    """Whether a group was named and no command: its help has been printed."""
+    return type(error).__name__ == ONLY_HELP
+
+
+def in_words(error: Exception, arguments: Sequence[str]) -> str:
+    """What is wrong, and the command whose help lists what is valid."""
+    context: Context | None = getattr(error, "ctx", None)
+    command = context.command_path if context else "reslearn"
+    kind = type(error).__name__
+    missing = _missing(context) if kind == MISSING and context is not None else []
+    if len(missing) > 1:
+        message = f"missing: {', '.join(missing)}"
+    elif kind == NOT_FOUND and (hint := _field(getattr(error, "option_name", ""), context, arguments)):
+        message = hint
+    else:
+        message = str(getattr(error, "format_message", str)()) or "a command is missing"
+    message = message.replace(": Value error, ", ": ")  # the words of the library that checks choices
+    message = _with_value(message, error, arguments)
+    return f"{message} ({command} --help lists what is valid)"
+
+
+def _missing(context: Context) -> list[str]:
+    """All that must be given and is not. What was given is read before the parser notices that something is missing."""
+    lacking = [one for one in context.command.params if one.required and one.name not in context.params]
+    return [one.opts[-1] if one.opts[-1].startswith("-") else str(one.metavar or one.name).upper() for one in lacking]
+
+
+def _field(option: str, context: Context | None, arguments: Sequence[str]) -> str:
+    """`--lr 0.1` is a field of the recipe; an empty text for any other option, and for commands without `--set`."""
+    takes = context is not None and any("--set" in one.opts for one in context.command.params)
+    from ..spec.codec import SPOKEN, field_paths
+    from ..spec.recipe import Recipe
+
+    paths = [*field_paths(Recipe("", "", epochs=1))]
+    name = option.lstrip("-").partition("=")[0].replace("-", "_")
+    near = [path for path in paths if path == SPOKEN.get(name, name)]
+    if not takes or not near:
+        return ""
+    given = _value(option, arguments)
+    return f"no such option: {option.partition('=')[0]}; it is a field of the recipe: --set {near[0]}={given}"
+
+
+def _value(option: str, arguments: Sequence[str]) -> str:
+    """What was given to an option that there is not."""
+    for place, text in enumerate(arguments):
+        name, mark, value = text.partition("=")
+        if name == option.partition("=")[0]:
+            if mark:
+                return value
+            after = arguments[place + 1] if place + 1 < len(arguments) else ""
+            return after if after and not after.startswith("--") else "VALUE"
+    return "VALUE"
+
+
+def _with_value(message: str, error: Exception, arguments: Sequence[str]) -> str:
+    """A message about an option's value, with the value where the library left it out."""
+    parameter = getattr(error, "param", None)
+    if parameter is None or "nvalid value" not in message:
+        return message
+    given = [_value(option, arguments) for option in parameter.opts if _is_given(option, arguments)]
+    in_file = getattr(getattr(error, "ctx", None), "default_map", None) or {}
+    value = str(given[0] if given else in_file.get(parameter.name, "VALUE"))
+    return message if value == "VALUE" or value in message else f"{message} (found {value!r})"
+
+
+def _is_given(option: str, arguments: Sequence[str]) -> bool:
+    return any(text.partition("=")[0] == option for text in arguments)

@@ -1,0 +1,116 @@
+"""`plan`: a probe before a long run, of its speed or of the learning rate that it bears."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..runtime.allocator import tune
+from ..runtime.replacing import PAGE
+from ..spec.codec import parse_assignments
+from ..spec.errors import UserError
+from . import options as opt
+from .output import check_targets, emit, put, say
+from .training import print_plan, to_be_chosen
+
+if TYPE_CHECKING:
+    from ..jobs.plan import Forecast
+    from ..jobs.resolve import Plan
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command()(plan)
+
+
+def plan(
+    data: opt.Data,
+    model: opt.Model = None,
+    recipe: opt.Recipe = None,
+    epochs: opt.Epochs = None,
+    assignments: opt.Assignments = None,
+    image_size: opt.ImageSize = None,
+    weights: opt.Weights = None,
+    prefer: opt.PreferOption = None,
+    seed: int = 0,
+    seconds: Annotated[float, typer.Option(help="How long to probe the loader, and the steps.")] = 12.0,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="A learning-rate range test instead: the loss while the rate grows.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("-o", "--html", metavar="FILE", help="With --find-lr: its curve as a page.")
+    ] = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Probe for a minute: speed, memory, what holds it back, time in all, disk; and the --set line to paste."""
+    if html is not None and not find_lr:
+        raise UserError(f"--html {html}: goes with --find-lr; add it, or leave --html out")
+    check_targets({"--html": (html, PAGE)})
+    say(f"reslearn plan: {model or 'a network'} on {data} with {recipe or 'a recipe'}{to_be_chosen(model, recipe)}")
+    tuned = tune()
+    from ..jobs.plan import check_seconds, forecast
+    from ..jobs.resolve import TrainRequest, resolve
+
+    check_seconds(seconds)
+    request = TrainRequest(
+        data,
+        model,
+        recipe,
+        epochs=epochs,
+        changes=parse_assignments(assignments or []),
+        image_size=image_size,
+        seed=seed,
+        tuned_allocator=tuned,
+        weights=weights,
+        prefer=prefer,
+    )
+    resolved = resolve(request)
+    print_plan(resolved)
+    if find_lr:
+        _range_test(resolved, html, as_json)
+        return
+    for line in resolved.advice():
+        say(f"advice    {line}")
+    result = forecast(resolved, seconds=seconds)
+    emit(result.to_json() | {"chosen": resolved.choice.to_json()}, as_json, lambda: _print_forecast(result))
+
+
+def _range_test(plan: Plan, html: Path | None, as_json: bool) -> None:
+    """`plan --find-lr`."""
+    from ..jobs.find_lr import drawn, find_lr, write_page
+
+    found = find_lr(plan, watch=lambda step, steps: say(f"step {step}/{steps}") if step % 25 == 0 else None)
+    if html is not None:
+        write_page(str(html), found, plan)
+
+    def tell() -> None:
+        put(*drawn(found))
+        put(f"suggested {found.words}")
+        if html is not None:
+            put(f"page      {html}")
+
+    emit(found.to_json() | {"html": str(html) if html else None}, as_json, tell)
+
+
+def _print_forecast(result: Forecast) -> None:
+    gib = 2**30
+    put(
+        f"speed     {result.images_per_second:,.0f} images/s, its steps' spread {result.spread:.1%}; "
+        f"the loader alone {result.loader_images_per_second:,.0f}"
+    )
+    put(f"bound by  {'reading pictures' if result.bound == 'loader' else 'computing'}")
+    put(f"memory    {result.memory_bytes / gib:.1f} of {result.memory_available_bytes / gib:.1f} GiB at the peak")
+    epoch, total = _clock(result.seconds_per_epoch), _clock(result.seconds_total)
+    put(f"time      {epoch} an epoch, {total} for {result.steps:,} steps")
+    put(f"disk      {result.checkpoint_bytes / gib:.2f} GiB for the run, {result.free_disk_bytes / gib:.0f} GiB free")
+    if result.busy:
+        put(f"busy      {result.busy}: plan again when the machine is quiet")
+    nothing = "nothing can be told on a busy machine" if result.busy else "nothing: these settings are the best known"
+    put(f"suggested {result.suggestion or nothing}")
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d} h" if hours else f"{rest // 60}:{rest % 60:02d} min"

@@ -1,0 +1,222 @@
+"""What is not asked for is chosen: network, recipe, size, budget and batch, by a short table of facts.
+
+The table stands in docs/training.md, too. `train`, `crossval` and `plan` choose alike, and print what they chose. It
+needs no stopwatch: what a training would take is computed from the machine's rates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..data.dataset import Dataset, Indices
+from ..data.formats.decode import formats
+from ..data.pictures.declared import declared
+from ..data.table import as_pictures
+from ..runtime.choice import GPU_RATE, SUSTAINED, UNKNOWN, Machine, this_machine, workload
+from ..runtime.notes import say
+from ..runtime.process_group import from_environment
+from ..spec.catalogue import get_spec
+from ..spec.net import Spec
+from ..spec.recipe import Recipe
+from ..spec.recipes import get_recipe
+
+LOOKED_AT = 48  # pictures whose sizes are read
+PATIENCE = 600.0  # seconds that a training which nobody asked for in detail may take
+PICTURES_SEEN = 20_000  # in a whole training, at least: few pictures are looked at more often
+MOST_EPOCHS = 100
+BATCHES = 10  # of an epoch, at least, where that leaves a batch of
+SMALLEST_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the choice follows from."""
+
+    pictures: int  # to train on
+    classes: int
+    side: int  # of pictures: the median of the shorter sides, in pixels
+    gigaflops: float  # that the machine does in a second of training
+    world: int = 1  # processes that share a batch
+
+
+@dataclass(frozen=True)
+class Band:
+    """One row of the table: pictures whose side is at most `side`, and what may train on them, the largest first."""
+
+    side: float
+    recipe: str
+    nets: tuple[tuple[str, int], ...]  # (network, size of its input)
+
+
+TABLE = (
+    Band(20, "demo", (("resnet20_cifar", 16),)),
+    Band(48, "fast-cifar", (("resnet18_w64_cifar", 32), ("resnet20_cifar", 32))),
+    Band(112, "folder", (("resnet18", 96), ("resnet20_cifar", 64))),
+    Band(float("inf"), "folder", (("resnet50", 224), ("resnet18", 224), ("resnet18", 128), ("resnet20_cifar", 64))),
+)
+FROM_WEIGHTS = Band(
+    float("inf"), "finetune", (("resnet50", 224), ("resnet18", 224), ("resnet18", 160), ("resnet18", 128))
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen. What the user named is not in it."""
+
+    model: str | None = None
+    recipe: str | None = None
+    image_size: int | None = None
+    changes: Mapping[str, str] = field(default_factory=dict)  # to the recipe
+    facts: Facts | None = None
+
+    def __bool__(self) -> bool:
+        return self.facts is not None
+
+    def lines(self) -> list[str]:
+        """For a person: what was chosen by which facts, and how to say otherwise."""
+        if self.facts is None:
+            return []
+        facts, chosen, other = self.facts, [], []
+        if self.model:
+            chosen.append(self.model)
+            other.append("--model")
+        if self.recipe:
+            chosen.append(f"recipe {self.recipe}")
+            other.append("--recipe")
+        if self.image_size:
+            chosen.append(f"{self.image_size} pixels")
+            other.append("--image-size")
+        if "epochs" in self.changes:
+            chosen.append(f"{self.changes['epochs']} epochs")
+            other.append("--epochs")
+        if "batch_size" in self.changes:
+            chosen.append(f"batches of {self.changes['batch_size']}")
+            other.append("--set batch_size=")
+        why = (
+            f"{facts.pictures:,} pictures of {facts.classes} classes, {facts.side} pixels on their shorter side, "
+            f"{facts.gigaflops:,.0f} GFLOP/s"
+        )
+        return [f"{', '.join(chosen)}: for {why}", f"yours to change: {', '.join(other)} (reslearn list, recipes)"]
+
+    def tell(self) -> None:
+        """Say it, before the first step."""
+        for line in self.lines():
+            say(f"chosen    {line}")
+
+    def values(self) -> dict[str, int | float]:
+        """The changes to the recipe as numbers."""
+        return {name: float(text) if name == "epochs" else int(text) for name, text in self.changes.items()}
+
+    def to_json(self) -> dict[str, Any] | None:
+        """What `--dry-run` prints of it; None where all was named."""
+        if self.facts is None:
+            return None
+        names = ("model", "recipe", "image_size")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return given | dict(self.changes) | {"facts": dict(vars(self.facts))}
+
+
+def choose(
+    facts: Facts,
+    *,
+    model: str | Spec | None = None,
+    recipe: str | Recipe | None = None,
+    image_size: int | None = None,
+    from_weights: bool = False,
+    fixed: frozenset[str] = frozenset(),
+) -> Choice:
+    """Fill in what is not named. `fixed` are the fields of the recipe that the user has set, and `epochs`.
+
+    A recipe that is named keeps its budget and batch; a network that is named keeps its size.
+    """
+    if model is not None and recipe is not None:
+        return Choice()
+    band = FROM_WEIGHTS if from_weights else next(band for band in TABLE if facts.side <= band.side)
+    changes = {} if recipe is not None else _changes(facts, get_recipe(band.recipe), fixed)
+    size = None
+    if model is None:
+        epochs = float(changes.get("epochs") or get_recipe(recipe or band.recipe).epochs or MOST_EPOCHS)
+        named, size = next(
+            (net for net in band.nets if _seconds(facts, *net, epochs) <= PATIENCE),
+            band.nets[-1],
+        )
+        size = None if image_size is not None or from_weights else size
+        return Choice(named, None if recipe else band.recipe, size, changes, facts)
+    spec = get_spec(model)
+    # A recipe with a size of its own (`demo`) must not shrink the pictures of a network that was named.
+    size = spec.image_size if image_size is None and get_recipe(band.recipe).image_size is not None else None
+    return Choice(None, band.recipe, size, changes, facts)
+
+
+def facts_of(train_data: Dataset, *, machine: Machine | None = None, device: str | None = None) -> Facts:
+    """The facts of these training pictures on this machine. Reads the headers of some of them."""
+    return Facts(
+        pictures=len(train_data),
+        classes=len(train_data.classes),
+        side=shorter_side(train_data),
+        gigaflops=gigaflops(machine, device),
+        world=from_environment().size,
+    )
+
+
+def shorter_side(dataset: Dataset) -> int:
+    """The median of the shorter sides of some pictures, evenly spread, in pixels; 0 where none can be read."""
+    pictures = as_pictures(dataset)
+    places = np.unique(np.linspace(0, len(pictures) - 1, min(LOOKED_AT, len(pictures))).astype(np.int64))
+    sides = [side for side in (_side(pictures, place) for place in places) if side]
+    return int(np.median(sides)) if sides else 0
+
+
+def gigaflops(machine: Machine | None = None, device: str | None = None) -> float:
+    """What a second of training multiplies and adds on this machine, in GFLOP, by its known rates."""
+    if device is None:
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda"):
+        return GPU_RATE
+    machine = machine or this_machine()
+    rates = machine.rates or UNKNOWN.scaled(machine.threads)
+    return round(SUSTAINED * max(rates.matrix.values()), 1)
+
+
+def _side(pictures: Any, place: np.int64 | Indices) -> int:
+    """The shorter side of one picture; 0 where it cannot be read, which training will say."""
+    try:
+        raw = pictures.raw(int(place))
+        found = None if raw is None else declared(raw, formats())
+        if found is not None and found.width:
+            return min(found.width, found.height)
+        return int(min(pictures.decode(int(place), raw).shape[:2]))
+    except (ValueError, OSError):
+        return 0
+    except Exception as error:  # Pillow's DecompressionBombError is no ValueError
+        if type(error).__name__ != "DecompressionBombError":
+            raise
+        return 0
+
+
+def _seconds(facts: Facts, model: str, size: int, epochs: float) -> float:
+    return workload(get_spec(model), size, epochs * facts.pictures).seconds(facts.gigaflops)
+
+
+def _changes(facts: Facts, recipe: Recipe, fixed: frozenset[str]) -> dict[str, str]:
+    """Budget and batch for so many pictures; the rate goes with the batch."""
+    changes: dict[str, str] = {}
+    epochs = min(max(round(PICTURES_SEEN / max(facts.pictures, 1)), round(recipe.epochs or 1)), MOST_EPOCHS)
+    if not fixed & {"epochs", "iterations", "images"} and epochs != recipe.epochs:
+        changes["epochs"] = str(epochs)
+    if "batch_size" not in fixed:
+        batch = recipe.batch_size
+        while batch > SMALLEST_BATCH and batch * BATCHES > facts.pictures:
+            batch //= 2
+        batch = -(-batch // facts.world) * facts.world
+        if batch != recipe.batch_size:
+            changes["batch_size"] = str(batch)
+            if not fixed & {"lr", "lr_batch"}:
+                changes["lr_batch"] = str(recipe.lr_batch or recipe.batch_size)
+    return changes

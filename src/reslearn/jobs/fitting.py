@@ -1,0 +1,163 @@
+"""`reslearn.fit`: a training from Python, given as little or as much as one likes."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from typing import Any
+
+from torch import nn
+
+from ..data.anything import DATA, Range, as_dataset
+from ..data.augment.foreign import Transform
+from ..data.dataset import Dataset
+from ..data.memory import Subset
+from ..data.parts.splits import choose_splits
+from ..runtime.process_group import from_environment
+from ..runtime.settings import Settings
+from ..spec.catalogue import get_spec
+from ..spec.choices import OnBadFile, Prefer
+from ..spec.errors import UserError
+from ..spec.net import NetSpec, Spec
+from ..spec.preprocess import Preprocess
+from ..spec.recipe import Recipe
+from ..spec.recipes import changed_recipe, get_recipe
+from ..spec.vgg import VggSpec
+from ..train.events import Watch
+from ..train.fit import Run
+from ..train.fit import fit as fit_run
+from ..train.origin import check_start
+from .choosing import choose, facts_of
+from .naming import chosen_folder
+from .probe import probed
+from .progress import watching
+from .resolve import BEST_KNOWN, method_of, network_of
+from .training import finish_report
+
+VAL_FRACTION = 0.1  # of data that `fit` splits itself
+
+
+def fit(
+    model: str | Spec | None = None,
+    train_data: Any = None,
+    val_data: Any = None,
+    recipe: str | Recipe | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    epochs: float | None = None,
+    val_fraction: float | None = None,
+    image_size: int | None = None,
+    seed: int = 0,
+    weights: str | os.PathLike[str] | None = None,
+    prefer: Prefer | None = None,
+    settings: Settings | None = None,
+    preprocess: Preprocess | None = None,
+    split_seed: int = 0,
+    split_method: str = "given",
+    overwrite: bool = False,
+    on_bad_file: OnBadFile = "stop",
+    forget_pictures: bool = False,
+    transform: Transform | None = None,
+    value_range: Range | None = None,
+    report: bool = True,
+    watch: Watch | None = None,
+) -> Run:
+    """Train `model` from scratch (or from `weights`) in a new run folder and seal the result; returns the `Run`.
+
+    `model` is a name of `list_models()` or a spec, `recipe` a name or a `Recipe`; what is None is chosen by the table
+    of docs/training.md, as `reslearn train` does. `train_data` is a path, a data set of `open_data`, arrays (pictures,
+    labels), or a map-style data set of (picture, label), floats with `value_range`. Without `val_data`, of a path its
+    `val` is validated on, or else `val_fraction` (0.1) of its `train` held out; of data given as an object a part is
+    held out only where `val_fraction` says so, drawn by `split_seed`. Its test split is never looked at. `split_method`
+    says in the record how parts that are given came about.
+
+    `out` is the run folder, `runs/SET-1`, `-2`, ... unless given; `epochs` a budget in place of the recipe's;
+    `image_size` the side of the input in pixels. `weights` is what `create_model` reads; without a `preprocess`, the
+    one sealed with them is adopted. `transform` takes each training picture, a `PIL.Image`, before the recipe's own
+    augmentation; no record can repeat what it did, and the run says so. Progress is shown unless `watch` is given,
+    which is told of each step; the page `report.html` is written unless `report` is false.
+
+    Raises `UserError` for input that cannot be trained on, before anything is written; an interrupted run is continued
+    by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
+    """
+    _check(model, train_data, epochs)
+    whole = as_dataset(train_data, value_range)
+    val = None if val_data is None else as_dataset(val_data, value_range, classes=whole.classes)
+    train: Dataset = whole
+    named = isinstance(train_data, (str, os.PathLike))
+    if val is None and (named or val_fraction is not None):
+        fraction = VAL_FRACTION if val_fraction is None else val_fraction
+        splits = choose_splits(whole, val_fraction=fraction, split_seed=split_seed)
+        train, val = Subset(whole, splits["train"]), Subset(whole, splits["val"])
+        split_method = method_of(whole, splits, fraction)
+    elif named and "train" in whole.splits:
+        train = Subset(whole, whole.splits["train"])
+    spec, how, size = _chosen(model, recipe, train, epochs=epochs, image_size=image_size, weights=weights)
+    if size is not None:
+        how = changed_recipe(how, image_size=size)
+    started = None if weights is None else os.fspath(weights)
+    check_start(how, started)
+    folder = out if out is not None else chosen_folder(whole.path or "run")
+    with contextlib.nullcontext(watch) if watch is not None else watching() as told:
+        run = fit_run(
+            spec, train, val, how, out=folder, seed=seed, weights=started, prefer=prefer, settings=settings,
+            preprocess=preprocess, split_seed=split_seed, split_method=split_method, overwrite=overwrite,
+            on_bad_file=on_bad_file, forget_pictures=forget_pictures, transform=transform, watch=told,
+        )  # fmt: skip
+    if from_environment().first:
+        run = probed(run, lambda record: (train, val))
+        if report:
+            finish_report(run.path)
+    return run
+
+
+def _check(model: Any, train_data: Any, epochs: float | None) -> None:
+    """Raise `UserError` for what `fit` does not take, saying what it does."""
+    if isinstance(model, (nn.Module, type)):
+        name = model.__name__ if isinstance(model, type) else type(model).__name__
+        raise UserError(
+            f"fit builds its network from a name or a spec, so that the run says what it is; {name} is an nn.Module: "
+            "give a name of list_models() or net.spec (create_model makes the same), or train it in a loop of your own "
+            "and seal it with reslearn.save"
+        )
+    if not isinstance(model, (str, NetSpec, VggSpec, type(None))):
+        raise UserError(f"model is a name of list_models(), a NetSpec or a VggSpec; found {type(model).__name__}")
+    if train_data is None:
+        if isinstance(model, str) and os.path.exists(model):
+            raise UserError(f"fit: {model} is data, the second argument; write reslearn.fit(train_data={model!r})")
+        raise UserError(f"fit needs train_data: {DATA}")
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise UserError(f"epochs is {epochs:g}; it must be a positive number")
+
+
+def _chosen(
+    model: str | Spec | None,
+    recipe: str | Recipe | None,
+    train: Dataset,
+    *,
+    epochs: float | None,
+    image_size: int | None,
+    weights: str | os.PathLike[str] | None,
+) -> tuple[Spec, Recipe, int | None]:
+    """Network, recipe and input size, with what was not named chosen and said."""
+    budget = {} if epochs is None else {"epochs": epochs}
+    if model is None and weights is not None and weights != BEST_KNOWN:
+        model = network_of(os.fspath(weights))
+    if model is not None and recipe is not None:
+        return get_spec(model), changed_recipe(recipe, **budget), image_size
+    if model is not None:
+        get_spec(model)
+    if recipe is not None:
+        get_recipe(recipe)
+    choice = choose(
+        facts_of(train),
+        model=model,
+        recipe=recipe,
+        image_size=image_size,
+        from_weights=weights is not None,
+        fixed=frozenset(budget),
+    )
+    choice.tell()
+    how = changed_recipe(recipe or choice.recipe or "", **choice.values() | budget)
+    return get_spec(model or choice.model or ""), how, image_size or choice.image_size

@@ -1,0 +1,29 @@
+"""Figures and numbers in a notebook's cell: they take the notebook's own colours, light or dark."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from matplotlib.figure import Figure
+
+from .ink import INK, to_inline_svg
+
+_COLOURS = INK | {"ink": "currentColor", "muted": "#8a9099", "line": "rgba(128,128,128,.35)"}
+
+
+def cell(headline: str, facts: Iterable[tuple[str, str]] = (), figures: Iterable[tuple[str, Figure]] = ()) -> str:
+    """HTML of a cell: a line in bold, facts as (name, value), and figures with their titles side by side."""
+    style = ";".join(f"--{name}:{colour}" for name, colour in _COLOURS.items())
+    rows = "".join(
+        f'<tr><td style="text-align:left;opacity:.7">{html.escape(name)}</td>'
+        f'<td style="text-align:left">{html.escape(value)}</td></tr>'
+        for name, value in facts
+    )
+    drawn = "".join(
+        f'<div style="flex:1 1 300px;max-width:440px">{to_inline_svg(figure, title)}</div>' for title, figure in figures
+    )
+    return (
+        f'<div style="{style}"><b>{html.escape(headline)}</b><table>{rows}</table>'
+        f'<div style="display:flex;flex-wrap:wrap;gap:16px">{drawn}</div></div>'
+    )

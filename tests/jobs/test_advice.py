@@ -1,0 +1,80 @@
+"""What a plan or a result is told, by numbers that call for it, and by numbers that do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reslearn.jobs.advice import Ahead, Outcome, after, before
+from reslearn.spec.recipe import Recipe
+from reslearn.spec.recipes import get_recipe
+
+GOOD = Ahead(
+    recipe=get_recipe("folder"), steps=6_000, labels=np.repeat(np.arange(10), 5_000), classes=tuple("abcdefghij"),
+    validated=5_000, weights=None,
+)  # fmt: skip
+FINE = Outcome(
+    train_error=8.0, val_error=10.0, val_loss=0.4, confusion=np.diag([90, 90]) + 10 * np.eye(2, dtype=int)[::-1],
+    classes=2, from_weights=False,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"steps": 9}, "9 steps in all"),
+        ({"steps": 9, "recipe": get_recipe("fast-cifar")}, "a learning rate of 0.4 is high for 9 steps"),
+        ({"labels": np.repeat(np.arange(10), 20)}, "--weights FILE"),
+        ({"validated": 0}, "nothing is validated"),
+        ({"validated": 10}, "10 points"),
+        ({"labels": np.append(np.repeat(np.arange(9), 5_000), 9)}, "one picture to learn from in j"),
+    ],
+)
+def test_each_fault_is_told_and_nothing_else_is(change, words):
+    assert before(GOOD) == []
+    assert [line for line in before(replace(GOOD, **change)) if words in line]
+
+
+def test_weights_make_few_steps_and_few_pictures_bearable():
+    few = replace(GOOD, steps=60, labels=np.repeat(np.arange(10), 20), weights="w.pth")
+    assert before(few) == []
+
+
+def test_a_rate_that_adapts_is_no_rate_of_sgd():
+    assert before(replace(GOOD, steps=250, recipe=Recipe("x", "y", epochs=1, optimizer="adamw", lr=0.01))) == []
+
+
+@pytest.mark.parametrize("recipe", ["fast-cifar", "folder", "wrn-cifar", "paper-cifar", "speed-cifar", "demo"])
+def test_recipes_are_at_peace_with_what_they_are_made_for(recipe):
+    assert before(replace(GOOD, recipe=get_recipe(recipe), steps=3_125)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"val_loss": 14058.0}, "14058|1.406e+04"),
+        ({"val_loss": float("nan")}, "absurd"),
+        ({"confusion": np.array([[90, 0], [10, 0]])}, "every picture one and the same answer"),
+        ({"confusion": np.array([[60, 0], [30, 10]])}, ""),
+        ({"confusion": np.array([[50, 10], [30, 10]])}, "no better than always naming the largest class"),
+        ({"train_error": 2.0, "val_error": 40.0}, "by heart"),
+    ],
+)
+def test_a_result_is_told_what_it_is_worth(change, words):
+    assert after(FINE) == []
+    told = after(replace(FINE, **change))
+    assert any(any(word in line for word in words.split("|")) for line in told) if words else told == []
+
+
+def test_without_validation_there_is_nothing_to_say():
+    assert after(Outcome(5.0, None, None, None, 10, False)) == []
+
+
+def test_advice_is_one_line_that_says_what_to_do():
+    worst = replace(GOOD, steps=1, validated=0, labels=np.array([0, 0, 1]), recipe=get_recipe("fast-cifar"))
+    told = [*before(worst), *after(replace(FINE, val_loss=1e9, confusion=np.array([[5, 0], [5, 0]]), val_error=90.0))]
+    assert len(told) == 8
+    for line in told:
+        assert "\n" not in line and ("--" in line or "crossval" in line or "add pictures" in line or "check" in line)

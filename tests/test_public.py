@@ -1,0 +1,61 @@
+"""The names of `reslearn`: each is there, says what it is, and its signature names nothing that is not there, too."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+
+import reslearn
+
+CALLS = ("calibrate", "check", "compare", "convert", "create_backbone", "create_model", "crossval", "ensemble",
+         "evaluate", "fit", "get_spec", "list_models", "load", "open_data", "predict", "recipe", "resume", "save",
+         "split")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", reslearn.__all__)
+def test_every_name_is_there_and_documented(name):
+    found = getattr(reslearn, name)
+    assert inspect.getdoc(found) and name in dir(reslearn)
+    assert (name in CALLS) == inspect.isfunction(found)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_types_of_a_signature_are_public(name):
+    """Classes of ours that a user is given or must give; what is only a Literal or an alias needs no name."""
+    function = getattr(reslearn, name)
+    for parameter in [*inspect.signature(function).parameters.values(), inspect.signature(function)]:
+        hint = getattr(parameter, "annotation", None) or getattr(parameter, "return_annotation", "")
+        for word in set(re.findall(r"[A-Z]\w+", str(hint))):
+            kind = getattr(sys.modules[function.__module__], word, None)
+            if inspect.isclass(kind) and kind.__module__.startswith("reslearn."):
+                assert word in reslearn.__all__, f"{name}: {word}"
+
+
+@pytest.mark.parametrize(
+    "name", ["calibrate", "check", "compare", "convert", "crossval", "ensemble", "evaluate", "fit", "split"]
+)
+def test_no_argument_goes_unsaid(name):
+    """Each argument's name stands in the docstring or is one that every such function has."""
+    shared = {"device", "workers", "precision", "batch_size", "seed", "prefer", "on_bad_file", "allow_seen", "settings",
+              "only_unseen", "forget_pictures", "html", "write", "folds", "group", "overwrite", "value_range",
+              "watch"}  # fmt: skip
+    function = getattr(reslearn, name)
+    text = inspect.getdoc(function)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD and parameter.name not in shared:
+            assert re.search(rf"\b{parameter.name}\b", text), parameter.name
+
+
+def test_importing_every_module_hides_no_name():
+    code = (
+        "import importlib, pkgutil, reslearn\n"
+        "for one in pkgutil.walk_packages(reslearn.__path__, 'reslearn.'):\n"
+        "    if not one.name.endswith('__main__'): importlib.import_module(one.name)\n"
+        "assert all(callable(getattr(reslearn, name)) for name in reslearn.__all__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
