@@ -26,7 +26,7 @@ FINE = Outcome(
     [
         ({"steps": 9}, "9 steps in all"),
         ({"steps": 9, "recipe": get_recipe("fast-cifar")}, "a learning rate of 0.4 is high for 9 steps"),
-        ({"labels": np.repeat(np.arange(10), 20)}, "--weights FILE"),
+        ({"labels": np.repeat(np.arange(10), 20)}, "--weights default"),
         ({"validated": 0}, "nothing is validated"),
         ({"validated": 10}, "10 points"),
         ({"labels": np.append(np.repeat(np.arange(9), 5_000), 9)}, "one picture to learn from in j"),

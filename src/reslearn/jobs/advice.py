@@ -96,7 +96,7 @@ def _few_pictures(ahead: Ahead) -> Iterator[str]:
     if each < FEW_A_CLASS:
         yield (
             f"{each:.0f} pictures a class are few to learn from nothing; start from trained weights: "
-            "--weights FILE --recipe finetune --model NETWORK"
+            "--weights default, or --weights FILE --model NETWORK (recipe finetune)"
         )
 
 
