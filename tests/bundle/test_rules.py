@@ -213,13 +213,13 @@ def test_tensors_outside_every_member(sealed):
 @pytest.mark.parametrize(
     ("rule", "right", "wrong"),
     [
-        (rules._SHARE, [0, 0.5, 1], [-0.1, 1.1, True, "0", NAN]),
+        (rules.SHARE, [0, 0.5, 1], [-0.1, 1.1, True, "0", NAN]),
         (rules._PERCENT, [0, 0.5, 100], [-0.1, 100.1, True, NAN]),
         (rules._NOT_NEGATIVE, [0, 1e9], [-1, True, INF, NAN]),
         (rules._LOSS, [0, INF], [-1, -INF, NAN, True]),
-        (rules._INTERVAL, [[0, 1], (0.2, 0.3)], [[0], [0, 1, 1], [0, 2], "01", 1]),
+        (rules.INTERVAL, [[0, 1], (0.2, 0.3)], [[0], [0, 1, 1], [0, 2], "01", 1]),
         (rules._COUNT, [0, 7], [-1, 1.0, True, "1"]),
-        (rules._TEXT, ["", "x"], [1, ["x"]]),
+        (rules.TEXT, ["", "x"], [1, ["x"]]),
         (rules._FLAG, [True, False], [0, 1, "true"]),
         (rules._TEXTS, [[], ["x"], ("x", "y")], ["x", [1], ["x", 1]]),
         (
@@ -231,8 +231,8 @@ def test_tensors_outside_every_member(sealed):
     ],
 )
 def test_what_a_field_may_be(rule, right, wrong):
-    assert [value for value in right if not rule[0](value)] == []
-    assert [value for value in wrong if rule[0](value)] == []
+    assert [value for value in right if not rule.holds(value)] == []
+    assert [value for value in wrong if rule.holds(value)] == []
 
 
 @pytest.mark.parametrize("field", ["output", "combine"])

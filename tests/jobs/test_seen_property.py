@@ -219,9 +219,10 @@ class World:
             return
         settings = Settings(compile=False, threads=1)
         start(out, CrossvalRecord(
-            get_spec(TINY, num_classes=len(data.classes)), RECIPE, default_preprocess(8), settings, 2, where, method,
-            split_seed=0, seed=1, data=describe(data), environment={}, command="", created="",
-            labels=labels_text(data.labels[[where.get(name, 0) > 0 for name in data.ids]]), pictures=len(data),
+            spec=get_spec(TINY, num_classes=len(data.classes)), recipe=RECIPE, preprocess=default_preprocess(8),
+            settings=settings, count=2, folds=where, method=method, split_seed=0, seed=1, data=describe(data),
+            environment={}, command="", created="", pictures=len(data),
+            labels=labels_text(data.labels[[where.get(name, 0) > 0 for name in data.ids]]),
         ))  # fmt: skip
         if self.draw.random() < 0.4:
             with pytest.raises(KeyboardInterrupt):

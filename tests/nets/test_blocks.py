@@ -108,9 +108,8 @@ def test_a_thin_projection_keeps_to_its_memory_on_any_processor():
 def test_a_block_that_pools_is_its_formula():
     block = block_of(1, downsample="pool").eval()
     x = torch.randn(2, 4, 6, 6, dtype=torch.float64)
-    y = F.relu(block.norm1(F.max_pool2d(block.conv1(x), 2)))
-    mean = block.shortcut.norm(block.shortcut.conv(F.avg_pool2d(x, 2)))
-    assert block.conv1.stride == block.shortcut.conv.stride == (1, 1)
+    y = F.relu(block.norm1(F.max_pool2d(F.conv2d(x, block.conv1.weight, padding=1), 2)))
+    mean = block.shortcut.norm(F.conv2d(F.avg_pool2d(x, 2), block.shortcut.conv.weight))
     assert torch.equal(block(x), F.relu(mean + block.norm2(block.conv2(y))))
     odd = torch.randn(2, 4, 5, 5, dtype=torch.float64)
     assert block(odd).shape == block_of(1)(odd).shape == (2, 6, 3, 3)  # rounded up, as a stride does

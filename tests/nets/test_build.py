@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from reslearn.nets.build import create_backbone, create_model
+from reslearn.nets.layers import PoolingConv2d
 from reslearn.spec.catalogue import CATALOGUE, get_spec
 from reslearn.spec.cost import cost
 from reslearn.spec.errors import UserError
@@ -20,11 +21,10 @@ def observed(net: nn.Module, size: int) -> dict[str, tuple[int, int, int]]:
     seen: dict[str, tuple[int, int, int]] = {}
 
     def hook(name):
-        def see(module, _, out):
-            per_element = {
-                nn.Conv2d: lambda m: m.weight[0].numel(),
-                nn.Linear: lambda m: m.in_features,
-            }.get(type(module), lambda m: 0)(module)
+        def see(module, inputs, out):
+            if isinstance(module, PoolingConv2d) and module.kernel_size == (3, 3):  # what it puts out before it pools
+                out = nn.functional.conv2d(*inputs, module.weight, padding=1)
+            per_element = module.weight[0].numel() if isinstance(module, nn.Conv2d | nn.Linear) else 0
             seen[name] = (sum(p.numel() for p in module.parameters()), per_element * out.numel(), out.numel())
 
         return see

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import fields, replace
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -14,8 +15,8 @@ from reslearn.paper.experiments import experiments
 from reslearn.spec.codec import set_fields
 from reslearn.spec.errors import UserError
 from reslearn.spec.recipe import Augment, Recipe
-from reslearn.spec.recipe_rules import AUGMENT, AUGMENT_CHOICES, RECIPE, RECIPE_CHOICES
 from reslearn.spec.recipes import RECIPES
+from reslearn.spec.rule import field_rules
 
 WRONG = {
     "epochs": (0, -1),
@@ -60,8 +61,12 @@ WRONG = {
     "augment.repeats": (0,),
 }
 BASE = Recipe("x", "test", epochs=3)
-FLOATS = [f.name for f in fields(Recipe) if "float" in str(f.type)]
-FLOATS += [f"augment.{f.name}" for f in fields(Augment) if "float" in str(f.type)]
+FLOATS = [
+    prefix + name
+    for prefix, cls in (("", Recipe), ("augment.", Augment))
+    for name, hint in get_type_hints(cls).items()
+    if hint is float or float in get_args(hint)
+]
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
@@ -88,11 +93,12 @@ def test_every_budget_is_positive(budget):
 
 
 def test_every_number_and_every_choice_has_a_rule():
-    """A field added later is either text, a switch, or in one of the tables."""
+    """A field added later is either text, a switch, or of a type that says what it may be."""
     free = {"name", "source", "departures", "augment"}
     free |= {"nesterov", "fixed_norm", "freeze_bn", "bn_sync", "log_gradients", "probe"}
-    assert {f.name for f in fields(Recipe)} == RECIPE.keys() | RECIPE_CHOICES.keys() | free
-    assert {f.name for f in fields(Augment)} == AUGMENT.keys() | AUGMENT_CHOICES.keys()
+    for cls, without in ((Recipe, free), (Augment, set())):
+        choices, rules = field_rules(cls)
+        assert {f.name for f in fields(cls)} == choices.keys() | rules.keys() | without
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,9 @@ def record_of(data, spec, recipe, folds=5, **changes):
     recipe = replace(recipe, iterations=6, checkpoint_every=1e-6)
     labels = labels_text(label for name, label in zip(data.ids, data.labels, strict=True) if name in where)
     values = {"split_seed": 0, "seed": 0, "environment": {}, "command": "", "created": "", "labels": labels}
-    values |= {"data": describe(data), "pictures": len(data)} | changes
-    return CrossvalRecord(spec, recipe, default_preprocess(8), Settings(), folds, where, method, **values)
+    values |= {"data": describe(data), "pictures": len(data)}
+    values |= {"spec": spec, "recipe": recipe, "preprocess": default_preprocess(8), "settings": Settings()} | changes
+    return CrossvalRecord(count=folds, folds=where, method=method, **values)
 
 
 @pytest.fixture(scope="session")

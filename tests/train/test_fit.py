@@ -43,7 +43,7 @@ def order(monkeypatch):
 
     for module in (fitting, bench):
         monkeypatch.setattr(module, "process_group", group)
-    monkeypatch.setattr(fitting, "open_loader", loader)
+    monkeypatch.setattr(fitting, "open_parts", loader)
     monkeypatch.setattr(bench, "train_loader", loader)
     return events
 

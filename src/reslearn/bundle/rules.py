@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..runtime.container import MEAN_IMAGE, SEEN
-from ..spec.errors import UserError, check_choice
+from ..spec.errors import UserError
+from ..spec.rule import Rule, check_fields
 from ..spec.seen import KnownBy
 
 if TYPE_CHECKING:
@@ -18,45 +19,44 @@ if TYPE_CHECKING:
 
 OTHER_TENSORS = (MEAN_IMAGE, SEEN)  # in the file, and of no network
 TEMPERATURES = (1e-4, 1e9)  # fitted ones lie in 1e-3..1e3; beyond these, probabilities are no numbers or all alike
-Rule = tuple[Callable[[Any], bool], str]  # what holds for a right value, and how a person says it
 
 # What is known of the fields of a score and of `data`; other fields may hold any JSON.
-_SHARE: Rule = (lambda v: is_number(v) and 0 <= v <= 1, "a number in 0..1")
-_PERCENT: Rule = (lambda v: is_number(v) and 0 <= v <= 100, "a number in 0..100")
-_NOT_NEGATIVE: Rule = (lambda v: is_number(v) and v >= 0, "a number of at least 0")
-_LOSS: Rule = (lambda v: v == math.inf or _NOT_NEGATIVE[0](v), "a number of at least 0")  # infinity is written as null
-_INTERVAL: Rule = (lambda v: isinstance(v, (list, tuple)) and len(v) == 2 and all(map(_SHARE[0], v)), "two in 0..1")
-_COUNT: Rule = (lambda v: type(v) is int and v >= 0, "a whole number of at least 0")
-_TEXT: Rule = (lambda v: isinstance(v, str), "a text")
-_FLAG: Rule = (lambda v: isinstance(v, bool), "true or false")
-_TEXTS: Rule = (lambda v: isinstance(v, (list, tuple)) and all(isinstance(x, str) for x in v), "a list of texts")
-_SEEN: Rule = (
+SHARE = Rule(lambda v: is_number(v) and 0 <= v <= 1, "a number in 0..1")
+_PERCENT = Rule(lambda v: is_number(v) and 0 <= v <= 100, "a number in 0..100")
+NUMBER = Rule(lambda v: is_number(v), "a number")
+_NOT_NEGATIVE = Rule(lambda v: is_number(v) and v >= 0, "a number of at least 0")
+_LOSS = Rule(lambda v: v == math.inf or _NOT_NEGATIVE.holds(v), "a number of at least 0")  # infinity is written as null
+INTERVAL = Rule(lambda v: isinstance(v, (list, tuple)) and len(v) == 2 and all(map(SHARE.holds, v)), "two in 0..1")
+_COUNT = Rule(lambda v: type(v) is int and v >= 0, "a whole number of at least 0")
+TEXT = Rule(lambda v: isinstance(v, str), "a text")
+_FLAG = Rule(lambda v: isinstance(v, bool), "true or false")
+_TEXTS = Rule(lambda v: isinstance(v, (list, tuple)) and all(isinstance(x, str) for x in v), "a list of texts")
+_SEEN = Rule(
     lambda v: (
         isinstance(v, Mapping)
         and v.get("known_by") in get_args(KnownBy)
-        and all(v.get(name) is None or _COUNT[0](v[name]) for name in ("trained", "selected"))
+        and all(v.get(name) is None or _COUNT.holds(v[name]) for name in ("trained", "selected"))
     ),
     "an object with trained, selected and known_by",
 )
 SCORE: dict[str, Rule] = {
-    "images": _COUNT, "top1": _SHARE, "top5": _SHARE, "top1_error": _PERCENT, "top5_error": _PERCENT, "loss": _LOSS,
-    "top1_interval": _INTERVAL, "top5_interval": _INTERVAL, "protocol": _TEXT, "cost": _NOT_NEGATIVE,
-    "precision": _TEXT, "preprocess_hash": _TEXT, "selected_on_test": _FLAG, "seen": _SEEN,
+    "images": _COUNT, "top1": SHARE, "top5": SHARE, "top1_error": _PERCENT, "top5_error": _PERCENT, "loss": _LOSS,
+    "top1_interval": INTERVAL, "top5_interval": INTERVAL, "protocol": TEXT, "cost": _NOT_NEGATIVE,
+    "precision": TEXT, "preprocess_hash": TEXT, "selected_on_test": _FLAG, "seen": _SEEN,
 }  # fmt: skip
 DATA: dict[str, Rule] = {
-    "path": _TEXT, "fingerprint": _TEXT, "classes": _TEXTS, "train": _COUNT, "val": _COUNT, "folds": _COUNT,
-    "members": _TEXTS, "selected_on": _TEXT,
+    "path": TEXT, "fingerprint": TEXT, "classes": _TEXTS, "train": _COUNT, "val": _COUNT, "folds": _COUNT,
+    "members": _TEXTS, "selected_on": TEXT,
 }  # fmt: skip
 SEEN_FIELDS: dict[str, Rule] = {
-    "known_by": _TEXT, "trained": _COUNT, "selected": _COUNT, "error": _SHARE, "decoder": _COUNT, "forgotten": _FLAG,
+    "known_by": TEXT, "trained": _COUNT, "selected": _COUNT, "error": SHARE, "decoder": _COUNT, "forgotten": _FLAG,
 }  # fmt: skip
-SOURCE: dict[str, Rule] = {"weights": _TEXT, "licence": _TEXT, "recipe": _TEXT, "sha256": _TEXT}
+SOURCE: dict[str, Rule] = {"weights": TEXT, "licence": TEXT, "recipe": TEXT, "sha256": TEXT}
 
 
 def check_bundle(bundle: Bundle) -> None:
     """Raise `UserError` that names the field and what it may be."""
-    check_choice("combine", bundle.combine, ("logits", "softmax"))
-    check_choice("output", bundle.output, ("logits",))
+    check_fields(bundle)
     _check_members(bundle)
     if bundle.classes is not None:
         check_classes(bundle.classes)
@@ -65,8 +65,8 @@ def check_bundle(bundle: Bundle) -> None:
     low, high = TEMPERATURES
     if bundle.temperature is not None and not (is_number(bundle.temperature) and low <= bundle.temperature <= high):
         raise UserError(f"temperature is {bundle.temperature}; it must be a number in {low:g}..{high:g}")
-    if bundle.threshold is not None and not _SHARE[0](bundle.threshold):
-        raise UserError(f"threshold is {bundle.threshold}; it must be {_SHARE[1]}")
+    if bundle.threshold is not None and not SHARE.holds(bundle.threshold):
+        raise UserError(f"threshold is {bundle.threshold}; it must be {SHARE.words}")
     for name, score in _mapping("scores", bundle.scores).items():
         _check_fields(f"scores.{name}", _mapping(f"scores.{name}", score), SCORE)
     if bundle.data is not None:
@@ -115,7 +115,7 @@ def _check_members(bundle: Bundle) -> None:
         if other.startswith(one):
             raise UserError(f"prefix {one!r} begins {other!r}; a tensor must belong to one member")
     weights = [member.weight for member in bundle.members]
-    if not all(map(_NOT_NEGATIVE[0], weights)) or not 0 < sum(weights) < math.inf:
+    if not all(map(_NOT_NEGATIVE.holds, weights)) or not 0 < sum(weights) < math.inf:
         raise UserError("member weights must be numbers of at least 0, and one of them more")
     outputs = {member.spec.num_classes for member in bundle.members}
     if len(outputs) > 1:
@@ -130,11 +130,10 @@ def _mapping(place: str, value: Any) -> Mapping[str, Any]:
 
 def _check_fields(place: str, value: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
     for name, item in value.items():
-        right, words = rules.get(name, (lambda _: True, ""))
-        if item is not None and not right(item):
-            raise UserError(f"{place}.{name} is {_short(item)}; it must be {words}")
         if name not in rules:
             _check_finite(f"{place}.{name}", item)
+        elif item is not None and not rules[name].holds(item):
+            raise UserError(f"{place}.{name} is {_short(item)}; it must be {rules[name].words}")
 
 
 def _check_finite(place: str, value: Any) -> None:

@@ -50,8 +50,8 @@ def _residual_rows(spec: NetSpec, counted: Cost) -> Iterator[Row]:
     sizes = {layer.name: layer.output_size for layer in counted.layers}
     stem = spec.resolved_stem
     yield "conv1", _square(sizes["stem.conv"]), "\n".join(_conv(conv) for conv in stem.convs)
-    if stem.pool:
-        yield "", _square(-(-sizes["stem.conv"] // 2)), f"{stem.pool}x{stem.pool} max-pool, stride 2"
+    if (pool := stem.pool or stem.convs[-1].pool) > 1:
+        yield "", _square(-(-sizes["stem.conv"] // 2)), f"{pool}x{pool} max-pool, stride 2"
     for stage, blocks in groupby(spec.blocks(), key=lambda block: block.stage):
         members = list(blocks)
         last = members[-1]
@@ -71,7 +71,8 @@ def _stage(blocks: list[BlockSpec]) -> str:
     rows[len(rows) // 2] += f" x {len(blocks)}"
     notes = []
     if first.stride > 1:
-        notes.append(f"{first.pool}x{first.pool} max-pool" if first.pool > 1 else f"stride {first.stride}")
+        pool = first.convs[0].pool
+        notes.append(f"{pool}x{pool} max-pool" if pool > 1 else f"stride {first.stride}")
     if first.shortcut != usual.shortcut:
         notes.append(f"first shortcut: {first.shortcut}")
     if notes:

@@ -39,8 +39,7 @@ def droppable(net: Net) -> list[str]:
     blocks = net.blocks()
     if not blocks:
         raise UserError("a lesion study needs a net of residual or plain blocks")
-    kept = [b.spec for b in blocks if b.spec.stride == 1 and b.spec.in_channels == b.spec.out_channels]
-    return [spec.name for spec in kept]
+    return [b.spec.name for b in blocks if b.spec.stride == 1 and b.spec.in_channels == b.spec.out_channels]
 
 
 @contextmanager

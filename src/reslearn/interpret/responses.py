@@ -62,18 +62,12 @@ def layer_responses(scorer: TorchScorer, batches: Iterable[Tensor]) -> list[Resp
     finally:
         for handle in handles:
             handle.remove()
-    return [
-        Response(name, std=_std(*sums[index].tolist()), closed_form=closed_form(norm))
-        for index, (name, norm) in enumerate(layers)
-    ]
+    counts, means, squares = sums[:, 0], sums[:, 1] / sums[:, 0], sums[:, 2]
+    stds = (squares / counts - means.square()).clamp(min=0).sqrt().tolist()
+    return [Response(name, std, closed_form(norm)) for (name, norm), std in zip(layers, stds, strict=True)]
 
 
 def closed_form(norm: nn.BatchNorm2d) -> float:
     """The deviation that BN's parameters promise: channel c has mean beta_c and deviation |gamma_c|."""
     gamma, beta = norm.weight.detach().double(), norm.bias.detach().double()
     return math.sqrt(float(gamma.square().mean() + beta.var(unbiased=False)))
-
-
-def _std(count: float, total: float, squares: float) -> float:
-    mean = total / count
-    return math.sqrt(max(squares / count - mean**2, 0.0))

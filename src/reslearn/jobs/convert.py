@@ -28,7 +28,7 @@ from ..spec.errors import UserError, check_choice
 from ..spec.names import spelling
 from ..spec.net import Spec
 from ..spec.preprocess import default_preprocess
-from ..train.origin import adopted, mean_image_of
+from ..train.origin import adopted
 from ..train.pictures import marks_of, seen_by
 
 
@@ -97,7 +97,7 @@ def convert_weights(
     if classes is None and not contents.sealed:
         classes, told = names_for(None, found.num_classes)
         done = replace(done, notes=(*done.notes, *([told] if told else [])))
-    image = mean_image_of(contents) if preprocess.mean_image is not None else None
+    image = contents.mean_image if preprocess.mean_image is not None else None
     marks, source = marks_of(weights) or None, contents.facts.to_json()
     bundle = Bundle((Member(found),), preprocess, classes=classes, data=marks, source=source)
     known = seen_by(weights)

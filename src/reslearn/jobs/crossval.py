@@ -109,24 +109,16 @@ def plan_crossval(
     _check_recipe(recipe, request)
     begun = resolve_start(request, recipe, len(dataset.classes), len(where) * (folds - 1) // folds)
     record = CrossvalRecord(
-        spec=begun.spec,
-        recipe=recipe,
-        preprocess=begun.preprocess,
-        settings=begun.settings,
+        **begun.shared(),
         count=max(where.values()),
         folds=where,
         method=method,
         split_seed=request.split_seed,
-        seed=request.seed,
         data=describe(dataset),
         environment=environment(),
         command=command_line(),
         created=now(),
-        weights=begun.weights,
         weights_sha256=None if begun.origin is None else begun.origin.sha256,
-        prefer=request.prefer,
-        on_bad_file=request.on_bad_file,
-        forget_pictures=request.forget_pictures,
         labels=labels_text(label for name, label in zip(dataset.ids, dataset.labels, strict=True) if name in where),
         pictures=len(dataset),
     )

@@ -29,12 +29,12 @@ from ..spec.choices import OnBadFile, Prefer
 from ..spec.codec import set_fields, to_json
 from ..spec.errors import UserError, check_at_least, check_choice
 from ..spec.net import Spec, spec_to_json
-from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import BUDGETS, get_recipe
 from ..train.batch_size import check_batch
 from ..train.origin import Origin, frozen_lines, read_origin, starting_preprocess
 from ..train.records.run import describe
+from ..train.records.terms import Terms
 from .advice import Ahead, before
 from .choosing import Choice, choose, facts_of
 
@@ -74,21 +74,12 @@ class TrainRequest:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class Start:
-    """The network that will be trained, how, from which weights, and on which machine."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Start(Terms):
+    """What a training is, with the weights that it starts from and what it will compute."""
 
-    recipe: Recipe
-    spec: Spec
     origin: Origin | None
-    preprocess: Preprocess
     workload: Workload
-    settings: Settings
-
-    @property
-    def weights(self) -> str | None:
-        """The file or address that it starts from."""
-        return None if self.origin is None else self.origin.path
 
     @property
     def mean_image(self) -> Tensor | None:
@@ -260,7 +251,19 @@ def resolve_start(request: TrainRequest, recipe: Recipe, classes: int, images: i
     work = planned_workload(spec, recipe, images, preprocess.size)
     decided = decide(work, precision=request.precision, tuned_allocator=request.tuned_allocator, world=world)
     settings = machine_settings(decided, request.changes_to("settings"), "settings.")
-    return Start(recipe, spec, origin, preprocess, work, settings)
+    return Start(
+        spec=spec,
+        recipe=recipe,
+        preprocess=preprocess,
+        settings=settings,
+        seed=request.seed,
+        weights=None if origin is None else origin.path,
+        prefer=request.prefer,
+        on_bad_file=request.on_bad_file,
+        forget_pictures=request.forget_pictures,
+        origin=origin,
+        workload=work,
+    )
 
 
 def machine_settings(decided: Settings, changes: Mapping[str, str], prefix: str = "") -> Settings:

@@ -9,7 +9,7 @@ from ..data.dataset import Dataset
 from ..runtime.notes import say
 from ..runtime.process_group import from_environment
 from ..train.events import Watch
-from ..train.fit import Run, fit
+from ..train.fit import Run, begin
 from ..train.fit import resume as resume_run
 from ..train.folder import still_there
 from ..train.origin import check_start
@@ -23,22 +23,15 @@ def train(plan: Plan, *, out: str | os.PathLike[str], overwrite: bool = False, w
     """Train what `plan` resolved into the run folder `out`, and write its report."""
     request, start = plan.request, plan.start
     check_start(start.recipe, request.weights)
-    run = fit(
-        start.spec,
+    run = begin(
+        start,
         plan.train_data,
         plan.val_data,
-        start.recipe,
         out=out,
-        seed=request.seed,
-        weights=start.weights,
-        prefer=request.prefer,
-        settings=start.settings,
-        preprocess=start.preprocess,
+        origin=start.origin,
         split_seed=request.split_seed,
         split_method=plan.split_method,
         overwrite=overwrite,
-        on_bad_file=request.on_bad_file,
-        forget_pictures=request.forget_pictures,
         watch=watch,
     )
     if from_environment().first:

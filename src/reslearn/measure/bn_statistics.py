@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..nets.layers import norms
 
 
 def exact_bn_statistics(net: nn.Module, batches: Iterable[Tensor]) -> int:
@@ -16,17 +17,17 @@ def exact_bn_statistics(net: nn.Module, batches: Iterable[Tensor]) -> int:
     variances. Everything but batch normalisation stays in evaluation mode, so dropout and stochastic depth are off.
     Returns the number of batches; with none, nothing changes. Modes are restored.
     """
-    norms = [module for module in net.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    if not norms:
+    tracking = [norm for norm in norms(net) if norm.track_running_stats]
+    if not tracking:
         return 0
     modes = [(module, module.training) for module in net.modules()]
-    momenta = [norm.momentum for norm in norms]
+    momenta = [norm.momentum for norm in tracking]
     count = 0
     try:
         net.eval()
         for images in batches:
             if count == 0:
-                for norm in norms:
+                for norm in tracking:
                     norm.reset_running_stats()
                     norm.momentum = None  # torch's name for a cumulative average
                     norm.training = True
@@ -34,7 +35,7 @@ def exact_bn_statistics(net: nn.Module, batches: Iterable[Tensor]) -> int:
                 net(images.to(memory_format=torch.channels_last))
             count += 1
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, momentum in zip(tracking, momenta, strict=True):
             norm.momentum = momentum
         for module, training in modes:
             module.training = training

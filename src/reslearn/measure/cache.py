@@ -9,19 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from ..data.contents import Contents
+from ..data.dataset import Dataset
+from ..engine.models import Model
 from ..engine.scorer import Logits
 from ..runtime.container import digest_tensors, read_safetensors
 from ..runtime.files import write_atomic
 from ..runtime.notes import note
+from ..spec.choices import Engine, Width
 from ..spec.errors import UserError
+from ..spec.preprocess import Preprocess
+from .protocols import View
 
 KEY = "reslearn.scores"
 FORMAT = 2
@@ -52,22 +59,14 @@ def read_cache(folder: str | os.PathLike[str], key: CacheKey) -> dict[str, Logit
     that it is scored anew."""
     path = Path(folder) / key.file_name
     try:
-        content = read_safetensors(path)[0]
+        return _verified(*read_safetensors(path), key)
     except FileNotFoundError:
         return {}
     except OSError as error:
         note(f"{path}: kept scores cannot be read ({error.strerror}); scored anew")
-        return {}
-    except UserError:
-        content = b""
-    try:
-        scores = _verified(content, key)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        scores = None
-    if scores is None:
         note(f"{path}: kept scores were altered or are damaged; scored anew")
-        return {}
-    return scores
+    return {}
 
 
 def add_to_cache(folder: str | os.PathLike[str], key: CacheKey, scores: Mapping[str, Logits]) -> None:
@@ -78,14 +77,56 @@ def add_to_cache(folder: str | os.PathLike[str], key: CacheKey, scores: Mapping[
     write_atomic(Path(folder) / key.file_name, save(together, metadata={KEY: text}))
 
 
-def _verified(content: bytes, key: CacheKey) -> dict[str, Logits] | None:
-    """The scores of a file that has this key and its own checksum; None or any parser's error for another."""
-    scores = load(content)
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    text = json.loads(header["__metadata__"][KEY])
+def _verified(content: bytes, metadata: Mapping[str, Any], key: CacheKey) -> dict[str, Logits]:
+    """The scores of a file that has this key and its own checksum; `ValueError` or a parser's error for another."""
+    scores, text = load(content), json.loads(metadata[KEY])
     if text["key"] != asdict(key) or text["sha256"] != digest_tensors(content):
-        return None
-    shape = (key.images, key.classes)
-    if any(rows.dtype != np.float32 or rows.shape != shape for rows in scores.values()):
-        return None
+        raise ValueError("altered")
+    if any(rows.dtype != np.float32 or rows.shape != (key.images, key.classes) for rows in scores.values()):
+        raise ValueError("shapes")
     return scores
+
+
+class Kept:
+    """The kept scores of one model on one set of pictures, as both are when this is made."""
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        loaded: Model,
+        pictures: Dataset,
+        preprocess: Preprocess,
+        precision: Width,
+        engine: Engine = "torch",
+    ) -> None:
+        self.folder, self.contents = folder, Contents(pictures)
+        self.key = CacheKey(
+            model=loaded.identity(),
+            pictures=self.contents.digest,
+            preprocess=preprocess.hash(),
+            precision=precision,
+            engine=engine,
+            images=len(pictures),
+            classes=loaded.bundle.num_classes,
+        )
+
+    def read(self, views: Sequence[View]) -> dict[str, Logits]:
+        """Of these views, the scores that are kept."""
+        there = read_cache(self.folder, self.key)
+        return {view.name: there[stored_name(view)] for view in views if stored_name(view) in there}
+
+    def add(self, views: Sequence[View], found: Mapping[str, Logits]) -> None:
+        """Keep scores; not of pictures that were replaced while they were scored. A line says why none are kept."""
+        if not self.contents.unchanged():
+            note("pictures were changed while they were scored; the scores are not kept")
+            return
+        try:
+            add_to_cache(self.folder, self.key, {stored_name(view): found[view.name] for view in views})
+        except (OSError, UserError) as error:  # what was scored is right all the same
+            why = error.strerror if isinstance(error, OSError) else error
+            note(f"{self.folder}: the scores are not kept ({why})")
+
+
+def stored_name(view: View) -> str:
+    """What a view's scores are stored under: which piece it is, and of which picture it is cut."""
+    return f"{view.name}@{view.preprocess.hash()}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..data.dataset import Indices
+from ..data.layout.listing import some
 from ..spec.errors import UserError
 from ..spec.names import spelling
 
@@ -31,12 +32,6 @@ def class_map(model_classes: Sequence[str] | None, data_classes: Sequence[str], 
     strangers = [name for name in data_classes if spelling(name) not in where]
     if strangers:
         raise UserError(
-            f"the model knows no class named {some(strangers)}; its {num_classes} classes: {some(model_classes)}"
+            f"the model knows no class named {some(strangers, 8)}; its {num_classes} classes: {some(model_classes, 8)}"
         )
     return np.array([where[spelling(name)] for name in data_classes], dtype=np.int64)
-
-
-def some(names: Sequence[str], at_most: int = 8) -> str:
-    """Names for a sentence: the first few, and how many there are."""
-    shown = ", ".join(names[:at_most])
-    return shown if len(names) <= at_most else f"{shown}, ... ({len(names)} in all)"

@@ -36,8 +36,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Every number, and the verdict."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return values | {"verdict": self.verdict()}
+        return vars(self) | {"verdict": self.verdict()}
 
     def verdict(self, a: str = "A", b: str = "B") -> str:
         """One or two sentences for people."""

@@ -27,13 +27,13 @@ from ..spec.choices import Width
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
 from . import metrics
+from .cache import Kept
 from .classes import class_map
 from .evaluation import Evaluation, score
-from .kept import Kept
 from .lookout import Lookout
 from .protocols import Protocol, View, parse_protocol
 from .scoring import Scoring
-from .sharding import Share, gather_processes
+from .sharding import Share
 from .views import combine_views, score_views
 
 
@@ -144,6 +144,6 @@ def evaluate_net(scorer: Scorer, dataset: Dataset, preprocess: Preprocess) -> Ev
 def shared_scores(scorer: Scorer, share: Share, views: Sequence[View], *, workers: int = 0) -> dict[str, Logits]:
     """`score_views` of all pictures, of which this process reads its `share`; every process returns all rows."""
     found = {view.name: np.empty((0, 0), np.float32) for view in views}
-    if len(share.places):  # fewer pictures than processes leave some without
+    if len(share.pictures):  # fewer pictures than processes leave some without
         found = score_views(scorer, share.pictures, views, workers=workers)
-    return {name: gather_processes(share, rows) for name, rows in found.items()}
+    return {name: share.gather(rows) for name, rows in found.items()}

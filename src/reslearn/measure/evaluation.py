@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ..data.dataset import Indices
 from ..engine.scorer import Logits
 from ..spec.choices import Engine, Width
+from ..spec.codec import to_json
 from ..spec.preprocess import Preprocess
 from ..spec.seen import Seen
 from . import metrics
@@ -81,11 +82,9 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Every number, without the logits."""
-        names = [name for name in self.__dataclass_fields__ if name not in ("kept", "logits", "labels", "classes")]
-        values = {name: getattr(self, name) for name in names}
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        calibrated = None if self.calibrated is None else asdict(self.calibrated)
-        return plain | {"seen": self.seen.to_json(), "calibrated": calibrated}
+        left_out = ("kept", "logits", "labels", "classes")
+        values = {name: value for name, value in vars(self).items() if name not in left_out}
+        return {**to_json(values), "seen": self.seen.to_json()}
 
 
 def score(

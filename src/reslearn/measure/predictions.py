@@ -60,10 +60,8 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     and for one that was altered.
     """
     try:
-        content = read_safetensors(Path(path))[0]
-        tensors = load(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        text = json.loads(header["__metadata__"][KEY])
+        content, metadata = read_safetensors(Path(path))
+        tensors, text = load(content), json.loads(metadata[KEY])
         stated = text.pop("sha256", None)
         if text["format"] not in (1, FORMAT) or (text["format"] == FORMAT and stated != _digest(text, content)):
             raise ValueError("altered")

@@ -20,7 +20,7 @@ from ..engine.scorer import Logits, Scorer, at_once
 from ..spec.choices import Combine
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
-from .metrics import log_softmax
+from .ensemble import combine_members
 from .protocols import View
 
 CHUNK, CHUNK_SIDE = 64, 1024  # pictures read at once, of up to so many pixels a side; fewer of larger ones
@@ -123,10 +123,4 @@ def combine_views(scores: Sequence[Logits], average: Combine) -> Logits:
     """The views' scores (N, C) as one: the log of the mean probability, or the mean logits. One view stays itself."""
     if len(scores) == 1:
         return scores[0]
-    if average == "logits":
-        return np.asarray(np.mean(np.asarray(scores, dtype=np.float64), axis=0), dtype=np.float32)
-    total = np.zeros(scores[0].shape)
-    for part in scores:
-        total += np.exp(log_softmax(part))
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(total / len(scores)), dtype=np.float32)
+    return combine_members(scores, [1.0] * len(scores), average).astype(np.float32)

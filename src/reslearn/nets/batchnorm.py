@@ -40,7 +40,9 @@ def batch_norm(
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     if not training:
         return _affine(wide[None], _along(running_mean, x), _along(running_var, x) + eps, gamma, beta)[0].to(x.dtype)
-    slices = wide.view(-1, _slice(x.shape[0], bn_batch), *x.shape[1:])  # (S, B / S, C[, H, W])
+    if bn_batch is not None and len(x) % bn_batch:
+        raise UserError(f"bn_batch is {bn_batch}; it must divide the {len(x)} samples that one process normalises")
+    slices = wide.view(-1, bn_batch or len(x), *x.shape[1:])  # (S, B / S, C[, H, W])
     mean, var, count = _statistics(slices, process_group)  # (S, 1, C[, 1, 1])
     with torch.no_grad():
         unbiased = var * (count / (count - 1))
@@ -114,12 +116,6 @@ def replace_batchnorm(
                 new._parameters, new._buffers, new.training = child._parameters, child._buffers, child.training
                 setattr(module, name, new)
     return net
-
-
-def _slice(batch: int, bn_batch: int | None) -> int:
-    if bn_batch is not None and batch % bn_batch:
-        raise UserError(f"bn_batch is {bn_batch}; it must divide the {batch} samples that one process normalises")
-    return bn_batch or batch
 
 
 def _statistics(x: Tensor, group: dist.ProcessGroup | None) -> tuple[Tensor, Tensor, Tensor]:

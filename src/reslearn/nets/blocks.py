@@ -38,7 +38,6 @@ class ResidualBlock(nn.Module):
             self.add_module(f"conv{number}", conv(layer))
             self.add_module(f"norm{number}", nn.Identity() if channels is None else norm(channels))
         self.bottleneck = len(spec.convs) == 3
-        self.pool = nn.MaxPool2d(spec.pool, ceil_mode=True) if spec.pool > 1 else nn.Identity()
         self.dropout = nn.Dropout(spec.dropout) if spec.dropout else nn.Identity()
         self.gate = SqueezeExcitation(spec) if spec.gate_channels else nn.Identity()
         self.drop_path = DropPath(spec.drop_path) if spec.drop_path else nn.Identity()
@@ -52,13 +51,13 @@ class ResidualBlock(nn.Module):
 
     def post_transform(self, x: Tensor) -> Tensor:
         """BN after each convolution; the last ReLU waits until after the addition."""
-        y = F.relu(self.norm1(self.pool(self.conv1(x))))
+        y = F.relu(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(self.dropout(y)))
         return cast(Tensor, self.norm3(self.conv3(F.relu(y))) if self.bottleneck else y)
 
     def pre_transform(self, active: Tensor) -> Tensor:
         """BN-ReLU before each convolution; `active` has had the first."""
-        y = F.relu(self.norm2(self.pool(self.conv1(active))))
+        y = F.relu(self.norm2(self.conv1(active)))
         y = self.conv2(self.dropout(y))
         return cast(Tensor, self.conv3(F.relu(self.norm3(y))) if self.bottleneck else y)
 

@@ -80,9 +80,11 @@ def find(contents: Contents, spec: Spec, expected: State, prefer: Prefer | None 
     head = find_head(rest, projection=is_projection(f"{place.group}.{place.prefix}"), where=contents.where)
     names = {table[bare]: bare for bare in _under(contents, place) if bare in table}
     lacks = [name for name in expected if name not in names and not name.startswith("head.")]
-    _check_names(
-        lacks, sorted(rest.keys() - head.names), {ours: theirs for theirs, ours in table.items()}, place, contents
-    )
+    called = {ours: theirs for theirs, ours in table.items()}
+    missing = sorted(called[name] for name in lacks if not name.endswith(COUNTER))
+    beside = sorted(rest.keys() - head.names)
+    if said := [f"{what} {some(names)}" for what, names in (("lacks", missing), ("has besides", beside)) if names]:
+        raise UserError(f"{contents.where} ({place.layout} layout): {' and '.join(said)}; is it another network's?")
     names |= {f"{HEAD}.{leaf}": name for leaf, name in (("weight", head.weight), ("bias", head.bias)) if name}
     tensors = {ours: (rest | _under(contents, place))[theirs] for ours, theirs in names.items()}
     for ours, tensor in tensors.items():
@@ -246,13 +248,6 @@ def _relative(name: str, prefix: str) -> str:
         if prefix and name.startswith(f"{prefix}."):
             return name.removeprefix(f"{prefix}.")
     return name
-
-
-def _check_names(lacks: list[str], extra: list[str], theirs: dict[str, str], place: Place, contents: Contents) -> None:
-    missing = sorted(theirs[name] for name in lacks if not name.endswith(COUNTER))
-    said = [f"{what} {some(names)}" for what, names in (("lacks", missing), ("has besides", extra)) if names]
-    if said:
-        raise UserError(f"{contents.where} ({place.layout} layout): {' and '.join(said)}; is it another network's?")
 
 
 def some(names: list[str]) -> str:

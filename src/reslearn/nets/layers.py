@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..spec.net import BlockSpec
 from ..spec.stem import ConvSpec
@@ -13,7 +14,7 @@ from ..spec.stem import ConvSpec
 def conv(spec: ConvSpec) -> nn.Conv2d:
     """(B, in, H, W) -> (B, out, H / stride, W / stride), rounded up. No bias: BN follows or has gone before."""
     thin = spec.kernel == 1 and spec.stride > 1 and spec.in_channels < 8
-    return (ThinConv2d if thin else nn.Conv2d)(
+    return (PoolingConv2d if spec.pool > 1 else ThinConv2d if thin else nn.Conv2d)(
         spec.in_channels,
         spec.out_channels,
         spec.kernel,
@@ -36,9 +37,23 @@ class ThinConv2d(nn.Conv2d):
         return F.conv2d(x[:, :, :: self.stride[0], :: self.stride[1]], self.weight, self.bias, groups=self.groups)
 
 
+class PoolingConv2d(nn.Conv2d):
+    """A convolution that halves the map by pooling: a 1x1 reads means, a larger one leaves its largest values."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernel_size == (1, 1):
+            return super().forward(F.avg_pool2d(x, 2, ceil_mode=True))
+        return F.max_pool2d(super().forward(x), 2, ceil_mode=True)
+
+
 def norm(channels: int) -> nn.BatchNorm2d:
     """Batch normalisation (1502.03167) with a trained scale gamma and shift beta per channel."""
     return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
+
+
+def norms(net: nn.Module) -> list[_BatchNorm]:
+    """The batch-normalisation layers of `net`."""
+    return [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
 
 
 def global_pool(x: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def why_not(spec: Spec, layout: str, *, reading: bool = False) -> str | None:
 def _why_not_residual(spec: NetSpec, layout: str) -> str | None:
     stem = spec.resolved_stem
     cifar = layout in ("akamaster", "kuangliu") or (layout == "sequential" and stem.stride == 1)
-    if stem.pool_before_norm or spec.downsample == "pool" or spec.first_stride != 1:
+    if stem.convs[0].pool > 1 or spec.downsample == "pool" or spec.first_stride != 1:
         return "its blocks halve the map by strides, from the second stage on"
     if cifar != (stem.stride == 1):
         return f"its networks have {'the 3x3 CIFAR stem' if cifar else 'an ImageNet stem'}"

@@ -88,15 +88,10 @@ class Stem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(self.lead(x))
-        x = self.pool(x) if self.spec.pool_before_norm else x
         if self.norm is not None:
             x = F.relu(self.norm(x))
-        return x if self.spec.pool_before_norm else self.pool(x)
-
-    def pool(self, x: Tensor) -> Tensor:
-        """The max-pool, where there is one: (B, C, H, W) -> (B, C, H / 2, W / 2), rounded up."""
         side = self.spec.pool
-        return F.max_pool2d(x, side, stride=2, padding=(side - 1) // 2, ceil_mode=side % 2 == 0) if side else x
+        return F.max_pool2d(x, side, stride=2, padding=side // 2) if side else x
 
 
 class Head(AnyHead):

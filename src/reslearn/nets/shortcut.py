@@ -22,16 +22,15 @@ class PadShortcut(nn.Module):
 
 
 class Projection(nn.Module):
-    """Options B and C: a 1x1 convolution, strided or after a mean; then BN except in pre-activation nets."""
+    """Options B and C: a 1x1 convolution, then BN except in pre-activation nets."""
 
     def __init__(self, block: BlockSpec):
         super().__init__()
-        self.pool = nn.AvgPool2d(block.pool, ceil_mode=True) if block.pool > 1 else nn.Identity()
         self.conv = conv(block.projection)
         self.norm = norm(block.out_channels) if block.projection_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(self.pool(x)))  # type: ignore[no-any-return]
+        return self.norm(self.conv(x))  # type: ignore[no-any-return]
 
 
 def build_shortcut(block: BlockSpec) -> nn.Module | None:

@@ -66,6 +66,11 @@ class Contents:
     config: Mapping[str, Any] = field(default_factory=dict)  # of a `config.json` beside it
     notes: tuple[str, ...] = ()  # what is to be said of the facts
 
+    @property
+    def mean_image(self) -> Tensor | None:
+        """The mean image in a sealed file, float32 (3, S, S); None where it has none."""
+        return self.groups[""].get(MEAN_IMAGE) if self.sealed else None
+
 
 def read_contents(path: str | os.PathLike[str]) -> Contents:
     """The tensors of a .safetensors or PyTorch file, of a run folder or cloned hub repository, or of an address.

@@ -86,7 +86,7 @@ def read_container(path: Path) -> Container:
     content, metadata = read_safetensors(path)
     if not isinstance(metadata.get(KEY), str):
         raise UserError(f"{path}: a safetensors file that reslearn did not seal; {_CONVERT}")
-    header = _parsed(metadata[KEY], path)
+    header = _object(metadata[KEY], f"{path}: its {KEY} header is not a JSON object; the file is damaged")
     written = header.get("format")
     if type(written) is not int or written < 1:
         raise UserError(f"{path}: its header names no format; the file is damaged, copy it again")
@@ -125,7 +125,7 @@ def check_safetensors(path: Path) -> tuple[int, dict[str, Any]]:
         if length > HEADER:
             raise UserError(f"{path}: a header of {length:,} bytes, over {HEADER:,}; it is damaged, copy it again")
         file.seek(8)
-        entries = _entries(file.read(length), path)
+        entries = _object(file.read(length), f"{path}: its header cannot be read, the file is damaged")
     metadata = entries.pop("__metadata__", {})
     needed = 8 + length + max((_stop(entry, path) for entry in entries.values()), default=0)
     if size < needed:
@@ -178,25 +178,15 @@ def digest_tensors(content: bytes) -> str:
     return sha.hexdigest()
 
 
-def _entries(text: bytes, path: Path) -> dict[str, Any]:
+def _object(text: bytes | str, what: str) -> dict[str, Any]:
+    """The JSON object in `text`, else `UserError` of `what`. NaN and Infinity, which Python would read, are no JSON."""
     try:
-        entries = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, or a number of thousands of digits
-        entries = None
-    if not isinstance(entries, dict):
-        raise UserError(f"{path}: its header cannot be read, the file is damaged; copy it again")
-    return entries
-
-
-def _parsed(text: str, path: Path) -> dict[str, Any]:
-    """The header. NaN and Infinity, which Python would read, are no JSON."""
-    try:
-        header = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        header = None
-    if not isinstance(header, dict):
-        raise UserError(f"{path}: its {KEY} header is not a JSON object; the file is damaged, copy it again")
-    return header
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f"{what}; copy it again")
+    return value
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..spec.codec import to_json
+from ..spec.codec import from_json, to_json
 from .files import read_json, user_cache, write_json
 from .processor import Processor
-from .settings import PRECISIONS, Precision
+from .settings import Precision
 
 MEASURE = "reslearn doctor --measure"
 FORMAT = 1
@@ -178,30 +177,13 @@ def _believed(path: Path, key: Mapping[str, Any]) -> Rates:
         raise ValueError("its checksum or its format is wrong")
     if body["key"] != dict(key):
         raise ValueError("measured on another processor, with another torch or with other threads")
-    rates = body["rates"]
-    most, bandwidth = key["threads"], rates["bandwidth"]
-    if type(rates["threads"]) is not int or not 1 <= rates["threads"] <= most:
-        raise ValueError(f"threads are {rates['threads']!r}, not 1 to {most}")
-    source = rates["source"]
-    if not isinstance(source, str) or not source.isprintable() or len(source) > 200:
-        raise ValueError("its source is no line of text")
-    return Rates(
-        threads=rates["threads"],
-        matrix=_plausible(rates["matrix"], most, needs_fp32=True),
-        convolution=_plausible(rates["convolution"], most),
-        bandwidth=None if bandwidth is None else _number(bandwidth, most),
-        source=source,
-    )
-
-
-def _plausible(rates: Mapping[Any, Any], threads: int, *, needs_fp32: bool = False) -> dict[Precision, float]:
-    if not isinstance(rates, Mapping) or not set(rates) <= set(PRECISIONS) or (needs_fp32 and "fp32" not in rates):
-        raise ValueError(f"rates of {list(rates)}, not of {list(PRECISIONS)}")
-    return {name: _number(rate, threads) for name, rate in rates.items()}
-
-
-def _number(value: Any, threads: int) -> float:
-    low, high = LIMITS
-    if type(value) not in (int, float) or not math.isfinite(value) or not low <= value / threads <= high:
-        raise ValueError(f"{value!r} is no rate of {threads} threads")
-    return float(value)
+    rates = from_json(Rates, body["rates"], "rates")
+    low, high = (limit * key["threads"] for limit in LIMITS)
+    given = [*rates.matrix.values(), *rates.convolution.values(), *([rates.bandwidth] if rates.bandwidth else ())]
+    if not 1 <= rates.threads <= key["threads"] or "fp32" not in rates.matrix or rates.bandwidth == 0:
+        raise ValueError(f"no rates of 1 to {key['threads']} threads, fp32 among them")
+    if not all(low <= rate <= high for rate in given):
+        raise ValueError(f"{given} are no rates of {key['threads']} threads")
+    if to_json(rates) != body["rates"] or not rates.source.isprintable() or len(rates.source) > 200:
+        raise ValueError("it says less or more than such a file does")
+    return rates

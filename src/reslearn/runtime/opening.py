@@ -45,20 +45,14 @@ def open_to_append(path: Path) -> io.BufferedRandom:
 
 def read_regular(path: Path, limit: int) -> bytes:
     """The bytes of a regular file of at most `limit` bytes; the errors of `open_regular`, and `UserError` for more."""
-    handle = _open(path, os.O_RDONLY)
-    try:
-        size = os.fstat(handle).st_size
-        check_size(path, size, limit)
-        first = os.read(handle, size) if size else b""  # all of it, nearly always
-        parts = [first]
-        while first and (size := size - len(parts[-1])) > 0 and (more := os.read(handle, size)):
-            parts.append(more)
-        return first if len(parts) == 1 else b"".join(parts)
-    except OSError as error:
-        error.filename = os.fspath(path)
-        raise
-    finally:
-        os.close(handle)
+    with open_regular(path) as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            check_size(path, size, limit)
+            return file.read(size)
+        except OSError as error:
+            error.filename = os.fspath(path)
+            raise
 
 
 def read_document(path: Path) -> bytes:

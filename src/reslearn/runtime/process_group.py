@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..spec.errors import Fault, UserError
 
 T = TypeVar("T")
+Number = TypeVar("Number", bound=np.generic)
 _joined = itertools.count()
 
 
@@ -35,27 +36,11 @@ class World:
 
     def sum(self, *values: float) -> list[float]:
         """The sums of `values` over all processes, in float64."""
-        if self.size == 1:
-            return list(values)
-        import torch
-        import torch.distributed as dist
-
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        total = torch.tensor(values, dtype=torch.float64, device=device)
-        dist.all_reduce(total)
-        return [float(value) for value in total.tolist()]
+        return list(values) if self.size == 1 else [float(x) for x in _reduced(np.array(values, np.float64), "SUM")]
 
     def largest(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The largest of each number over all processes."""
-        if self.size == 1:
-            return values
-        import torch
-        import torch.distributed as dist
-
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        most = torch.from_numpy(values.copy()).to(device)
-        dist.all_reduce(most, dist.ReduceOp.MAX)
-        return most.cpu().numpy()
+        return values if self.size == 1 else _reduced(values, "MAX")
 
     def tell(self, value: T) -> T:
         """The first process's `value`, on every process."""
@@ -83,6 +68,16 @@ class World:
             import torch.distributed as dist
 
             dist.barrier()
+
+
+def _reduced(values: NDArray[Number], how: Literal["SUM", "MAX"]) -> NDArray[Number]:
+    """Each number over all processes."""
+    import torch
+    import torch.distributed as dist
+
+    total = torch.from_numpy(values.copy()).to("cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(total, getattr(dist.ReduceOp, how))
+    return total.cpu().numpy()
 
 
 def from_environment() -> World:

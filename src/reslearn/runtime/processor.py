@@ -45,7 +45,7 @@ def read_processor(text: str | None = None) -> Processor:
 
     What of this machine's the environment forbids to use is left out: a flag that is not used is none.
     """
-    fields = _first_block(_read(CPUINFO) if text is None else text)
+    fields = _fields((_read(CPUINFO) if text is None else text).strip().partition("\n\n")[0])
     beyond = _forbidden(os.environ.get("ONEDNN_MAX_CPU_ISA", "")) if text is None else ()
     flags = fields.get("flags", fields.get("Features", "")).split()  # Features: on ARM
     number = {name: int(fields[name]) for name in ("cpu family", "model") if fields.get(name, "").isdecimal()}
@@ -93,10 +93,6 @@ def _brand() -> str:
         return ""
     done = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
     return done.stdout.strip()
-
-
-def _first_block(text: str) -> dict[str, str]:
-    return _fields(text.strip().partition("\n\n")[0])
 
 
 def _fields(block: str) -> dict[str, str]:

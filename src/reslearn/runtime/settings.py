@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ..spec.errors import UserError, check_at_least, check_choice
+from ..spec.rule import Count, check_fields
 
 Precision = Literal["fp32", "bf16", "fp16"]  # what commands offer
 Arithmetic = Precision | Literal["fp64"]  # fp64 is for tests: no processor's rounding can change what they see
@@ -21,7 +22,7 @@ class Settings:
     precision: Arithmetic = "fp32"
     channels_last: bool = True
     compile: bool = False
-    threads: int = 1
+    threads: Count = 1
     tuned_allocator: bool = False
     workers: int = 0
     loader: Literal["auto", "resident", "streaming"] = "auto"
@@ -33,8 +34,7 @@ class Settings:
             raise UserError(f"device is {self.device!r}; valid: cpu, cuda, cuda:0, cuda:1, ...")
         if self.precision != "fp64":
             check_choice("precision", self.precision, PRECISIONS)
-        check_choice("loader", self.loader, ("auto", "resident", "streaming"))
-        check_at_least("threads", self.threads, 1)
+        check_fields(self)
         check_at_least("workers", self.workers, 0)
 
     @property

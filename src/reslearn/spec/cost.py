@@ -60,9 +60,7 @@ def cost(spec: Spec, image_size: int | None = None) -> Cost:
     size = spec.image_size if image_size is None else image_size
     if size < 1:
         raise UserError(f"image_size is {size}; it must be at least 1 pixel")
-    if isinstance(spec, VggSpec):
-        return Cost(tuple(_vgg(spec, size)))
-    return Cost(tuple(_residual(spec, size)))
+    return Cost(tuple(_vgg(spec, size) if isinstance(spec, VggSpec) else _residual(spec, size)))
 
 
 def _residual(spec: NetSpec, size: int) -> Iterator[LayerCost]:
@@ -73,10 +71,10 @@ def _residual(spec: NetSpec, size: int) -> Iterator[LayerCost]:
         size = layer.output_size
         yield _norm(f"stem.lead.norm{number}", conv.out_channels, size)
     yield (layer := _conv("stem.conv", last, size))
-    pooled = _strided(layer.output_size, 2) if stem.pool else layer.output_size
+    size = _strided(layer.output_size, last.pool)
     if stem.norms[-1]:
-        yield _norm("stem.norm", last.out_channels, pooled if stem.pool_before_norm else layer.output_size)
-    size = pooled
+        yield _norm("stem.norm", last.out_channels, size)
+    size = _strided(size, 2) if stem.pool else size
     for block in spec.blocks():
         yield from _block(block, size)
         size = _strided(size, block.stride)
@@ -93,7 +91,7 @@ def _block(block: BlockSpec, size: int) -> Iterator[LayerCost]:
         if block.activation == "pre" and norm:
             yield _norm(f"{block.name}.norm{number}", norm, inner)
         yield layer
-        inner = _strided(layer.output_size, block.pool) if number == 1 else layer.output_size
+        inner = _strided(layer.output_size, conv.pool)
         if block.activation == "post" and norm:
             yield _norm(f"{block.name}.norm{number}", norm, inner)
     if block.gate_channels:
@@ -102,7 +100,7 @@ def _block(block: BlockSpec, size: int) -> Iterator[LayerCost]:
             fc = _fc(f"{block.name}.gate.{name}", channels, out, bias=block.gate_bias)
             yield replace(fc, macs=fc.macs * inner**2) if block.gate_everywhere else fc
     if block.shortcut == "projection":
-        yield _conv(f"{block.name}.shortcut.conv", block.projection, _strided(size, block.pool))
+        yield _conv(f"{block.name}.shortcut.conv", block.projection, _strided(size, block.projection.pool))
         if block.projection_norm:
             yield _norm(f"{block.name}.shortcut.norm", block.out_channels, inner)
 

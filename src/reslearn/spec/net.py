@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ..spec import codec
 from .errors import UserError, check_choice
+from .rule import Count, Dropped
 from .rules import validate
 from .stem import ConvSpec as ConvSpec
 from .stem import Stem, StemSpec, resolve_stem
@@ -30,12 +31,12 @@ class NetSpec:
 
     name: str
     stem: Stem  # its name; `resolved_stem` says what it is, stem.py has them all
-    stem_channels: int
+    stem_channels: Count
     block: Literal["basic", "bottleneck"]  # two 3x3, or 1x1-3x3-1x1
     stage_blocks: tuple[int, ...]  # blocks in each stage
     stage_channels: tuple[int, ...]  # output channels of each stage
-    groups: int = 1  # of the 3x3 convolutions: cardinality (P3)
-    group_width: int | None = None  # bottleneck: channels per group of the first stage's 3x3, doubling stage by stage
+    groups: Count = 1  # of the 3x3 convolutions: cardinality (P3)
+    group_width: Count | None = None  # bottleneck: channels per group of the first stage's 3x3, doubling stage by stage
     activation: Literal["post", "pre"] = "post"  # pre: BN-ReLU-conv, and one BN-ReLU before the head (P2)
     first_norm: Literal["before_pool", "after_pool"] = "before_pool"  # pre: first BN in the stem, or in the first unit
     shortcut: Shortcut = "B"  # P1 3.3: A pads with zeros, B projects where shapes change, C projects always
@@ -44,17 +45,17 @@ class NetSpec:
     stride_on: Literal["1x1", "3x3"] = "3x3"  # which convolution of a bottleneck carries the stride; P1's is the 1x1
     first_stride: Literal[1, 2] = 1  # of the first stage; every later one halves the map
     downsample: Literal["stride", "pool"] = "stride"  # pool: a basic block's conv1 is max-pooled, its shortcut averaged
-    se_reduction: int | None = None  # P4's r; None means no gate
+    se_reduction: Count | None = None  # P4's r; None means no gate
     se_bias: bool = True  # of the gate's two FC layers
-    se_min_channels: int = 1  # least hidden width of the gate; timm's is 8
-    dropout: float = 0.0  # between the two convolutions of a basic block (P5)
-    drop_path: float = 0.0  # stochastic depth (1603.09382): block l of L drops out with l / L times this
+    se_min_channels: Count = 1  # least hidden width of the gate; timm's is 8
+    dropout: Dropped = 0.0  # between the two convolutions of a basic block (P5)
+    drop_path: Dropped = 0.0  # stochastic depth (1603.09382): block l of L drops out with l / L times this
     zero_init_last_gamma: bool = False  # 1706.02677; not in P1-P5
     init: Literal["fan_in", "fan_out"] = "fan_out"  # 1502.01852, eq. 10 or 14
     output_stride: Literal[8, 16, 32] = 32  # 16 or 8: the last stages dilate instead of striding
-    in_channels: int = 3
-    num_classes: int = 1000
-    published_depth: int | None = None  # where a paper counts otherwise (wide nets)
+    in_channels: Count = 3
+    num_classes: Count = 1000
+    published_depth: Count | None = None  # where a paper counts otherwise (wide nets)
     variant: str | None = None  # a block of nets/variants.py that only an ablation needs
 
     def __post_init__(self) -> None:
@@ -106,7 +107,6 @@ class BlockSpec:
     in_channels: int
     out_channels: int
     stride: int
-    pool: int  # 2 where pooling halves the map instead of a strided convolution, else 1
     convs: tuple[ConvSpec, ...]  # the transform's convolutions: two or three, in a variant one to four
     norms: tuple[int | None, ...]  # channels of the BN after (pre-activation: before) each of them; None: no BN there
     activation: Literal["post", "pre"]
@@ -129,79 +129,59 @@ class BlockSpec:
     @property
     def projection(self) -> ConvSpec:
         """The 1x1 convolution of a projection shortcut."""
-        return ConvSpec(self.in_channels, self.out_channels, 1, stride=self.stride // self.pool)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a block stands, and what the blocks before it leave to it."""
-
-    stage: int
-    index: int  # within its stage
-    number: int  # in the whole net, from 1
-    in_channels: int
-    stride: int
-    dilation: int
+        pool = self.convs[0].pool
+        return ConvSpec(self.in_channels, self.out_channels, 1, stride=self.stride // pool, pool=pool)
 
 
 def expand(spec: NetSpec) -> Iterator[BlockSpec]:
     """Yield the blocks of `spec`. A later stage halves the map, or dilates once `output_stride` is reached."""
-    channels, total_stride, dilation, number = spec.stem_channels, spec.resolved_stem.stride, 1, 0
-    for stage, count in enumerate(spec.stage_blocks):
+    in_channels, total_stride, dilation, number = spec.stem_channels, spec.resolved_stem.stride, 1, 0
+    for stage, (count, out_channels) in enumerate(zip(spec.stage_blocks, spec.stage_channels, strict=True)):
         for index in range(count):
+            number += 1  # in the whole net
             stride = 1 if index > 0 else 2 if stage > 0 else spec.first_stride
             dilates = stride == 2 and total_stride >= spec.output_stride
             stride = 1 if dilates else stride
-            number += 1
-            yield _block(spec, _Place(stage, index, number, channels, stride, dilation))
-            channels, total_stride = spec.stage_channels[stage], total_stride * stride
+            convs = _convs(spec, stage, in_channels, stride, dilation)
+            norms: list[int | None] = [c.out_channels if spec.activation == "post" else c.in_channels for c in convs]
+            if spec.activation == "pre" and number == 1 and spec.first_norm == "before_pool":
+                norms[0] = None  # P2: BN-ReLU comes before each convolution; the stem's own serves the very first unit
+            shortcut = _shortcut(spec.shortcut, stride != 1 or in_channels != out_channels)
+            yield BlockSpec(
+                stage=stage,
+                index=index,
+                in_channels=in_channels,
+                out_channels=out_channels,
+                stride=stride,
+                convs=convs,
+                norms=tuple(norms),
+                activation=spec.activation,
+                shortcut=shortcut,
+                shared_preactivation=spec.activation == "pre" and shortcut in ("pad", "projection"),
+                projection_norm=spec.projection_norm,
+                pad_channels=spec.pad_channels,
+                gate_channels=spec.se_reduction and max(out_channels // spec.se_reduction, spec.se_min_channels),
+                gate_bias=spec.se_bias,
+                dropout=spec.dropout,
+                drop_path=spec.drop_path * number / sum(spec.stage_blocks),
+            )
+            in_channels, total_stride = out_channels, total_stride * stride
             dilation *= 2 if dilates else 1  # the block in the stride's place still reads an undilated map
 
 
-def _block(spec: NetSpec, at: _Place) -> BlockSpec:
-    out_channels = spec.stage_channels[at.stage]
-    changes = at.stride != 1 or at.in_channels != out_channels
-    pool = at.stride if spec.downsample == "pool" else 1
-    convs = _convs(spec, at, at.stride // pool)
-    if spec.activation == "post":
-        norms: tuple[int | None, ...] = tuple(conv.out_channels for conv in convs)
-    else:  # P2: BN-ReLU comes before each convolution; the stem's own serves the very first unit
-        in_stem = at.number == 1 and spec.first_norm == "before_pool"
-        norms = (None if in_stem else at.in_channels, *(conv.in_channels for conv in convs[1:]))
-    shortcut = _shortcut(spec.shortcut, changes)
-    return BlockSpec(
-        stage=at.stage,
-        index=at.index,
-        in_channels=at.in_channels,
-        out_channels=out_channels,
-        stride=at.stride,
-        pool=pool,
-        convs=convs,
-        norms=norms,
-        activation=spec.activation,
-        shortcut=shortcut,
-        shared_preactivation=spec.activation == "pre" and shortcut in ("pad", "projection"),
-        projection_norm=spec.projection_norm,
-        pad_channels=spec.pad_channels,
-        gate_channels=spec.se_reduction and max(out_channels // spec.se_reduction, spec.se_min_channels),
-        gate_bias=spec.se_bias,
-        dropout=spec.dropout,
-        drop_path=spec.drop_path * at.number / sum(spec.stage_blocks),
-    )
-
-
-def _convs(spec: NetSpec, at: _Place, stride: int) -> tuple[ConvSpec, ...]:
-    in_channels, out_channels, groups = at.in_channels, spec.stage_channels[at.stage], spec.groups
+def _convs(spec: NetSpec, stage: int, in_channels: int, stride: int, dilation: int) -> tuple[ConvSpec, ...]:
+    out_channels, groups = spec.stage_channels[stage], spec.groups
     if spec.block == "basic":
+        step, pool = (1, stride) if spec.downsample == "pool" else (stride, 1)
         return (
-            ConvSpec(in_channels, out_channels, 3, stride, groups, at.dilation),
-            ConvSpec(out_channels, out_channels, 3, 1, groups, at.dilation),
+            ConvSpec(in_channels, out_channels, 3, step, groups, dilation, pool),
+            ConvSpec(out_channels, out_channels, 3, 1, groups, dilation),
         )
-    width = groups * (spec.group_width or 0) * 2**at.stage  # as wide again at every halved map: equal cost (P1 3.3)
+    width = groups * (spec.group_width or 0) * 2**stage  # as wide again at every halved map: equal cost (P1 3.3)
     first, second = (stride, 1) if spec.stride_on == "1x1" else (1, stride)
     return (
         ConvSpec(in_channels, width, 1, first),
-        ConvSpec(width, width, 3, second, groups, at.dilation),
+        ConvSpec(width, width, 3, second, groups, dilation),
         ConvSpec(width, out_channels, 1),
     )
 

@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from .errors import UserError, check_choice
+from .errors import UserError
+from .rule import check_fields, plain
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LARGEST = 4096  # pixels of a side; beyond it a header alone could ask for all the memory there is
@@ -34,8 +35,7 @@ class Preprocess:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __post_init__(self) -> None:
-        check_choice("mode", self.mode, ("crop", "squash", "pad"))
-        check_choice("interpolation", self.interpolation, ("bilinear", "bicubic"))
+        check_fields(self)
         if not 1 <= self.version <= VERSION:
             raise UserError(
                 f"version is {self.version}; this reslearn prepares pictures up to version {VERSION}: upgrade"
@@ -50,7 +50,7 @@ class Preprocess:
             raise UserError("mean and std need one number per channel each")
         _check_pixels("mean", self.mean, all(0 <= value <= 1 for value in self.mean), "a mean lies there, too")
         if not all(value > 0 for value in self.std):
-            raise UserError(f"std is {_plain(self.std)}; every std must be positive")
+            raise UserError(f"std is {plain(self.std)}; every std must be positive")
         possible = all(0 < value <= 0.5 or value == 1 for value in self.std)
         _check_pixels("std", self.std, possible, "a std is at most 0.5 (or 1: no division)")
 
@@ -73,7 +73,7 @@ class Preprocess:
             values["resize"] = round(values["resize"] / values["size"], 3)
             image = values.pop("mean_image")
             values["mean"] = values["mean"] if image is None else f"image {image[:12]}"
-        return [f"{name} {_plain(mine[name])} ({_plain(theirs[name])})" for name in mine if mine[name] != theirs[name]]
+        return [f"{name} {plain(mine[name])} ({plain(theirs[name])})" for name in mine if mine[name] != theirs[name]]
 
 
 def said(values: dict[str, Any]) -> dict[str, Any]:
@@ -86,12 +86,8 @@ def _check_pixels(name: str, values: tuple[float, ...], possible: bool, words: s
     if possible:
         return
     in_bytes = all(0 <= value <= 255 for value in values) and max(values) > 1
-    meant = f"; divided by 255: {_plain(tuple(round(value / 255, 4) for value in values))}" if in_bytes else ""
-    raise UserError(f"{name} is {_plain(values)}; pixels are in 0..1, so {words}{meant}")
-
-
-def _plain(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    meant = f"; divided by 255: {plain(tuple(round(value / 255, 4) for value in values))}" if in_bytes else ""
+    raise UserError(f"{name} is {plain(values)}; pixels are in 0..1, so {words}{meant}")
 
 
 def default_preprocess(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ..spec import rule
 from .departures import standing
-from .recipe_rules import validate_augment, validate_recipe
+from .errors import UserError
 
 
 @dataclass(frozen=True)
@@ -14,26 +15,26 @@ class Augment:
     """What training does to pictures. Every draw is a function of (seed, purpose, position)."""
 
     crop: Literal["none", "pad", "random-resized", "scale"] = "none"
-    pad: int = 4  # pixels on each side before a `pad` crop
+    pad: rule.NotNegativeInt = 4  # pixels on each side before a `pad` crop
     border: Literal["zero", "reflect"] = "zero"
-    area: tuple[float, float] = (0.08, 1.0)  # random-resized: share of the picture's area
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)  # random-resized: width over height
-    scale: tuple[int, int] = (256, 480)  # scale: the shorter side is drawn from this range, ends included
+    area: rule.Area = (0.08, 1.0)  # random-resized: share of the picture's area
+    ratio: rule.Range = (3 / 4, 4 / 3)  # random-resized: width over height
+    scale: rule.IntRange = (256, 480)  # scale: the shorter side is drawn from this range, ends included
     resize: Literal["antialias", "aliased"] = "antialias"  # of training crops; evaluation is always antialiased
     flip: Literal["none", "random", "alternating"] = "none"
     policy: Literal["none", "rand", "trivial"] = "none"  # RandAugment 1909.13719, TrivialAugment 2103.10158
-    policy_ops: int = 2  # RandAugment: operations per picture
-    policy_magnitude: int = 9  # RandAugment: 0 to 30
-    jitter: float = 0.0  # brightness, contrast and saturation factors in [1 - jitter, 1 + jitter], order drawn
-    pca: float = 0.0  # AlexNet's colour noise: std of the three draws; the papers use 0.1
-    erase: float = 0.0  # probability of random erasing (1708.04896)
-    mixup: float = 0.0  # alpha of MixUp's Beta distribution; 0 is off
-    cutmix: float = 0.0  # alpha of CutMix's; with both on, each pair draws one of them
-    repeats: int = 1  # how often a sample appears in an epoch's batches (batch augmentation, 1901.09335)
+    policy_ops: rule.Count = 2  # RandAugment: operations per picture
+    policy_magnitude: rule.Magnitude = 9  # RandAugment: 0 to 30
+    jitter: rule.Share = 0.0  # brightness, contrast and saturation factors in [1 - jitter, 1 + jitter], order drawn
+    pca: rule.NotNegative = 0.0  # AlexNet's colour noise: std of the three draws; the papers use 0.1
+    erase: rule.Share = 0.0  # probability of random erasing (1708.04896)
+    mixup: rule.NotNegative = 0.0  # alpha of MixUp's Beta distribution; 0 is off
+    cutmix: rule.NotNegative = 0.0  # alpha of CutMix's; with both on, each pair draws one of them
+    repeats: rule.Count = 1  # how often a sample appears in an epoch's batches (batch augmentation, 1901.09335)
     sampler: Literal["shuffle", "balanced"] = "shuffle"  # balanced: every class equally often
 
     def __post_init__(self) -> None:
-        validate_augment(self)
+        rule.check_fields(self, "augment.")
 
 
 @dataclass(frozen=True)
@@ -45,67 +46,78 @@ class Recipe:
     departures: tuple[str, ...] = ()  # where this differs from its source, aloud
 
     # budget
-    epochs: float | None = None
-    iterations: int | None = None
-    images: int | None = None
-    batch_size: int = 128  # global: over all processes and accumulation steps
-    accumulate: int = 1  # parts of a batch that go forward and backward one after the other
-    early_stop: float | None = None  # epochs without a better validation error after which training ends
+    epochs: rule.Positive | None = None
+    iterations: rule.PositiveInt | None = None
+    images: rule.PositiveInt | None = None
+    batch_size: rule.Count = 128  # global: over all processes and accumulation steps
+    accumulate: rule.Count = 1  # parts of a batch that go forward and backward one after the other
+    early_stop: rule.Positive | None = None  # epochs without a better validation error after which training ends
 
     # optimiser
     optimizer: Literal["sgd", "caffe-sgd", "adamw", "muon"] = "sgd"
-    lr: float = 0.1  # at its peak
-    lr_batch: int | None = None  # the batch size `lr` is meant for; it then scales with batch_size / lr_batch
-    momentum: float = 0.9
+    lr: rule.Positive = 0.1  # at its peak
+    lr_batch: rule.Count | None = None  # the batch size `lr` is meant for; it then scales with batch_size / lr_batch
+    momentum: rule.BelowOne = 0.9
     nesterov: bool = False
-    betas: tuple[float, float] = (0.9, 0.999)  # adamw
-    weight_decay: float = 1e-4
+    betas: rule.Betas = (0.9, 0.999)  # adamw
+    weight_decay: rule.NotNegative = 1e-4
     decay: Literal["all", "weights"] = "all"  # weights: convolution and FC kernels alone
     fixed_norm: bool = False  # muon: each kernel is rescaled to norm sqrt(out) before its step; needs BN behind it
-    clip_norm: float | None = None  # of the whole gradient, L2
-    ema_decay: float | None = None  # per step, of an exponential moving average of the weights
-    unfreeze: tuple[float, ...] = ()  # fractions of the budget: the head trains from 0, one more stage from each
-    layer_decay: float = 1.0  # rates fall towards the stem: the head has `lr`, each part before it this times less
+    clip_norm: rule.Positive | None = None  # of the whole gradient, L2
+    ema_decay: rule.Inside | None = None  # per step, of an exponential moving average of the weights
+    unfreeze: rule.Rising = ()  # fractions of the budget: the head trains from 0, one more stage from each
+    layer_decay: rule.UpToOne = 1.0  # rates fall towards the stem: the head has `lr`, each part before this times less
     freeze_bn: bool = False  # batch norm keeps its statistics and its gamma and beta
-    freeze_bn_below: int | None = None  # so it does where fewer pictures than this are normalised together
+    freeze_bn_below: rule.Count | None = None  # so it does where fewer pictures than this are normalised together
     probe: bool = False  # compare with a linear probe on the features of the weights that it starts from
 
     # learning rate
     schedule: Literal["step", "plateau", "cosine", "one-cycle", "linear", "constant"] = "step"
-    milestones: tuple[float, ...] = ()  # step: fractions of the budget
-    gamma: float = 0.1  # step, plateau: factor at each drop
-    patience: float = 5.0  # plateau: epochs without a better validation error before a drop
-    warmup: float = 0.0  # fraction of the budget during which the rate rises linearly to `lr`
-    final_lr: float = 0.0  # one-cycle, cosine, linear: at the end
-    hold_lr: float | None = None  # the papers' warm-up: this rate instead, for `hold_steps` or until `hold_error`
-    hold_steps: int = 0
-    hold_error: float | None = None  # percent, training error of the running epoch
-    hold_depth: int = 0  # shallower nets do without it
+    milestones: rule.RisingInside = ()  # step: fractions of the budget
+    gamma: rule.Positive = 0.1  # step, plateau: factor at each drop
+    patience: rule.Positive = 5.0  # plateau: epochs without a better validation error before a drop
+    warmup: rule.BelowOne = 0.0  # fraction of the budget during which the rate rises linearly to `lr`
+    final_lr: rule.NotNegative = 0.0  # one-cycle, cosine, linear: at the end
+    hold_lr: rule.Positive | None = None  # the papers' warm-up: this rate for `hold_steps` or until `hold_error`
+    hold_steps: rule.NotNegativeInt = 0
+    hold_error: rule.Percent | None = None  # percent, training error of the running epoch
+    hold_depth: rule.NotNegativeInt = 0  # shallower nets do without it
 
     # loss
-    label_smoothing: float = 0.0
+    label_smoothing: rule.BelowOne = 0.0
     class_weights: Literal["none", "balanced"] = "none"
 
     # pictures
     augment: Augment = field(default_factory=Augment)
-    image_size: int | None = None  # None: the network's own
-    small_size: int | None = None  # pictures are shrunk to this side during the first `small_part` of the budget
-    small_part: float = 0.0
+    image_size: rule.Count | None = None  # None: the network's own
+    small_size: rule.Count | None = None  # pictures are shrunk to this side during the first `small_part` of the budget
+    small_part: rule.Share = 0.0
     input_mean: Literal["channel", "pixel"] = "channel"  # pixel: P1's mean image of the training set, no division
 
     # batch normalisation
-    bn_batch: int | None = None  # samples normalised together, e.g. the papers' 64 and 32 per GPU
+    bn_batch: rule.Pair | None = None  # samples normalised together, e.g. the papers' 64 and 32 per GPU
     bn_sync: bool = False  # over all processes
     bn_statistics: Literal["moving", "exact"] = "moving"  # exact: averaged over training batches at the end
 
     # bookkeeping
     select: Literal["last", "best", "ema"] = "last"  # which weights are sealed; best: on validation
-    validate_every: float = 1.0  # epochs
-    checkpoint_every: float = 60.0  # seconds; a checkpoint is also written at each validation
+    validate_every: rule.Positive = 1.0  # epochs
+    checkpoint_every: rule.Positive = 60.0  # seconds; a checkpoint is also written at each validation
     log_gradients: bool = False  # the gradient norm of every layer, once an epoch
 
     def __post_init__(self) -> None:
-        validate_recipe(self)
+        """Raise `UserError` naming the field and what it must be when no training can follow this."""
+        if sum(budget is not None for budget in (self.epochs, self.iterations, self.images)) != 1:
+            raise UserError(f"recipe {self.name}: give exactly one of epochs, iterations, images")
+        rule.check_fields(self)
+        if self.batch_size % self.accumulate:
+            raise UserError(f"batch_size is {self.batch_size}; it must be a multiple of accumulate ({self.accumulate})")
+        if self.select == "ema" and self.ema_decay is None:
+            raise UserError("select is 'ema'; it needs ema_decay, e.g. 0.999")
+        if self.fixed_norm and self.optimizer != "muon":
+            raise UserError(f"fixed_norm is true; {self.optimizer} does not have it: use false, or optimizer=muon")
+        if self.bn_batch is not None and self.bn_sync:
+            raise UserError("bn_batch and bn_sync exclude each other; set one of them")
         object.__setattr__(self, "departures", standing(self))  # `--set` may have cured some
 
     @property

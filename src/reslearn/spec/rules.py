@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING
 
-from .errors import UserError, check_at_least, check_choice
+from .errors import UserError
+from .rule import check_fields, plain
 
 if TYPE_CHECKING:
     from .net import NetSpec
@@ -14,43 +14,22 @@ if TYPE_CHECKING:
 DEEPEST = 10_000  # blocks or convolutions in all; beyond it a record alone could ask for hours of counting
 
 
-def check_depth(name: str, counts: tuple[int, ...]) -> None:
+def check_stages(name: str, counts: tuple[int, ...], channels: tuple[int, ...]) -> None:
     """Raise `UserError` unless each stage has something, and all together not more than any network has."""
+    if len(counts) != len(channels) or not counts:
+        raise UserError(f"{name} and stage_channels must have one entry per stage, and at least one stage")
     if min(counts) < 1 or sum(counts) > DEEPEST:
-        given = ",".join(map(str, counts))
-        raise UserError(f"{name} is {given}; every entry must be at least 1, and all together at most {DEEPEST:,}")
-
-
-@functools.cache
-def _choices(cls: type[Any]) -> dict[str, tuple[Any, ...]]:
-    """The fields of a spec that take one of a few values: what their `Literal` lists."""
-    hints = get_type_hints(cls)
-    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+        raise UserError(
+            f"{name} is {plain(counts)}; every entry must be at least 1, and all together at most {DEEPEST:,}"
+        )
+    if min(channels) < 1:
+        raise UserError("every entry of stage_channels must be at least 1")
 
 
 def validate(spec: NetSpec) -> None:
     """Raise `UserError` naming the field and its valid values when no such network can exist."""
-    for field, choices in _choices(type(spec)).items():  # type: ignore[arg-type]  # a type can be hashed
-        check_choice(field, getattr(spec, field), choices)
-    for field in (
-        "in_channels",
-        "num_classes",
-        "stem_channels",
-        "groups",
-        "group_width",
-        "se_reduction",
-        "se_min_channels",
-        "published_depth",
-    ):
-        check_at_least(field, getattr(spec, field), 1)
-    for field in ("dropout", "drop_path"):
-        if not 0 <= getattr(spec, field) < 1:
-            raise UserError(f"{field} is {getattr(spec, field)}; it must be at least 0 and below 1")
-    if len(spec.stage_blocks) != len(spec.stage_channels) or not spec.stage_blocks:
-        raise UserError("stage_blocks and stage_channels must have one entry per stage, and at least one stage")
-    check_depth("stage_blocks", spec.stage_blocks)
-    if min(spec.stage_channels) < 1:
-        raise UserError("every entry of stage_channels must be at least 1")
+    check_fields(spec)
+    check_stages("stage_blocks", spec.stage_blocks, spec.stage_channels)
     _validate_together(spec)
 
 

@@ -12,7 +12,10 @@ Stem = Literal["imagenet", "cifar", "cifar-pool", "deep"]
 
 @dataclass(frozen=True)
 class ConvSpec:
-    """A square convolution without bias, padded so that stride 1 keeps the size."""
+    """A square convolution without bias, padded so that stride 1 keeps the size.
+
+    Pooling shrinks the map in a stride's place: what a 3x3 gives to its largest values, what a 1x1 reads to its means.
+    """
 
     in_channels: int
     out_channels: int
@@ -20,6 +23,7 @@ class ConvSpec:
     stride: int = 1
     groups: int = 1
     dilation: int = 1
+    pool: int = 1
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,13 @@ class StemSpec:
     convs: tuple[ConvSpec, ...]
     norms: tuple[int | None, ...]  # channels of the BN after each; None: the first pre-activation unit has it instead
     pool: int = 0  # side of the max-pool's window, at stride 2; 0: there is none
-    pool_before_norm: bool = False  # of the last convolution, as in blocks that pool: a quarter of the work
 
     @property
     def stride(self) -> int:
         """Input pixels per pixel of the stem's output."""
         total = 2 if self.pool else 1
         for conv in self.convs:
-            total *= conv.stride
+            total *= conv.stride * conv.pool
         return total
 
 
@@ -44,7 +47,7 @@ def resolve_stem(name: Stem, in_channels: int, channels: int, *, last_norm: bool
     """The stem of that name, `channels` wide at its end; without `last_norm` its last BN-ReLU is left out.
 
     imagenet: 7x7/2 and 3x3/2 max-pool (P1 Table 1); deep: three 3x3 in the 7x7's place (1812.01187, ResNet-C);
-    cifar: one 3x3 (P1 4.2); cifar-pool: one 3x3 and a 2x2 max-pool.
+    cifar: one 3x3 (P1 4.2); cifar-pool: one 3x3 that pools.
     """
     convs: tuple[ConvSpec, ...]
     if name == "imagenet":
@@ -56,8 +59,8 @@ def resolve_stem(name: Stem, in_channels: int, channels: int, *, last_norm: bool
         first = ConvSpec(in_channels, half, 3, stride=2)
         convs, pool = (first, ConvSpec(half, half, 3), ConvSpec(half, channels, 3)), 3
     else:
-        convs, pool = (ConvSpec(in_channels, channels, 3),), 2 if name == "cifar-pool" else 0
+        convs, pool = (ConvSpec(in_channels, channels, 3, pool=2 if name == "cifar-pool" else 1),), 0
     norms: list[int | None] = [conv.out_channels for conv in convs]
     if not last_norm:
         norms[-1] = None
-    return StemSpec(convs, tuple(norms), pool, pool_before_norm=name == "cifar-pool")
+    return StemSpec(convs, tuple(norms), pool)

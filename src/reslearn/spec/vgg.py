@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .errors import UserError, check_choice
-from .rules import check_depth
+from .rule import Count, Dropped, check_fields
+from .rules import check_stages
 
 
 @dataclass(frozen=True)
@@ -18,24 +18,15 @@ class VggSpec:
     stage_channels: tuple[int, ...] = (64, 128, 256, 512, 512)
     batch_norm: bool = False  # BN between convolution and ReLU; the convolution keeps its bias
     head: Literal["imagenet", "cifar"] = "imagenet"  # pool to 7x7 and three FC, or global pool and one FC
-    hidden_channels: int = 4096  # of the two hidden FC layers
-    dropout: float = 0.5  # after each hidden FC layer
-    in_channels: int = 3
-    num_classes: int = 1000
+    hidden_channels: Count = 4096  # of the two hidden FC layers
+    dropout: Dropped = 0.5  # after each hidden FC layer
+    in_channels: Count = 3
+    num_classes: Count = 1000
     variant: str | None = None
 
     def __post_init__(self) -> None:
-        check_choice("head", self.head, ("imagenet", "cifar"))
-        if len(self.stage_convs) != len(self.stage_channels) or not self.stage_convs:
-            raise UserError("stage_convs and stage_channels must have one entry per stage, and at least one stage")
-        for field in ("in_channels", "num_classes", "hidden_channels"):
-            if getattr(self, field) < 1:
-                raise UserError(f"{field} is {getattr(self, field)}; it must be at least 1")
-        check_depth("stage_convs", self.stage_convs)
-        if min(self.stage_channels) < 1:
-            raise UserError("every entry of stage_channels must be at least 1")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
+        check_fields(self)
+        check_stages("stage_convs", self.stage_convs, self.stage_channels)
 
     @property
     def image_size(self) -> int:

@@ -29,10 +29,10 @@ def check_batch(spec: Spec, recipe: Recipe, size: int, processes: int = 1) -> No
     if together > 1 or recipe.freeze_bn:
         return
     for side in (size, recipe.small_size):
-        smallest = None if side is None else _smallest_norm(spec, side)
-        if smallest is not None and smallest[0] == 1:
+        layers = cost(spec, side).layers if side is not None else ()
+        if smallest := min((one.name for one in layers if one.kind == "norm" and one.output_size == 1), default=""):
             raise UserError(
-                f"{_pass(recipe, processes)} sees one picture, and {smallest[1]} of {spec.name} a map of 1x1 at "
+                f"{_pass(recipe, processes)} sees one picture, and {smallest} of {spec.name} a map of 1x1 at "
                 f"{side} pixels: batch norm needs more than one value; "
                 f"add --set batch_size={2 * recipe.accumulate * processes}, a larger --image-size, or freeze_bn=true"
             )
@@ -61,12 +61,6 @@ def memory_advice(recipe: Recipe) -> Iterator[None]:
             f"out of memory with {recipe.batch_size // recipe.accumulate} pictures at once; "
             f"--set accumulate={2 * recipe.accumulate} halves that and keeps the batch of {recipe.batch_size}"
         ) from None
-
-
-def _smallest_norm(spec: Spec, size: int) -> tuple[int, str] | None:
-    """Side of the smallest map that a batch norm sees, and the layer's name; None where there is none."""
-    norms = [(layer.output_size, layer.name) for layer in cost(spec, size).layers if layer.kind == "norm"]
-    return min(norms, default=None)
 
 
 def _pass(recipe: Recipe, processes: int) -> str:

@@ -26,7 +26,7 @@ from ..spec.codec import to_json
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json, summed
 from .events import Watch
-from .fit import Run, finished_run, fit, resume
+from .fit import Run, begin, finished_run, resume
 from .fold_data import Again, follow, reopen_folds
 from .fold_models import (
     MODEL,
@@ -39,7 +39,7 @@ from .fold_models import (
     predicted_by,
 )
 from .folder import still_there
-from .origin import file_sha256
+from .origin import file_sha256, read_origin
 from .records.belonging import split_digest
 from .records.crossval import RECORD, CrossvalRecord, read_record, write_record
 from .stopping import Interrupted
@@ -139,21 +139,14 @@ def train_fold(folder: Path, again: Again, k: int, *, watch: Watch | None) -> Ru
     else:
         if record.weights is not None and file_sha256(record.weights) != record.weights_sha256:
             raise UserError(f"{record.weights}: not the weights that {folder} was begun with; bring those here")
-        run = fit(
-            record.spec,
+        run = begin(
+            replace(record, seed=record.seed + k - 1),
             seen,
             held,
-            record.recipe,
             out=path,
-            seed=record.seed + k - 1,
-            weights=record.weights,
-            prefer=record.prefer,
-            settings=record.settings,
-            preprocess=record.preprocess,
+            origin=read_origin(record.weights, record.spec, record.prefer),
             split_seed=record.split_seed,
             split_method=record.method,
-            on_bad_file=record.on_bad_file,
-            forget_pictures=record.forget_pictures,
             watch=watch,
         )
     model = load(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -38,7 +37,7 @@ from .records.belonging import run_id, split_digest
 from .records.journal import Journal
 from .records.run import RunRecord
 from .schedule import start
-from .stopping import Interrupted, StopSignals
+from .stopping import Interrupted, stop_signals
 from .together import average_statistics, check_equal, check_same_start, digest, share_state, share_statistics
 from .update import prepare_update
 
@@ -63,7 +62,7 @@ def execute(
     with contextlib.ExitStack() as stack:
         stack.enter_context(owned(settings.threads))
         stack.enter_context(torch.random.fork_rng())
-        stop = stack.enter_context(StopSignals())
+        stop = stack.enter_context(stop_signals())
         torch.manual_seed(record.seed)
         net = built(record.spec)
         if opened is not None or not checkpoint.any_intact(folder / "checkpoints"):
@@ -84,7 +83,7 @@ def execute(
             progress=progress or Progress(run=own, seen=start(recipe, record.spec.depth)),
             validate=validate,
             watch=watch if watch is not None and world.first else lambda event: None,
-            stop=lambda: stop.received,
+            stop=stop,
             keep=lambda: keep_pictures(pictures, folder, world),
             world=world,
         )
@@ -94,7 +93,7 @@ def execute(
                 train(work)
             finish(work, record, parts)
         world.barrier()
-        asked = [signum for signum in world.gather(stop.received) if signum is not None]
+        asked = [signum for signum in world.gather(stop()) if signum is not None]
     if asked:  # after the last step: the run is whole, but what was to come after it (another fold) must not begin
         raise Interrupted(folder, asked[0])
 
@@ -139,12 +138,13 @@ def finish(work: Work, record: RunRecord, parts: Parts) -> None:
         marked = record.data.get("selected_on") == "test"  # of the weights it began with
         val = replace(val, seen=count([known], pictures.val, pictures.val.rows)[0], selected_on_test=marked)
     pictures.keep(work.folder)
+    trained, held = record.split.train, record.split.val
     bundle = Bundle(
         members=(Member(record.spec),),
         preprocess=record.preprocess,
         classes=tuple(record.data["classes"]),
         recipe=to_json(recipe),
-        data=record.data | about_split(record),
+        data=record.data | {"train": len(trained), "val": len(held), "split": split_digest(trained, held)},
         scores={"val": val.to_json()} if val is not None else {},
         source=record.source,
     )
@@ -167,12 +167,6 @@ def forget(folder: Path, record: RunRecord) -> None:
     """Leave no keys in a finished run that is to forget its pictures; until then they tell what it has begun with."""
     if record.forget_pictures:
         (folder / PICTURES).unlink(missing_ok=True)
-
-
-def about_split(record: RunRecord) -> dict[str, Any]:
-    """What the sealed file says of the parts of the data."""
-    train, val = record.split.train, record.split.val
-    return {"train": len(train), "val": len(val), "split": split_digest(train, val)}
 
 
 def chosen_net(work: Work) -> nn.Module:

@@ -14,10 +14,8 @@ from ..bundle.file import verify
 from ..bundle.header import Bundle, Member
 from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
-from ..data.preprocess import Normalise
-from ..measure.classes import some
+from ..data.layout.listing import some
 from ..runtime.choice import decide, planned_workload
-from ..runtime.device import weight_type
 from ..runtime.environment import command_line, environment, now
 from ..runtime.files import exclusive_lock
 from ..runtime.machine import MEASURE
@@ -36,12 +34,13 @@ from .execute import execute, forget
 from .folder import new_folder, refuse_existing, still_there
 from .mean_image import load_mean_image, with_mean_image
 from .numerics import check_numerics, numerics
-from .origin import read_origin, starting_preprocess
-from .parts import Parts, open_loader
+from .origin import Origin, read_origin, starting_preprocess
+from .parts import open_parts
 from .pictures import RunPictures, marks_of, seen_before
 from .records.belonging import check_belongs
 from .records.journal import last_line
 from .records.run import RunRecord, describe, describe_split, read_record, validation_by_names, whole_of, write_record
+from .records.terms import Terms
 from .reopening import Reopened, recheck, reopen
 from .together import together
 
@@ -127,50 +126,79 @@ def fit(
     Raises `UserError` for input that cannot be trained on, before anything is written; an interrupted run is continued
     by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
     """
-    folder, recipe, world = Path(out), get_recipe(recipe), from_environment()
-    if world.first:
-        refuse_existing(folder, overwrite)
-    check_same_classes(train_data, val_data)
-    spec = get_spec(model, num_classes=len(train_data.classes))
+    recipe, spec = get_recipe(recipe), get_spec(model, num_classes=len(train_data.classes))
     origin = read_origin(weights, spec, prefer)
     weights = None if origin is None else origin.path
     preprocess = preprocess or starting_preprocess(recipe, spec, origin)
     if settings is None:
-        workload = planned_workload(spec, recipe, len(train_data), preprocess.size)
+        world, workload = from_environment(), planned_workload(spec, recipe, len(train_data), preprocess.size)
         settings = decide(workload, world=world.size)
         if MEASURE in settings.source and world.first:
             warnings.warn(settings.source, stacklevel=2)
-    check_world(recipe, world)
-    check_batch(spec, recipe, preprocess.size, world.size)
-    adopted = None if origin is None else origin.mean_image
-    preprocess, mean_image = with_mean_image(recipe, preprocess, train_data, on_bad_file, adopted)
-    Bundle((Member(spec),), preprocess, classes=tuple(train_data.classes))  # what could not be sealed is not trained
-    record = RunRecord(
+    terms = Terms(
         spec=spec,
         recipe=recipe,
         preprocess=preprocess,
         settings=settings,
-        split=describe_split(train_data, val_data, split_seed, split_method),
         seed=seed,
-        data=describe(train_data) | marks_of(weights),
-        environment={**environment(), "numerics": numerics(world)},
-        command=command_line(),
-        created=now(),
         weights=weights,
-        weights_sha256=None if origin is None else origin.sha256,
-        source=None if origin is None else origin.source,
         prefer=prefer,
         on_bad_file=on_bad_file,
         forget_pictures=forget_pictures,
+    )
+    return begin(
+        terms,
+        train_data,
+        val_data,
+        out=out,
+        origin=origin,
+        split_seed=split_seed,
+        split_method=split_method,
+        overwrite=overwrite,
+        transform=transform,
+        watch=watch,
+    )
+
+
+def begin(
+    terms: Terms,
+    train_data: Dataset,
+    val_data: Dataset | None,
+    *,
+    out: str | os.PathLike[str],
+    origin: Origin | None,
+    split_seed: int,
+    split_method: str,
+    overwrite: bool = False,
+    transform: Transform | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """`fit` for what is decided already: a run on `terms`, which starts from `origin`, the weights that they name."""
+    folder, world, recipe = Path(out), from_environment(), terms.recipe
+    if world.first:
+        refuse_existing(folder, overwrite)
+    check_same_classes(train_data, val_data)
+    check_world(recipe, world)
+    check_batch(terms.spec, recipe, terms.preprocess.size, world.size)
+    adopted = None if origin is None else origin.mean_image
+    preprocess, mean_image = with_mean_image(recipe, terms.preprocess, train_data, terms.on_bad_file, adopted)
+    Bundle((Member(terms.spec),), preprocess, classes=tuple(train_data.classes))  # what cannot be sealed is not trained
+    record = RunRecord(
+        **terms.shared() | {"preprocess": preprocess},
+        split=describe_split(train_data, val_data, split_seed, split_method),
+        data=describe(train_data) | marks_of(terms.weights),
+        environment={**environment(), "numerics": numerics(world)},
+        command=command_line(),
+        created=now(),
+        weights_sha256=None if origin is None else origin.sha256,
+        source=None if origin is None else origin.source,
         notes=() if transform is None else (NOT_REPRODUCIBLE,),
     )
-    pictures = RunPictures(train_data, val_data, seen_before(weights, whole_of(train_data)))
-    with process_group(settings.device) as world:  # before that, this process has no GPU of its own
-        record = replace(record, settings=world.tell(settings))  # decided once: another machine might choose otherwise
-        normalise = Normalise(preprocess, mean_image, dtype=weight_type(record.settings))
-        loader = open_loader(record, pictures.train, normalise, world, watch, transform)
+    pictures = RunPictures(train_data, val_data, seen_before(terms.weights, whole_of(train_data)))
+    with process_group(terms.settings.device) as world:  # before that, this process has no GPU of its own
+        record = replace(record, settings=world.tell(terms.settings))  # another machine might choose otherwise
+        parts = open_parts(record, pictures, mean_image, world, watch, transform)
         opened = new_folder(folder, record, mean_image, pictures) if world.first else contextlib.nullcontext()
-        parts = Parts(loader, pictures, normalise)
         execute(folder, record, parts, world, opened=opened, watch=watch)
     return sealed_run(folder)
 
@@ -178,7 +206,7 @@ def fit(
 def check_same_classes(train_data: Dataset, val_data: Dataset | None) -> None:
     """Raise `UserError` unless both have the same classes in one order: label 3 must be one class."""
     if val_data is not None and tuple(val_data.classes) != tuple(train_data.classes):
-        theirs, ours = (some(tuple(data.classes)) for data in (val_data, train_data))
+        theirs, ours = (some(data.classes, 8) for data in (val_data, train_data))
         raise UserError(f"val_data has the classes {theirs}, train_data {ours}; give parts with the same, in one order")
 
 
@@ -230,9 +258,7 @@ def resume(
             pictures = RunPictures(again.train, again.val, seen_before(record.weights, whole_of(again.train)))
             pictures.recall(folder, record.data["fingerprint"])
             move(folder, record, again)
-            normalise = Normalise(record.preprocess, mean_image, dtype=weight_type(record.settings))
-            loader = open_loader(record, pictures.train, normalise, world, watch, transform)
-            parts = Parts(loader, pictures, normalise)
+            parts = open_parts(record, pictures, mean_image, world, watch, transform)
             execute(folder, again.record, parts, world, watch=watch)
         return sealed_run(folder)
 

@@ -72,13 +72,7 @@ def clear(folder: Path) -> None:
     (folder / "model.safetensors").unlink(missing_ok=True)
     for file in (folder / "checkpoints").glob("*.safetensors"):
         file.unlink()
-    for name in (
-        "metrics.jsonl",
-        "report.html",
-        "ledger.jsonl",
-        "mean_image.safetensors",
-        PICTURES,
-    ):
+    for name in ("metrics.jsonl", "report.html", "ledger.jsonl", "mean_image.safetensors", PICTURES):
         (folder / name).unlink(missing_ok=True)
 
 

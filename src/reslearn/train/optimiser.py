@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ..nets.layers import norms
 from ..spec.recipe import Recipe
 
 
@@ -188,8 +189,3 @@ def parts_of(net: nn.Module) -> list[tuple[str, nn.Module]]:
             inner = child.named_children() if isinstance(child, nn.Sequential) else ()
             parts += [(f"{name}.{key}", part) for key, part in inner] or [(name, child)]
     return parts
-
-
-def norms(net: nn.Module) -> list[nn.Module]:
-    """The batch-normalisation layers of `net`."""
-    return [layer for layer in net.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]

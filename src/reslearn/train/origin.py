@@ -16,7 +16,6 @@ from ..nets.build import create_model
 from ..nets.state_files import Contents, file_of, read_contents
 from ..nets.weights import Fitted, fit_contents
 from ..runtime.addresses import spelled
-from ..runtime.container import MEAN_IMAGE
 from ..runtime.opening import open_regular
 from ..runtime.process_group import from_environment
 from ..spec.choices import Prefer
@@ -58,7 +57,7 @@ class Origin:
     @property
     def mean_image(self) -> Tensor | None:
         """The tensor that `preprocess.mean_image` stands for, float32 (3, S, S)."""
-        return mean_image_of(self.contents)
+        return self.contents.mean_image
 
     def to_json(self, recipe: Recipe, used: Preprocess) -> dict[str, Any]:
         """What `--dry-run` says of the weights, for a run with that recipe and preprocessing."""
@@ -128,17 +127,12 @@ def file_sha256(weights: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def mean_image_of(contents: Contents) -> Tensor | None:
-    """The mean image in a sealed file, float32 (3, S, S); None where it has none."""
-    return contents.groups[""].get(MEAN_IMAGE) if contents.sealed else None
-
-
 def adopted(contents: Contents, size: int | None, *, image: bool = True) -> Preprocess | None:
     """The preprocessing known of weights, at another `size` if one is given; None where their file does not say it.
 
     At another size, or where an `image` is not wanted, the channels' means take the place of a mean image.
     """
-    known, pixels = contents.facts.preprocess, mean_image_of(contents)
+    known, pixels = contents.facts.preprocess, contents.mean_image
     if known is None:
         return None
     base = known if size is None else known.at_size(size)

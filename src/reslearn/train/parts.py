@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from ..data.augment.foreign import Transform, Transformed
 from ..data.dataset import Dataset
@@ -17,6 +17,7 @@ from ..measure import metrics
 from ..measure.evaluate import shared_scores
 from ..measure.protocols import View
 from ..measure.sharding import Share
+from ..runtime.device import weight_type
 from ..runtime.process_group import World
 from ..spec.recipe import Augment
 from .events import Reading, Watch
@@ -33,17 +34,18 @@ class Parts:
     normalise: Normalise
 
 
-def open_loader(
+def open_parts(
     record: RunRecord,
-    data: Dataset,
-    normalise: Normalise,
+    pictures: RunPictures,
+    mean_image: Tensor | None,
     world: World,
     watch: Watch | None,
     transform: Transform | None = None,
-) -> TrainLoader:
+) -> Parts:
     """The endless sequence of training batches that this record describes, this process's part of it."""
-    return train_loader(
-        data if transform is None else Transformed(data, transform),
+    normalise = Normalise(record.preprocess, mean_image, dtype=weight_type(record.settings))
+    loader = train_loader(
+        pictures.train if transform is None else Transformed(pictures.train, transform),
         normalise=normalise.to(record.settings.device),
         augment=record.recipe.augment,
         batch_size=record.recipe.batch_size,
@@ -54,6 +56,7 @@ def open_loader(
         on_bad_file=record.on_bad_file,
         progress=(lambda done, total: watch(Reading(done, total))) if watch is not None and world.first else None,
     )
+    return Parts(loader, pictures, normalise)
 
 
 def provisional(record: RunRecord, data: Dataset, normalise: Normalise) -> Callable[[nn.Module], tuple[float, float]]:
@@ -63,7 +66,7 @@ def provisional(record: RunRecord, data: Dataset, normalise: Normalise) -> Calla
     """
     labels = np.asarray(data.labels)
     share = Share.of(data)
-    if fits(share.pictures, record.preprocess, Augment(), record.settings.device) and len(share.places):
+    if fits(share.pictures, record.preprocess, Augment(), record.settings.device) and len(share.pictures):
         share = replace(share, pictures=prepare(share.pictures, record.preprocess))  # decoded once for all validations
 
     def validate(net: nn.Module) -> tuple[float, float]:

@@ -57,9 +57,8 @@ class Kept:
 def read_pictures(folder: Path) -> Kept | None:
     """What the run in `folder` has noted so far; None for a run of before, a forgetful one, and a damaged file."""
     try:
-        content = read_safetensors(folder / FILE_NAME)[0]
-        about = json.loads(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"][KEY])
-        tensors = load(content)
+        content, metadata = read_safetensors(folder / FILE_NAME)
+        about, tensors = json.loads(metadata[KEY]), load(content)
         if about["sha256"] != _digest(tensors):
             return None
         start = Known(tensors["start.trained"], tensors["start.selected"], about["start"])

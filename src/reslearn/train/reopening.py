@@ -191,11 +191,7 @@ def picked(data: Dataset, where: Indices) -> Dataset:
 
 def moved(data: dict[str, Any]) -> dict[str, Any]:
     """An entry of a record's `moved`: where its data was until now."""
-    return {
-        "time": now(),
-        "from": data["path"],
-        "fingerprint": data["fingerprint"],
-    }
+    return {"time": now(), "from": data["path"], "fingerprint": data["fingerprint"]}
 
 
 def _added(record: RunRecord, data: Dataset, found: FoundAgain) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +21,26 @@ class Interrupted(Exception):
         self.signum = signum
 
 
-class StopSignals:
-    """Ctrl-C and SIGTERM become a request that the loop answers after its step; a second one acts at once."""
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Callable[[], int | None]]:
+    """Ctrl-C and SIGTERM become a request that the loop answers after its step; a second one acts at once.
 
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._before: dict[int, Any] = {}
+    Yields what tells the signal that was received, if any.
+    """
+    received: list[int] = []
+    before: dict[int, Any] = {}
 
-    def __enter__(self) -> StopSignals:
-        if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._remember)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
+    def put_back() -> None:
+        for number, handler in before.items():
             signal.signal(number, handler)
 
-    def _remember(self, number: int, frame: types.FrameType | None) -> None:
-        self.received = number
-        for known, handler in self._before.items():
-            signal.signal(known, handler)
+    def remember(number: int, frame: types.FrameType | None) -> None:
+        received.append(number)
+        put_back()
+
+    if threading.current_thread() is threading.main_thread():
+        before |= {number: signal.signal(number, remember) for number in SIGNALS}
+    try:
+        yield lambda: received[-1] if received else None
+    finally:
+        put_back()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 from ..spec.errors import UserError
@@ -12,13 +11,13 @@ from .records.journal import read_journal
 def write_events(run: Path) -> Path:
     """Write `run`'s journal so far into `run/tensorboard`; returns that folder. Needs the extra `tensorboard`."""
     try:
-        module = importlib.import_module("torch.utils.tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UserError("TensorBoard is not installed; install it with: pip install tensorboard") from None
     if not (run / "metrics.jsonl").exists():
         raise UserError(f"{run}: no metrics.jsonl here; name a run folder")
     folder = run / "tensorboard"
-    with module.SummaryWriter(str(folder)) as writer:
+    with SummaryWriter(str(folder)) as writer:
         for line in read_journal(run / "metrics.jsonl"):
             step = line.get("step", 0)
             for name, value in line.items():

@@ -14,8 +14,8 @@ from typing import TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..nets.layers import norms
 from ..runtime.process_group import World
 from ..spec.errors import Fault, Retold, UserError
 from .checkpoint import Progress
@@ -53,7 +53,7 @@ def average_statistics(net: nn.Module, world: World) -> None:
     """Average what each process measured on its own batches, as if one had measured all of them."""
     if world.size == 1:
         return
-    for norm in (module for module in net.modules() if isinstance(module, _BatchNorm)):
+    for norm in norms(net):
         for statistic in (norm.running_mean, norm.running_var):
             if statistic is not None:
                 dist.all_reduce(statistic)

@@ -15,11 +15,12 @@ from ..data.dataset import Dataset
 from ..data.loaders import Batch
 from ..data.loading.sampling import class_weights
 from ..nets.batchnorm import replace_batchnorm
+from ..nets.layers import norms
 from ..runtime.device import autocast, memory_format, weight_type
 from ..runtime.process_group import World
 from ..runtime.settings import Settings
 from ..spec.recipe import Recipe
-from .optimiser import build_optimiser, frozen_parameters, norms, set_learning_rate
+from .optimiser import build_optimiser, frozen_parameters, set_learning_rate
 
 
 def prepare_update(

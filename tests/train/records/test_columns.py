@@ -22,6 +22,7 @@ from reslearn.train.records.crossval import CrossvalRecord
 from reslearn.train.records.crossval import read_record as read_crossval
 from reslearn.train.records.crossval import write_record as write_crossval
 from reslearn.train.records.run import RunRecord, Split, labels_text, read_record, write_record
+from reslearn.train.records.terms import Terms
 
 TINY = ["--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--epochs", "1", "--precision", "fp32"]
 TINY += ["--set", "spec.stage_blocks=1,1,1", "--set", "settings.threads=1", "--set", "settings.compile=false"]
@@ -39,14 +40,15 @@ def record_of(tiny_spec, tiny_recipe, names, labels):
     split = Split(
         tuple(names[1:]), tuple(names[:1]), 0, train_labels=labels_text(labels[1:]), val_labels=labels_text(labels[:1])
     )
-    return RunRecord(spec, tiny_recipe, default_preprocess(8), Settings(), split, 0, data, {}, "", "")
+    terms = Terms(spec=spec, recipe=tiny_recipe, preprocess=default_preprocess(8), settings=Settings())
+    return RunRecord(**terms.shared(), split=split, data=data, environment={}, command="", created="")
 
 
 def crossval_of(record, names, labels):
     folds = {name: 1 + i % 2 for i, name in enumerate(names)}
-    facts = {"labels": labels_text(labels), "pictures": len(names)}
-    first = record.spec, record.recipe, record.preprocess, Settings(), 2
-    return CrossvalRecord(*first, folds, "stratified", 0, 0, record.data, {}, "", "", **facts)
+    facts = {"labels": labels_text(labels), "pictures": len(names), "count": 2, "folds": folds, "split_seed": 0}
+    facts |= {"method": "stratified", "data": record.data, "environment": {}, "command": "", "created": ""}
+    return CrossvalRecord(**record.shared(), **facts)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

@@ -98,7 +98,7 @@ class Describer:
         return [] if self.bare else [Step("norm", (self.words.bn,), f"{self.block.name}.norm{number}")]
 
     def _pool(self, number: int) -> list[Step]:
-        return [Step("pool", (f"{self.words.max_pool}, /2",))] if number == 1 and self.block.pool > 1 else []
+        return [Step("pool", (f"{self.words.max_pool}, /2",))] if self.block.convs[number - 1].pool > 1 else []
 
     def _spaced(self, number: int) -> list[Step]:
         wanted = self.block.dropout and number == len(self.block.convs) > 1
@@ -111,7 +111,7 @@ class Describer:
             return [Step("scale", text + ((f"/{block.stride}",) if block.stride > 1 else ()))]
         if block.shortcut != "projection":
             return []
-        found = [Step("pool", (f"{words.mean_pool}, /2",))] if block.pool > 1 else []
+        found = [Step("pool", (f"{words.mean_pool}, /2",))] if block.projection.pool > 1 else []
         size, _, rest = conv_text(words, block.projection).partition(", ")
         found.append(Step("conv", (size, rest), f"{block.name}.shortcut.conv"))
         if block.projection_norm and not self.bare:

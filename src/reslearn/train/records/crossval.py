@@ -5,52 +5,33 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 from ...runtime.files import is_leftover
-from ...runtime.settings import Settings
-from ...spec.choices import OnBadFile, Prefer
 from ...spec.codec import from_json, to_json
 from ...spec.errors import UserError
-from ...spec.net import Spec, spec_to_json
-from ...spec.preprocess import Preprocess
+from ...spec.net import spec_to_json
 from ...spec.recipe import Recipe
 from . import columns
-from .run import check_seed, labels_text, read_labels, read_parts
+from .run import labels_text, read_labels, read_parts
+from .terms import Record, check_seed
 
 RECORD = "crossval.json"
 FREE = {"environment", "command", "created", "settings", "data", "weights", "moved"}  # may differ between machines
 
 
-@dataclass(frozen=True)
-class CrossvalRecord:
+@dataclass(frozen=True, kw_only=True)
+class CrossvalRecord(Record):
     """The contents of `crossval.json`."""
 
-    spec: Spec
-    recipe: Recipe
-    preprocess: Preprocess
-    settings: Settings
     count: int  # K
     folds: dict[str, int]  # identity of each picture -> the fold, 1 ... K, in which it is held out
     method: str  # stratified, grouped or declared
     split_seed: int
-    seed: int
-    data: dict[str, Any]  # path, fingerprint, classes
-    environment: dict[str, Any]
-    command: str
-    created: str
-    weights: str | None = None  # what every fold starts from
-    weights_sha256: str | None = None  # of that file, wherever a machine has it
-    prefer: Prefer | None = None  # which of the plain and averaged weights in it
-    on_bad_file: OnBadFile = "stop"
-    forget_pictures: bool = False  # the sealed files do not say which pictures they have seen
     labels: str = ""  # class indices of the pictures of `folds`, as `record.labels_text` writes them; "": not recorded
     pictures: int = 0  # so many the data had in all; 0: not recorded
-    moved: tuple[dict[str, Any], ...] = ()  # where the data was before, and since when it is elsewhere
-    format: int = 1
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
+        super().__post_init__()
         check_seed(self.seed + self.count)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...bundle.rules import INTERVAL, NUMBER, SHARE, TEXT
 from ...runtime.environment import now
 from ...runtime.files import naming
 from ...runtime.notes import warn
@@ -16,6 +16,13 @@ from ...spec.codec import finite
 from ...spec.errors import UserError
 
 FILE_NAME = "ledger.jsonl"
+FIELDS = {
+    **dict.fromkeys(("time", "fingerprint", "split", "protocol", "precision"), TEXT),
+    "images": NUMBER,
+    "top1": SHARE,
+    "top1_interval": INTERVAL,
+}
+MAYBE = {"data": TEXT, "top5": NUMBER, "loss": NUMBER, "model_digest": TEXT}  # or null
 
 
 def enter(folder: Path, **values: Any) -> None:
@@ -50,47 +57,8 @@ def read_ledger(folder: Path) -> list[dict[str, Any]]:
 
 def _entry(line: bytes) -> dict[str, Any]:
     value = parse_json(line, "")
-    if not isinstance(value, dict) or not all(name in value and holds(value[name]) for name, holds in _FIELDS.items()):
-        raise UserError("no entry")
-    if not _text_or_none(value.get("model_digest")):  # of what was scored, its file's name aside; older lines have none
-        raise UserError("no entry")
-    return value
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _text_or_none(value: Any) -> bool:
-    return value is None or _text(value)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
-
-
-def _number_or_none(value: Any) -> bool:
-    return value is None or _number(value)
-
-
-def _share(value: Any) -> bool:
-    return _number(value) and 0 <= value <= 1
-
-
-def _interval(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_share, value))
-
-
-_FIELDS: dict[str, Callable[[Any], bool]] = {
-    "time": _text,
-    "data": _text_or_none,
-    "fingerprint": _text,
-    "split": _text,
-    "protocol": _text,
-    "precision": _text,
-    "images": _number,
-    "top1": _share,
-    "top1_interval": _interval,
-    "top5": _number_or_none,
-    "loss": _number_or_none,
-}
+    if isinstance(value, dict) and {*FIELDS, *MAYBE} - {"model_digest"} <= value.keys():  # older lines have no digest
+        needed = all(rule.holds(value[name]) for name, rule in FIELDS.items())
+        if needed and all(value.get(name) is None or rule.holds(value[name]) for name, rule in MAYBE.items()):
+            return value
+    raise UserError("no entry")

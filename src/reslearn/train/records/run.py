@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ from ...data.memory import Subset
 from ...data.table import as_pictures
 from ...runtime.files import read_json
 from ...runtime.settings import Settings
-from ...spec.choices import OnBadFile, Prefer
 from ...spec.codec import from_json, to_json
 from ...spec.errors import UserError
-from ...spec.net import Spec, spec_from_json, spec_to_json
+from ...spec.net import spec_from_json, spec_to_json
 from ...spec.preprocess import Preprocess
 from ...spec.recipe import Recipe
 from ...spec.seen import Seen
 from . import columns
+from .terms import Record
 
 
 @dataclass(frozen=True)
@@ -49,32 +49,13 @@ class Split:
     pictures: int = 0  # so many the data had in all; 0: not recorded
 
 
-@dataclass(frozen=True)
-class RunRecord:
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(Record):
     """The contents of `run.json`."""
 
-    spec: Spec
-    recipe: Recipe
-    preprocess: Preprocess
-    settings: Settings
     split: Split
-    seed: int
-    data: dict[str, Any]  # path, fingerprint, classes
-    environment: dict[str, Any]
-    command: str
-    created: str
-    weights: str | None = None
-    weights_sha256: str | None = None  # of that file
-    source: dict[str, Any] | None = None  # what is known of them: address, licence, digest
-    prefer: Prefer | None = None  # which of the plain and averaged weights in it
-    on_bad_file: OnBadFile = "stop"
-    forget_pictures: bool = False  # the sealed file does not say which pictures it has seen
-    notes: tuple[str, ...] = field(default_factory=tuple)  # e.g. "not reproducible from its record"
-    moved: tuple[dict[str, Any], ...] = ()  # where the data was before, and since when it is elsewhere
-    format: int = 1
-
-    def __post_init__(self) -> None:
-        check_seed(self.seed)
+    source: dict[str, Any] | None = None  # what is known of the weights: address, licence, digest
+    notes: tuple[str, ...] = ()  # e.g. "not reproducible from its record"
 
     @property
     def seen_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -189,9 +170,3 @@ def read_parts(path: Path) -> dict[str, Any]:
         "preprocess": from_json(Preprocess, data.get("preprocess"), f"{path}: preprocess"),
         "settings": from_json(Settings, data.get("settings"), f"{path}: settings"),
     }
-
-
-def check_seed(seed: int) -> None:
-    """Raise `UserError` for a seed that torch's generators do not take."""
-    if not -(2**63) <= seed < 2**64:
-        raise UserError(f"seed is {seed}; it must be a whole number of at most 64 bits")

@@ -1,0 +1,82 @@
+"""What single fields of a value may be: the choices of a `Literal`, and the rules that types here bring along."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+from .errors import UserError, check_choice
+
+
+class Rule(NamedTuple):
+    """What holds for a right value, and how a person says it."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+def _rising(values: tuple[float, ...]) -> bool:
+    return all(a < b for a, b in pairwise(values))
+
+
+_POSITIVE = Rule(lambda v: 0 < v < math.inf, "positive")
+_NOT_NEGATIVE = Rule(lambda v: 0 <= v < math.inf, "0 or more")
+_RANGE = Rule(lambda v: 0 < v[0] <= v[1] < math.inf, "low, high with 0 < low <= high")
+
+# Every comparison is false for NaN, and those without an upper bound name infinity: neither passes anywhere.
+Positive = Annotated[float, _POSITIVE]
+PositiveInt = Annotated[int, _POSITIVE]
+NotNegative = Annotated[float, _NOT_NEGATIVE]
+NotNegativeInt = Annotated[int, _NOT_NEGATIVE]
+Count = Annotated[int, Rule(lambda v: 1 <= v < math.inf, "at least 1")]
+Pair = Annotated[int, Rule(lambda v: 2 <= v < math.inf, "at least 2")]
+Share = Annotated[float, Rule(lambda v: 0 <= v <= 1, "in [0, 1]")]
+BelowOne = Annotated[float, Rule(lambda v: 0 <= v < 1, "in [0, 1)")]
+UpToOne = Annotated[float, Rule(lambda v: 0 < v <= 1, "in (0, 1]")]
+Dropped = Annotated[float, Rule(lambda v: 0 <= v < 1, "at least 0 and below 1")]
+Inside = Annotated[float, Rule(lambda v: 0 < v < 1, "in (0, 1)")]
+Percent = Annotated[float, Rule(lambda v: 0 < v <= 100, "a percentage in (0, 100]")]
+Magnitude = Annotated[int, Rule(lambda v: 0 <= v <= 30, "in 0..30")]
+Betas = Annotated[tuple[float, float], Rule(lambda v: all(0 <= x < 1 for x in v), "two numbers in [0, 1)")]
+Area = Annotated[tuple[float, float], Rule(lambda v: 0 < v[0] <= v[1] <= 1, "low, high with 0 < low <= high <= 1")]
+Range = Annotated[tuple[float, float], _RANGE]
+IntRange = Annotated[tuple[int, int], _RANGE]
+Rising = Annotated[
+    tuple[float, ...],
+    Rule(lambda v: all(0 <= x <= 1 for x in v) and _rising(v), "rising fractions of the budget in [0, 1]"),
+]
+RisingInside = Annotated[
+    tuple[float, ...],
+    Rule(lambda v: all(0 < x < 1 for x in v) and _rising(v), "rising fractions of the budget in (0, 1)"),
+]
+
+
+def check_fields(value: object, prefix: str = "") -> None:
+    """Raise `UserError` that names the first field of a dataclass, behind `prefix`, with a value that it cannot have.
+
+    Where a field may be None, no rule speaks of that.
+    """
+    choices, rules = field_rules(type(value))  # type: ignore[arg-type]  # a type can be hashed
+    for name, valid in choices.items():
+        check_choice(prefix + name, getattr(value, name), valid)
+    for name, rule in rules.items():
+        given = getattr(value, name)
+        if given is not None and not rule.holds(given):
+            raise UserError(f"{prefix}{name} is {plain(given)}; it must be {rule.words}")
+
+
+@functools.cache
+def field_rules(cls: type[Any]) -> tuple[dict[str, tuple[Any, ...]], dict[str, Rule]]:
+    """The fields of a dataclass that take one of a few values, and those that have a rule."""
+    hints = get_type_hints(cls, include_extras=True)
+    choices = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+    parts = ((name, part) for name, hint in hints.items() for part in (hint, *get_args(hint)))  # `Count | None`
+    return choices, {name: part.__metadata__[0] for name, part in parts if get_origin(part) is Annotated}
+
+
+def plain(value: object) -> str:
+    """A tuple as it is typed, `0.5,0.75`."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
