@@ -88,7 +88,9 @@ def _stacked(block: BlockSpec, kernels: list[int]) -> BlockSpec:
     """P5 section 3: convolutions of these sides in a row, all as wide as the block; the first carries the stride."""
     first, wide = block.convs[0], block.out_channels
     convs = tuple(
-        replace(first, out_channels=wide, kernel=side) if i == 0 else ConvSpec(wide, wide, side, groups=first.groups)
+        replace(first, out_channels=wide, kernel=side, dilation=1)
+        if i == 0
+        else ConvSpec(wide, wide, side, groups=first.groups)
         for i, side in enumerate(kernels)
     )
     later = tuple(wide for _ in kernels[1:])
