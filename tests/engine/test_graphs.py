@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from reslearn.data.preprocess import Normalise, apply, to_batch
+from reslearn.engine import onnx_pixels, openvino_graph
 from reslearn.engine.exported import open_exported
 from reslearn.engine.graphs import OnnxScorer, OpenVinoScorer
 from reslearn.engine.models import graph_scorer
+from reslearn.engine.onnx_graph import onnx_graph
+from reslearn.engine.program import Outlet
 from reslearn.engine.saving import save_exported
 from reslearn.engine.scorer import TorchScorer
 from reslearn.engine.writing import ExportPlan, export_model
 from reslearn.spec.errors import UserError
+from reslearn.spec.net import VggSpec
 from reslearn.spec.preprocess import Preprocess
 
 from .exporting import NETS, SQUASH, network, photos, relative_gap, sealed
@@ -122,6 +127,37 @@ def test_a_graph_that_takes_bytes_prepares_them_as_we_do(made, to, preprocess):
     np.testing.assert_allclose(scorer.whole(mixed), np.concatenate([scorer.whole([one]) for one in mixed]), atol=1e-4)
 
 
+class Pixels(torch.nn.Module):
+    """A network that answers with the pixels it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.spec, self.weight = NETS["option-a"], torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return (x * self.weight).flatten(1)
+
+
+@pytest.mark.parametrize("mode", ["crop", "squash", "pad"])
+def test_pixels_are_ours_to_one_level_on_few_of_them(mode):
+    preprocess = Preprocess(24, 27 if mode == "crop" else 24, mode, mean=(0.2, 0.5, 0.9), std=(1.0, 1.0, 1.0))
+    normalise = Normalise(preprocess)
+    model = onnx_graph(Outlet(Pixels()), 24)
+    onnx_pixels.with_pixels(model, normalise)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    other = openvino_graph.with_pixels(openvino_graph.openvino_graph(Outlet(Pixels()), 24), normalise)
+    compiled = ov.Core().compile_model(other, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    off = []
+    for height, width in ((37, 51), (80, 61), (24, 24), (9, 30), (27, 200), (300, 420)):
+        batch = np.stack(photos(2, height, width))
+        wanted = normalise(to_batch([apply(one, preprocess) for one in batch])).flatten(1).numpy()
+        for given in (session.run(None, {"images": batch})[0], compiled({"images": batch})["logits"]):
+            levels = np.abs(given - wanted) * 255
+            assert levels.max() < 1.01
+            off.append((levels > 0.5).mean())
+    assert np.mean(off) < 0.01
+
+
 @pytest.mark.parametrize("to", ["onnx", "openvino"])
 def test_a_graph_that_takes_bytes_leaves_prepared_pictures_as_they_are(made, to):
     loaded, exported = made("option-a", to, Preprocess(16, 19, "crop"), input="uint8")
@@ -179,9 +215,6 @@ def test_int8_and_other_widths_only_where_a_format_has_them():
 
 
 def test_a_class_map_needs_one_linear_layer():
-    from reslearn.engine.program import Outlet
-    from reslearn.spec.net import VggSpec
-
     net = network(VggSpec("v", (1,), (4,), head="imagenet", hidden_channels=4, num_classes=5))
     with pytest.raises(UserError, match="one linear layer"):
         Outlet(net, cam=True)

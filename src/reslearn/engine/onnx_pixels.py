@@ -1,6 +1,7 @@
 """Our preprocessing as ONNX operators in front of a network: RGB bytes of any size in, what the network takes out.
 
-As torch's kernel for uint8 does, pictures are resized along their rows, rounded, resized along their columns, rounded.
+As torch's kernel for uint8 does, pictures are resized along their rows, rounded, resized along their columns, rounded;
+what lies outside a picture has no weight (`exclude_outside`; else its border pixels count for it, many levels off).
 ONNX Runtime resizes with antialiasing; engines that leave it out without a word (OpenVINO, TensorRT) are not named in
 the file and refuse it.
 """
@@ -18,10 +19,10 @@ from .exported import IMAGES
 _RESIZED = """
   pre_nchw = Transpose <perm = [0, 3, 1, 2]> (images)
   pre_pixels = Cast <to = 1> (pre_nchw)
-  pre_wide = Resize <mode = "linear", antialias = 1, axes = [3]> (pre_pixels, , , pre_to_width)
+  pre_wide = Resize <mode = "linear", antialias = 1, exclude_outside = 1, axes = [3]> (pre_pixels, , , pre_to_width)
   pre_wide_whole = Round (pre_wide)
-  pre_wide_bytes = Clip (pre_wide_whole, pre_black, pre_white)
-  pre_tall = Resize <mode = "linear", antialias = 1, axes = [2]> (pre_wide_bytes, , , pre_to_height)
+  pre_wide_in = Clip (pre_wide_whole, pre_black, pre_white)
+  pre_tall = Resize <mode = "linear", antialias = 1, exclude_outside = 1, axes = [2]> (pre_wide_in, , , pre_to_height)
   pre_tall_whole = Round (pre_tall)
   pre_resized = Clip (pre_tall_whole, pre_black, pre_white)
 """
