@@ -63,7 +63,7 @@ def test_timm_loads_what_was_pushed(timm, tmp_path, name, changes):
     bundle = Bundle((Member(spec),), prepare, classes=("a", "b", "c", "d", "e"), temperature=2.0)
     sealed = save(tmp_path / "m.safetensors", [net], bundle)
     value = push_model(tmp_path / "m.safetensors", folder=tmp_path / "r")
-    assert value["layout"] == "timm" and value["architecture"] == name
+    assert value.layout == "timm" and value.architecture == name
 
     theirs = timm.create_model(f"local-dir:{tmp_path / 'r'}", pretrained=True).eval()
     x = torch.randn(2, spec.in_channels, 64, 64)

@@ -38,11 +38,11 @@ def model(tmp_path):
 
 def test_a_folder_comes_back_equal_and_is_replaced_by_another(model, tmp_path):
     value = push_model(model, folder=tmp_path / "r")
-    assert value["layout"] == "timm" and value["architecture"] == "resnet18" and value["hashes"] == 0
-    assert value["files"] == ["README.md", "config.json", "model.safetensors"]
+    assert value.layout == "timm" and value.architecture == "resnet18" and value.hashes == 0
+    assert value.files == ("README.md", "config.json", "model.safetensors")
     one, again = load(model), load(tmp_path / "r")
     assert replace(again.bundle, sha256="") == replace(one.bundle, sha256="") and again.identity() == one.identity()
-    assert push_model(tmp_path / "r", folder=tmp_path / "r")["sha256"] == value["sha256"]
+    assert push_model(tmp_path / "r", folder=tmp_path / "r").sha256 == value.sha256
 
 
 def test_a_folder_with_other_things_is_left_alone(model, tmp_path):
@@ -96,12 +96,12 @@ def test_the_head_of_the_card_is_yaml(model):
 
 def test_a_run_s_pictures_are_known_from_its_folder(short_run, tmp_path):
     value = push_model(short_run, folder=tmp_path / "r")
-    assert value["hashes"] > 0 and "seen.safetensors" in value["files"]
+    assert value.hashes > 0 and "seen.safetensors" in value.files
     assert "can tell whether it was among them" in (tmp_path / "r" / "README.md").read_text()
     seen = evaluate_model(load(tmp_path / "r"), open_data("digits"), split="train").seen
     assert seen.trained > 0 and seen.known_by == "content"
     forgotten = push_model(short_run, folder=tmp_path / "f", forget_pictures=True)
-    assert forgotten["hashes"] == 0 and load(tmp_path / "f").known.known_by == "nothing"
+    assert forgotten.hashes == 0 and load(tmp_path / "f").known.known_by == "nothing"
 
 
 def test_nothing_goes_up_unasked(model):

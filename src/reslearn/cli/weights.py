@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from .options import Data, Device, ForgetPictures, Json, Sealed, Workers
 from .output import check_targets, emit, put, say
 
 if TYPE_CHECKING:
+    from ..jobs.push import Pushed
     from ..spec.published import Published
 
 
@@ -95,10 +96,10 @@ def push(
             raise UserError(f"{question} nobody is there to ask; give --yes")
         return yes or typer.confirm(question, err=True)
 
-    value = push_model(model, address, folder=to_folder, private=private, forget_pictures=forget_pictures, agree=agree)
-    if value["hashes"]:
-        say(f"note      {words_of_hashes(value['hashes']).rstrip('; ')}")
-    emit(value, as_json, lambda: _print_pushed(value))
+    done = push_model(model, address, folder=to_folder, private=private, forget_pictures=forget_pictures, agree=agree)
+    if done.hashes:
+        say(f"note      {words_of_hashes(done.hashes).rstrip('; ')}")
+    emit(done.to_json(), as_json, lambda: _print_pushed(done))
 
 
 def features(
@@ -116,18 +117,16 @@ def features(
     from ..runtime.device import present
 
     target = features_target(output)
-    value = write_features(model, data, target, split=split, device=present(device), workers=workers)
-    emit(
-        value,
-        as_json,
-        lambda: put(f"features  {output}: {value['pictures']:,} pictures, {value['channels']:,} numbers each"),
-    )
+    done = write_features(model, data, target, split=split, device=present(device), workers=workers)
+    text = f"features  {output}: {done.pictures:,} pictures, {done.channels:,} numbers each"
+    emit(done.to_json(), as_json, lambda: put(text))
 
 
-def _print_pushed(value: dict[str, Any]) -> None:
-    names = f"timm's, as {value['architecture']}" if value["architecture"] else "reslearn's: timm lacks this network"
+def _print_pushed(done: Pushed) -> None:
+    names = f"timm's, as {done.architecture}" if done.architecture else "reslearn's: timm lacks this network"
     put(f"names     {names}")
-    put(f"files     {', '.join(value['files'])}")
-    for label, key in (("folder", "folder"), ("page", "url")):
-        if value.get(key):
-            put(f"{label:<10}{value[key]}")
+    put(f"files     {', '.join(done.files)}")
+    if done.folder:
+        put(f"folder    {done.folder}")
+    if done.url:
+        put(f"page      {done.url}")

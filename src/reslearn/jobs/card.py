@@ -18,7 +18,7 @@ from ..spec.seen import seen_from_json
 class Card:
     """The metadata at the head of a model card, and the whole of it."""
 
-    metadata: dict[str, Any]
+    metadata: dict[str, object]
     text: str
 
     def to_json(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,32 @@ from ..bundle.file import load
 from ..measure.features import pooled_features
 from ..runtime.files import atomic_path
 from ..runtime.opening import open_regular
+from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
 from .subject import Data, open_for, subject_of, training_of
 
 KEY = b"reslearn.features"
 
 
+@dataclass(frozen=True)
+class Features:
+    """What was written."""
+
+    features: Path  # the file
+    pictures: int
+    channels: int  # numbers of each picture
+    model: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys."""
+        return fields_to_json(self)
+
+
 def write_features(
     model: str | os.PathLike[str], data: Data, out: str | os.PathLike[str], *, split: str | None = None,
     device: str | None = None, workers: int = 0,
-) -> dict[str, Any]:  # fmt: skip
-    """Write the features of the pictures of `data` (all of them, or one `split`) to `out`; returns what was written.
+) -> Features:  # fmt: skip
+    """Write the features of the pictures of `data` (all of them, or one `split`) to `out`.
 
     The columns are `path`, `label`, `split` and `features`, a list of float32 of one length, in the data's order.
     """
@@ -50,7 +66,7 @@ def write_features(
     ).replace_schema_metadata({KEY: loaded.identity().encode()})
     with atomic_path(out) as temporary:
         parquet.write_table(table, temporary, compression="zstd")
-    return {"features": str(out), "pictures": len(pictures), "channels": channels, "model": str(model)}
+    return Features(Path(out), len(pictures), channels, str(model))
 
 
 def features_target(path: Path) -> Path:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..data.dataset import Dataset
 from ..data.preprocess import Normalise
@@ -36,7 +35,7 @@ def probed(run: Run, parts: Parts) -> Run:
     return run if found is None else replace(run, probe=found)
 
 
-def _fitted(run: Run, record: RunRecord, parts: Parts) -> dict[str, Any] | None:
+def _fitted(run: Run, record: RunRecord, parts: Parts) -> dict[str, float] | None:
     try:
         train, val = parts(record)
         if val is None or run.val is None:
@@ -47,12 +46,12 @@ def _fitted(run: Run, record: RunRecord, parts: Parts) -> dict[str, Any] | None:
     except UserError as error:
         warnings.warn(f"no linear probe beside the run: {error}", stacklevel=2)
         return None
-    found = probe.to_json() | {"gain": run.val["top1"] - probe.top1}
+    found: dict[str, float] = probe.to_json() | {"gain": run.val["top1"] - probe.top1}
     write_json(run.path / FILE_NAME, found)
     return found
 
 
-def read_probe(folder: Path) -> dict[str, Any] | None:
+def read_probe(folder: Path) -> dict[str, float] | None:
     """What `probe.json` of a run says; None where there is none."""
     if not (folder / FILE_NAME).exists():
         return None
@@ -60,9 +59,9 @@ def read_probe(folder: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and isinstance(value.get("top1"), (int, float)) else None
 
 
-def verdict(probe: dict[str, Any]) -> str:
+def verdict(probe: Mapping[str, float]) -> str:
     """For a person: what fine-tuning gave over the probe, or that it lost to it."""
-    gap = 100 * float(probe.get("gain", 0.0))
+    gap = 100 * probe.get("gain", 0.0)
     what = f"a linear probe on the weights' features: top-1 {100 * probe['top1']:.2f} % of the same pictures"
     if gap < 0:
         return f"{what}; fine-tuning lost to it by {-gap:.2f} points: use the probe's features, or train otherwise"

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..runtime.container import FILE_NAME, MEAN_IMAGE, is_sealed
 from ..runtime.files import writable_target, write_atomic, write_json
 from ..runtime.hub import CARD, CONFIG, upload
 from ..spec.architectures import to_timm
+from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
 from ..spec.net import NetSpec, spec_to_json
 from ..spec.preprocess import Preprocess
@@ -30,6 +31,25 @@ from .card import model_card
 
 OURS = {FILE_NAME, SEEN_FILE, CONFIG, CARD}
 _TIMM_CUT = {"crop": "center", "squash": "squash", "pad": "border"}
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The files of a repository, and where they are."""
+
+    layout: str
+    architecture: str | None  # timm's name of the network; None where timm lacks it
+    files: tuple[str, ...]
+    sha256: str
+    hashes: int  # by which seen pictures are recognised
+    model: str = ""  # as it was named
+    folder: Path | None = None
+    address: str | None = None
+    url: str | None = None  # of its page, once it is uploaded
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's keys; `url` of what was uploaded."""
+        return {name: value for name, value in fields_to_json(self).items() if name != "url" or value is not None}
 
 
 def push_model(
@@ -40,10 +60,10 @@ def push_model(
     private: bool = False,
     forget_pictures: bool = False,
     agree: Callable[[str], bool] = lambda question: True,
-) -> dict[str, Any]:
+) -> Pushed:
     """Write `model` as a repository: into `folder`, or at the hub's `address` (hf://OWNER/REPO), or both.
 
-    `agree` is asked before anything is uploaded. Returns what `push --json` prints. Raises `UserError` where neither is
+    `agree` is asked before anything is uploaded. Raises `UserError` where neither is
     named, for a folder that holds other things, and where the hub says no.
     """
     if address is None and folder is None:
@@ -53,14 +73,14 @@ def push_model(
     loaded = load(model)
     with tempfile.TemporaryDirectory() as scratch:
         place = target or Path(scratch)
-        value = write_folder(place, loaded, name or place.name, forget=forget_pictures)
-        value |= {"model": str(model), "folder": None if target is None else str(target), "address": address}
+        done = write_folder(place, loaded, name or place.name, forget=forget_pictures)
+        done = replace(done, model=str(model), folder=target, address=address)
         if name is None:
-            return value
-        question = f"{words_of_hashes(value['hashes'])}upload {len(value['files'])} files to {address}?"
+            return done
+        question = f"{words_of_hashes(done.hashes)}upload {len(done.files)} files to {address}?"
         if not agree(question):
             raise UserError(f"{address}: nothing was uploaded; say yes, or give --yes")
-        return value | {"url": upload(place, name, address or "", private=private)}
+        return replace(done, url=upload(place, name, address or "", private=private))
 
 
 def repository_name(address: str) -> str:
@@ -83,8 +103,8 @@ def folder_target(folder: Path) -> Path:
     return folder
 
 
-def write_folder(folder: Path, loaded: Loaded, name: str, *, forget: bool) -> dict[str, Any]:
-    """Write the files of a repository; returns what they are."""
+def write_folder(folder: Path, loaded: Loaded, name: str, *, forget: bool) -> Pushed:
+    """Write the files of a repository."""
     known = FORGOTTEN if forget else loaded.known
     bundle = replace(loaded.bundle, sealed_whole_since=whole_since(loaded.bundle))
     written = write_published(folder, _tensors(loaded), bundle, known)
@@ -92,13 +112,13 @@ def write_folder(folder: Path, loaded: Loaded, name: str, *, forget: bool) -> di
     write_json(folder / CONFIG, config_of(written, layout))
     write_atomic(folder / CARD, model_card(loaded, name=name, layout=layout, hashes=bool(known.tensors())).text)
     architecture = to_timm(written.members[0].spec) if layout == "timm" else None
-    return {
-        "layout": layout,
-        "architecture": None if architecture is None else architecture[0],
-        "files": sorted(path.name for path in folder.iterdir() if path.name in OURS),
-        "sha256": written.sha256,
-        "hashes": 0 if written.seen is None else written.seen.trained + written.seen.selected,
-    }
+    return Pushed(
+        layout=layout,
+        architecture=None if architecture is None else architecture[0],
+        files=tuple(sorted(path.name for path in folder.iterdir() if path.name in OURS)),
+        sha256=written.sha256,
+        hashes=0 if written.seen is None else written.seen.trained + written.seen.selected,
+    )
 
 
 def _tensors(loaded: Loaded) -> dict[str, Tensor]:
@@ -127,7 +147,7 @@ def crop_pct(prepare: Preprocess) -> float:
     return share
 
 
-def config_of(bundle: Bundle, layout: str) -> dict[str, Any]:
+def config_of(bundle: Bundle, layout: str) -> dict[str, object]:
     """`config.json`: what timm makes the network from, or the spec where timm does not have it."""
     spec, prepare = bundle.members[0].spec, bundle.preprocess
     found = to_timm(spec) if layout == "timm" else None

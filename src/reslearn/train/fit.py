@@ -58,7 +58,7 @@ class Run:
     seconds: float
     images_per_second: float
     skipped: dict[str, str] = field(default_factory=dict)  # unreadable training pictures, with `on_bad_file="skip"`
-    probe: dict[str, Any] | None = None  # what a linear probe on the weights that it began with reaches
+    probe: dict[str, float] | None = None  # what a linear probe on the weights that it began with reaches
 
     def to_json(self) -> dict[str, Any]:
         """The contract's keys, and `probe` where there is one."""
