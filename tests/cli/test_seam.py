@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent / "src" / "reslearn"
 CALLED = {"jobs", "paper", "data", "measure", "train", "predictor"}
 AS_FILES_HOLD = {
+    "jobs/advice.py: outcome_of",
     "train/fit.py: Run.val",
     "train/crossval.py: Crossval.scores",
     "paper/cells/store.py: Store.after",

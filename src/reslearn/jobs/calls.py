@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from ..bundle.file import Loaded, read_bundle
 from ..data.anything import Range, as_dataset
@@ -14,7 +13,7 @@ from ..data.dataset import Dataset
 from ..measure.scoring import Scoring
 from ..runtime.settings import Precision
 from ..spec.catalogue import get_spec
-from ..spec.choices import Combine, OnBadFile, Prefer
+from ..spec.choices import Combine, Layout, OnBadFile, Prefer
 from ..spec.errors import UserError
 from ..spec.net import NetSpec, Spec
 from ..spec.recipe import Recipe
@@ -35,7 +34,7 @@ MODEL = "a run folder, a sealed file, or a model of reslearn.load"
 
 def calibrate(
     model: Loaded | Path,
-    data: Any,
+    data: object,
     *,
     split: str | None = None,
     target_precision: float | None = None,
@@ -61,7 +60,7 @@ def calibrate(
 
 def ensemble(
     models: Sequence[Loaded | Path],
-    data: Any,
+    data: object,
     *,
     combine: Combine = "softmax",
     weights: Sequence[float] | None = None,
@@ -101,7 +100,7 @@ def ensemble(
 def compare(
     a: Loaded | Path,
     b: Loaded | Path,
-    data: Any = None,
+    data: object = None,
     *,
     split: str | None = None,
     protocol: str = "1-crop",
@@ -176,7 +175,7 @@ def convert(
     model: str | Spec | None = None,
     *,
     out: Path,
-    to: Any = "reslearn",
+    to: Layout = "reslearn",
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     class_names: Sequence[str] | str | None = None,
@@ -254,7 +253,7 @@ def split(
     )
 
 
-def _path(model: Any) -> Path:
+def _path(model: object) -> Path:
     """The file of a model: calibration changes it, and a comparison names it."""
     if isinstance(model, Loaded):
         return model.path
@@ -263,7 +262,7 @@ def _path(model: Any) -> Path:
     return model
 
 
-def _data(data: Any, value_range: Range | None, model: Path) -> Dataset | Path:
+def _data(data: object, value_range: Range | None, model: Path) -> Dataset | Path:
     """A path as it is; what lies in memory as a data set, its classes those of the model where it names none."""
     if isinstance(data, (str, os.PathLike)):
         return data

@@ -20,8 +20,8 @@ class Difference:
     """One thing, and what it is on either side."""
 
     what: str  # `recipe.lr`, `network.shortcut`, `weights`, `data.path`, ...
-    a: Any
-    b: Any
+    a: object
+    b: object
 
     def __str__(self) -> str:
         return f"{self.what}: {' / '.join(self.shown())}"

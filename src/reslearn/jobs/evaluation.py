@@ -30,7 +30,7 @@ from .unseen import Watched, recogniser, watched
 
 def evaluate_model(
     model: Model | str | os.PathLike[str],
-    data: Any,
+    data: object,
     *,
     split: str | None = None,
     protocol: str = "1-crop",
@@ -68,7 +68,7 @@ def evaluate_model(
     return done.results[0].evaluation
 
 
-def _model(model: Any, device: str | None) -> Model:
+def _model(model: object, device: str | None) -> Model:
     if isinstance(model, Model):
         return model
     if isinstance(model, (str, os.PathLike)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from typing import Any
 
 from torch import nn
 
@@ -40,8 +39,8 @@ VAL_FRACTION = 0.1  # of data that `fit` splits itself
 
 def fit(
     model: str | Spec | None = None,
-    train_data: Any = None,
-    val_data: Any = None,
+    train_data: object = None,
+    val_data: object = None,
     recipe: str | Recipe | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
@@ -112,7 +111,7 @@ def fit(
     return run
 
 
-def _check(model: Any, train_data: Any, epochs: float | None) -> None:
+def _check(model: object, train_data: object, epochs: float | None) -> None:
     """Raise `UserError` for what `fit` does not take, saying what it does."""
     if isinstance(model, (nn.Module, type)):
         name = model.__name__ if isinstance(model, type) else type(model).__name__

@@ -49,7 +49,7 @@ class Prediction:
 
     path: str | None  # None for a picture in memory
     predictions: tuple[Answer, ...]
-    picture: Any = field(default=None, repr=False, compare=False)  # what was given, where that was no path
+    picture: object = field(default=None, repr=False, compare=False)  # what was given, where that was no path
 
     def __repr__(self) -> str:
         answers = ", ".join(f"{one.label} {one.probability:.3f}" for one in self.predictions)
