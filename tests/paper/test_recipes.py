@@ -11,6 +11,7 @@ import pytest
 from reslearn.paper import recipes as r
 from reslearn.paper.cells.tiers import identity
 from reslearn.paper.experiments import experiments, get_experiment
+from reslearn.spec.codec import set_fields
 from reslearn.spec.departures import CHANNEL_MEAN, CURES
 from reslearn.spec.recipe import Recipe
 from reslearn.spec.recipes import RECIPES, get_recipe
@@ -133,6 +134,12 @@ def test_a_cured_departure_is_not_told(text):
     assert sick
     for recipe in sick:
         assert text not in replace(recipe, **{name: value}).departures
+
+
+def test_set_on_the_command_line_cures_it():
+    pixel = set_fields(get_recipe("paper-imagenet"), {"input_mean": "pixel"})
+    assert CHANNEL_MEAN in get_recipe("paper-imagenet").departures and CHANNEL_MEAN not in pixel.departures
+    assert len(pixel.departures) == len(get_recipe("paper-imagenet").departures) - 1
 
 
 def own(value, usual):

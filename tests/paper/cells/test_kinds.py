@@ -16,7 +16,6 @@ from reslearn.paper.overview import details, listing
 # Each kind of entry once: experiment, row, what it measures on the trained net.
 KINDS = [
     ("p2-table2", "full pre-activation, ResNet-110", ()),  # P2's recipe, pre-activation
-    ("p4-table4", "SE-ResNet-110", ()),  # P4's recipe, gates
     ("p5-table2", "B(3,1,1)", ()),  # P5's recipe, blocks of other kernels
     ("p5-table4", "WRN-40-1, CIFAR-10", ()),  # width 1
     ("p5-table6", "WRN-16-4, dropout, SVHN", ()),  # SVHN's recipe and preprocessing
