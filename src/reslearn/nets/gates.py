@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..spec.net import BlockSpec
 from .blocks import ResidualBlock
@@ -95,8 +97,8 @@ class OnShortcut(MovedGate):
     """SE-Identity: the gate rescales the shortcut."""
 
     def add(self, x: Tensor, y: Tensor) -> Tensor:
-        assert self.shortcut is not None  # as `build_variant` has checked
-        return self.gate(self.shortcut(x)) + self.drop_path(y)  # type: ignore[no-any-return]
+        shortcut = cast(nn.Module, self.shortcut)  # there is one, as `build_variant` has checked
+        return self.gate(shortcut(x)) + self.drop_path(y)  # type: ignore[no-any-return]
 
 
 class Inside(MovedGate):

@@ -62,7 +62,9 @@ def test_a_networks_boxes_are_its_layers(name):
             assert numbers == [layer.out_channels]
 
 
-@pytest.mark.parametrize("name", ["resnet34", "resnet50", "plain34", "resnet110_cifar", "preact_resnet18"])
+@pytest.mark.parametrize(
+    "name", ["resnet34", "resnet50", "plain34", "resnet110_cifar", "preact_resnet18", "resnet34+shortcut=C"]
+)
 def test_shortcuts_are_dotted_where_the_shape_changes(name):
     spec = named_spec(name)
     wires = {item.key: item for item in draw([name]).items if isinstance(item, Wire) and item.key}
@@ -70,7 +72,8 @@ def test_shortcuts_are_dotted_where_the_shape_changes(name):
     drawn = {block.name: block for block in spec.blocks() if f"{block.name}.conv1" in keys}
     assert set(wires) == {f"{n}.shortcut" for n, block in drawn.items() if block.shortcut != "none"}
     for key, wire in wires.items():
-        assert wire.dotted == (drawn[key.removesuffix(".shortcut")].shortcut != "identity")
+        block = drawn[key.removesuffix(".shortcut")]
+        assert wire.dotted == ((block.stride, block.in_channels) != (1, block.out_channels))
 
 
 def test_a_level_holds_maps_of_one_size_in_every_column():
@@ -241,4 +244,5 @@ def test_what_cannot_be_drawn_is_one_line(names, block, message):
 def test_a_changed_network_is_drawn_as_changed():
     assert isinstance(named_spec("resnet20_cifar+shortcut=C"), NetSpec)
     wires = [item for item in draw(["resnet20_cifar+shortcut=C"]).items if isinstance(item, Wire) and item.key]
-    assert len(wires) == 9 and all(wire.dotted for wire in wires)
+    assert len(wires) == 9 and all("projection" in wire.title for wire in wires)
+    assert sum(wire.dotted for wire in wires) == 2

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ...report.diagram import Box, Item, Label, Look, Scene, Sign, Wire, box_width
 from ...spec.errors import UserError
 from ...spec.net import BlockSpec, NetSpec, Spec
+from .network import changes_shape
 from .steps import Chains, Describer, Step
 from .words import Words
 
@@ -65,10 +66,10 @@ def chosen(spec: NetSpec) -> tuple[BlockSpec, BlockSpec | None]:
     first behind it that changes it."""
     every = spec.blocks()
     gated = [block for block in every if block.gate_channels] or every
-    kept = [block for block in gated if block.stride == 1 and block.in_channels == block.out_channels]
+    kept = [block for block in gated if not changes_shape(block)]
     whole = [block for block in kept if block.norms[0] is not None]  # a pre-activation net's first block lacks its BN
     usual = (whole or kept or gated)[0]
-    changed = [b for b in every if (b.stride != 1 or b.in_channels != b.out_channels) and b is not usual]
+    changed = [b for b in every if changes_shape(b) and b is not usual]
     later = [block for block in changed if block.stage > 0]
     return usual, next(iter([*later, *changed]), None)
 
@@ -153,7 +154,7 @@ def _ways(pen: Pen, chains: Chains, words: Words, at: tuple[float, float], y: fl
         height = boxes.chain(chains.side, side, split, -120)
         top = max((end - height) / 2, 0.0)  # they stand in the middle of the way
         pen.items.append(
-            Wire(((middle, split), (side, split), (side, split + top + 1)), _changes(block), False, key, title)
+            Wire(((middle, split), (side, split), (side, split + top + 1)), changes_shape(block), False, key, title)
         )
         pen.items += [_moved(item, 0, top) for item in boxes.items]
         below = height + top
@@ -163,13 +164,9 @@ def _ways(pen: Pen, chains: Chains, words: Words, at: tuple[float, float], y: fl
     meet = max(end, below) + 11
     pen.items.append(Wire(((middle, end), (middle, meet - 5))))
     start = ((side, below),) if chains.side else ((middle, split), (side, split))
-    pen.items.append(Wire((*start, (side, meet), (middle + 5, meet)), _changes(block), True, key, title))
+    pen.items.append(Wire((*start, (side, meet), (middle + 5, meet)), changes_shape(block), True, key, title))
     pen.items.append(Sign(middle, meet, "+", f"{block.name}.add", words.addition))
     return meet + 5
-
-
-def _changes(block: BlockSpec) -> bool:
-    return block.shortcut in ("pad", "projection")
 
 
 def split(spec: NetSpec, block: BlockSpec, words: Words, *, until: int) -> Panel:
@@ -203,7 +200,7 @@ def split(spec: NetSpec, block: BlockSpec, words: Words, *, until: int) -> Panel
     pen.items.append(Wire(((middle, y), (middle, join - 5))))
     key, title = f"{block.name}.shortcut", f"{block.name}.shortcut: {block.shortcut}"
     points = ((middle, top), (side, top), (side, join), (middle + 5, join))
-    pen.items.append(Wire(points, _changes(block), True, key, title))
+    pen.items.append(Wire(points, changes_shape(block), True, key, title))
     pen.items.append(Label(side - 5, (top + join) / 2, words.identity, "end", 8))
     pen.items.append(Sign(middle, join, "+", f"{block.name}.add", words.addition))
     pen.items.append(Wire(((middle, join + 5), (middle, join + 15))))

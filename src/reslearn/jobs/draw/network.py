@@ -9,6 +9,7 @@ from itertools import groupby
 from ...report.diagram import Box, Item, Label, Look, Scene, Wire, box_width, text_width
 from ...spec.cost import LayerCost, cost
 from ...spec.net import BlockSpec, NetSpec, Spec
+from ...spec.stem import ConvSpec
 from ...spec.vgg import VggSpec
 from .words import Words, conv_text
 
@@ -29,7 +30,6 @@ class Layer:
     look: Look = "s0"
     block: BlockSpec | None = None  # whose layer it is
     ends: bool = False  # the last layer of its block
-    more: int = 0  # blocks that this box stands for
 
 
 def networks(specs: Sequence[Spec], words: Words) -> Scene:
@@ -42,7 +42,10 @@ def networks(specs: Sequence[Spec], words: Words) -> Scene:
     for size in sizes:
         tops[size] = y
         y += rows[size] * PITCH + 7
-    width = max(box_width([layer.text for column in columns for layer in column]), 70.0)
+    width = max(
+        box_width([layer.text for column in columns for layer in column]),
+        *(text_width(spec.name, 10) for spec in specs),
+    )
     margin = max(text_width(words.size, 8), 16) + 8
     pitch = width + BULGE + 9
     items: list[Item] = [Label(margin / 2, 30, words.size, size=8, muted=True)]
@@ -53,7 +56,7 @@ def networks(specs: Sequence[Spec], words: Words) -> Scene:
         items += [Label(middle, 12, spec.name, size=10, bold=True), Label(middle, 25, _summary(spec, words), size=8)]
         items += _column(column, middle, width, tops)
     total = margin + len(specs) * pitch + 2
-    if any(layer.block and layer.block.shortcut in ("pad", "projection") for column in columns for layer in column):
+    if any(isinstance(item, Wire) and item.dotted for item in items):
         items.append(Label(total / 2, y + 5, words.dotted, size=8, muted=True))
         y += 14
     return Scene(total, y + 4, ", ".join(spec.name for spec in specs), tuple(items), words.language)
@@ -103,17 +106,15 @@ def _residual(spec: NetSpec, words: Words) -> Iterator[Layer]:
     if stem.pool or stem.convs[-1].pool > 1:
         size = -(-size // 2)
         yield Layer(f"{words.max_pool}, /2", size, "", words.max_pool, "paper")
-    for (_, shape), equal in groupby(spec.blocks(), key=lambda block: (block.stage, _shape(block))):
+    for _, equal in groupby(spec.blocks(), key=lambda block: (block.stage, _shape(block))):
         run = list(equal)
         drawn = run if len(run) <= FEW else run[:2]
         for block in drawn:
-            for layer in _block(block, counted, size, words):
-                size = layer.size
-                yield layer
+            yield from _block(block, counted, words)
         if left := run[len(drawn) :]:
-            text = words.more.format(len(left))
-            title = f"{left[0].name} ... {left[-1].name}: {shape}"
-            yield Layer(text, size, f"{left[0].name}...{left[-1].name}", title, "note", more=len(left))
+            size = counted[f"{left[0].name}.conv1"].output_size
+            place = f"{left[0].name}...{left[-1].name}"
+            yield Layer(words.more.format(len(left)), size, place, place, "note")
     yield Layer(words.global_pool, 1, "", words.global_pool, "paper")
     yield Layer(f"{words.fc} {spec.num_classes}", 1, "head.fc", "head.fc")
 
@@ -123,30 +124,21 @@ def _shape(block: BlockSpec) -> str:
     return f"{[vars(conv) for conv in block.convs]} {block.shortcut} {block.gate_channels}"
 
 
-def _block(block: BlockSpec, counted: dict[str, LayerCost], size: int, words: Words) -> Iterator[Layer]:
-    inside = [name for name in counted if name.startswith(block.name + ".conv")]
-    found = [
-        Layer(
-            conv_text(words, conv),
-            counted[name].output_size,
-            name,
-            _title(block, name, conv.groups, words),
-            "s1",
-            block,
-        )
-        for name, conv in zip(inside, block.convs, strict=True)
-    ]
+def _block(block: BlockSpec, counted: dict[str, LayerCost], words: Words) -> Iterator[Layer]:
+    found = []
+    for number, conv in enumerate(block.convs, 1):
+        name = f"{block.name}.conv{number}"
+        text, title = conv_text(words, conv), _title(name, conv, words)
+        found.append(Layer(text, counted[name].output_size, name, title, "s1", block))
     if block.gate_channels:
         text = f"{words.gate}, {block.gate_channels}"
         found.append(Layer(text, found[-1].size, f"{block.name}.gate", f"{block.name}.gate", "gate", block))
-    yield from found[:-1]
-    last = found[-1]
-    yield Layer(last.text, last.size, last.key, last.title, last.look, block, ends=True)
+    yield from (*found[:-1], replace(found[-1], ends=True))
 
 
-def _title(block: BlockSpec, name: str, groups: int, words: Words) -> str:
-    grouped = f", {words.groups.format(groups)}" if groups > 1 else ""
-    return f"{name}: {block.in_channels} → {block.out_channels}{grouped}"
+def _title(name: str, conv: ConvSpec, words: Words) -> str:
+    grouped = f", {words.groups.format(conv.groups)}" if conv.groups > 1 else ""
+    return f"{name}: {conv.in_channels} → {conv.out_channels}{grouped}"
 
 
 def _column(column: Sequence[Layer], middle: float, width: float, tops: dict[int, float]) -> Iterator[Item]:
@@ -168,10 +160,15 @@ def _column(column: Sequence[Layer], middle: float, width: float, tops: dict[int
         yield Box(middle, y, width, (layer.text,), layer.look, layer.key, layer.title)
 
 
+def changes_shape(block: BlockSpec) -> bool:
+    """Whether a block's output has another shape than its input: where the papers draw a dotted shortcut."""
+    return block.stride != 1 or block.in_channels != block.out_channels
+
+
 def _shortcut(block: BlockSpec, middle: float, width: float, top: float, bottom: float) -> Wire:
     """From the wire above a block's first layer to the wire below its last one."""
     right = middle + width / 2 + BULGE
     leave, arrive = top + (PITCH - HEIGHT) * 0.35, bottom + (PITCH - HEIGHT) * 0.35
     points = ((middle, leave), (right, leave), (right, arrive), (middle, arrive))
     title = f"{block.name}.shortcut: {block.shortcut}, {block.in_channels} → {block.out_channels}"
-    return Wire(points, block.shortcut != "identity", key=f"{block.name}.shortcut", title=title)
+    return Wire(points, changes_shape(block), key=f"{block.name}.shortcut", title=title)
