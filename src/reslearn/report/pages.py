@@ -116,14 +116,6 @@ def interval(bounds: tuple[float, float]) -> str:
     return f"{100 * bounds[0]:.1f} –\N{WORD JOINER} {100 * bounds[1]:.1f} %".replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def whole(text: str) -> str:
-    """`text` in which no number is parted from its unit at the end of a line, nor an interval in its middle."""
-    joined = re.sub(
-        r"(?<=\d) (?=(?:%|±|s|ms|min|h|px|G|M|K|GiB|MiB|pictures|points)(?![\w]))", "\N{NO-BREAK SPACE}", text
-    )
-    return re.sub(r"± (?=\d)", "±\N{NO-BREAK SPACE}", joined)
-
-
 def duration(seconds: float) -> str:
     """Seconds as people say them."""
     if seconds < 90:
@@ -147,7 +139,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"percent": percent, "number": number, "interval": interval, "data_uri": data_uri, "whole": whole}
+    found.filters |= {"percent": percent, "number": number, "interval": interval, "data_uri": data_uri}
     return found
 
 
