@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from reslearn.spec.errors import UserError
-from reslearn.train.records.run import check_seed, labels_text, read_labels, read_parts
+from reslearn.train.records.run import labels_text, read_labels, read_parts
+from reslearn.train.records.terms import check_seed
 
 RUN = Path(__file__).parents[2] / "fixtures" / "release" / "run" / "run.json"
 
