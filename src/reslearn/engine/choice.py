@@ -1,8 +1,9 @@
 """Which engine, where nobody named one: from facts, never from a stopwatch, and with its reason.
 
-On two cores without AMX, ResNet-50 at 224 and batch 16 does 15.8 images/s in eager torch, 22.5 channels last, 33.7
-compiled and frozen, 38.3 in ONNX Runtime and 36.6 in OpenVINO (benchmarks/RESULTS.md). So ONNX Runtime comes first. Its
-graph takes half a minute to make, once: for a few pictures torch is done before.
+On two cores without AMX, ResNet-50 at 224 and batch 16 did 15.8 images/s in eager torch, 22.5 channels last, 33.7
+compiled and frozen, 38.3 in ONNX Runtime and 36.6 in OpenVINO; `reslearn bench infer --model resnet50 --engine all`
+measures it here. So ONNX Runtime comes first. Its graph takes seconds to make, once: for a few pictures torch is done
+before.
 """
 
 from __future__ import annotations
