@@ -46,6 +46,7 @@ def test_an_engine_has_its_own_precisions(tmp_path):
             scorer_of(loaded, engine=engine, precision=precision)
 
 
+@pytest.mark.slow
 def test_bf16_is_openvino_s_hint(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     loaded = sealed(tmp_path / "m.safetensors", NETS["option-a"])

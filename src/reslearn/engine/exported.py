@@ -26,7 +26,7 @@ from torch import Tensor
 from ..bundle.header import Bundle, header_from_json, header_to_json
 from ..data.parts.known import NOTHING, SELECTED, TRAINED, Heads, Known
 from ..data.preprocess import Normalise
-from ..runtime.envelope import FORMAT, Envelope, ExportKind, envelope_of, header_text, read_envelope, stamp
+from ..runtime.envelope import FORMAT, Envelope, ExportKind, digest_in, envelope_of, header_text, read_envelope, stamp
 from ..runtime.notes import note
 from ..runtime.opening import read_regular
 from ..spec.choices import Engine, GraphInput, Width
@@ -137,10 +137,12 @@ class Draft:
         return header_text(fields)
 
     def sealed(self, content: bytes, weights: bytes, where: Path) -> Exported:
-        """The file's value, and its bytes with the checksum, from a graph that holds `text`."""
-        return _exported(
-            envelope_of(self.graph.to, stamp(self.graph.to, content, weights), weights, where), self.beside()
-        )
+        """The value of a graph's bytes that hold `text`: its digest filled in, and checked as when it is opened."""
+        if self.graph.to == "torch":  # stamped by its writer, and never opened
+            header = json.loads(self.text(0))
+            return _exported(Envelope(where, "torch", content, b"", header, digest_in(content)), self.beside())
+        stamped = stamp(self.graph.to, content, weights)
+        return _exported(envelope_of(self.graph.to, stamped, weights, where), self.beside())
 
 
 def open_exported(path: str | os.PathLike[str]) -> Exported:

@@ -95,6 +95,12 @@ def stamp(kind: ExportKind, content: bytes, weights: bytes = b"") -> bytes:
     return content[:at] + digest.encode() + content[at + 64 :]
 
 
+def digest_in(content: bytes) -> str:
+    """The digest that a torch archive of ours states."""
+    at = content.index(OPENING.encode()) + len(OPENING)
+    return content[at : at + 64].decode()
+
+
 def read_envelope(path: str | os.PathLike[str]) -> Envelope:
     """Read an exported file of ours and check its checksum; no engine has seen a byte of it by then.
 
