@@ -73,6 +73,15 @@ def test_roc_auc(case):
             assert np.isnan(area)
 
 
+@given(cases())
+def test_roc_auc_of_answers_that_are_equally_sure(case):
+    logits, labels = np.round(case[0]), case[1]  # few different ones, and many ties
+    areas, probabilities = confusion.roc_auc(logits, labels), metrics.softmax(logits)
+    for c in np.unique(labels):
+        if (labels != c).any():
+            assert areas[c] == pytest.approx(sk.roc_auc_score(labels == c, probabilities[:, c]), abs=1e-12)
+
+
 @given(cases(), st.sampled_from([5, 10, 15]), st.sampled_from([0.5, 1.0, 2.0]))
 def test_calibration_error(case, bins, temperature):
     logits, labels = case

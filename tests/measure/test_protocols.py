@@ -17,8 +17,6 @@ from reslearn.measure.protocols import parse_protocol
 from reslearn.measure.scoring import Scoring
 from reslearn.measure.views import combine_views, predict_logits, score_views
 from reslearn.nets.build import create_model
-from reslearn.nets.net import AnyHead
-from reslearn.nets.resnet import Head
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import Preprocess, default_preprocess
@@ -191,37 +189,10 @@ def test_multi_scale_is_the_head_at_every_position(average):
     assert report.cost == pytest.approx(1 + 1.5**2)
 
 
-THIN = {"stem_channels": 4, "stage_channels": (4, 8, 8, 8)}
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "size"),
-    [
-        ("resnet20_cifar", {}, 32),
-        ("preact_resnet18", THIN, 224),
-        ("resnet18", THIN, 224),
-        ("vgg11", {"stage_channels": (4, 4, 4, 4, 4)}, 224),
-    ],
-)
-def test_dense_at_the_training_size_is_one_crop(name, changes, size):
-    torch.manual_seed(0)
-    net = create_model(name, num_classes=3, **changes).eval()
-    x = torch.randn(2, 3, size, size)
-    with torch.inference_mode():
-        torch.testing.assert_close(net.dense(x, size, "logits"), net(x), atol=1e-4, rtol=1e-4)
-        dense = net.dense(x, size, "softmax")
-        torch.testing.assert_close(dense.softmax(1), net(x).softmax(1), atol=1e-5, rtol=1e-4)
-
-
 def test_one_scale_of_square_pictures_equals_one_crop():
     loaded, square = model(Preprocess(size=16, resize=16, mode="crop")), Pictures([(40, 40)] * 4)
     one, dense = (evaluate(loaded, square, Scoring(protocol=p)) for p in ("1-crop", "multi-scale@16"))
     assert dense.top1 == one.top1 and dense.loss == pytest.approx(one.loss, abs=1e-6) and dense.cost == 1
-
-
-def test_pooling_all_windows_is_the_head_on_each():
-    head, last = Head(8, 5), torch.randn(2, 8, 9, 11)
-    torch.testing.assert_close(head.everywhere(last, 7), AnyHead.everywhere(head, last, 7))
 
 
 def test_dense_members_answer_as_one():
@@ -307,7 +278,7 @@ def test_a_damaged_cache_is_computed_anew(tmp_path):
 class Sizes:
     """A scorer that answers with a picture's number, and notes the shapes of its batches."""
 
-    precision, batch_size = "fp32", 4
+    precision, batch_size, prepares = "fp32", 4, None
 
     def __init__(self):
         self.batches = []

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from reslearn.bundle.file import load, read_bundle
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.sources import open_data
 from reslearn.jobs import bench
@@ -21,6 +22,7 @@ from reslearn.train import execute
 from reslearn.train import fit as fitting
 from reslearn.train.records.journal import read_journal
 from reslearn.train.reopening import check_classes
+from reslearn.train.together import digest
 
 
 class Enough(Exception):
@@ -157,3 +159,38 @@ def test_a_process_is_left_as_it_was(few, tiny_spec, tiny_recipe, tmp_path):
     finally:
         torch.set_num_threads(threads)
     assert set(during) == {1} and torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_run_is_replaced_only_where_that_is_said(few, tiny_spec, tiny_recipe, tmp_path):
+    """Also with what it started from: the old run's checkpoints are no start of the new one."""
+    recipe, settings, out = replace(tiny_recipe, iterations=2), Settings(threads=1), tmp_path / "run"
+    first = fitting.fit(tiny_spec, few, None, recipe, out=out, settings=settings)
+    sealed = first.model.read_bytes()
+    with pytest.raises(UserError, match="holds a run already"):
+        fitting.fit(tiny_spec, few, None, recipe, out=out, settings=settings)
+    assert first.model.read_bytes() == sealed and first.val is None
+    (tmp_path / "kept.safetensors").write_bytes(sealed)
+    start = {"weights": str(tmp_path / "kept.safetensors"), "settings": settings}
+    again = fitting.fit(tiny_spec, few, None, recipe, out=out, overwrite=True, **start)
+    fresh = fitting.fit(tiny_spec, few, None, recipe, out=tmp_path / "fresh", **start)
+    assert (
+        digest(load(again.path).net) == digest(load(fresh.path).net) != digest(load(tmp_path / "kept.safetensors").net)
+    )
+    assert read_bundle(again.path).seen.known_by == "content", "what is seen is known unless that is to be forgotten"
+
+
+def test_pictures_that_cannot_be_read_stop_a_run_unless_they_may_be_skipped(tiny_spec, tiny_recipe, tmp_path):
+    class Gap(ArrayDataset):
+        def read(self, i):
+            if i == 3:
+                raise UserError("picture 3 is damaged")
+            return super().read(i)
+
+    digits = open_data("digits")
+    data = Gap(digits.images[:64], digits.labels[:64], classes=digits.classes, ids=list(digits.ids[:64]))
+    recipe = replace(tiny_recipe, iterations=2, batch_size=32)
+    streamed = Settings(threads=1, loader="streaming")
+    with pytest.raises(UserError, match="picture 3 is damaged"):
+        fitting.fit(tiny_spec, data, None, recipe, out=tmp_path / "run", settings=streamed)
+    run = fitting.fit(tiny_spec, data, None, recipe, out=tmp_path / "new", settings=streamed, on_bad_file="skip")
+    assert run.skipped == {digits.ids[3]: "picture 3 is damaged"}

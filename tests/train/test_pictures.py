@@ -20,6 +20,7 @@ from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
 from reslearn.spec.recipe import Recipe
 from reslearn.spec.seen import Seen
+from reslearn.train import pictures
 from reslearn.train.fit import fit, resume
 from reslearn.train.pictures import FILE_NAME, read_pictures, seen_by
 
@@ -171,3 +172,20 @@ def test_pictures_that_are_drawn_anew_are_not_known_by_content(folder, tmp_path,
     train, val = parts(folder)
     run = fit(TINY, Drawing(train, anew), val, RECIPE, out=tmp_path / "run", settings=settings("streaming"))
     assert read_bundle(run.path).seen.known_by == grade
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_resume_decodes_again_only_what_another_release_would_show_otherwise(folder, tmp_path, monkeypatch, older):
+    train, val = parts(folder)
+    with pytest.raises(KeyboardInterrupt):
+        fit(TINY, train, val, RECIPE, out=tmp_path / "run", settings=settings("streaming"), watch=Stop(5))
+    before = read_pictures(tmp_path / "run").train
+    if older:
+        monkeypatch.setattr(pictures, "DECODER", pictures.DECODER + 1)
+    decoded, decode = [], Files.decode
+    monkeypatch.setattr(Files, "decode", lambda source, row, raw: decoded.append(row) or decode(source, row, raw))
+    resume(tmp_path / "run", train_data=train, val_data=val)
+    again = set(decoded) - set(val.indices.tolist())
+    assert (len(again) == 16) if older else (len(again) <= 9), "the last two batches, and whose size is asked first"
+    assert np.array_equal(read_pictures(tmp_path / "run").train, before), "by either decoder: the pixels are the same"
+    assert len(load(tmp_path / "run").known.trained) == 2 * len(train)

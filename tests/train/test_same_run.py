@@ -162,6 +162,21 @@ def test_a_command_says_it_in_one_line(folder, tmp_path, capsys):
     assert said.out == "" and len(re.findall("^reslearn: .*12 pictures replaced", said.err, re.M)) == 1
 
 
+def test_before_its_keys_are_known_a_picture_is_told_by_its_size(folder, tmp_path, capsys):
+    """Killed before the first checkpoint of a set that is streamed; of training and of validation."""
+    run = tmp_path / "run"
+    begin(folder, run, loader="streaming", stop=1)
+    for path in sorted(folder.rglob("*.png")):
+        kept = path.read_bytes()
+        write(path, np.concatenate([PNG[1][0], PNG[1][1]]))
+        assert path.stat().st_size != len(kept)
+        refused(run, rf"1 picture replaced \({path.parent.name}/{path.name}\)")
+        path.write_bytes(kept)
+    capsys.readouterr()
+    resume(run)
+    assert "8 of its 12 pictures, so these were compared by name alone" in capsys.readouterr().err
+
+
 # -- what is the same goes on ------------------------------------------------------------------------------------------
 
 

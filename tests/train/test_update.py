@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image as Pillow
 from torch import nn
 
 from reslearn.data.loaders import Batch
@@ -135,6 +136,19 @@ def test_accumulation_clipping_and_averaging_against_plain_torch(tiny_spec):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(c, d, rtol=1e-4, atol=1e-6)
     assert all(p.grad is None for n, p in net.named_parameters() if "norm" in n)
+
+
+def test_early_pictures_are_shrunk_as_pillow_does_it(tiny_spec):
+    """Antialiased: one pixel in four would show a stripe where there is a grey."""
+    recipe = Recipe("x", "test", iterations=10, small_size=8, small_part=0.4)
+    update = Update(frozen_norm_net(tiny_spec), recipe, Settings())
+    plain = np.random.default_rng(0).random((20, 20), dtype=np.float32)
+    batch = Batch(torch.from_numpy(plain)[None, None].repeat(2, 3, 1, 1), torch.zeros(2), np.arange(2), np.arange(2))
+    small = update._sized(batch, 0.39).images
+    expected = np.asarray(Pillow.fromarray(plain).resize((8, 8), Pillow.Resampling.BILINEAR))
+    assert small.shape == (2, 3, 8, 8)
+    np.testing.assert_allclose(small[1, 2].numpy(), expected, atol=1e-5)
+    assert update._sized(batch, 0.4) is batch, "from then on they are as they are"
 
 
 def test_class_weights_and_mixed_labels_enter_the_loss(tiny_spec):
