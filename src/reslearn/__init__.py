@@ -37,8 +37,9 @@ _WHERE = {
     "export": "jobs.export:export_with",
     "convert": "jobs.calls",
     "predict": "predictor.predictor",
+    "Predictor": "predictor.predictor",
     # what these take and return
-    "Answer": "predictor.predictor",
+    "Answer": "predictor.answers",
     "Backbone": "nets.build",
     "Bundle": "bundle.header",
     "Calibrated": "jobs.calibration",
@@ -51,11 +52,12 @@ _WHERE = {
     "Evaluation": "measure.evaluation",
     "Loaded": "bundle.file",
     "Pictures": "data.table",
-    "Prediction": "predictor.predictor",
+    "Prediction": "predictor.answers",
     "Reading": "train.events",
     "Run": "train.fit",
     "SplitResult": "data.care.splitting",
     "Tick": "train.events",
+    "Unread": "predictor.answers",
 }
 __all__ = sorted(_WHERE)
 

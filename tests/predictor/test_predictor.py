@@ -15,7 +15,8 @@ from reslearn.data.sources import open_data
 from reslearn.engine.scorer import TorchScorer
 from reslearn.measure.views import predict_logits
 from reslearn.nets.build import create_model
-from reslearn.predictor.predictor import find_pictures, predict
+from reslearn.predictor.given import find_pictures
+from reslearn.predictor.predictor import predict
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess

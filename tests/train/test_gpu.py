@@ -20,7 +20,6 @@ from reslearn.data.sources import open_data
 from reslearn.engine.scorer import TorchScorer
 from reslearn.measure.evaluate import evaluate_net
 from reslearn.nets.build import create_model
-from reslearn.predictor.predictor import predict_batch
 from reslearn.runtime.choice import Workload, decide
 from reslearn.runtime.settings import Settings
 from reslearn.spec.preprocess import default_preprocess
@@ -200,7 +199,7 @@ def test_a_run_learns_seals_and_is_read_alike_on_both(digits, tmp_path):
     }
     assert np.allclose(scores["cpu"].logits, scores["cuda"].logits, rtol=1e-3, atol=1e-3)
     pictures = [digits[1].read(i)[0] for i in range(5)]
-    answers = [predict_batch(TorchScorer(one.net, one.normalise), pictures) for one in on.values()]
+    answers = [TorchScorer(one.net, one.normalise).whole(pictures) for one in on.values()]
     assert np.allclose(*answers, rtol=1e-3, atol=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""`evaluate`, `predict` and `calibrate`."""
+"""`evaluate` and `calibrate`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..jobs.evaluation import Evaluated, Result
     from ..measure.evaluation import Evaluation
     from ..measure.summary import Summary
-    from ..predictor.predictor import Prediction
 
 Protocols = Annotated[
     list[str] | None,
@@ -36,7 +35,6 @@ Protocols = Annotated[
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
     app.command()(evaluate)
-    app.command()(predict)
     app.command()(calibrate)
 
 
@@ -95,45 +93,6 @@ def evaluate(
 
             write_evaluation_report(out, done)
     emit(done.to_json(), as_json, lambda: _print_results(done))
-
-
-def predict(
-    model: opt.Scored,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, or folders of them.")],
-    top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
-    threshold: Annotated[
-        float | None, typer.Option(help="Answer `unknown` below this probability; the sealed file's if absent.")
-    ] = None,
-    precision: opt.OwnPrecision = None,
-    engine: opt.ChosenEngine = None,
-    device: opt.Device = None,
-    workers: opt.Workers = 0,
-    as_json: opt.Json = False,
-) -> None:
-    """Name the most probable classes of pictures; `unknown` where the threshold is not reached.
-
-    Files that cannot be read are listed on standard error, the others answered; the exit status is then 2.
-    """
-    say(f"reslearn predict: {model}")
-    from ..engine.choice import default_engine
-    from ..engine.models import open_model
-    from ..predictor.predictor import Unread, find_pictures, predict_files, with_threshold
-    from ..runtime.device import present
-
-    loaded = with_threshold(open_model(model, device=present(device, engine)), threshold)
-    files = find_pictures(images, note=lambda line: say(f"note      {line}"))
-    if engine is None:
-        choice = default_engine(loaded, precision=precision, count=len(files))
-        engine = choice.engine
-        say(f"engine    {choice.why}")
-    answers = predict_files(loaded, files, top, precision=precision, engine=engine, workers=workers)
-    bad = [answer for answer in answers if isinstance(answer, Unread)]
-    sound = [answer for answer in answers if not isinstance(answer, Unread)]
-    emit([answer.to_json() for answer in answers], as_json, lambda: _print_answers(sound))
-    for one in bad:
-        say(f"reslearn: {one.error}")
-    if bad:
-        raise typer.Exit(2)
 
 
 def calibrate(
@@ -253,14 +212,6 @@ def _print_details(details: Summary) -> None:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def _print_answers(answers: list[Prediction]) -> None:
-    for prediction in answers:
-        first, *rest = prediction.predictions
-        unknown = first.index is None  # its probability is that of the best class, which follows
-        shown = ", ".join(f"{a.label} {a.probability:.3f}" for a in (rest if unknown else prediction.predictions))
-        put(f"{Path(prediction.path or '')}: {f'{first.label} (' if unknown else ''}{shown}{')' if unknown else ''}")
 
 
 def _print_calibration(done: Calibrated) -> None:

@@ -12,7 +12,8 @@ from ..data.dataset import Dataset
 from ..data.memory import part
 from ..data.sources import open_data
 from ..measure.evaluation import Evaluation
-from ..predictor.predictor import Prediction, predict
+from ..predictor.answers import Prediction
+from ..predictor.predictor import predict
 from ..spec.errors import UserError
 from ..train.events import Watch
 from ..train.fit import Run

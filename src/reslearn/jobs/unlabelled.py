@@ -12,7 +12,7 @@ from ..data.formats.files import Files
 from ..data.sources import open_data
 from ..data.strings import StringTable
 from ..data.table import Pictures, Table
-from ..predictor.predictor import find_pictures
+from ..predictor.given import find_pictures
 from ..spec.errors import UserError
 
 

@@ -1,232 +1,206 @@
-"""What is in these pictures? Files or arrays through the sealed model's own preprocessing, in fp32 unless told else."""
+"""What is in these pictures? A model opened once on an engine, called as often as you like, from any thread."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..bundle.header import Bundle
-from ..data.anything import Range, as_image, as_images
-from ..data.dataset import Image
-from ..data.formats.folders import DiskTree
-from ..data.layout.listing import some
-from ..data.layout.named_files import is_address
-from ..data.layout.tree import Branch
-from ..data.workers import parallel_map
+from ..data.anything import Range
+from ..engine.choice import default_engine
 from ..engine.models import Model, open_model, scorer_of
-from ..engine.scorer import Logits, Scorer, at_once
-from ..measure.metrics import check_answers, softmax
+from ..engine.scorer import Scorer, at_once
+from ..measure.metrics import softmax
+from ..runtime.choice import asked_threads
+from ..runtime.device import present
+from ..runtime.processor import cores
 from ..spec.choices import Engine, Width
 from ..spec.errors import UserError
+from .answers import Prediction, Unread, answer
+from .given import Given, given
+from .stream import Scored, batched, check_layer, scored
 
-UNKNOWN = "unknown"
-Picture = Any  # whatever `as_image` takes: a path, a PIL image, pixels, a tensor
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One class and how probable the model holds it; `index` is None for `unknown`."""
-
-    label: str
-    index: int | None
-    probability: float
+BATCH = 64  # pictures, unless told
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """A picture's most probable classes, best first.
+class Predictor:
+    """A model and what scores it. Built once; then calls are cheap, threads may share it, and it can be pickled.
 
-    Where the sealed file has a threshold and the best class does not reach it, the first answer is `unknown` with the
-    best class's probability, and the classes follow.
+    `model` is a run folder, a sealed file, an exported `.onnx` or `.xml`, or what `reslearn.load` returned. Without
+    `engine` it follows from what is installed and from the machine: `why` says how. `precision` is fp32, or an exported
+    file's own. `batch_size` pictures are scored at once, fewer of those above 256 pixels; `threads` (all cores unless
+    given) compute, and as many decode. Raises `UserError` for an engine or a precision that there is not.
+
+        predictor = reslearn.Predictor("run")
+        predictor("cat.jpg")[0].label
+        for one in predictor.stream("photos/"):
+            print(one.path, one.label if isinstance(one, reslearn.Prediction) else one.error)
     """
 
-    path: str | None  # None for a picture in memory
-    predictions: tuple[Answer, ...]
-    picture: object = field(default=None, repr=False, compare=False)  # what was given, where that was no path
+    def __init__(
+        self,
+        model: Model | str | os.PathLike[str],
+        *,
+        engine: Engine | None = None,
+        precision: Width | None = None,
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        for name, number in (("batch_size", batch_size), ("threads", threads)):
+            if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+                raise UserError(f"{name} is {number}; it must be a whole number from 1")
+        opened = opened_model(model, engine)
+        self.why = "asked for"
+        if engine is None:
+            choice = default_engine(opened, precision=precision)
+            engine, self.why = choice.engine, choice.why
+        scorer = scorer_of(opened, engine=engine, precision=precision, threads=threads, batch_size=batch_size or BATCH)
+        self._set(opened, scorer, threads)
+
+    @classmethod
+    def of(cls, model: Model, scorer: Scorer, why: str = "asked for") -> Predictor:
+        """An opened model on a scorer that is there already."""
+        self = cls.__new__(cls)
+        self.why = why
+        self._set(model, scorer, None)
+        return self
+
+    def _set(self, model: Model, scorer: Scorer, threads: int | None) -> None:
+        self.model, self.scorer, self.threads = model, scorer, threads
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The model itself travels, so that the process which gets it needs no file; its engine is built there anew."""
+        return _again, (self.model, self.engine, self.precision, self.scorer.batch_size, self.threads)
 
     def __repr__(self) -> str:
-        answers = ", ".join(f"{one.label} {one.probability:.3f}" for one in self.predictions)
-        return f"Prediction({self.path or 'a picture'}: {answers})"
-
-    def _repr_html_(self) -> str:
-        """For a notebook: the picture, and a bar for each answer."""
-        from .shown import as_html
-
-        return as_html(self)
+        return f"Predictor({self.model.path}, {self.precision} on {self.why if ':' in self.why else self.engine})"
 
     @property
-    def label(self) -> str:
-        """The answer."""
-        return self.predictions[0].label
+    def engine(self) -> Engine:
+        """What computes."""
+        return self.scorer.engine
 
-    def to_json(self) -> dict[str, Any]:
-        """The contract's keys."""
-        return {"path": self.path, "predictions": [asdict(answer) for answer in self.predictions]}
+    @property
+    def precision(self) -> Width:
+        """In which it computes."""
+        return self.scorer.precision
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names that answers have; None where the model has none."""
+        return self.model.bundle.classes
+
+    @property
+    def step(self) -> int:
+        """Pictures of one batch."""
+        size = self.model.bundle.preprocess.size
+        return at_once(self.scorer.batch_size, size, size)
+
+    def __call__(
+        self, pictures: Any, top: int = 5, *, value_range: Range | None = None, allow_urls: bool = False
+    ) -> list[Prediction]:
+        """The `top` most probable classes of each picture, in order.
+
+        `pictures` is one or many: paths, folders, patterns such as `photos/*.jpg`, tars, tables, manifests, data sets;
+        PIL images, RGB uint8 arrays (H, W, 3), tensors (3, H, W), floats of these shapes with their `value_range`; the
+        bytes of a file; `http` addresses with `allow_urls`. Raises `UserError` naming the first that cannot be read.
+        """
+        found = []
+        with self.scorer.ready():  # moved once, not for every batch
+            for one in self.stream(pictures, top, value_range=value_range, allow_urls=allow_urls):
+                if isinstance(one, Unread):
+                    raise UserError(one.error)
+                found.append(one)
+        return found
+
+    def stream(
+        self,
+        pictures: Any,
+        top: int = 5,
+        *,
+        value_range: Range | None = None,
+        allow_urls: bool = False,
+        workers: int = 0,
+    ) -> Iterator[Prediction | Unread]:
+        """The same one by one, for any number in bounded memory; an iterator is asked for a few batches at a time.
+
+        A picture that cannot be read is an `Unread` in its place. Threads decode ahead, or `workers` processes.
+        """
+        check_top(top)
+        some = batched(pictures, 4 * self.step) if isinstance(pictures, Iterator) else [pictures]
+        for part in some:
+            found = given(part, value_range=value_range, allow_urls=allow_urls)
+            for one in self.scored(found, [range(len(found))], workers=workers):
+                yield self.prediction(one, top) or Unread(one.path, one.error or "")
+
+    def scored(
+        self, pictures: Given, runs: Sequence[Sequence[int]], *, layer: str | None = None, workers: int = 0
+    ) -> Generator[Scored]:
+        """Logits of the pictures whose numbers are in `runs`; `stream.scored` says more."""
+        threads = self.threads or asked_threads() or cores()
+        preprocess = self.model.bundle.preprocess
+        yield from scored(self.scorer, preprocess, pictures, runs, layer=layer, threads=threads, workers=workers)
+
+    def prediction(self, one: Scored, top: int) -> Prediction | None:
+        """Logits as named classes; None for a picture that was not read."""
+        if one.logits is None:
+            return None
+        bundle = self.model.bundle
+        [probabilities] = softmax(one.logits[None], bundle.temperature or 1.0)
+        return Prediction(one.path, answer(probabilities, bundle, top), one.picture)
+
+    def check_layer(self, layer: str | None) -> None:
+        """Raise `UserError` for a layer whose map this model on this engine does not give."""
+        check_layer(self.scorer, layer, self.model.bundle.preprocess.size)
 
 
-@dataclass(frozen=True)
-class Unread:
-    """A file that has no answer, and why not in one line that begins with its path."""
+def _again(model: Model, engine: Engine, precision: Width, batch_size: int, threads: int | None) -> Predictor:
+    return Predictor(model, engine=engine, precision=precision, batch_size=batch_size, threads=threads)
 
-    path: str
-    error: str
 
-    def to_json(self) -> dict[str, Any]:
-        """The keys of a `Prediction`, without a class, and `error`."""
-        return {"path": self.path, "predictions": [], "error": self.error}
+def opened_model(model: Model | str | os.PathLike[str], engine: Engine | None = None) -> Model:
+    """A model that is open, or that lies at a path; on a GPU where there is one that `engine` can use."""
+    if isinstance(model, (str, os.PathLike)):
+        return open_model(model, device=present(None, engine))
+    if not isinstance(model, Model):
+        raise UserError(
+            f"a model is a run folder, a sealed or exported file, or what reslearn.load returned; found "
+            f"{type(model).__name__}"
+        )
+    return model
 
 
 def predict(
     loaded: Model | str | os.PathLike[str],
-    images: Picture | Iterable[Picture],
+    images: Any | Iterable[Any],
     top: int = 5,
     *,
     precision: Width | None = None,
-    batch_size: int = 64,
+    batch_size: int = BATCH,
     device: str | None = None,
     engine: Engine | None = None,
     value_range: Range | None = None,
 ) -> list[Prediction]:
-    """The `top` most probable classes of each picture, in order.
+    """The `top` most probable classes of each picture, in order: a `Predictor` built for one call.
 
-    `loaded` is a model of `reslearn.load`, a run folder or a sealed file. `images` is one picture or many: paths (a
-    folder stands for the pictures in it), PIL images, RGB uint8 arrays (H, W, 3) or (N, H, W, 3), tensors (3, H, W) or
-    (N, 3, H, W); floats with `value_range`, such as (0, 1). Raises `UserError` naming a file that cannot be read whole,
-    and for what is no picture: without a declared range, floats cannot be told from 0..255.
+    `loaded` is a model of `reslearn.load`, a run folder, a sealed or exported file. `images` is one picture or many, as
+    `Predictor` takes them: paths (a folder stands for the pictures in it), PIL images, RGB uint8 arrays (H, W, 3) or
+    (N, H, W, 3), tensors (3, H, W) or (N, 3, H, W); floats with `value_range`, such as (0, 1). Raises `UserError`
+    naming a file that cannot be read whole, and for what is no picture: without a declared range, floats cannot be told
+    from 0..255.
     """
-    if not isinstance(loaded, (Model, str, os.PathLike)):
-        raise UserError(
-            f"a model is a run folder, a sealed file, or what reslearn.load returned; found {type(loaded).__name__}"
-        )
-    loaded = open_model(loaded) if isinstance(loaded, (str, os.PathLike)) else loaded
-    pictures = _with_folders(as_images(images))
-    scorer = scorer_of(loaded, engine=engine, precision=precision, device=device, batch_size=batch_size)
-    read = partial(as_image, value_range=value_range)
-    return [one for one in _answers(loaded, scorer, pictures, top, read) if isinstance(one, Prediction)]
+    check_top(top)
+    model = opened_model(loaded, engine)
+    found = given(images, value_range=value_range)
+    why = "asked for"
+    if engine is None:
+        choice = default_engine(model, precision=precision, device=device, count=len(found))
+        engine, why = choice.engine, choice.why
+    scorer = scorer_of(model, engine=engine, precision=precision, device=device, batch_size=batch_size)
+    return Predictor.of(model, scorer, why)(found, top)
 
 
-def _with_folders(pictures: Sequence[Picture]) -> list[Picture]:
-    """Folders in place of which stand the pictures in them."""
-    found: list[Picture] = []
-    for picture in pictures:
-        folder = isinstance(picture, (str, os.PathLike)) and os.path.isdir(picture)
-        found += find_pictures([picture]) if folder else [picture]
-    return found
-
-
-def predict_files(
-    loaded: Model,
-    paths: Iterable[str | os.PathLike[str]],
-    top: int = 5,
-    *,
-    precision: Width | None = None,
-    batch_size: int = 64,
-    engine: Engine | None = None,
-    workers: int = 0,
-) -> list[Prediction | Unread]:
-    """`predict` for files of which some may be bad: these are `Unread` in their place, the others are answered.
-
-    `workers` processes decode them.
-    """
-    scorer = scorer_of(loaded, engine=engine, precision=precision, batch_size=batch_size)
-    return _answers(loaded, scorer, list(paths), top, _readable, workers)
-
-
-def with_threshold(loaded: Model, threshold: float | None) -> Model:
-    """`loaded` with another least probability to answer with; None: as it is."""
-    if threshold is None:
-        return loaded
-    if not 0 <= threshold <= 1:
-        raise UserError(f"--threshold is {threshold:g}; it must be a probability in 0..1")
-    return replace(loaded, bundle=replace(loaded.bundle, threshold=threshold))
-
-
-def _readable(path: Picture) -> Image | Unread:
-    try:
-        return as_image(path)
-    except UserError as error:
-        return Unread(str(path), str(error))
-
-
-def _answers(
-    loaded: Model,
-    scorer: Scorer,
-    pictures: Sequence[Picture],
-    top: int,
-    read: Callable[[Picture], Image | Unread],
-    workers: int = 0,
-) -> list[Prediction | Unread]:
-    """What was asked for, as many at a time as are scored at once; `workers` processes read ahead."""
+def check_top(top: int) -> None:
+    """Raise `UserError` unless `top` classes can be named."""
     if top < 1:
         raise UserError(f"top is {top}; it must be at least 1")
-    preprocess, answers = loaded.bundle.preprocess, list[Prediction | Unread]()
-    step = at_once(scorer.batch_size, preprocess.size, preprocess.size)
-    with scorer.ready():  # moved once, not for every batch
-        batches = [pictures[start : start + step] for start in range(0, len(pictures), step)]
-        for batch, found in zip(batches, parallel_map(_Batch(read), batches, workers), strict=True):
-            sound = [image for image in found if not isinstance(image, Unread)]
-            logits = predict_batch(scorer, sound) if sound else ()
-            rows = iter(softmax(logits, loaded.bundle.temperature or 1.0) if sound else ())
-            for picture, one in zip(batch, found, strict=True):
-                if not isinstance(one, Unread):
-                    path = str(picture) if isinstance(picture, (str, os.PathLike)) else None
-                    answers.append(Prediction(path, answer(next(rows), loaded.bundle, top), None if path else picture))
-                else:
-                    answers.append(one)
-    return answers
-
-
-class _Batch:
-    """A batch of pictures to what is read of them; picklable, so that worker processes can have it."""
-
-    def __init__(self, read: Callable[[Picture], Image | Unread]) -> None:
-        self._read = read
-
-    def __call__(self, pictures: Sequence[Picture]) -> list[Image | Unread]:
-        return [self._read(picture) for picture in pictures]
-
-
-def predict_batch(scorer: Scorer, images: Sequence[Image]) -> Logits:
-    """(N, classes) logits of RGB uint8 pictures of any shapes."""
-    logits = scorer.whole(images)
-    check_answers(logits, scorer.precision)
-    return logits
-
-
-def answer(probabilities: NDArray[np.float64], bundle: Bundle, top: int) -> tuple[Answer, ...]:
-    """One picture's probabilities (classes,) as answers."""
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    names = bundle.classes
-    best = [Answer(names[i] if names else str(i), int(i), float(probabilities[i])) for i in order]
-    if bundle.threshold is not None and best[0].probability < bundle.threshold:
-        best.insert(0, Answer(UNKNOWN, None, best[0].probability))
-    return tuple(best)
-
-
-def find_pictures(paths: Iterable[str | os.PathLike[str]], *, note: Callable[[str], None] | None = None) -> list[Path]:
-    """Files as they are given; a folder stands for the pictures anywhere inside it, sorted, as DATA would read it.
-
-    `note` is told of the files in a folder that are no pictures. Raises `UserError` for a folder without any, and for
-    an address.
-    """
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            if is_address(str(path)) or is_address(os.fspath(path).replace(":/", "://", 1)):
-                raise UserError(f"{path}: an address, not a file; download the picture and name the file")
-            found.append(path)
-            continue
-        branch = Branch(DiskTree(str(path)), "")
-        if not branch.pictures:
-            raise UserError(f"{path}: no pictures in this folder")
-        found += sorted(path / name for name in branch.pictures)
-        if branch.strays and note is not None:
-            note(f"{path}: {len(branch.strays)} file(s) that are no pictures, left out: {some(sorted(branch.strays))}")
-    return found

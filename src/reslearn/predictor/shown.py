@@ -13,7 +13,7 @@ from ..data.anything import as_image
 from ..spec.errors import UserError
 
 if TYPE_CHECKING:
-    from .predictor import Prediction
+    from .answers import Prediction
 
 SIDE = 160  # pixels of a thumbnail
 
