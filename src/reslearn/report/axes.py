@@ -47,7 +47,7 @@ def loss_axis(axes: Axes, values: Floats) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.set_ylim(0, 1.1 * max(float(values.max(initial=0.0)), 1e-9))
-        axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
+        axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter("{x:g}")
 
 
