@@ -46,7 +46,7 @@ def test_the_probe_is_scikit_learn_s_best(classes):
     centres = draws.normal(size=(classes, 6))
     labels = [draws.integers(0, classes, n) for n in (80, 60)]
     features = [(centres[y] + draws.normal(size=(len(y), 6))).astype(np.float32) for y in labels]
-    probe = fit_probe(features, labels, classes, time.perf_counter())
+    probe, head = fit_probe(features, labels, classes, time.perf_counter())
     mean, deviation = features[0].mean(0), features[0].std(0)
     scores = [
         LogisticRegression(C=c, max_iter=200)
@@ -56,6 +56,11 @@ def test_the_probe_is_scikit_learn_s_best(classes):
     ]
     assert probe.top1 == pytest.approx(max(scores)) and (probe.images, probe.trained, probe.channels) == (60, 80, 6)
     assert probe.strength in STRENGTHS
+    logits = features[1] @ head.weight.T + head.bias
+    assert (logits.argmax(1) == labels[1]).mean() == pytest.approx(probe.top1)
+    best = LogisticRegression(C=probe.strength, max_iter=200).fit((features[0] - mean) / deviation, labels[0])
+    ours = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(ours, best.predict_proba((features[1] - mean) / deviation), atol=1e-4)
 
 
 def test_a_probe_needs_two_classes_and_pictures_to_choose_on():

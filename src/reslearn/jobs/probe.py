@@ -42,7 +42,7 @@ def _fitted(run: Run, record: RunRecord, parts: Parts) -> dict[str, float] | Non
             raise UserError("there are no validation pictures to choose on")
         net = create_model(record.spec, weights=record.weights, prefer=record.prefer).eval()
         normalise = Normalise(record.preprocess, load_mean_image(run.path, record))
-        probe = linear_probe(net, normalise, train, val, device=record.settings.device)
+        probe, _ = linear_probe(net, normalise, train, val, device=record.settings.device)
     except UserError as error:
         warnings.warn(f"no linear probe beside the run: {error}", stacklevel=2)
         return None

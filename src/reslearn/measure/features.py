@@ -69,12 +69,21 @@ class Probe:
         return asdict(self)
 
 
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """A last layer on pooled features: (classes, channels) and (classes,)."""
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+
 def linear_probe(
     net: nn.Module, normalise: Normalise, train: Dataset, val: Dataset, *, device: str | None = None
-) -> Probe:
+) -> tuple[Probe, LinearHead]:
     """Fit the probe to the features of `train`, of at most `MOST` pictures drawn evenly, and score it on `val`.
 
-    Raises `UserError` where there is nothing to choose on, or one class alone.
+    Returns what it reaches, and the layer that it is. Raises `UserError` where there is nothing to choose on, or one
+    class alone.
     """
     begun = time.perf_counter()
     if not len(val) or len(set(np.asarray(train.labels).tolist())) < 2:
@@ -86,24 +95,33 @@ def linear_probe(
     return fit_probe(features, labels, len(train.classes), begun)
 
 
-def fit_probe(features: Sequence[Features], labels: Sequence[NDArray[np.int64]], classes: int, begun: float) -> Probe:
+def fit_probe(
+    features: Sequence[Features], labels: Sequence[NDArray[np.int64]], classes: int, begun: float
+) -> tuple[Probe, LinearHead]:
     """The best probe of all strengths, on features and labels of training and validation pictures."""
     from sklearn.linear_model import LogisticRegression
 
-    mean, deviation = features[0].mean(0), features[0].std(0)
-    fitted, held = ((part - mean) / np.where(deviation > 0, deviation, 1) for part in features)
-    best: tuple[float, float, float] | None = None
+    mean, deviation = features[0].mean(0, dtype=np.float64), features[0].std(0, dtype=np.float64)
+    deviation = np.where(deviation > 0, deviation, 1)
+    found: list[tuple[float, float, float, LinearHead]] = []
     for strength in STRENGTHS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it has not converged: what it reaches is measured
-            probe = LogisticRegression(C=strength, max_iter=200).fit(fitted, labels[0])
-        logits = np.full((len(held), classes), -1e9)
-        scores = probe.decision_function(held)
-        logits[:, probe.classes_] = np.column_stack([-scores / 2, scores / 2]) if scores.ndim == 1 else scores
-        found = accuracy(logits, labels[1]), -loss(logits, labels[1])
-        if best is None or found > best[:2]:
-            best = (*found, strength)
-    if best is None:
-        raise ValueError("no strength to try")
+            fitted = LogisticRegression(C=strength, max_iter=200).fit((features[0] - mean) / deviation, labels[0])
+        head = _layer(fitted, classes, mean, deviation)
+        logits = features[1] @ head.weight.T + head.bias
+        found.append((accuracy(logits, labels[1]), -loss(logits, labels[1]), strength, head))
+    top1, negative, strength, head = max(found, key=lambda one: one[:2])
     seconds = round(time.perf_counter() - begun, 3)
-    return Probe(best[0], -best[1], len(held), best[2], fitted.shape[1], len(fitted), seconds)
+    return Probe(top1, -negative, len(labels[1]), strength, len(mean), len(labels[0]), seconds), head
+
+
+def _layer(fitted: Any, classes: int, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> LinearHead:
+    """scikit-learn's regression on scaled features as a layer on them as they are; classes that it never saw lose."""
+    rows, offsets = fitted.coef_, fitted.intercept_
+    if len(fitted.classes_) == 2:  # one row tells the second class from the first
+        rows, offsets = np.concatenate([-rows, rows]) / 2, np.concatenate([-offsets, offsets]) / 2
+    weight, bias = np.zeros((classes, len(mean))), np.full(classes, -20.0)
+    weight[fitted.classes_] = rows / deviation
+    bias[fitted.classes_] = offsets - weight[fitted.classes_] @ mean
+    return LinearHead(weight, bias)

@@ -69,7 +69,7 @@ class Recipe:
     layer_decay: rule.UpToOne = 1.0  # rates fall towards the stem: the head has `lr`, each part before this times less
     freeze_bn: bool = False  # batch norm keeps its statistics and its gamma and beta
     freeze_bn_below: rule.Count | None = None  # so it does where fewer pictures than this are normalised together
-    probe: bool = False  # compare with a linear probe on the features of the weights that it starts from
+    probe: bool = False  # the head begins as a linear probe on the weights' features; the run is compared with that
 
     # learning rate
     schedule: Literal["step", "plateau", "cosine", "one-cycle", "linear", "constant"] = "step"

@@ -16,6 +16,7 @@ from ..data.preprocess import Normalise
 from ..engine.scorer import TorchScorer
 from ..measure.bn_statistics import exact_bn_statistics
 from ..measure.evaluate import evaluate_net
+from ..measure.features import linear_probe
 from ..nets.build import create_model
 from ..nets.weights import load_weights
 from ..runtime.process_group import World
@@ -67,6 +68,7 @@ def execute(
         net = built(record.spec)
         if opened is not None or not checkpoint.any_intact(folder / "checkpoints"):
             load_start(net, record)
+            begin_with_probe(net, record, parts)
         update = prepare_update(net, recipe, settings, pictures.train, world=world)
         val = pictures.val
         validate = provisional(record, val, parts.normalise) if val is not None else lambda _: None
@@ -121,6 +123,28 @@ def load_start(net: nn.Module, record: RunRecord) -> None:
     if record.weights_sha256 not in (None, file_sha256(record.weights)):
         raise UserError(f"{record.weights}: altered since the run began from it; put it back, or train anew")
     load_weights(net, record.weights, prefer=record.prefer)
+
+
+def begin_with_probe(net: nn.Module, record: RunRecord, parts: Parts) -> None:
+    """Give `net` the head of a linear probe on its own features, where the recipe asks for one (2202.10054).
+
+    So training moves on from what the features are worth as they are. Where there is nothing to fit or choose it on, or
+    the network's last layer reads something else than pooled features, the head stays as it is.
+    """
+    layer = getattr(getattr(net, "head", None), "fc", None)
+    val = parts.pictures.val
+    if not record.recipe.probe or record.weights is None or val is None or not isinstance(layer, nn.Linear):
+        return
+    normalise = Normalise(record.preprocess, parts.normalise.mean_image)
+    try:
+        net.to(record.settings.device).eval()
+        _, head = linear_probe(net, normalise, parts.pictures.train, val, device=record.settings.device)
+    except UserError:  # of one class, or without pooled features
+        return
+    if head.weight.shape == layer.weight.shape:
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(head.weight))
+            layer.bias.copy_(torch.from_numpy(head.bias))
 
 
 def finish(work: Work, record: RunRecord, parts: Parts) -> None:

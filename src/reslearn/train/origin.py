@@ -91,6 +91,8 @@ class Origin:
         told = [first, *self.contents.notes, *self.fitted.notes]
         if self.default:
             told.insert(0, f"default: {self.path}, {best_known(self.path)}")
+        if recipe.probe:
+            told.append("the head begins as a linear probe on the features of these weights, fitted in seconds")
         if recipe.layer_decay != 1:
             told.append(f"rates fall towards the stem: each part moves at {recipe.layer_decay:g} of the next one's")
         if licence := self.contents.facts.licence:
