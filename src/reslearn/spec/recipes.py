@@ -133,11 +133,11 @@ MODERN_IMAGENET = Recipe(
 
 FINETUNE = Recipe(
     name="finetune",
-    source="staged unfreezing and falling rates after 1801.06146, one cycle after 1708.07120",
+    source="staged unfreezing and falling rates after 1801.06146, a probe's head after 2202.10054, one cycle",
     departures=("for networks that start from --weights", "one rate for each stage, not for each layer"),
     epochs=15,
     batch_size=64,
-    lr=0.02,
+    lr=0.005,
     nesterov=True,
     decay="weights",
     schedule="one-cycle",

@@ -90,6 +90,8 @@ def train(work: Work) -> None:
     recipe, progress, update, total = work.recipe, work.progress, work.update, work.total
     with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes, writes=work.world.first) as journal:
         update.train_mode()
+        if recipe.probe and progress.step == 0:  # the probe's head, untrained, is the first candidate for the best
+            validate(work)
         work.now = time.perf_counter()
         for batch in work.loader.batches(progress.step, 0 if progress.stopped_early else total):
             progress.lr = schedule.learning_rate(recipe, progress.step, total, progress.seen)
