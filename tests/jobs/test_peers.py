@@ -23,7 +23,8 @@ from reslearn.spec.preprocess import Preprocess
 pytestmark = pytest.mark.peers
 KINDS = [
     ("resnet18", {"in_channels": 1}),
-    ("resnet34", {"stage_blocks": (1, 1, 1, 1)}),
+    ("resnet18", {"stage_blocks": (1, 1, 1, 1)}),
+    ("resnet34", {}),
     ("resnet50", {"output_stride": 16}),
     ("resnet26", {}),
     ("resnet50c", {}),
@@ -70,7 +71,7 @@ def test_timm_loads_what_was_pushed(timm, tmp_path, name, changes):
     with torch.no_grad():
         torch.testing.assert_close(theirs(x), net(x), rtol=1e-5, atol=1e-5)
     told = timm.data.resolve_data_config({}, model=theirs)
-    assert told["input_size"][1:] == (64, 64) and told["interpolation"] == "bicubic"
+    assert tuple(told["input_size"][1:]) == (64, 64) and told["interpolation"] == "bicubic"
     assert tuple(told["mean"]) == prepare.mean and tuple(told["std"]) == prepare.std
     assert theirs.pretrained_cfg["label_names"] == list(bundle.classes)
 
