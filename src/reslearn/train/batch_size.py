@@ -19,6 +19,7 @@ def check_batch(spec: Spec, recipe: Recipe, size: int, processes: int = 1) -> No
 
     `size` is the side of the pictures. What one forward pass of one process sees counts, or with `bn_sync` what all do.
     """
+    recipe = recipe.settled(processes)
     once = recipe.batch_size // (recipe.accumulate * processes)
     if recipe.bn_batch is not None and once % recipe.bn_batch:
         raise UserError(
