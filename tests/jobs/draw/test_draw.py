@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_level_holds_maps_of_one_size_in_every_column():
 
 VARIANTS = [
     "resnet20_cifar", "plain20_cifar", "resnet20_cifar+shortcut=C", "resnet50", "preact_resnet50", "se_resnet50",
-    "resnext50_32x4d", "wrn28_10_cifar+dropout=0.3", "resnet20_cifar+variant=bn_after_addition",
+    "resnext50_32x4d", "wrn16_4_cifar+dropout=0.3", "resnet20_cifar+variant=bn_after_addition",
     "resnet20_cifar+variant=relu_before_addition", "resnet20_cifar+variant=relu_only_preactivation",
     "resnet20_cifar+variant=shortcut_gate:-6", "resnet20_cifar+variant=exclusive_gate:-6",
     "resnet20_cifar+variant=constant_scaling:0.5,0.5", "resnet20_cifar+variant=dropout_shortcut:0.5",
@@ -130,6 +131,7 @@ def described(chains):
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_blocks_steps_are_what_it_executes(name, which):
     spec = named_spec(name)
+    spec = replace(spec, stage_blocks=tuple(min(blocks, 2) for blocks in spec.stage_blocks))
     block = chosen(spec)[which]
     if block is None:
         pytest.skip("this net has blocks of one kind alone")
