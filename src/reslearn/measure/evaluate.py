@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from ..spec.preprocess import Preprocess
 from . import metrics
 from .cache import Kept
 from .classes import class_map
-from .evaluation import Evaluation, score
+from .evaluation import Evaluation, at_temperature, score
 from .lookout import Lookout
 from .protocols import Protocol, View, parse_protocol
 from .scoring import Scoring
@@ -66,7 +67,7 @@ def evaluate(
     logits = combine_views([scores[view.name] for view in plan.views], plan.average)
     metrics.check_answers(logits, precision)
     lookout.after()
-    return score(
+    scored = score(
         logits,
         to_model[pictures.labels],
         plan.preprocess,
@@ -77,9 +78,10 @@ def evaluate(
         selected_on_test=(loaded.bundle.data or {}).get("selected_on") == "test",
         seen=lookout.seen(recogniser),
         kept=kept,
-        classes=loaded.bundle.classes,
-        temperature=loaded.bundle.temperature,
     )
+    temperature = loaded.bundle.temperature
+    calibrated = None if temperature is None else at_temperature(scored.logits, scored.labels, temperature)
+    return replace(scored, classes=loaded.bundle.classes, calibrated=calibrated)
 
 
 def check_width(net: nn.Module, precision: Width) -> None:

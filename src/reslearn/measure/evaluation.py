@@ -99,10 +99,8 @@ def score(
     selected_on_test: bool = False,
     seen: Seen = Seen(),  # noqa: B008 - a frozen value
     kept: bool = False,
-    classes: tuple[str, ...] | None = None,
-    temperature: float | None = None,
 ) -> Evaluation:
-    """The numbers of one set of predictions; `temperature` is the model's, where it was calibrated."""
+    """The numbers of one set of predictions."""
     place = metrics.ranks(logits, labels)
     images, right1, right5 = len(labels), int((place < 1).sum()), int((place < 5).sum())
     has_top5 = logits.shape[1] > 5
@@ -125,8 +123,6 @@ def score(
         kept=kept,
         logits=logits,
         labels=labels,
-        classes=classes,
-        calibrated=None if temperature is None else at_temperature(logits, labels, temperature),
     )
 
 

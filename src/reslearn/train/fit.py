@@ -80,16 +80,9 @@ class Run:
 
     def _repr_html_(self) -> str:
         """For a notebook: the headline and the curves."""
-        from ..report.figures import error_curves, loss_curves
-        from ..report.notebook import cell
-        from .records.curves import curves
-        from .records.journal import read_journal
+        from .records.shown import run_html
 
-        record = read_record(self.path)
-        drawn = curves(record, read_journal(self.path / "metrics.jsonl"))
-        facts = [("model", str(self.model)), ("speed", f"{self.images_per_second:,.0f} pictures/s")]
-        figures = [("error, percent", error_curves(drawn)), ("loss", loss_curves(drawn))]
-        return cell(f"{record.spec.name}: {repr(self)[4:-1]}", facts, figures)
+        return run_html(self.path, str(self.model), repr(self)[4:-1], self.images_per_second)
 
 
 def fit(
