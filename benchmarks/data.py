@@ -78,7 +78,7 @@ def side_ours(raws, resize):
 def side_pack(raws, encoding):
     """The same crop from a pack resized to 256."""
     from reslearn.data.augment.crops import cut_box
-    from reslearn.data.formats.pack import PackOptions
+    from reslearn.data.formats.pack_index import PackOptions
     from reslearn.data.formats.packing import write_pack
     from reslearn.data.sources import open_data
     from reslearn.spec.recipe import Augment

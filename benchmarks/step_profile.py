@@ -20,7 +20,7 @@ from train_throughput import print_machine
 
 from reslearn.data.loaders import train_loader
 from reslearn.data.preprocess import Normalise
-from reslearn.jobs.bench import LONG, random_pictures
+from reslearn.jobs.bench import random_pictures
 from reslearn.nets.build import create_model
 from reslearn.runtime.allocator import tune
 from reslearn.runtime.choice import decide, this_machine, workload
@@ -64,7 +64,7 @@ def main():
     print_machine()
     spec = get_spec(options.model)
     recipe = replace(get_recipe("fast-cifar"), batch_size=options.batch, ema_decay=0.999 if options.ema else None)
-    planned = workload(spec, spec.image_size, LONG)
+    planned = replace(workload(spec, spec.image_size, options.batch), endless=True)
     settings = decide(planned, device="cpu", precision=options.precision, tuned_allocator=tuned)
     settings = replace(settings, compile=settings.compile and not options.eager)
     print(f"{spec.name}, batch {options.batch}, {settings.precision}, {'compiled' if settings.compile else 'eager'}")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from reslearn.train.stopping import Interrupted, StopSignals
+from reslearn.train.stopping import Interrupted, stop_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -17,11 +17,11 @@ def test_the_second_signal_acts_at_once(number):
     acted, before = [], signal.signal(number, lambda *_: acted.append(number))
     try:
         handler = signal.getsignal(number)
-        with StopSignals() as stop:
-            assert stop.received is None
+        with stop_signals() as stop:
+            assert stop() is None
             os.kill(os.getpid(), number)
             time.sleep(0.01)
-            assert stop.received == number and acted == []
+            assert stop() == number and acted == []
             os.kill(os.getpid(), number)
             time.sleep(0.01)
             assert acted == [number]
@@ -32,7 +32,7 @@ def test_the_second_signal_acts_at_once(number):
 
 def test_handlers_come_back_though_no_signal_came():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with StopSignals():
+    with stop_signals():
         assert signal.getsignal(signal.SIGTERM) is not before[1]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
@@ -41,8 +41,8 @@ def test_another_thread_takes_no_signal():
     before, during = signal.getsignal(signal.SIGTERM), []
 
     def work():
-        with StopSignals() as stop:
-            during.append((stop.received, signal.getsignal(signal.SIGTERM)))
+        with stop_signals() as stop:
+            during.append((stop(), signal.getsignal(signal.SIGTERM)))
 
     thread = threading.Thread(target=work)
     thread.start()
