@@ -50,6 +50,7 @@ _WHERE = {
     "Dataset": "data.dataset",
     "Ensembled": "jobs.ensemble",
     "Evaluation": "measure.evaluation",
+    "ExportOptions": "jobs.export",
     "Loaded": "bundle.file",
     "Pictures": "data.table",
     "Prediction": "predictor.answers",
@@ -57,6 +58,7 @@ _WHERE = {
     "Run": "train.fit",
     "SplitResult": "data.care.splitting",
     "Tick": "train.events",
+    "Written": "jobs.export",
     "Unread": "predictor.answers",
 }
 __all__ = sorted(_WHERE)
