@@ -23,7 +23,7 @@ def run(monkeypatch, tmp_path, tiny_recipe):
 
     def make(seconds, *, epoch=4, validation=0.0, checkpoint=0.0, losses=None, **fields):
         clock, did = SimpleNamespace(now=0.0), []
-        left, told = iter(seconds), iter(losses or [1.0] * len(seconds))
+        left, told, told_of = iter(seconds), iter(losses or [1.0] * len(seconds)), []
 
         class Update:
             recipe = replace(tiny_recipe, iterations=len(seconds), batch_size=8, **fields)
@@ -34,6 +34,7 @@ def run(monkeypatch, tmp_path, tiny_recipe):
 
             def __call__(self, batch, lr, done):
                 clock.now += next(left)
+                told_of.append((lr, done))
                 return next(told), 2
 
         class Loader:
@@ -57,6 +58,7 @@ def run(monkeypatch, tmp_path, tiny_recipe):
         monkeypatch.setattr(loop, "time", faked)
         monkeypatch.setattr(loop.checkpoint, "save", save)
         work = Work(tmp_path, Update(), Loader(), 0, Progress(), validate, saved_at=0.0)
+        work.update.steps = told_of
         return work, did
 
     return make
@@ -95,6 +97,18 @@ def test_an_epoch_s_loss_counts_every_picture_alike(run):
     lines = [line for line in read_journal(work.folder / "metrics.jsonl") if line["kind"] == "epoch"]
     assert [line["train_loss"] for line in lines] == [2.5, 2.0] and [line["epoch"] for line in lines] == [1, 2]
     assert [line["train_error"] for line in lines] == [25.0, 25.0]
+
+
+def test_a_step_is_told_its_rate_and_how_much_of_the_budget_has_passed(run):
+    """What thaws layers and lets pictures grow goes by the second."""
+    work, _ = run([1.0] * 8, schedule="linear", warmup=0.0, lr=0.8, final_lr=0.0)
+    told = []
+    work.watch = lambda tick: told.append((tick.step, tick.total, tick.epoch, tick.lr, tick.val_error))
+    train(work)
+    assert work.update.steps == [(pytest.approx(0.8 * (1 - k / 8)), k / 8) for k in range(8)]
+    assert [row[:3] for row in told] == [(k, 8, k / 4) for k in range(1, 9)]
+    assert [row[3] for row in told] == [rate for rate, _ in work.update.steps]
+    assert [row[4] for row in told] == [None] * 4 + [50.0] * 4
 
 
 @pytest.mark.parametrize(("when", "steps"), [(3, 3), (8, 8)])
