@@ -9,7 +9,7 @@ import typer
 
 from ..spec.choices import Engine, GraphInput, Outputs, Width
 from . import options as opt
-from .output import emit, print_seen, put, put_table, say
+from .output import emit, print_seen, put, say
 
 if TYPE_CHECKING:
     from ..jobs.export import Written
@@ -104,30 +104,14 @@ def _print_export(done: Written) -> None:
 
 
 def _print_rows(rows: list[Agreement]) -> None:
-    columns = [
-        "engine",
-        "precision",
-        "pictures",
-        "max gap",
-        "mean gap",
-        "agree %",
-        "top-1 %",
-        "reference %",
-        "images/s",
-        "ok",
-    ]
-    table = [
-        [
-            row.engine, row.precision, f"{row.pictures:,}", f"{row.max_gap:.2g}", f"{row.mean_gap:.2g}",
-            _percent(row.agreement), _percent(row.top1), _percent(row.top1_reference),
-            f"{row.images_per_second:,.1f}", "yes" if row.ok else "NO",
-        ]
-        for row in rows
-    ]  # fmt: skip
-    put_table(columns, table)
+    for row in rows:
+        alike = "" if row.agreement is None else f", the same class for {row.agreement:.2%}"
+        put(
+            f"{row.engine:<12}{row.precision}, {row.pictures:,} pictures: gap at most {row.max_gap:.2g}, "
+            f"mean {row.mean_gap:.2g}{alike}"
+        )
+        if row.top1 is not None and row.top1_reference is not None:
+            put(f"{'':<12}top-1 {100 * row.top1:.2f} %, the network {100 * row.top1_reference:.2f} %")
+        put(f"{'':<12}{row.images_per_second:,.1f} images/s; {'ok' if row.ok else 'NOT ok: beyond the bound'}")
     if rows[0].top1 is not None:
-        print_seen("seen       ", rows[0].seen)
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.2f}"
+        print_seen("seen        ", rows[0].seen)
