@@ -61,6 +61,12 @@ def test_more_trainings_widen_the_interval():
     assert several[0] < 0 < several[1]  # five points, but seeds differ by ten
 
 
+def test_two_trainings_are_several():
+    hard = np.random.default_rng(2).random(500)
+    a, b = (np.array([hard < level for level in levels]) for levels in ((0.7, 0.9), (0.75, 0.95)))
+    assert bootstrap_difference(b, a)[1][0] < 0 < bootstrap_difference(b[:1], a[:1])[1][0]
+
+
 def test_words_for_a_difference():
     right = np.arange(1000) < 800
     better = np.arange(1000) < 860

@@ -16,6 +16,7 @@ from torch import nn
 from reslearn.data.loaders import Batch
 from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
+from reslearn.nets.batchnorm import BatchNorm
 from reslearn.nets.build import create_model
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import UserError
@@ -342,3 +343,10 @@ def test_batch_norm_stands_where_few_pictures_are_normalised_together(tiny_spec,
         update = Update(create_model(tiny_spec), recipe, Settings())
         update.train_mode()
         assert update.net.stem.norm.training is not stands
+
+
+@pytest.mark.parametrize("bn_batch", [None, 4])
+def test_batch_norm_is_ours_only_where_slices_are_asked_for(bn_batch, tiny_spec):
+    update = Update(frozen_norm_net(tiny_spec), Recipe("x", "test", iterations=1, bn_batch=bn_batch), Settings())
+    found = [layer.bn_batch for layer in update.net.modules() if isinstance(layer, BatchNorm)]
+    assert bool(found) == (bn_batch is not None) and set(found) <= {bn_batch}
