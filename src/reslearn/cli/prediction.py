@@ -80,12 +80,14 @@ def predict(
     if any(given.values()):
         option = next(name for name, value in given.items() if value)
         raise UserError(f"{option} needs a file to write to: add -o answers.parquet, .csv or .jsonl")
+    from ..predictor.answers import Unread
+
     answers = predict_pictures(request, say=say, note=tell)
-    sound = [answer for answer in answers if not hasattr(answer, "error")]
-    bad = [str(answer.error) for answer in answers if hasattr(answer, "error")]
+    bad = [answer for answer in answers if isinstance(answer, Unread)]
+    sound = [answer for answer in answers if not isinstance(answer, Unread)]
     emit([answer.to_json() for answer in answers], as_json, lambda: _print_answers(sound))
-    for line in bad:
-        say(f"reslearn: {line}")
+    for one in bad:
+        say(f"reslearn: {one.error}")
     if bad:
         raise typer.Exit(2)
 

@@ -63,7 +63,10 @@ def predict_file(
         # what goes on after a kill keeps its engine, though the graph of another may have been made since
         kept = None if request.engine is not None else kept_engine(out)
         choice = world.tell(_choice(request, model, count, device, kept=kept, layer=wanted.features))
-        predictor = _predictor(request, model, choice, device, say)
+        for turn in (True, False):  # the first process makes the engine's graph, the others find it
+            if world.first is turn:
+                predictor = _predictor(request, model, choice, device, say)
+            world.barrier()
         return write_answers(predictor, pictures, out, wanted, world=world, progress=progress)
 
 

@@ -15,14 +15,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from ..data.anything import Range, as_image, as_images, read_file
+from ..data.anything import Range, as_images
 from ..data.dataset import Image
-from ..data.formats.decode import decode_bytes
-from ..data.formats.files import Encoded, Ranges
+from ..data.formats.files import Ranges
 from ..data.formats.folders import DiskTree
 from ..data.formats.tar_index import read_index
 from ..data.layout.archives import TARS, archives_in, asked_of, is_plain
@@ -34,24 +33,11 @@ from ..data.layout.tree import Branch
 from ..data.sources import TABLES, open_data
 from ..data.strings import StringTable
 from ..data.table import Pictures, Table, as_pictures
-from ..runtime.opening import PICTURE
 from ..spec.errors import UserError
+from .sources import Addresses, Files, Memory, Rows, Source, Unreadable
 
 Note = Callable[[str], None]
-SECONDS = 30  # that a server may take to answer
 _SETS = (*TABLES, *TARS, ".json", ".parquet", ".pack", ".mat")  # files that hold or name many pictures
-
-
-class Source(Protocol):
-    """Pictures by their number; picklable, and reading is pure."""
-
-    def __len__(self) -> int: ...
-
-    def path(self, i: int) -> str | None:
-        """What picture `i` is called; None in memory."""
-
-    def read(self, i: int) -> Image:
-        """Its pixels, RGB uint8 (H, W, 3). Raises `UserError` naming one that cannot be read whole."""
 
 
 class Given:
@@ -90,67 +76,6 @@ class Given:
         return found.hexdigest()
 
 
-class Files:
-    """Picture files by their paths."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.names = StringTable(names)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def path(self, i: int) -> str:
-        return self.names[i]
-
-    def read(self, i: int) -> Image:
-        return read_file(self.names[i])
-
-
-class Addresses(Files):
-    """Pictures on servers. Nothing of them is kept."""
-
-    def read(self, i: int) -> Image:
-        return decode_bytes(fetched(self.names[i]), self.names[i])
-
-
-class Memory:
-    """Pictures in memory, of any kind that `data.anything` takes, or the bytes of their files."""
-
-    def __init__(self, pictures: Sequence[Any], value_range: Range | None) -> None:
-        self.pictures, self.value_range = list(pictures), value_range
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def path(self, i: int) -> None:
-        return None
-
-    def read(self, i: int) -> Image:
-        picture = self.pictures[i]
-        if isinstance(picture, (bytes, bytearray, memoryview)):
-            return decode_bytes(bytes(picture), f"picture {i + 1}, of {len(picture):,} bytes in memory")
-        return as_image(picture, self.value_range)
-
-
-class Rows:
-    """The pictures of a data set, of all its parts, in its order."""
-
-    def __init__(self, pictures: Pictures) -> None:
-        self.pictures_ = pictures
-
-    def __len__(self) -> int:
-        return len(self.pictures_)
-
-    def path(self, i: int) -> str:
-        data = self.pictures_
-        if isinstance(data.reader, Encoded):
-            return data.reader.name(int(data.where[i]))
-        return data.ids[i] if data.path is None else f"{data.path}: {data.ids[i]}"
-
-    def read(self, i: int) -> Image:
-        return self.pictures_.read(i)[0]
-
-
 def given(
     pictures: Any, *, value_range: Range | None = None, allow_urls: bool = False, note: Note | None = None
 ) -> Given:
@@ -175,9 +100,10 @@ def given(
 
     if isinstance(pictures, Given):
         return pictures
-    for one in _each(pictures):
+    several = list(_each(pictures))
+    for one in several:
         if isinstance(one, (str, os.PathLike)):
-            for found in _named(os.fspath(one), allow_urls, note):
+            for found in _tolerant(os.fspath(one), allow_urls, note, len(several)):
                 if isinstance(found, str) and not memory:
                     names.append(found)
                 else:
@@ -205,10 +131,21 @@ def _is_data(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("ids", "labels", "classes", "splits", "read", "fingerprint"))
 
 
+def _tolerant(path: str, allow_urls: bool, note: Note | None, several: int) -> list[str | Source]:
+    """`_named`; of several inputs a file that holds no pictures is one that cannot be read, and stops nobody."""
+    try:
+        return list(_named(path, allow_urls, note))
+    except UserError as error:
+        if several == 1 or not os.path.isfile(asked_of(path)[0]):
+            raise
+        return [Unreadable(path, str(error))]
+
+
 def _named(path: str, allow_urls: bool, note: Note | None) -> Iterator[str | Source]:
     """Files and sources that a name stands for."""
-    if is_address(path) or is_address(path.replace(":/", "://", 1)):
-        yield _address(path, allow_urls)
+    whole = path if is_address(path) else path.replace(":/", "://", 1)  # a Path has lost one
+    if is_address(whole):
+        yield _address(whole, allow_urls)
     elif os.path.isdir(path):
         yield from _folder(path, note)
     elif os.path.exists(asked_of(path)[0]):
@@ -294,7 +231,7 @@ def _many(path: str, note: Note | None) -> Source:
         return Rows(_said(open_data(path, strict=False), note))
     except UserError:
         listed = _listed(path) if lower.endswith(TABLES) else []
-        if not listed:
+        if not any(map(os.path.exists, listed[:100])):
             raise
         return Files(listed)
 
@@ -321,21 +258,3 @@ def _listed(path: str) -> list[str]:
     rows = rows if column is None else rows[1:]
     folder = os.path.dirname(file)
     return [os.path.join(folder, row[column or 0].strip()) for row in rows if len(row) > (column or 0)]
-
-
-def fetched(address: str) -> bytes:
-    """The bytes at an address, as many as a picture may have. Raises `UserError` in one line naming it."""
-    import http.client
-    import urllib.error
-    import urllib.request
-
-    try:
-        with urllib.request.urlopen(address, timeout=SECONDS) as answer:
-            content = bytes(answer.read(PICTURE + 1))
-    except urllib.error.HTTPError as error:
-        raise UserError(f"{address}: the server says {error.code} {error.reason}") from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise UserError(f"{address}: cannot be read ({getattr(error, 'reason', None) or error})") from None
-    if len(content) > PICTURE:
-        raise UserError(f"{address}: over {PICTURE:,} bytes, no picture; download it and look")
-    return content

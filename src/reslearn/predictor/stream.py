@@ -6,6 +6,7 @@ What is in a batch follows from the pictures alone, so that the same pictures ge
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,30 +78,29 @@ def scored(
     step = at_once(scorer.batch_size, preprocess.size, preprocess.size)
     most = step * max(SIDE, preprocess.size) ** 2  # pixels of one batch, of whole pictures
     few = sum(map(len, runs)) <= CHUNK
-    chunks = [(run, start) for run in runs for start in range(0, len(run), CHUNK)]
+    ahead = 1 if whole else CHUNK  # whole pictures are large
+    chunks = [run[start : start + ahead] for run in runs for start in range(0, len(run), ahead)]
+    ends = set(itertools.accumulate(-(-len(run) // ahead) for run in runs))  # chunks that end a run
     with contextlib.closing(_read(reading, chunks, 0 if few else threads, workers)) as found:
         batch: list[tuple[int, Image | str]] = []
         pixels = 0
-        for (run, start), images in zip(chunks, found, strict=True):
-            for place, image in zip(run[start : start + CHUNK], images, strict=True):
+        for number, (chunk, images) in enumerate(zip(chunks, found, strict=True), 1):
+            for place, image in zip(chunk, images, strict=True):
                 size = 0 if isinstance(image, str) else image.shape[0] * image.shape[1]
                 if batch and (len(batch) >= step or pixels + size > most):
                     yield from _answers(scorer, given, batch, layer)
                     batch, pixels = [], 0
                 batch.append((place, image))
                 pixels += size
-            if batch and start + CHUNK >= len(run):
+            if batch and number in ends:
                 yield from _answers(scorer, given, batch, layer)
                 batch, pixels = [], 0
 
 
 def _read(
-    reading: Reading, chunks: Sequence[tuple[Sequence[int], int]], threads: int | None, workers: int
+    reading: Reading, chunks: Sequence[Sequence[int]], threads: int | None, workers: int
 ) -> Generator[list[Image | str]]:
-    if workers:
-        yield from parallel_map(reading, [run[start : start + CHUNK] for run, start in chunks], workers)
-    else:
-        yield from in_threads(reading, (run[start : start + CHUNK] for run, start in chunks), threads)
+    yield from parallel_map(reading, chunks, workers) if workers else in_threads(reading, chunks, threads)
 
 
 def _answers(

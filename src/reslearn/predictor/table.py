@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..runtime.replacing import Kind
+from ..spec.codec import finite
 from ..spec.errors import UserError
 from .answers import Prediction
 from .stream import Scored
@@ -74,7 +75,7 @@ class _Lines:
 
     def part(self, rows: Sequence[Row], columns: Columns) -> bytes:
         """As `Format` says; so is the next."""
-        return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows).encode()
+        return "".join(json.dumps(finite(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows).encode()
 
     def merge(self, parts: Sequence[Path], target: Path, columns: Columns) -> None:
         _joined(b"", parts, target)
@@ -92,7 +93,7 @@ class _Cells:
         writer = csv.writer(text, lineterminator="\n")
         for row in rows:
             writer.writerow(
-                json.dumps(cell, ensure_ascii=False, allow_nan=False) if isinstance(cell, list) else cell
+                json.dumps(finite(cell), ensure_ascii=False, allow_nan=False) if isinstance(cell, list) else cell
                 for cell in row.values()
             )
         return text.getvalue().encode()
