@@ -21,7 +21,7 @@ from ..engine.graphs import GraphScorer
 from ..engine.scorer import SIDE, Logits, Scorer, TorchScorer, at_once
 from ..measure.metrics import check_answers
 from ..nets.net import as_net
-from ..spec.errors import UserError, unknown
+from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
 from .given import Given
 
@@ -127,7 +127,7 @@ def outputs(scorer: Scorer, images: Sequence[Image], layer: str | None) -> tuple
         return (scorer.whole(images) if scorer.prepares is not None else scorer(to_batch(list(images)))), None
     found = named_outputs(scorer, images)
     if layer not in found:
-        raise unknown("layer", layer, found)
+        raise UserError(f"--features {layer}: no such layer; this model on {scorer.engine} has {', '.join(found)}")
     values = found[layer]
     return found["logits"], values.mean((2, 3)) if values.ndim == 4 else values.reshape(len(values), -1)
 
