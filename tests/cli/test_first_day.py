@@ -159,7 +159,7 @@ def test_version_help_and_completion(here, capsys):
         (["train", "digits", "--epochs", "two"], ["--epochs", "two"]),
         (["evaluate", "--lr", "0.1"], ["--lr", "reslearn evaluate --help"]),
         (["evaluate"], ["MODEL", "DATA", "reslearn evaluate --help"]),
-        (["convert"], ["WEIGHTS", "--out", "--model", "reslearn convert --help"]),
+        (["convert"], ["WEIGHTS", "--out", "reslearn convert --help"]),
         (["data", "chekc"], ["chekc", "reslearn data --help"]),
         (["data", "split"], ["DATA", "reslearn data split --help"]),
         (["plan", "digits", "--html", "x.html"], ["--find-lr"]),
