@@ -44,7 +44,9 @@ def sealed(workload, folder):
     if not path.exists():
         torch.manual_seed(0)
         net = reslearn.create_model(name).eval()
-        preprocess = Preprocess(size, round(size * 256 / 224), mean=tuple(map(float, MEAN)), std=tuple(map(float, STD)))
+        preprocess = Preprocess(
+            size, round(size * 256 / 224), "crop", mean=tuple(map(float, MEAN)), std=tuple(map(float, STD))
+        )
         reslearn.save(path, net, preprocess=preprocess)
     return path
 
