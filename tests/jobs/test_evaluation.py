@@ -214,7 +214,8 @@ def test_calibration_is_stored_and_used(short_run):
     assert done.after.nll <= done.before.nll and done.precision >= 0.95
     after = evaluate_model(short_run, "digits", split="val")
     assert before.seen == Seen(0, 0, "content") and after.seen == Seen(0, before.images, "content")
-    assert replace(after, seen=before.seen).to_json() == before.to_json()  # scores are those of the logits
+    assert after.calibrated is not None and after.calibrated.temperature == done.temperature
+    assert replace(after, seen=before.seen, calibrated=None).to_json() == before.to_json()  # the rest is at T = 1
     digits = open_data("digits")
     answers = predict(load(short_run), [digits.read(i)[0] for i in digits.splits["test"]], top=1)
     unknown = [answer.label == "unknown" for answer in answers]

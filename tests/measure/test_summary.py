@@ -11,8 +11,13 @@ import sklearn.metrics as sk
 from reslearn.measure.confusion import most_confused
 from reslearn.measure.metrics import softmax
 from reslearn.measure.summary import summarise
+from reslearn.report.values import Confused
 
 NAMES = ("ant", "bee", "cow", "dog")
+
+
+def summed(*predictions, **options):
+    return summarise(*predictions, **options).to_json()
 
 
 def case(images=203, seed=0, classes=4):
@@ -26,7 +31,7 @@ def case(images=203, seed=0, classes=4):
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
 def test_every_number_is_another_s(temperature):
     logits, labels = case()
-    found = summarise(logits, labels, NAMES, temperature=temperature)
+    found = summed(logits, labels, NAMES, temperature=temperature)
     answers, shares = logits.argmax(1), softmax(logits, temperature)
     report = sk.classification_report(labels, answers, target_names=NAMES, output_dict=True)
     for row, c in zip(found["per_class"], range(4), strict=True):
@@ -54,13 +59,13 @@ def test_confidence_is_put_into_fifteen_bins():
     for k in range(15):
         inside = (confidence > k / 15) & (confidence <= (k + 1) / 15)
         gaps += abs(confidence[inside].sum() - right[inside].sum())
-    assert summarise(logits, labels, NAMES)["ece"] == pytest.approx(gaps / 2000)
+    assert summed(logits, labels, NAMES)["ece"] == pytest.approx(gaps / 2000)
 
 
 @pytest.mark.parametrize("images", [1, 2, 7, 19, 203])
 def test_errors_among_the_surest_answers(images):
     logits, labels = case(images)
-    found = summarise(logits, labels, NAMES)
+    found = summed(logits, labels, NAMES)
     order = np.argsort(-softmax(logits).max(1))
     wrong = (logits.argmax(1) != labels)[order]
     risks = [wrong[: k + 1].mean() for k in range(images)]
@@ -72,17 +77,17 @@ def test_errors_among_the_surest_answers(images):
 def test_what_is_undefined_is_none():
     logits, labels = case(classes=2)
     logits[:, 3] = -50
-    found = summarise(logits, labels, NAMES)
+    found = summed(logits, labels, NAMES)
     assert [row["roc_auc"] is None for row in found["per_class"]] == [False, False, True, True]
     assert found["macro"]["roc_auc"] == pytest.approx(np.mean([row["roc_auc"] for row in found["per_class"][:2]]))
     assert found["per_class"][3]["support"] == 0 and found["per_class"][3]["f1"] == 0.0
-    alone = summarise(logits, np.zeros(len(labels), np.int64), NAMES)
+    alone = summed(logits, np.zeros(len(labels), np.int64), NAMES)
     assert alone["macro"]["roc_auc"] is None
 
 
 def test_ten_mix_ups_are_named():
     counts = np.arange(16).reshape(4, 4)
     pairs = most_confused(counts, NAMES)
-    assert [pair["count"] for pair in pairs] == [14, 13, 12, 11, 9, 8, 7, 6, 4, 3]
-    assert pairs[0] == {"truth": "dog", "answer": "cow", "count": 14, "share": 14 / (12 + 13 + 14 + 15)}
+    assert [pair.count for pair in pairs] == [14, 13, 12, 11, 9, 8, 7, 6, 4, 3]
+    assert pairs[0] == Confused(truth="dog", answer="cow", count=14, share=14 / (12 + 13 + 14 + 15))
     assert len(most_confused(counts, NAMES, top=99)) == 12, "what is right is no mix-up"

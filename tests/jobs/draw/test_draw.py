@@ -134,7 +134,7 @@ def test_a_blocks_steps_are_what_it_executes(name, which):
     spec = replace(spec, stage_blocks=tuple(min(blocks, 2) for blocks in spec.stage_blocks))
     block = chosen(spec)[which]
     if block is None:
-        pytest.skip("this net has blocks of one kind alone")
+        pytest.skip("needs a net with blocks of two kinds")
     net = create_model(spec).eval()
     built = next(b for b in net.blocks() if b.spec == block)
     main, side = described(Describer(spec, block, ENGLISH).chains())
