@@ -28,8 +28,8 @@ def cut_off(axes: Axes, curves: Sequence[tuple[Floats, Floats, str]]) -> None:
             axes.plot(x[highest], top, marker="^", color=colour, markersize=5, clip_on=False, linestyle="none")
             axes.annotate(
                 f"up to {y[highest]:.3g} %",
-                (x[highest], top),
-                xytext=(5, -3),
+                (x[min(highest + 1, len(x) - 1)], top),  # beside the curve that comes down
+                xytext=(2, -3),
                 textcoords="offset points",
                 color=colour,
                 fontsize=7.2,
