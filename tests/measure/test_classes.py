@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from reslearn.measure.classes import class_map, some
+from reslearn.data.layout.listing import some
+from reslearn.measure.classes import class_map
 from reslearn.measure.ensemble import check_weights
 from reslearn.measure.evaluate import check_width
 from reslearn.measure.evaluation import score
@@ -27,7 +28,7 @@ NAMES = [f"n{i}" for i in range(12)]
     ],
 )
 def test_a_sentence_names_eight(names, said):
-    assert some(names) == said
+    assert some(names, 8) == said
 
 
 def test_a_name_in_two_spellings_is_one_class():
