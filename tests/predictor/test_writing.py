@@ -98,6 +98,15 @@ def test_a_row_for_each_picture_in_order(here, predictor, tmp_path, suffix):
     assert not parts_folder(path).exists()
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_a_file_of_answers_is_known_and_replaced_by_another(here, predictor, tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    write_answers(predictor, given(here / "pics"), path, Wanted(2))
+    first = path.read_bytes()
+    write_answers(predictor, given(here / "pics"), path, Wanted(2))
+    assert path.read_bytes() == first
+
+
 def test_shards_count_from_one_and_make_up_the_whole(here, predictor, tmp_path):
     pictures = given(here / "pics")
     write_answers(predictor, pictures, tmp_path / "all.jsonl", Wanted())

@@ -132,6 +132,7 @@ class _Parquet:
                     waiting = []
             if waiting:
                 writer.write_table(pa.concat_tables(waiting))
+            writer.add_key_value_metadata({MARK: "1"})  # those of the schema go with `store_schema=False`
 
     @staticmethod
     def _schema(columns: Columns) -> Any:
@@ -140,7 +141,7 @@ class _Parquet:
         one = pa.struct([("label", pa.string()), ("index", pa.int64()), ("probability", pa.float64())])
         types = {"index": pa.int64(), "probability": pa.float64(), "top": pa.list_(one)}
         types |= dict.fromkeys(("logits", "features"), pa.list_(pa.float32()))
-        return pa.schema([(name, types.get(name, pa.string())) for name in columns.names], {MARK: "1"})
+        return pa.schema([(name, types.get(name, pa.string())) for name in columns.names])
 
 
 FORMATS: tuple[Format, ...] = (_Parquet(), _Cells(), _Lines())
