@@ -29,10 +29,10 @@ from reslearn.train.optimiser import frozen_parameters
 from reslearn.train.origin import (
     adopted,
     check_start,
-    file_sha256,
     frozen_lines,
     read_origin,
     starting_preprocess,
+    weights_sha256,
 )
 
 
@@ -124,7 +124,7 @@ def test_what_a_run_starts_from_is_said(sealed, tiny_spec, tiny_recipe):
         "the mean image of this run's own pictures (input_mean=pixel)",
     ]
     told = origin.to_json(channel, other)
-    assert told["sha256"] == hashlib.sha256(Path(ours).read_bytes()).hexdigest() == file_sha256(ours)
+    assert told["sha256"] == hashlib.sha256(Path(ours).read_bytes()).hexdigest() == weights_sha256(ours)
     assert (told["path"], told["layout"], told["tensors"], told["fresh"]) == (ours, "reslearn", tensors, "")
     assert told["preprocess"]["std"] == [0.25, 0.25, 0.25] and told["differs"] == ["std 1.0,1.0,1.0 (0.25,0.25,0.25)"]
     fewer = read_origin(theirs, two)

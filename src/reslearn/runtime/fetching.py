@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..spec.errors import UserError
-from .files import naming
+from .files import file_sha256, naming
 from .notes import note
 from .opening import open_to_append
 
@@ -48,7 +48,7 @@ def fetch(url: str, target: Path, sha256: str) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(target):
         if target.exists():
-            if digest_of(target).startswith(sha256):
+            if file_sha256(target).startswith(sha256):
                 return target
             target.unlink()
             note(f"{target}: altered since it was fetched, so it is fetched again")
@@ -63,7 +63,7 @@ def fetch_unknown(url: str, folder: Path, name: str) -> tuple[str, Path]:
     with _alone(folder / address):
         part.unlink(missing_ok=True)  # of a file that nobody has named nothing is known, nor whether this was a part
         _download(url, part)
-        digest = digest_of(part)
+        digest = file_sha256(part)
         target = place_of(folder, digest, name)
         target.parent.mkdir(exist_ok=True)
         os.replace(part, target)
@@ -75,17 +75,11 @@ def place_of(folder: Path, digest: str, name: str) -> Path:
     return folder / digest[:16] / name
 
 
-def digest_of(path: Path) -> str:
-    """The sha256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _fetched(url: str, target: Path, sha256: str) -> Path:
     part = target.with_name(target.name + ".part")
     for begun in (part.exists(), False):
         _download(url, part)
-        found = digest_of(part)
+        found = file_sha256(part)
         if found.startswith(sha256):
             os.replace(part, target)
             return target

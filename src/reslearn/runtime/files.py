@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import stat
@@ -21,6 +22,12 @@ def user_cache() -> Path:
     """The folder of what this package keeps for this user and could make anew; it need not be there."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "reslearn"
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """The digest of a regular file's bytes."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

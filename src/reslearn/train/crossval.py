@@ -39,7 +39,7 @@ from .fold_models import (
     predicted_by,
 )
 from .folder import still_there
-from .origin import file_sha256, read_origin
+from .origin import read_origin, weights_sha256
 from .records.belonging import split_digest
 from .records.crossval import RECORD, CrossvalRecord, read_record, write_record
 from .stopping import Interrupted
@@ -137,7 +137,7 @@ def train_fold(folder: Path, again: Again, k: int, *, watch: Watch | None) -> Ru
         drop_foreign(path)
         run = resume(path, train_data=seen, val_data=held, watch=watch)
     else:
-        if record.weights is not None and file_sha256(record.weights) != record.weights_sha256:
+        if record.weights is not None and weights_sha256(record.weights) != record.weights_sha256:
             raise UserError(f"{record.weights}: not the weights that {folder} was begun with; bring those here")
         run = begin(
             replace(record, seed=record.seed + k - 1),

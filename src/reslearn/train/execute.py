@@ -30,7 +30,7 @@ from .checkpoint import Progress
 from .events import Watch
 from .folder import still_there
 from .loop import Work, train
-from .origin import file_sha256
+from .origin import weights_sha256
 from .parts import Parts, provisional
 from .pictures import FILE_NAME as PICTURES
 from .pictures import RunPictures
@@ -120,7 +120,7 @@ def load_start(net: nn.Module, record: RunRecord) -> None:
     """Put the weights that a run starts from into `net`, where it names some; `UserError` where they were altered."""
     if record.weights is None:
         return
-    if record.weights_sha256 not in (None, file_sha256(record.weights)):
+    if record.weights_sha256 not in (None, weights_sha256(record.weights)):
         raise UserError(f"{record.weights}: altered since the run began from it; put it back, or train anew")
     load_weights(net, record.weights, prefer=record.prefer)
 

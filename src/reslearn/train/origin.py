@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from ..nets.build import create_model
 from ..nets.state_files import Contents, file_of, read_contents
 from ..nets.weights import Fitted, fit_contents
 from ..runtime.addresses import spelled
-from ..runtime.opening import open_regular
+from ..runtime.files import file_sha256
 from ..runtime.process_group import from_environment
 from ..spec.choices import Prefer
 from ..spec.codec import set_fields, to_json
@@ -41,7 +40,7 @@ class Origin:
     @cached_property
     def sha256(self) -> str:
         """Of the file."""
-        return file_sha256(self.path)
+        return weights_sha256(self.path)
 
     @property
     def source(self) -> dict[str, Any] | None:
@@ -123,10 +122,9 @@ def read_origin(weights: str | None, spec: Spec, prefer: Prefer | None = None) -
     return Origin(path, contents, fit_contents(contents, net, prefer=prefer), prefer, path != spelled(weights))
 
 
-def file_sha256(weights: str) -> str:
+def weights_sha256(weights: str) -> str:
     """Of the file that `weights` means: the same wherever a machine has it."""
-    with open_regular(file_of(weights)) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(file_of(weights))
 
 
 def adopted(contents: Contents, size: int | None, *, image: bool = True) -> Preprocess | None:

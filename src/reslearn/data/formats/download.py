@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import urllib.error
@@ -11,7 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...runtime.files import exclusive_lock, naming
+from ...runtime.files import exclusive_lock, file_sha256, naming
 from ...spec.errors import UserError, unknown
 from ..dataset import Progress
 
@@ -71,12 +70,12 @@ def download(
 
 def _fetch_whole(archive: Archive, address: str, target: Path, progress: Progress | None) -> Path:
     if target.exists():
-        if _sha256(target) != archive.sha256:
+        if file_sha256(target) != archive.sha256:
             raise UserError(f"{target}: not the published file (sha256 differs); remove it and download again")
         return target
     part = target.with_name(target.name + ".part")
     _fetch_rest(address, part, archive.size, progress)
-    if _sha256(part) != archive.sha256:
+    if file_sha256(part) != archive.sha256:
         part.unlink()
         raise UserError(f"{address}: what arrived is not the published file (sha256 differs); try again")
     os.replace(part, target)
@@ -121,8 +120,3 @@ def _fetch_rest(address: str, part: Path, size: int, progress: Progress | None) 
         raise UserError(f"{address}: {reason}; {have:,} of {size:,} bytes are kept, run the command again") from None
     if have < size:
         raise UserError(f"{address}: the connection ended at {have:,} of {size:,} bytes; run the command again")
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
