@@ -77,6 +77,11 @@ class TorchScorer:
         self.precision: Precision = precision
         self.device = device or device_of(net)
         self.normalise = normalise.to(self.device)
+        self._answer = self._forward()
+
+    def _forward(self) -> Callable[[Tensor], Tensor]:
+        """What is called with normalised pictures; made once."""
+        return self.net
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
@@ -86,7 +91,7 @@ class TorchScorer:
             yield
 
     def __call__(self, images: Tensor) -> Logits:
-        return self._passes(images, SIDE, self.net)
+        return self._passes(images, SIDE, self._answer)
 
     def whole(self, pictures: Sequence[Image]) -> Logits:
         """RGB uint8 pictures (H, W, 3) of any sizes, as many at a time as are scored at once."""
