@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from reslearn.data.preprocess import Normalise, apply, to_batch
+from reslearn.engine import onnx_graph as onnx_graph_module
 from reslearn.engine import onnx_pixels, openvino_graph
 from reslearn.engine.exported import open_exported
 from reslearn.engine.graphs import OnnxScorer, OpenVinoScorer
@@ -141,11 +142,14 @@ class Pixels(torch.nn.Module):
         return (x * self.weight).flatten(1)
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize(
     "mode", ["pad", pytest.param("crop", marks=pytest.mark.slow), pytest.param("squash", marks=pytest.mark.slow)]
 )
-def test_pixels_are_ours_to_one_level_on_few_of_them(mode):
-    preprocess = Preprocess(24, 27 if mode == "crop" else 24, mode, mean=(0.2, 0.5, 0.9), std=(1.0, 1.0, 1.0))
+def test_pixels_are_ours_to_one_level_on_few_of_them(mode, interpolation):
+    preprocess = Preprocess(
+        24, 27 if mode == "crop" else 24, mode, (0.2, 0.5, 0.9), (1.0, 1.0, 1.0), interpolation=interpolation
+    )
     normalise = Normalise(preprocess)
     model = onnx_graph(Outlet(Pixels()), 24)
     onnx_pixels.with_pixels(model, normalise)
@@ -221,6 +225,13 @@ def test_int8_and_other_widths_only_where_a_format_has_them():
     for to, precision in (("onnx", "bf16"), ("torch", "int8"), ("openvino", "fp16")):
         with pytest.raises(UserError, match=precision):
             ExportPlan(to, precision=precision)
+
+
+def test_what_onnx_cannot_hold_in_one_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(onnx_graph_module.LARGEST, "onnx", 1000)
+    loaded = sealed(tmp_path / "m.safetensors", NETS["option-a"])
+    with pytest.raises(UserError, match="2 GB in one file; export --to openvino"):
+        export_model(loaded, ExportPlan("onnx"))
 
 
 def test_a_class_map_needs_one_linear_layer():

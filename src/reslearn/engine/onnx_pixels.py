@@ -19,13 +19,15 @@ from .exported import IMAGES
 _RESIZED = """
   pre_nchw = Transpose <perm = [0, 3, 1, 2]> (images)
   pre_pixels = Cast <to = 1> (pre_nchw)
-  pre_wide = Resize <mode = "linear", antialias = 1, exclude_outside = 1, axes = [3]> (pre_pixels, , , pre_to_width)
+  pre_wide = Resize <{mode}, antialias = 1, exclude_outside = 1, axes = [3]> (pre_pixels, , , pre_to_width)
   pre_wide_whole = Round (pre_wide)
   pre_wide_in = Clip (pre_wide_whole, pre_black, pre_white)
-  pre_tall = Resize <mode = "linear", antialias = 1, exclude_outside = 1, axes = [2]> (pre_wide_in, , , pre_to_height)
+  pre_tall = Resize <{mode}, antialias = 1, exclude_outside = 1, axes = [2]> (pre_wide_in, , , pre_to_height)
   pre_tall_whole = Round (pre_tall)
   pre_resized = Clip (pre_tall_whole, pre_black, pre_white)
 """
+# Pillow's cubic has a = -0.5, ONNX's own -0.75
+_MODES = {"bilinear": 'mode = "linear"', "bicubic": 'mode = "cubic", cubic_coeff_a = -0.5'}
 # height * side / (the shorter or longer side), cut down as ours is, and at least one pixel
 _SCALED = """
   pre_height = Shape <start = 1, end = 2> (images)
@@ -90,10 +92,11 @@ def with_pixels(model: Any, normalise: Normalise) -> None:
 
 
 def _steps(preprocess: Preprocess) -> str:
+    resized = _RESIZED.format(mode=_MODES[preprocess.interpolation])
     if preprocess.mode == "squash":
-        return _RESIZED.replace("pre_resized", "pre_prepared") + _NORMALISED
+        return resized.replace("pre_resized", "pre_prepared") + _NORMALISED
     scaled = _SCALED.format(side="Min" if preprocess.mode == "crop" else "Max")
-    return scaled + _RESIZED + (_CROP if preprocess.mode == "crop" else _PAD) + _NORMALISED
+    return scaled + resized + (_CROP if preprocess.mode == "crop" else _PAD) + _NORMALISED
 
 
 def _constants(normalise: Normalise) -> dict[str, np.ndarray[Any, Any]]:

@@ -70,7 +70,15 @@ def with_pixels(model: Any, normalise: Normalise) -> Any:
         side = (ops.reduce_min if preprocess.mode == "crop" else ops.reduce_max)(sides, np.array([0], np.int64), True)
         wanted = np.int64(preprocess.resize if preprocess.mode == "crop" else size)
         to = ops.maximum(ops.divide(ops.multiply(sides, wanted), side), np.int64(1))
-    resized = ops.interpolate(planes, to, "bilinear_pillow", "sizes", antialias=True, axes=np.array([2, 3], np.int64))
+    resized = ops.interpolate(
+        planes,
+        to,
+        f"{preprocess.interpolation}_pillow",
+        "sizes",
+        antialias=True,
+        cube_coeff=-0.5,  # Pillow's; its own is -0.75
+        axes=np.array([2, 3], np.int64),
+    )
     x = ops.convert(resized, "f32")
     if preprocess.mode == "crop":
         spare = ops.convert(ops.subtract(to, np.array([size, size], np.int64)), "f32")
