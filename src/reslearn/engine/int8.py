@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Indices
 from .exported import IMAGES, LOGITS
 from .needs import need, quiet
 
@@ -31,9 +30,7 @@ def quantised(model: Any, inputs: Sequence[Input]) -> Any:
         return nncf.quantize(model, nncf.Dataset(inputs, _as_taken), subset_size=len(inputs))
 
 
-def controlled(
-    model: Any, inputs: Sequence[Input], validation: Sequence[Input], labels: Indices, max_drop: float
-) -> Any:
+def controlled(model: Any, inputs: Sequence[Input], validation: Iterable[tuple[Input, int]], max_drop: float) -> Any:
     """The same, with layers given back their width until top-1 on `validation` has dropped by `max_drop` (a share)."""
 
     def share_right(graph: Any, items: Iterable[Any]) -> tuple[float, list[float]]:
@@ -47,7 +44,7 @@ def controlled(
         return nncf.quantize_with_accuracy_control(
             model,
             nncf.Dataset(inputs, _as_taken),
-            nncf.Dataset(list(zip(validation, labels, strict=True)), lambda item: _as_taken(item[0])),
+            nncf.Dataset(validation, lambda item: _as_taken(item[0])),
             share_right,
             max_drop=max_drop,
             subset_size=len(inputs),
