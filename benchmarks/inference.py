@@ -32,21 +32,21 @@ MEAN, STD = np.float32((0.485, 0.456, 0.406)), np.float32((0.229, 0.224, 0.225))
 PHOTOS = 200
 
 
-def sealed(workload, folder):
-    """The sealed file of a workload's network, and the int8 export of it."""
+def sealed(workload, folder, *, photographs=False):
+    """The sealed file of a workload's network: for pictures of its size, or for photographs, whose centre is cut out
+    as the other sides cut it."""
     import torch
 
     import reslearn
     from reslearn.spec.preprocess import Preprocess
 
     name, size, _ = parts(workload)
-    path = folder / f"{name}.safetensors"
+    path = folder / f"{name}{'-photographs' if photographs else ''}.safetensors"
     if not path.exists():
         torch.manual_seed(0)
         net = reslearn.create_model(name).eval()
-        preprocess = Preprocess(
-            size, round(size * 256 / 224), "crop", mean=tuple(map(float, MEAN)), std=tuple(map(float, STD))
-        )
+        margin = round(size * 256 / 224) if photographs else size
+        preprocess = Preprocess(size, margin, "crop", mean=tuple(map(float, MEAN)), std=tuple(map(float, STD)))
         reslearn.save(path, net, preprocess=preprocess)
     return path
 
@@ -181,7 +181,7 @@ def time_folder(side, workload, folder, photos):
     from reslearn.predictor.given import given
     from reslearn.predictor.stream import CHUNK, Reading
 
-    predictor = reslearn.Predictor(sealed(workload, folder), batch_size=batch)
+    predictor = reslearn.Predictor(sealed(workload, folder, photographs=True), batch_size=batch)
     pictures = given(files)
     reading = Reading(pictures, predictor.model.bundle.preprocess)
     ready = to_batch(reading(range(batch)))

@@ -101,7 +101,7 @@ class GraphScorer:
         """Prepared pictures as the graph's input. One that prepares pictures itself gets them with a margin around
         them which it cuts off again, so that it resizes nothing."""
         if self.prepares is None:
-            return np.ascontiguousarray(self._normalise(prepared).numpy())
+            return np.asarray(self._normalise(prepared.contiguous()).numpy())  # bytes are turned, not floats
         margin = self.prepares.resize - self.prepares.size if self.prepares.mode == "crop" else 0
         before = round(margin / 2)
         pixels = prepared.permute(0, 2, 3, 1).numpy()
