@@ -125,7 +125,7 @@ def try_all(sample: list[Mutant], copies: list[Copy], calls: dict[str, Calls]) -
             (index, mutant), copy = waiting.pop(0), free.pop()
             known = calls[mutant.package]
             tests = known.meeting(mutant)
-            limit = 30 + 4 * len(copies) * sum(known.seconds[test] for test in tests)
+            limit = 120 + 20 * sum(known.seconds[test] for test in tests)  # of waiting: of computing each has its own
             started = time.monotonic()
             process = copy.begin(tests, mutant, calls=known.seconds) if tests else 0
             if not process:

@@ -109,6 +109,15 @@ def test_a_network_that_is_no_longer_its_spec(tmp_path):
         reslearn.save(tmp_path / "m", net, preprocess=EIGHT)
 
 
+def test_a_sealed_file_is_replaced_aloud(tmp_path, capsys):
+    reslearn.save(tmp_path / "m", tiny(0), preprocess=EIGHT)
+    assert capsys.readouterr().err == ""
+    reslearn.save(tmp_path / "m", tiny(1), preprocess=EIGHT)
+    assert capsys.readouterr().err == f"note: replaces {tmp_path / 'm'}\n"
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(load(tmp_path / "m").net(x), tiny(1).eval()(x))
+
+
 def test_nothing_else_is_replaced(tmp_path):
     (tmp_path / "m").write_text("years of work")
     with pytest.raises(UserError, match="is not replaced"):

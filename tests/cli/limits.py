@@ -1,9 +1,10 @@
-"""A process that gets little memory."""
+"""A process that gets little memory, and little time."""
 
 from __future__ import annotations
 
 import contextlib
 import resource
+import signal
 
 GIGA = 1 << 30
 
@@ -19,3 +20,23 @@ def at_most(more):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+class Hangs(BaseException):
+    """No error that anybody would make a line of."""
+
+
+@contextlib.contextmanager
+def ends_within(seconds):
+    """What waits for a pipe would wait for ever: it is interrupted."""
+
+    def ring(number, frame):
+        raise Hangs
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

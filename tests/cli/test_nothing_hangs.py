@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 
 import cv2
 import numpy as np
@@ -12,23 +11,13 @@ import pytest
 
 from reslearn.cli.app import main
 
-
-class Hangs(BaseException):
-    """No error that anybody would make a line of."""
+from .limits import ends_within
 
 
 @pytest.fixture(autouse=True)
 def alarm():
-    """What waits for a pipe would wait for ever."""
-
-    def ring(number, frame):
-        raise Hangs
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with ends_within(20):
+        yield
 
 
 def put_odd(path, kind):
@@ -96,16 +85,23 @@ def test_as_data(kind, name, tmp_path, monkeypatch, capsys):
     assert sum(line.startswith("reslearn: ") and name in line for line in err.splitlines()) == 1
 
 
+READING = [
+    "show odd.safetensors", "predict odd.safetensors odd.pth", "evaluate odd.safetensors digits", "resume run",
+    "report run", "convert odd.pth --model resnet18 -o x.safetensors", "convert odd.safetensors -o x.safetensors",
+    "train --config odd.toml", "train digits --dry-run --save odd.toml", "data stats odd.zip",
+    "verify odd.safetensors odd.safetensors --data digits", "features odd.safetensors digits -o f.parquet",
+    "paper report --page page.md", "card odd.safetensors", "push odd.safetensors --to-folder there",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ODD)
 def test_as_any_other_file_that_is_read(kind, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
-    for name in ("odd.safetensors", "odd.pth", "run/run.json", "odd.toml", "names.txt"):
+    for name in ("odd.safetensors", "odd.pth", "run/run.json", "odd.toml", "page.md", "odd.zip"):
         put_odd(tmp_path / name, kind)
-    sealed, foreign, convert = "odd.safetensors", "odd.pth", ["--model", "resnet18", "-o", "x.safetensors"]
-    commands = [["show", sealed], ["predict", sealed, foreign], ["evaluate", sealed, "digits"], ["resume", "run"]]
-    commands += [["report", "run"], ["convert", foreign, *convert], ["convert", sealed, *convert]]
-    for command in commands:
+    for line in READING:
+        command = line.split()
         assert main(command) == 2, command
         err = capsys.readouterr().err
         assert sum(line.startswith("reslearn: ") for line in err.splitlines()) == 1 and "Traceback" not in err

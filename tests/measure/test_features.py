@@ -13,6 +13,7 @@ from reslearn.bundle.combine import CombinedNet
 from reslearn.data.memory import Subset
 from reslearn.data.preprocess import Normalise, apply, to_batch
 from reslearn.data.sources import open_data
+from reslearn.measure import features
 from reslearn.measure.features import STRENGTHS, Pooled, fit_probe, linear_probe, pooled_features
 from reslearn.nets.build import create_model
 from reslearn.spec.errors import UserError
@@ -61,6 +62,28 @@ def test_the_probe_is_scikit_learn_s_best(classes):
     best = LogisticRegression(C=probe.strength, max_iter=200).fit((features[0] - mean) / deviation, labels[0])
     ours = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     np.testing.assert_allclose(ours, best.predict_proba((features[1] - mean) / deviation), atol=1e-4)
+
+
+def test_a_probe_is_fitted_to_so_many_pictures_drawn_evenly(monkeypatch):
+    """Of all classes where they stand one after the other; with as many as it takes it takes all."""
+    net, prepare, digits = (
+        create_model("resnet20_cifar", stage_blocks=(1, 1, 1)),
+        default_preprocess(8),
+        open_data("digits"),
+    )
+    order = np.argsort(digits.labels[:100], kind="stable")
+    train, val, asked = Subset(digits, order), Subset(digits, np.arange(100, 120)), []
+
+    def recorded(net, normalise, pictures, **options):
+        asked.append(list(pictures.ids))
+        return np.random.default_rng(len(pictures)).normal(size=(len(pictures), 4)).astype(np.float32)
+
+    monkeypatch.setattr(features, "pooled_features", recorded)
+    for most, places in ((12, np.arange(12) * 9), (100, np.arange(100)), (101, np.arange(100))):
+        monkeypatch.setattr(features, "MOST", most)
+        probe, _ = linear_probe(net, Normalise(prepare), train, val)
+        assert asked[-2] == [train.ids[i] for i in places] and asked[-1] == list(val.ids)
+        assert probe.trained == len(places) and probe.images == 20
 
 
 def test_a_probe_needs_two_classes_and_pictures_to_choose_on():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import Preprocess
 from reslearn.spec.published import imagenet_classes, published
+
+from ..cli.mutants import damaged_value
 
 HALF = ([0.5] * 3, [0.5] * 3)
 TIMM = {
@@ -177,3 +180,38 @@ def test_weights_of_another_network_of_the_family_are_named(tmp_path):
     assert read_contents(tmp_path).facts.network.name == "resnet50"
     with pytest.raises(UserError, match=r"by its configuration it is resnet50, not resnet18"):
         create_model("resnet18", weights=tmp_path)
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("told", [TIMM, HUB])
+def test_a_damaged_configuration_is_one_line_or_tells_something(told, count, tmp_path):
+    """Whatever stands where a number, a list or a name is expected."""
+    draw = random.Random(0)
+    for _ in range(count):
+        config, prepare = (damaged_value(json.loads(json.dumps(one)), draw) for one in (told, PREPARE))
+        write(tmp_path, config, prepare=prepare)
+        try:
+            facts, _ = find_facts("here", tmp_path, config if isinstance(config, dict) else {})
+        except UserError as error:
+            assert "\n" not in str(error), config
+        else:
+            assert facts.classes is None or len(facts.classes) == facts.network.num_classes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_args": "x"}, {"model_args": [1]}, {"id2label": {"9" * 5000: "a"}}, {"id2label": {"0": [["a"]]}},
+        {"depths": [10**18] * 4}, {"hidden_sizes": []}, {"hidden_sizes": "abcd"}, {"label_names": [{}]},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("told", [TIMM, HUB])
+def test_values_that_nobody_expects(told, change, tmp_path):
+    write(tmp_path, told, prepare=[1, {"size": 56}])
+    try:
+        facts, notes = find_facts("here", tmp_path, told | change)
+    except UserError as error:
+        assert "\n" not in str(error)
+    else:
+        assert facts.classes is None or set(facts.classes) <= {"ant", "bee", "cat", *imagenet_classes()}
+        assert told is TIMM or any("does not say how to prepare pictures" in note for note in notes)

@@ -15,14 +15,16 @@ from typing import Protocol
 
 import typer
 
-from ..runtime.files import writable_target, write_atomic
-from ..runtime.opening import open_regular
+from ..runtime.files import write_atomic
+from ..runtime.opening import read_document
+from ..runtime.replacing import Kind, replaceable
 from ..spec.errors import UserError, unknown
 
 PATHS = ("data", "weights", "out")
 NOT_IN_FILE = ("config", "save", "dry_run", "overwrite", "as_json")
 SET = "assignments"  # the parameter behind `--set`
 HEAD = "# reslearn train --config THIS-FILE; paths are relative to it, options on the command line win over it\n"
+OPTIONS = Kind("file of options", lambda start, end: start.startswith(HEAD.encode()))
 
 
 class Parameter(Protocol):
@@ -37,11 +39,14 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     if path is None or context.resilient_parsing:
         return path
     try:
-        with open_regular(path) as file:
-            found = tomllib.loads(file.read().decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {path}: no TOML file: {' '.join(str(error).split())}") from None
-    context.default_map = {**(context.default_map or {}), **_defaults(context, found, path)}
+        found = tomllib.loads(read_document(path).decode("utf-8-sig"))
+        defaults = _defaults(context, found, path)
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, thousands of digits; nested too deep
+        reason = "nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise UserError(f"--config {path}: no TOML file: {reason}") from None
+    context.default_map = {**(context.default_map or {}), **defaults}
     return path
 
 
@@ -88,7 +93,7 @@ def _flat(table: Mapping[str, object], before: str = "") -> list[tuple[str, str]
         if isinstance(value, dict):
             found += _flat(value, f"{before}{name}.")
         else:
-            found.append((before + name, value if isinstance(value, str) else json.dumps(value)))
+            found.append((before + name, value if isinstance(value, str) else json.dumps(value, default=str)))
     return found
 
 
@@ -118,11 +123,7 @@ def check_config_target(path: Path | None, dry_run: bool) -> None:
         return
     if not dry_run:
         raise UserError(f"--save {path}: goes with --dry-run, which trains nothing; add it, or leave --save out")
-    writable_target(path, where="--save")
-    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(HEAD):
-        raise UserError(
-            f"--save {path}: what is there is no such file of reslearn, and it is not replaced; name another"
-        )
+    replaceable(path, OPTIONS, "--save")
 
 
 def write_config(path: Path, values: Mapping[str, object], changes: Mapping[str, str]) -> None:
@@ -142,7 +143,7 @@ def _read(text: str) -> object:
     """A number or a truth value as itself, all else as text."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, (bool, int, float)) else text
 

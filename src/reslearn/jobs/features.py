@@ -15,6 +15,7 @@ from ..runtime.files import atomic_path
 from ..runtime.opening import open_regular
 from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
+from ..spec.text import utf8
 from .subject import Data, open_for, subject_of, training_of
 
 KEY = b"reslearn.features"
@@ -58,8 +59,8 @@ def write_features(
     values = arrow.array(np.ascontiguousarray(found).reshape(-1))
     table = arrow.table(
         {
-            "path": [str(name) for name in pictures.ids],
-            "label": [pictures.classes[label] for label in pictures.labels],
+            "path": [utf8(str(name)) for name in pictures.ids],
+            "label": [utf8(pictures.classes[label]) for label in pictures.labels],
             "split": list(parts),
             "features": arrow.FixedSizeListArray.from_arrays(values, channels),
         }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 
 from ..data.layout.archives import asked_of
 from ..runtime.environment import command_line
+from ..runtime.files import read_json
 from ..runtime.process_group import process_group, restarted
+from ..spec.errors import UserError
 
 RUNS = Path("runs")
 _ENDINGS = re.compile(r"\.(tar(\.\w+)?|tgz|csv|tsv|txt|list|lst|parquet|pack|json)$", re.IGNORECASE)
@@ -49,9 +50,9 @@ def begun_before(data: str | os.PathLike[str], runs: Path = RUNS, *, kind: str =
     for match in sorted(_numbered(runs, name), key=lambda match: -int(match[1])):
         folder = runs / match[0]
         try:
-            record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            record = read_json(folder / "run.json")
             began = (folder / "run.json").stat().st_mtime
-        except (OSError, ValueError):
+        except (OSError, UserError):
             continue
         unfinished = not (folder / "model.safetensors").exists()
         if unfinished and isinstance(record, dict) and record.get("command") == command_line():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -52,11 +53,17 @@ def _fitted(run: Run, record: RunRecord, parts: Parts) -> dict[str, float] | Non
 
 
 def read_probe(folder: Path) -> dict[str, float] | None:
-    """What `probe.json` of a run says; None where there is none."""
-    if not (folder / FILE_NAME).exists():
+    """What `probe.json` of a run says; None where there is none, and for a damaged one, which is made anew."""
+    try:
+        value = read_json(folder / FILE_NAME)
+    except (OSError, UserError):
         return None
-    value = read_json(folder / FILE_NAME)
-    return value if isinstance(value, dict) and isinstance(value.get("top1"), (int, float)) else None
+    numbers = isinstance(value, dict) and {"top1", "gain"} <= value.keys() and all(map(_is_number, value.values()))
+    return value if numbers and 0 <= value["top1"] <= 1 and -1 <= value["gain"] <= 1 else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def verdict(probe: Mapping[str, float]) -> str:

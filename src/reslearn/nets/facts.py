@@ -43,7 +43,7 @@ def find_facts(where: str, folder: Path, config: Mapping[str, Any]) -> tuple[Fac
     notes: list[str] = []
     try:
         preprocess = timm_preprocess(told) if timm else _preprocess_beside(folder)
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         notes.append(f"its configuration does not say how to prepare pictures ({error}); say it yourself")
         preprocess = None
     names = _timm_names(config, told) if timm else _transformers_names(config)
@@ -122,13 +122,19 @@ def _three(values: Any) -> tuple[float, ...]:
 
 def _timm_names(config: Mapping[str, Any], told: Mapping[str, Any]) -> tuple[str, ...] | None:
     names = config.get("label_names") or told.get("label_names") or told.get("labels")
-    return tuple(map(str, names)) if isinstance(names, list) else None
+    return tuple(map(str, names)) if isinstance(names, list) and all(map(_is_name, names)) else None
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, (str, int))
 
 
 def _transformers_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Of `id2label`; `LABEL_7` is no name."""
     names = config.get("id2label")
-    if not isinstance(names, dict) or not all(str(key).isdecimal() for key in names):
+    if not isinstance(names, dict) or not all(str(key).isdecimal() and len(str(key)) < 10 for key in names):
+        return None
+    if not all(map(_is_name, names.values())):
         return None
     found = tuple(str(names[key]) for key in sorted(names, key=int))
     return None if all(re.fullmatch(r"LABEL_\d+", name) for name in found) else found

@@ -168,6 +168,5 @@ def _vgg_layers(spec: VggSpec) -> dict[str, str]:
 
 def is_1x1_conv(layer: str, spec: Spec, layout: str) -> bool:
     """Whether `layout` stores our FC layer `layer` as a 1x1 convolution, (out, in, 1, 1)."""
-    if layout != "timm" or isinstance(spec, VggSpec):
-        return False
-    return ".gate." in layer or (spec.activation == "pre" and layer == "head.fc")
+    pre = isinstance(spec, NetSpec) and spec.activation == "pre"
+    return layout == "timm" and (".gate." in layer or (pre and layer == "head.fc"))

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from ..runtime.replacing import Kind
 from ..spec.codec import finite
 from ..spec.errors import UserError
+from ..spec.text import utf8
 from .answers import Prediction
 from .stream import Scored
 
@@ -40,12 +41,12 @@ class Columns:
         best = prediction.predictions[0] if prediction else None
         top = prediction.to_json()["predictions"] if prediction else []
         row = {
-            "path": _text(scored.path),
-            "label": None if best is None else _text(best.label),
+            "path": None if scored.path is None else utf8(scored.path),
+            "label": None if best is None else utf8(best.label),
             "index": None if best is None else best.index,
             "probability": None if best is None else best.probability,
-            "error": _text(scored.error),
-            "top": [one | {"label": _text(one["label"])} for one in top],
+            "error": None if scored.error is None else utf8(scored.error),
+            "top": [one | {"label": utf8(one["label"])} for one in top],
         }
         if self.logits:
             row["logits"] = None if scored.logits is None else [float(value) for value in scored.logits]
@@ -168,8 +169,3 @@ def _joined(head: bytes, parts: Sequence[Path], target: Path) -> None:
         for path in parts:
             with open(path, "rb") as part:
                 shutil.copyfileobj(part, file, 1 << 20)
-
-
-def _text(text: str | None) -> str | None:
-    """What UTF-8 cannot hold of an odd file name, escaped."""
-    return None if text is None else text.encode(errors="backslashreplace").decode()

@@ -7,6 +7,7 @@ that one undisturbed process would have got.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import time
@@ -15,7 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from ..runtime.files import atomic_path, exclusive_lock, is_leftover, read_json, write_atomic, write_json
+from ..runtime.files import (
+    atomic_path,
+    exclusive_lock,
+    file_sha256,
+    is_leftover,
+    read_json,
+    write_atomic,
+    write_json,
+)
+from ..runtime.notes import note
 from ..runtime.process_group import World
 from ..runtime.replacing import check_outside_runs, replaceable
 from ..spec.choices import Engine
@@ -120,13 +130,13 @@ def write_answers(
     parts = _Parts(parts_folder(path), form, places, PART // predictor.step * predictor.step or predictor.step)
     plan = _plan(predictor, given, wanted, len(places), parts.size)
     with contextlib.ExitStack() as stack:
-        done: dict[str, Any] | None = None
+        merged: int | None = None
         if world.first:
             parts.folder.mkdir(exist_ok=True)
             busy = f"{path}: another process is writing it; wait for it or stop it"
             stack.enter_context(exclusive_lock(parts.folder / LOCK, busy))
-            done = parts.agree(plan)
-        errors = world.tell(None if done is None or not path.exists() else int(done["errors"]))
+            merged = parts.agree(plan)
+        errors = world.tell(merged if path.exists() else None)
         kept = len(places) if errors is not None else sum(parts.count(k) for k in parts.there())
         if errors is None:
             _answer(predictor, given, parts, wanted, world, progress)
@@ -170,15 +180,16 @@ def _answer(
                 done += 1
                 if progress is not None:
                     progress(done, total)
-            write_atomic(parts.file(k, errors), parts.form.part(rows, wanted.columns))
+            content = parts.form.part(rows, wanted.columns)
+            write_atomic(parts.file(k, errors, content), content)
 
 
 class _Parts:
-    """The numbered parts of a file in their folder; the name of each says how many errors it holds."""
+    """The numbered parts of a file in their folder; the name of each says how many errors it holds, and its digest."""
 
     def __init__(self, folder: Path, form: Format, places: range, size: int) -> None:
         self.folder, self.form, self.size, self._places = folder, form, size, places
-        self._name = re.compile(rf"part-(\d{{6,}})-(\d+){re.escape(form.suffix)}")
+        self._name = re.compile(rf"part-(\d{{6,12}})-(\d{{1,12}})-([0-9a-f]{{16}}){re.escape(form.suffix)}")
 
     def __len__(self) -> int:
         return -(-len(self._places) // self.size)
@@ -191,19 +202,24 @@ class _Parts:
         """How many these are."""
         return len(self.places(k))
 
-    def file(self, k: int, errors: int) -> Path:
+    def file(self, k: int, errors: int, content: bytes) -> Path:
         """What part `k` is called."""
-        return self.folder / f"part-{k:06d}-{errors}{self.form.suffix}"
+        return self.folder / f"part-{k:06d}-{errors}-{hashlib.sha256(content).hexdigest()[:16]}{self.form.suffix}"
 
-    def there(self) -> dict[int, int]:
+    def there(self) -> dict[int, tuple[Path, int]]:
         """Parts that are whole, and the errors in each."""
         found = filter(None, map(self._name.fullmatch, os.listdir(self.folder)))
-        return {int(one[1]): int(one[2]) for one in found if int(one[1]) < len(self)}
+        return {int(one[1]): (self.folder / one[0], int(one[2])) for one in found if int(one[1]) < len(self)}
 
-    def agree(self, plan: dict[str, Any]) -> dict[str, Any] | None:
-        """See that what is in the folder is of this plan; what was merged but not removed is returned.
+    def _is_whole(self, name: str) -> bool:
+        """Whether a part has the digest in its name: nobody has altered it, and no failing disk."""
+        found = self._name.fullmatch(name)
+        return found is None or file_sha256(self.folder / name).startswith(found[3])
 
-        Raises `UserError` for anything else.
+    def agree(self, plan: dict[str, Any]) -> int | None:
+        """See that what is in the folder is of this plan; of parts that were merged and not removed, the errors.
+
+        Raises `UserError` for anything else. Parts that were altered are removed.
         """
         names = [name for name in os.listdir(self.folder) if name != LOCK and not is_leftover(name)]
         if not names:
@@ -213,7 +229,8 @@ class _Parts:
         if not isinstance(before, dict):
             raise UserError(f"{self.folder}: a folder that no prediction has left; remove it, or name another file")
         other = [key for key, value in plan.items() if before.get(key) != value]
-        if other and before.get("merged"):
+        merged = before.get("errors") if before.get("merged") is True else None
+        if other and merged is not None:
             self._empty()
             write_json(self.folder / PLAN, plan)
             return None
@@ -222,15 +239,19 @@ class _Parts:
                 f"{self.folder}: parts of a prediction with other {', '.join(other)}; give that command again to end "
                 "it, or remove this folder to begin anew"
             )
-        return before if before.get("merged") else None
+        for name in names:
+            if not self._is_whole(name):
+                (self.folder / name).unlink()
+                note(f"{self.folder / name}: altered since it was written, so its pictures are answered again")
+        return merged if type(merged) is int else None
 
     def merged(self, path: Path, columns: Columns) -> int:
         """Make the file, once all parts are there; the number of errors in it."""
         while len(there := self.there()) < len(self):  # another process that fails ends this one, too
             time.sleep(POLL)
         with atomic_path(path) as temporary:
-            self.form.merge([self.file(k, there[k]) for k in range(len(self))], temporary, columns)
-        return sum(there.values())
+            self.form.merge([there[k][0] for k in range(len(self))], temporary, columns)
+        return sum(errors for _, errors in there.values())
 
     def remove(self) -> None:
         """The folder, after its parts have become a file."""

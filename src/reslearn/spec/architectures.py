@@ -137,5 +137,5 @@ def check_config(config: Any, where: str) -> NetSpec | None:
         return from_config(config)
     except UserError as error:
         raise UserError(f"{where}: {error}; `reslearn list` names those that are") from None
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise UserError(f"{where}: its config.json cannot be understood ({type(error).__name__}: {error})") from None

@@ -175,7 +175,7 @@ def _items(text: str) -> list[Any]:
 def _read(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or more than Python's parser can hold
         return text
 
 

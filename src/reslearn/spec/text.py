@@ -14,6 +14,20 @@ def shown(text: str) -> str:
     return _UNSEEN.sub(lambda found: _escaped(found.group()), text)
 
 
+def is_text(text: str) -> bool:
+    """Whether bytes can be `text`: JSON can write half of a character, which no file or name holds."""
+    try:
+        text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def utf8(text: str) -> str:
+    """`text`, what UTF-8 cannot hold of an odd file name being escaped as in Python, \\udce9."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def shown_json(text: str) -> str:
     """JSON text of one line likewise; the escapes are JSON's own, so every reader reads the same."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

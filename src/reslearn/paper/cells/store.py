@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...runtime.files import read_json, write_atomic, write_json
+from ...runtime.opening import read_document
 from ...spec.codec import from_json, to_json
 from ...spec.errors import UserError
 from ...spec.seen import Seen, seen_from_json
@@ -126,7 +127,7 @@ class Store:
             for path in (*root.glob("*/*/*/seed*/result.json"), *after):
                 place = Path(target) / path.relative_to(root)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(place, path.read_bytes())
+                write_atomic(place, read_document(path))
                 count += path.name == "result.json"
         return count
 

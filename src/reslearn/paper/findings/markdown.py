@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...runtime.opening import read_document
 from ...spec.errors import UserError
 from ..coverage import coverage
 from ..published.claims import TABLES
@@ -102,7 +103,7 @@ def refresh(path: Path, sections: Sequence[Section], figures: str) -> str:
         return f"<!-- paper {what} -->\n\n{body}\n\n<!-- /paper -->"
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_document(path).decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; name a Markdown page") from None
     return MARK.sub(block, text)
