@@ -115,6 +115,23 @@ def test_a_gpu_decides_by_its_capability(capability, precision, made_up, monkeyp
     assert decide(long_run(WIDE), machine=machine, device="cpu").device == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("name", "pictures", "compiled"),
+    [
+        (RESNET20, 2e5, False),  # the quick start: some ten seconds
+        (RESNET20, 1.6e6, True),  # a fifth of the paper's schedule: two minutes eager, 40 s compiled (H200)
+        (WIDE, 1.6e5, False),
+        (WIDE, 1e8, True),
+    ],
+)
+def test_a_gpu_compiles_narrow_networks_sooner(name, pictures, compiled, made_up, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    machine = made_up("cooper-lake", 16, capability=(9, 0))
+    assert decide(workload(get_spec(name), 32, pictures), machine=machine).compile == compiled
+
+
 def test_only_long_runs_are_compiled_and_only_with_a_compiler(made_up):
     assert not decide(SHORT, device="cpu", machine=made_up("zen4"), tuned_allocator=True).compile
     made = decide(long_run(RESNET20), device="cpu", machine=made_up("zen4", compiler=False), tuned_allocator=True)
