@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from reslearn.data.layout.listing import some
 from reslearn.measure.classes import class_map
 from reslearn.measure.ensemble import check_weights
 from reslearn.measure.evaluate import check_width
 from reslearn.measure.evaluation import score
 from reslearn.measure.metrics import check_answers
-from reslearn.spec.errors import UserError
+from reslearn.spec.errors import UserError, some
 from reslearn.spec.preprocess import default_preprocess
 
 NAMES = [f"n{i}" for i in range(12)]

@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from reslearn.nets.build import create_backbone, create_model, model_from_contents
-from reslearn.nets.finding import some
 from reslearn.nets.state_files import Contents, read_contents
 from reslearn.nets.weights import export_state, fit_contents, load_weights
 from reslearn.spec.errors import UserError
@@ -472,13 +471,6 @@ def test_tensors_without_values_and_names_that_differ_by_marks_alone(vision, tmp
         load_weights(ours(), tmp_path / "w.pth")
     torch.save(whole | under("module.", whole), tmp_path / "w.pth")  # the same twice is one
     assert torch.equal(load_weights(ours(), tmp_path / "w.pth").state["head.fc.weight"], weight)
-
-
-@pytest.mark.parametrize(
-    ("count", "said"), [(1, "a"), (3, "a, b, c"), (4, "a, b, c and 1 more"), (5, "a, b, c and 2 more")]
-)
-def test_a_sentence_names_three(count, said):
-    assert some(list("abcde")[:count]) == said
 
 
 def test_weights_are_looked_for_six_mappings_deep(vision, tmp_path):

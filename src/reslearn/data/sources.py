@@ -14,12 +14,11 @@ import numpy as np
 
 from ..runtime.opening import open_regular
 from ..spec.choices import OnBadFile
-from ..spec.errors import UserError, check_choice
+from ..spec.errors import UserError, check_choice, some
 from .formats.pack import is_pack, open_pack
 from .formats.tar_index import DAMAGED, open_tar
 from .layout.archives import TARS, Archives, archives_in, asked_of, is_plain, refuse_pointer
 from .layout.labels import look_alikes, odd_names
-from .layout.listing import some
 from .layout.named_files import is_address
 from .layout.other_sources import other_source
 from .memory import part

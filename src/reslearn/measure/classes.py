@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..data.dataset import Indices
-from ..data.layout.listing import some
-from ..spec.errors import UserError
+from ..spec.errors import UserError, some
 from ..spec.names import spelling
 
 

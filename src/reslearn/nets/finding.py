@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..spec.choices import Prefer
-from ..spec.errors import UserError, check_choice
+from ..spec.errors import UserError, check_choice, some
 from ..spec.net import Spec
 from .heads import FileHead, find_head, is_head, is_projection
 from .layouts import LAYOUTS, READ, spellings, why_not
@@ -248,9 +248,3 @@ def _relative(name: str, prefix: str) -> str:
         if prefix and name.startswith(f"{prefix}."):
             return name.removeprefix(f"{prefix}.")
     return name
-
-
-def some(names: list[str]) -> str:
-    """The first three of `names`, and how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

@@ -27,13 +27,13 @@ from ..data.formats.tar_index import read_index
 from ..data.layout.archives import TARS, archives_in, asked_of, is_plain
 from ..data.layout.charset import text_file
 from ..data.layout.columns import COLUMNS
-from ..data.layout.listing import is_picture, some
+from ..data.layout.listing import is_picture
 from ..data.layout.named_files import is_address
 from ..data.layout.tree import Branch
 from ..data.sources import TABLES, open_data
 from ..data.strings import StringTable
 from ..data.table import Pictures, Table, as_pictures
-from ..spec.errors import UserError
+from ..spec.errors import UserError, some
 from .sources import Addresses, Files, Memory, Rows, Source, Unreadable
 
 Note = Callable[[str], None]

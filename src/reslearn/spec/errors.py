@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(ValueError):
@@ -32,11 +32,14 @@ def unknown(kind: str, name: object, choices: Iterable[str]) -> UserError:
     near = [*longer, *(c for c in difflib.get_close_matches(str(name), valid, n=3, cutoff=0.5) if c not in longer)][:4]
     if near:
         hint = f"did you mean {' or '.join(near)}?"
-    elif len(valid) <= 12:
-        hint = f"valid: {', '.join(valid)}"
     else:
-        hint = f"valid: {', '.join(valid[:8])}, ... ({len(valid)} in all)"
+        hint = f"valid: {', '.join(valid) if len(valid) <= 12 else some(valid, 8)}"
     return UserError(f"unknown {kind} '{name}'; {hint}")
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """A few of many names, for a line."""
+    return ", ".join(names[:most]) + (f", ... ({len(names):,} in all)" if len(names) > most else "")
 
 
 def check_choice(kind: str, value: object, choices: Iterable[object]) -> None:

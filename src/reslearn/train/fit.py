@@ -14,7 +14,6 @@ from ..bundle.file import verify
 from ..bundle.header import Bundle, Member
 from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
-from ..data.layout.listing import some
 from ..runtime.choice import decide, planned_workload
 from ..runtime.environment import command_line, environment, now
 from ..runtime.files import exclusive_lock
@@ -23,7 +22,7 @@ from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
 from ..spec.choices import OnBadFile, Prefer
-from ..spec.errors import Fault, UserError
+from ..spec.errors import Fault, UserError, some
 from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ...spec.errors import UserError, unknown
+from ...spec.errors import UserError, some, unknown
 from ..dataset import Indices
 from ..layout.columns import Columns, read_columns
 from ..layout.labels import class_order
-from ..layout.listing import SPLIT_NAMES, in_clutter, some, split_of
+from ..layout.listing import SPLIT_NAMES, in_clutter, split_of
 from ..layout.named_files import NamedFiles, is_address
 from ..pictures.kinds import EXTENSIONS
 from ..table import Found, Pictures

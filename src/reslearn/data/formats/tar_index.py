@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
 from ...runtime.opening import open_regular
-from ...spec.errors import UserError
+from ...spec.errors import UserError, some
 from ..layout.archives import PACKED
-from ..layout.listing import in_clutter, some
+from ..layout.listing import in_clutter
 
 BLOCK = 512
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)  # what reading a damaged archive raises

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from ...runtime.opening import open_regular
-from ...spec.errors import UserError
+from ...spec.errors import UserError, some
 from ..pictures.kinds import EXTENSIONS
-from .listing import is_clutter, some, split_of
+from .listing import is_clutter, split_of
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TARS = (".tar", *COMPRESSED)

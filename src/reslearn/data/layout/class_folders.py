@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from ...spec.errors import UserError
+from ...spec.errors import UserError, some
 from ...spec.names import spellings
 from ..table import Stray
-from .listing import is_run, some, split_of
+from .listing import is_run, split_of
 from .tree import LAYOUT, Branch, Listing, Tree, base_name, join, pictures
 from .tree_remarks import account, bare_splits, hollow, lonely, looks_like_split
 

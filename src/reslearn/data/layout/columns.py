@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...spec.errors import UserError
+from ...spec.errors import UserError, some
 from ..pictures.kinds import EXTENSIONS
 from .charset import text_file
 from .labels import LABELS, ONE_EACH, one_label
-from .listing import some
 
 # Of each kind the first name that is there counts, so new ones go to the end.
 COLUMNS = {

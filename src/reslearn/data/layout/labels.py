@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ...spec.errors import UserError
+from ...spec.errors import UserError, some
 from ...spec.names import spelling, spellings
 from ..dataset import Indices
-from .listing import some
 
 # What label columns and fields are called. The first of them that is there counts, so new ones go to the end.
 LABELS = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ...runtime.replacing import FIGURE, PAGE
 from ..pictures.kinds import EXTENSIONS
@@ -77,8 +77,3 @@ def is_written(name: str, head: Callable[[], bytes]) -> bool:
         return False
     start = head()
     return FIGURE.known(start, b"") or PAGE.known(start, b"")
-
-
-def some(names: Sequence[str], most: int = 3) -> str:
-    """A few of many names, for a line."""
-    return ", ".join(names[:most]) + (f", ... ({len(names):,} in all)" if len(names) > most else "")

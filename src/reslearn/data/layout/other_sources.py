@@ -8,8 +8,9 @@ import zipfile
 from typing import NamedTuple
 
 from ...runtime.opening import open_regular
+from ...spec.errors import some
 from ..pictures.kinds import EXTENSIONS, MAGIC
-from .listing import is_clutter, some
+from .listing import is_clutter
 
 _PICTURE = "one picture"
 _UNPACK = "which is not read in place; unpack it and give the folder"

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...runtime.opening import descriptor_path, open_regular
-from ...spec.errors import UserError
+from ...spec.errors import UserError, some
 from ..dataset import Indices
 from .columns import COLUMNS
 from .labels import LABELS, ONE_EACH, class_order, listed_classes, one_label
-from .listing import in_clutter, some, split_of
+from .listing import in_clutter, split_of
 
 _LABELS = tuple(dict.fromkeys(("label", "labels", "fine_label", "class", "target", *LABELS)))  # the first one counts
 _IMAGES = ("image", "img", "picture", "photo", "pixels")  # of several image columns, the first of these

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ...spec.errors import UserError
-from .listing import some, split_of
+from ...spec.errors import UserError, some
+from .listing import split_of
 from .tree import LAYOUT, Listing, NoPictures, Tree, join, pictures
 
 

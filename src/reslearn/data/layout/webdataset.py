@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ...spec.errors import UserError
+from ...spec.errors import UserError, some
 from ..pictures.kinds import EXTENSIONS
 from .charset import decode_text
 from .labels import LABELS, one_label
-from .listing import some
 
 _FIELDS = tuple(dict.fromkeys(("label", "cls", "class", "target", *LABELS)))  # of a JSON label, the first one counts
 
