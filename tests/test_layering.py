@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "reslearn"
 RANK = {
     "spec": 0, "runtime": 1, "report": 1, "nets": 2, "data": 2, "bundle": 3, "engine": 4, "measure": 5,
-    "train": 6, "interpret": 6, "predictor": 6, "paper": 7, "jobs": 7, "cli": 8,
+    "train": 6, "interpret": 6, "predictor": 6, "paper": 7, "jobs": 7, "serve": 7, "cli": 8,
 }  # fmt: skip
 INSIDE = {  # ranks of the wings of a package, and of the files that lie beside them
     "data": {
@@ -122,6 +122,7 @@ MAY_TAKE_MORE = {  # besides the commands: what users call with keywords
     "jobs/calls.py": {"calibrate", "compare", "convert", "crossval", "ensemble"},  # reslearn's, likewise
     "jobs/fitting.py": {"fit"},
     "train/fit.py": {"fit"},
+    "cli/serving.py": {"serve"},  # its options; it has no --json
 }
 
 

@@ -62,9 +62,12 @@ _WHERE = {
     "Unread": "predictor.answers",
 }
 __all__ = sorted(_WHERE)
+_PACKAGES = ("serve",)  # whose names are used through them: reslearn.serve.create_app
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f".{name}", __name__)
     if name not in _WHERE:
         raise AttributeError(f"module 'reslearn' has no attribute '{name}'")
     module, _, attribute = _WHERE[name].partition(":")
@@ -72,4 +75,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_PACKAGES, "__version__"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent / "src" / "reslearn"
-CALLED = {"jobs", "paper", "data", "measure", "train", "predictor"}
+CALLED = {"jobs", "paper", "data", "measure", "train", "predictor", "serve"}
 AS_FILES_HOLD = {
     "jobs/advice.py: outcome_of",
     "train/fit.py: Run.val",

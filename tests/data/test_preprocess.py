@@ -84,6 +84,13 @@ def test_squash_at_the_right_size_changes_nothing():
     assert np.array_equal(apply(image, default_preprocess(32)), image)
 
 
+def test_a_strip_that_would_be_enlarged_beyond_all_bounds_is_refused():
+    strip = np.zeros((1, 600_000, 3), np.uint8)  # its shorter side to 256: 154 million pixels wide
+    with pytest.raises(UserError, match="600000x1 would be enlarged to 153600000x256"):
+        apply(strip, Preprocess(224, 256, "crop"))
+    assert apply(strip, Preprocess(8, 8, "squash")).shape == apply(strip, Preprocess(8, 8, "pad")).shape == (8, 8, 3)
+
+
 def test_centre_crop_rounds_as_torchvision_does():
     image = np.arange(7 * 6).reshape(7, 6, 1).repeat(3, 2).astype(np.uint8)
     assert centre_crop(image, 4)[0, 0, 0] == image[round(1.5), 1, 0]

@@ -176,6 +176,17 @@ def test_a_graph_that_takes_bytes_leaves_prepared_pictures_as_they_are(made, to)
     assert relative_gap(scorer(images), wanted) < 1e-4
 
 
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_a_graph_takes_normalised_pictures_unless_it_takes_bytes(made, to):
+    loaded, exported = made("option-a", to)
+    images = torch.randint(256, (5, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    scorer = graph_scorer(exported, exported.graph.engines[0], batch_size=2)
+    assert np.array_equal(scorer.normalised(loaded.normalise(images)), scorer(images))
+    exported = made("option-a", to, Preprocess(16, 19, "crop"), input="uint8")[1]
+    with pytest.raises(UserError, match="normalises them itself"):
+        graph_scorer(exported, exported.graph.engines[0]).normalised(loaded.normalise(images))
+
+
 def test_openvino_refuses_bytes_in_onnx_which_it_would_resize_wrongly(made):
     exported = made("option-a", "onnx", Preprocess(16, 19, "crop"), input="uint8")[1]
     with pytest.raises(UserError, match="onnxruntime"):

@@ -50,6 +50,12 @@ def test_the_answers_are_the_network_s():
     np.testing.assert_allclose(answers, plain(net, images), atol=1e-5)
 
 
+def test_what_is_normalised_already_is_not_normalised_again():
+    net, images = net_of(), pictures()
+    scorer = TorchScorer(net, Normalise(PRE), batch_size=4)
+    np.testing.assert_allclose(scorer.normalised(Normalise(PRE)(images)), plain(net, images), atol=1e-5)
+
+
 def test_modes_and_threads_are_put_back():
     net, before = net_of().train(), torch.get_num_threads()
     scorer = TorchScorer(net, Normalise(PRE), threads=before + 1)

@@ -113,6 +113,16 @@ def test_bad_files_are_named(folder, tmp_path):
         predict(model(), folder / "ant/1.png", top=0)
 
 
+def test_what_cannot_be_prepared_is_named(tmp_path):
+    """A strip of pixels whose centre crop would take all memory there is."""
+    torch.manual_seed(0)
+    net, preprocess = create_model(SPEC).eval(), replace(default_preprocess(16), mode="crop", resize=18)
+    loaded = Loaded(net, Bundle((Member(SPEC),), preprocess), tmp_path / "m.safetensors")
+    Image.new("L", (9_000_000, 1)).save(tmp_path / "strip.png")
+    with pytest.raises(UserError, match=r"strip\.png: a picture of 9000000x1 would be enlarged"):
+        predict(loaded, tmp_path / "strip.png")
+
+
 def test_a_folder_holds_what_data_would_read(tmp_path):
     """Not what is hidden, what systems leave, or a run's own pictures; what is no picture is told."""
     for name in (

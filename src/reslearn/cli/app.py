@@ -24,6 +24,7 @@ from ..cli import (
     prediction,
     recipes,
     reports,
+    serving,
     training,
     weights,
 )
@@ -43,6 +44,7 @@ GROUPS = (
     evaluation,
     prediction,
     exporting,
+    serving,
     comparison,
     crossval,
     reports,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..jobs.export import Written
     from ..measure.agreement import Agreement
 
-Format = Literal["onnx", "openvino", "torch", "torchvision", "timm", "akamaster", "kuangliu"]
+Format = Literal["onnx", "openvino", "torch", "triton", "torchvision", "timm", "akamaster", "kuangliu"]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +26,18 @@ def register(app: typer.Typer) -> None:
 
 def export(
     model: opt.Sealed,
-    to: Annotated[Format, typer.Option(help="A graph, or the weights in another package's layout.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write; of openvino its .xml.")],
+    to: Annotated[
+        Format, typer.Option(help="A graph, a folder of models for Triton, or the weights in another's layout.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The file to write; of openvino its .xml, of triton the folder of models."),
+    ],
     graph_input: Annotated[
-        GraphInput, typer.Option("--input", help="Normalised pictures of the network's size, or RGB bytes of any size.")
+        GraphInput,
+        typer.Option(
+            "--input", help="Normalised pictures of the network's size, or RGB bytes of any size, as triton's always."
+        ),
     ] = "float",
     precision: Annotated[Width, typer.Option(help="Of the graph's arithmetic.")] = "fp32",
     calibrate: Annotated[

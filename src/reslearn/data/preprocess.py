@@ -14,6 +14,8 @@ from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
 from .dataset import Image
 
+MOST = 1 << 27  # pixels that a picture may have between resizing and cutting: 0.4 GB
+
 
 def apply(image: Image, preprocess: Preprocess) -> Image:
     """RGB uint8 (H, W, 3) of any size to uint8 (size, size, 3): resized with antialiasing and cropped or padded."""
@@ -32,9 +34,18 @@ def apply(image: Image, preprocess: Preprocess) -> Image:
 
 
 def uncropped(image: Image, preprocess: Preprocess) -> Image:
-    """What mode `crop` cuts its centre from: the whole picture, its shorter side `resize` pixels."""
+    """What mode `crop` cuts its centre from: the whole picture, its shorter side `resize` pixels.
+
+    Raises `UserError` for a strip that would come to be of more than `MOST` pixels.
+    """
     height, width = image.shape[:2]
-    return resize(image, *_scaled(height, width, preprocess.resize / min(height, width)), preprocess.interpolation)
+    h, w = _scaled(height, width, preprocess.resize / min(height, width))
+    if h * w > MOST:  # a strip of a few pixels' height, which grows with it
+        raise UserError(
+            f"a picture of {width}x{height} would be enlarged to {w}x{h} pixels before its centre is cut out; "
+            "crop it to what is to be seen"
+        )
+    return resize(image, h, w, preprocess.interpolation)
 
 
 def _scaled(height: int, width: int, factor: float) -> tuple[int, int]:

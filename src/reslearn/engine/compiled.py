@@ -28,6 +28,10 @@ class CompiledScorer(TorchScorer):
         compiled: Callable[[Tensor], Tensor] = torch.compile(self.net, dynamic=False, options={"freezing": True})
         return compiled
 
+    def normalised(self, batch: Tensor) -> Logits:
+        """As `TorchScorer.normalised` says."""
+        return self(batch)
+
     def __call__(self, images: Tensor) -> Logits:
         count, most = len(images), at_once(self.batch_size, *images.shape[2:])
         rest = count % most

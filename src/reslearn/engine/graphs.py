@@ -63,6 +63,13 @@ class GraphScorer:
             )
         return self._logits(self._outputs(images))
 
+    def normalised(self, batch: Tensor) -> Logits:
+        """float32 (B, channels, S, S), normalised already -> (B, classes). Raises `UserError` for a graph that takes
+        pixels, which normalises them itself."""
+        if self.prepares is not None:
+            raise UserError(f"{self.exported.path}: its graph takes RGB bytes and normalises them itself")
+        return self._logits(_joined([self.outputs(np.ascontiguousarray(part.numpy())) for part in self._parts(batch)]))
+
     def whole(self, pictures: Sequence[Image]) -> Logits:
         """RGB uint8 pictures of any sizes, (H, W, 3) each -> (N, classes); prepared by the graph if it can."""
         if self.prepares is None:
@@ -90,12 +97,10 @@ class GraphScorer:
         raise NotImplementedError
 
     def _outputs(self, images: Tensor) -> Arrays:
-        parts = [
-            self.outputs(self.taken(part)) for part in torch.split(images, at_once(self.batch_size, *images.shape[2:]))
-        ]
-        return (
-            parts[0] if len(parts) == 1 else {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
-        )
+        return _joined([self.outputs(self.taken(part)) for part in self._parts(images)])
+
+    def _parts(self, images: Tensor) -> Sequence[Tensor]:
+        return torch.split(images, at_once(self.batch_size, *images.shape[2:]))
 
     def taken(self, prepared: Tensor) -> NDArray[Any]:
         """Prepared pictures as the graph's input. One that prepares pictures itself gets them with a margin around
@@ -176,6 +181,10 @@ class OpenVinoScorer(GraphScorer):
             request = self._own.request = self._model.create_infer_request()
         found = request.infer({"images": batch}, share_inputs=True)
         return {name: np.array(found[name], np.float32) for name in self._names}
+
+
+def _joined(parts: Sequence[Arrays]) -> Arrays:
+    return parts[0] if len(parts) == 1 else {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
 
 
 def _opened(exported: Exported, make: Any) -> Any:

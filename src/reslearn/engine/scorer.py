@@ -49,6 +49,9 @@ class Scorer(Protocol):
     def __call__(self, images: Tensor) -> Logits:
         """Every picture as it is."""
 
+    def normalised(self, batch: Tensor) -> Logits:
+        """float32 (B, channels, S, S), normalised already as the network reads it -> (B, classes)."""
+
     def whole(self, pictures: Sequence[Image]) -> Logits:
         """RGB uint8 pictures (H, W, 3) of any sizes, prepared as the model reads them, by the engine if it can."""
 
@@ -93,6 +96,10 @@ class TorchScorer:
     def __call__(self, images: Tensor) -> Logits:
         return self._passes(images, SIDE, self._answer)
 
+    def normalised(self, batch: Tensor) -> Logits:
+        """float32 (B, channels, H, W), normalised already."""
+        return self._passes(batch, SIDE, self.net)
+
     def whole(self, pictures: Sequence[Image]) -> Logits:
         """RGB uint8 pictures (H, W, 3) of any sizes, as many at a time as are scored at once."""
         preprocess = self.normalise.preprocess
@@ -110,7 +117,9 @@ class TorchScorer:
         rows = []
         with self.ready():
             for part in torch.split(images, at_once(self.batch_size, *images.shape[2:], side=side)):
-                x = self.normalise(part.to(self.device, non_blocking=True)).to(memory_format=torch.channels_last)
+                x = part.to(self.device, non_blocking=True)
+                x = x.to(self.normalise.dtype) if x.is_floating_point() else self.normalise(x)
+                x = x.to(memory_format=torch.channels_last)
                 rows.append(forward(x).float().cpu().numpy())
         return np.concatenate(rows)
 

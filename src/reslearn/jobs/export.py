@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, cast
 
 from ..bundle.file import Loaded, load
-from ..engine.exported import LOGITS, Calibration, Exported
+from ..engine.exported import LOGITS, Calibration, Exported, open_exported
 from ..engine.saving import export_target, save_exported
 from ..engine.writing import ExportPlan, export_model
 from ..measure.evaluate import chosen_part
@@ -20,10 +20,11 @@ from ..spec.errors import Fault, UserError, check_choice, unknown
 from ..spec.seen import Seen
 from .convert import convert_weights
 from .quantisation import int8_of
+from .triton import place_in, write_config
 from .unlabelled import open_pictures
 from .verification import verified_on, verified_on_seeded
 
-Target = Literal["onnx", "openvino", "torch", "torchvision", "timm", "akamaster", "kuangliu"]
+Target = Literal["onnx", "openvino", "torch", "triton", "torchvision", "timm", "akamaster", "kuangliu"]
 FOREIGN = tuple(name for name in LAYOUTS if name != "reslearn")
 MAX_DROP = 0.3  # points of top-1 on validation pictures
 
@@ -44,7 +45,7 @@ class ExportRequest:
     data: str | os.PathLike[str] | None = None  # to verify on; made-up pictures if None
 
     def __post_init__(self) -> None:
-        check_choice("--to", self.to, ("onnx", "openvino", "torch", *FOREIGN))
+        check_choice("--to", self.to, ("onnx", "openvino", "torch", "triton", *FOREIGN))
         if self.precision == "int8" and self.calibrate is None:
             raise UserError("--precision int8 needs --calibrate DATA: pictures like those that it will see")
         if self.precision != "int8" and self.calibrate is not None:
@@ -108,13 +109,15 @@ class Written:
 
 
 def export(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> Written:
-    """Write `model`, a run folder or sealed file, to `out`.
+    """Write `model`, a run folder or sealed file, to `out`: a file, or for `triton` a folder of models.
 
     The file is compared with the network before it is written: beyond the bound of its precision that is a `Fault`, and
     nothing is written. Raises `UserError` for what the format cannot be and for what stands in the way.
     """
     if request.to in FOREIGN:
         return _foreign(model, out, request)
+    if request.to == "triton":
+        return _triton(model, out, request)
     plan = ExportPlan(
         request.to,  # type: ignore[arg-type]
         request.input,
@@ -176,6 +179,20 @@ def _proof(exported: Exported, loaded: Loaded, request: ExportRequest) -> Proof:
             f"up to {worst.max_gap:.3g}; nothing was written; look closer with --no-verify and `reslearn verify`"
         )
     return Proof(worst.pictures, worst.max_gap, worst.agreement, worst.mean_gap, worst.engine, on, worst.seen)
+
+
+def _triton(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> Written:
+    """An OpenVINO graph that prepares pictures itself, in a repository of models, with its configuration."""
+    if request.outputs != "logits" or request.cam:
+        raise UserError("--to triton writes logits alone; leave --outputs and --cam out, or export --to openvino")
+    place = place_in(out, model)
+    try:
+        done = export(model, place.graph, replace(request, to="openvino", input="uint8"))
+    except BaseException:
+        place.forget()
+        raise
+    config = write_config(place, open_exported(place.graph))
+    return replace(done, path=place.folder, to="triton", bytes=done.bytes + config)
 
 
 def _foreign(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> Written:

@@ -52,9 +52,12 @@ class Reading:
     def one(self, place: int) -> Image | str:
         try:
             image = self.given.read(place)
-            return image if self.prepare is None else apply(image, self.prepare)
         except UserError as error:
             return str(error)
+        try:
+            return image if self.prepare is None else apply(image, self.prepare)
+        except UserError as error:
+            return f"{self.given.path(place) or f'picture {place + 1}'}: {error}"
 
 
 def scored(

@@ -141,6 +141,14 @@ def test_a_decompression_bomb_is_refused_from_its_header():
             decode_bytes(raw, "bomb.png")
 
 
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "WEBP", "JPEG2000", "BMP", "GIF"])
+def test_another_bound_on_pixels_is_held_by_every_kind(form):
+    raw = encode(Image.new("RGB", (40, 30)), form)
+    assert decode_bytes(raw, "x", 1200).shape == (30, 40, 3)
+    with pytest.raises(UserError, match=r"^x: 40x30 is over 1,199 pixels"):
+        decode_bytes(raw, "x", 1199)
+
+
 def test_a_missing_file_is_an_error_naming_it():
     with pytest.raises(UserError, match=r"no/such\.jpg: cannot be read"):
         decode_file("no/such.jpg")

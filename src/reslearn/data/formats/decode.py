@@ -41,11 +41,14 @@ class NotAPicture(UserError):
     """A file that is in no format of a picture that is read; damage and emptiness are other matters."""
 
 
-def decode_bytes(raw: bytes, name: str) -> Image:
-    """Decode one encoded picture to RGB uint8 (H, W, 3). Raises `UserError` naming `name` when it cannot be whole."""
+def decode_bytes(raw: bytes, name: str, most: int = MAX_PIXELS) -> Image:
+    """Decode one encoded picture to RGB uint8 (H, W, 3). Raises `UserError` naming `name` when it cannot be whole.
+
+    One whose header declares more than `most` pixels is refused before any of them is decoded.
+    """
     header = read_header(raw)
     if header is not None and _simple(header):
-        _check_size(header.width, header.height, name)
+        _check_size(header.width, header.height, name, most)
         try:
             image = cv2.imdecode(np.frombuffer(raw, np.uint8), _FLAGS)
         except cv2.error:
@@ -54,7 +57,7 @@ def decode_bytes(raw: bytes, name: str) -> Image:
             if header.orientation != 1:
                 image = upright(image, header.orientation)
             return np.asarray(image if _HAS_RGB else np.ascontiguousarray(image[..., ::-1]), dtype=np.uint8)
-    return _decode_carefully(raw, name, header)
+    return _decode_carefully(raw, name, header, most)
 
 
 def decode_file(path: str) -> Image:
@@ -83,12 +86,12 @@ def _simple(header: Header) -> bool:
     return header.channels in (1, 3) and header.coding == "JPEG"
 
 
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise UserError(f"{name}: {width}x{height} is over {MAX_PIXELS:,} pixels (a decompression bomb?); resize it")
+def _check_size(width: int, height: int, name: str, most: int) -> None:
+    if width * height > most:
+        raise UserError(f"{name}: {width}x{height} is over {most:,} pixels (a decompression bomb?); resize it")
 
 
-def _decode_carefully(raw: bytes, name: str, header: Header | None) -> Image:
+def _decode_carefully(raw: bytes, name: str, header: Header | None, most: int) -> Image:
     if not raw:
         raise UserError(f"{name}: the file is empty (0 bytes); remove it or replace it")
     if ImageFile.LOAD_TRUNCATED_IMAGES:  # somebody's global switch would hand us half pictures
@@ -98,9 +101,9 @@ def _decode_carefully(raw: bytes, name: str, header: Header | None) -> Image:
         try:
             if is_tiff(raw):
                 tiff = read_tiff(raw)
-                _check_size(tiff.width, tiff.height, name)
+                _check_size(tiff.width, tiff.height, name, most)
                 return upright(tiff_pixels(raw, tiff), tiff.orientation or orientation(b"", tiff.xmp))
-            return _decode_with_pillow(raw, name, header)
+            return _decode_with_pillow(raw, name, header, most)
         except UserError:
             raise
         except Unread as error:
@@ -146,16 +149,16 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Pillow.OPEN)
 
 
-def _decode_with_pillow(raw: bytes, name: str, header: Header | None) -> Image:
+def _decode_with_pillow(raw: bytes, name: str, header: Header | None, most: int) -> Image:
     _refuse_by_header(raw, header)
     components = jpeg2000.read_components(raw)
     if components is not None:
-        _check_size(components.width, components.height, name)
+        _check_size(components.width, components.height, name, most)
         deep = jpeg2000.odd_depth(raw, components)
         if deep is not None:
             return deep
     with Pillow.open(io.BytesIO(raw), formats=formats_for(raw)) as image:
-        _check_size(*image.size, name)
+        _check_size(*image.size, name, most)
         image.load()
         rgb = _to_rgb(image, raw, header)
         if components is not None:
