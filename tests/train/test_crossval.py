@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from reslearn.runtime.settings import Settings
 from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import Fault, UserError
 from reslearn.spec.preprocess import default_preprocess
+from reslearn.spec.seen import Seen
 from reslearn.train import execute
 from reslearn.train.crossval import proceed
 from reslearn.train.fit import resume
@@ -168,6 +170,7 @@ def test_every_picture_is_predicted_once_by_a_stranger(whole):
         np.testing.assert_allclose(again.logits, together.logits[at], atol=1e-5)
         assert np.array_equal(again.labels, together.labels[at])
     assert done.out_of_fold.images == 160
+    assert done.out_of_fold.seen == Seen(0, 0, "content"), "counted in every fold, by what its network has seen"
     value = done.to_json()
     tops = [fold["val"]["top1"] for fold in value["folds"]]
     assert value["mean"]["top1"] == pytest.approx(np.mean(tops))
@@ -315,27 +318,42 @@ def with_another_s_predictions_unstated(fold):
     write_predictions(fold / PREDICTIONS, replace(kept, logits=-kept.logits, model=None))
 
 
+def with_damaged_predictions(fold):
+    content = bytearray((fold / PREDICTIONS).read_bytes())
+    content[-1] ^= 1
+    (fold / PREDICTIONS).write_bytes(content)
+
+
 def with_another_ensemble(fold):
     shutil.copy(fold / "model.safetensors", fold.parent / "model.safetensors")
 
 
+def with_a_damaged_ensemble(fold):
+    with_a_damaged(fold.parent)
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "told"),
     [
-        without_model,
-        with_another,
-        with_another_not_predicted,
-        with_a_damaged,
-        with_another_s_predictions_unstated,
-        with_another_ensemble,
+        (without_model, None),
+        (with_another, "fold-2/model.safetensors: not the network that this fold trained; it is sealed anew"),
+        (with_another_not_predicted, "not the network that this fold trained; it is sealed anew"),
+        (with_a_damaged, "fold-2/model.safetensors: .*; it is sealed anew"),
+        (with_damaged_predictions, "fold-2/out-of-fold.safetensors: .*; done now"),
+        (with_another_s_predictions_unstated, None),
+        (with_another_ensemble, None),
+        (with_a_damaged_ensemble, "/model.safetensors: .*; it is sealed anew"),
     ],
 )
-def test_predictions_and_ensemble_belong_to_the_folds_networks(change, whole):
+def test_predictions_and_ensemble_belong_to_the_folds_networks(change, told, whole, capsys):
     done, data, _ = whole
     before = [digest(load(folder).net) for folder in (done.path / "fold-2", done.path)]
     predicted = done.predictions.read_bytes()
     change(done.path / "fold-2")
+    capsys.readouterr()
     again = proceed(done.path, data)
+    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert len(warned) == (told is not None) and all(re.search(told, line) for line in warned), warned
     assert [digest(load(folder).net) for folder in (done.path / "fold-2", done.path)] == before
     assert again.predictions.read_bytes() == predicted
     assert again.out_of_fold.to_json() == done.out_of_fold.to_json()

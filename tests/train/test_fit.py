@@ -194,3 +194,17 @@ def test_pictures_that_cannot_be_read_stop_a_run_unless_they_may_be_skipped(tiny
         fitting.fit(tiny_spec, data, None, recipe, out=tmp_path / "run", settings=streamed)
     run = fitting.fit(tiny_spec, data, None, recipe, out=tmp_path / "new", settings=streamed, on_bad_file="skip")
     assert run.skipped == {digits.ids[3]: "picture 3 is damaged"}
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_settings_that_follow_from_no_measurement_are_said_by_the_first(
+    rank, tiny_spec, tiny_recipe, tmp_path, monkeypatch, recwarn
+):
+    """Those that are given, or rest on a measurement, need no word."""
+    data = Subset(open_data("digits"), np.arange(8))
+    monkeypatch.setattr(fitting, "from_environment", lambda: World(rank, 2))
+    monkeypatch.setattr(fitting, "begin", lambda *given, **more: None)
+    for source in (f"a guess; {fitting.MEASURE} would tell", "measured"):
+        monkeypatch.setattr(fitting, "decide", lambda *given, source=source, **more: Settings(threads=1, source=source))
+        fitting.fit(tiny_spec, data, None, tiny_recipe, out=tmp_path / "run")
+    assert [str(one.message) for one in recwarn] == ["a guess; reslearn doctor --measure would tell"] * (rank == 0)

@@ -72,7 +72,7 @@ class Given:
         """sha256 of all names in their order: what tells one set of pictures from another."""
         found = hashlib.sha256()
         for i in range(len(self)):
-            found.update(f"{self.path(i)}\0".encode(errors="surrogateescape"))
+            found.update(f"{self.path(i)}\0".encode(errors="surrogatepass"))
         return found.hexdigest()
 
 
@@ -244,11 +244,18 @@ def _said(data: Pictures, note: Note | None) -> Pictures:
 
 
 def _listed(path: str) -> list[str]:
-    """The paths in a table without labels: a column with a name for it, or else the first; a line each in a list."""
+    """The paths in a table without labels: a column with a name for it, or else the first; a line each in a list.
+
+    None of a table that cannot be read.
+    """
     file, asked = asked_of(path)
     text = text_file(file).text
     if file.lower().endswith((".csv", ".tsv")):
-        rows = list(csv.reader(io.StringIO(text), delimiter="\t" if file.lower().endswith(".tsv") else ","))
+        separator = "\t" if file.lower().endswith(".tsv") else ","
+        try:
+            rows = list(csv.reader(io.StringIO(text, newline=None), delimiter=separator))
+        except csv.Error:
+            return []
     else:
         rows = [[line.strip()] for line in text.splitlines()]
     rows = [row for row in rows if row and row[0].strip()]

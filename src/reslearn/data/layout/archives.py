@@ -82,7 +82,7 @@ def folder_split(file: str, folder: str) -> str | None:
 
 def is_plain(file: str) -> bool:
     """Whether a tar is not compressed, whatever its name says."""
-    with open(file, "rb") as opened:
+    with open_regular(file) as opened:
         return not opened.read(6).startswith(tuple(PACKED))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...spec.errors import UserError, some
 from ...spec.names import spelling, spellings
+from ...spec.text import is_text
 from ..dataset import Indices
 
 # What label columns and fields are called. The first of them that is there counts, so new ones go to the end.
@@ -95,6 +96,8 @@ def one_label(value: Any, where: str) -> str:
         raise UserError(f"{where}: the label is {text[:60]}; {ONE_EACH}")
     if not text:
         raise UserError(f"{where}: no label; give the picture's class, or remove it")
+    if not is_text(text):
+        raise UserError(f"{where}: the label {text[:60]!r} holds half of a character; write it whole, as UTF-8")
     return text
 
 

@@ -71,12 +71,13 @@ class Other(NamedTuple):
 
 def other_source(path: str) -> Other | None:
     """For a file whose kind is known and not read as DATA; None for any other."""
+    names: list[str] = []
     with open_regular(path) as file:
         head = file.read(1024)
-    if zipfile.is_zipfile(path):
-        names: list[str] = []
+        zipped = zipfile.is_zipfile(file)
         with contextlib.suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            names = zipfile.ZipFile(path).namelist()
+            names = zipfile.ZipFile(file).namelist() if zipped else []
+    if zipped:
         inside = (Other(*kind) for end, *kind in _IN_A_ZIP if any(name.endswith(end) for name in names))
         return next(inside, Other("a zip archive", _UNPACK))
     name = os.path.basename(path).lower()

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...runtime.opening import descriptor_path, open_regular
 from ...spec.errors import UserError, some
+from ...spec.text import is_text
 from ..dataset import Indices
 from .columns import COLUMNS
 from .labels import LABELS, ONE_EACH, class_order, listed_classes, one_label
@@ -72,7 +73,8 @@ def choose_columns(files: Sequence[str], path: str, asked: Mapping[str, str]) ->
             mine, others = some(columns[2]), some(names)
             raise UserError(f"{file}: its classes are {mine}, those of {first} {others}; they are not one set")
         names = names or columns[2]
-    return image, label, names
+    listed = isinstance(names, list) and all(isinstance(name, str) and is_text(name) for name in names)
+    return image, label, names if listed else None
 
 
 def beside_columns(files: Sequence[str], path: str, label: str) -> dict[str, str]:
@@ -147,7 +149,11 @@ def _columns(schema: Any, file: str, asked: Mapping[str, str]) -> Columns:
     if kind.startswith(("list", "large_list", "fixed_size_list", "struct", "map")):
         raise UserError(f"{file}: the labels in '{label}' are of type {kind}; {ONE_EACH}")
     names = features.get(label, {}).get("names")
-    return image, label, names if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
+    return (
+        image,
+        label,
+        names if isinstance(names, list) and all(isinstance(n, str) and is_text(n) for n in names) else None,
+    )
 
 
 def _features(schema: Any) -> dict[str, Any]:
@@ -198,7 +204,7 @@ def row_classes(
         return class_order(texts) if names is None else listed_classes(names, texts, path, "its metadata")
     if strange := [label for label in labels if not isinstance(label, int)]:
         raise UserError(f"{path}: label {strange[0]!r} is no whole number, as its metadata list {len(names)} names")
-    y = np.asarray(labels, dtype=np.int64)
-    if len(y) and not 0 <= y.min() <= y.max() < len(names):
-        raise UserError(f"{path}: label {int(y.max() if y.max() >= len(names) else y.min())} has no class name")
-    return tuple(names), y
+    strange = [label for label in labels if not 0 <= label < len(names)]
+    if strange:
+        raise UserError(f"{path}: label {max(strange)} has no class name")
+    return tuple(names), np.asarray(labels, dtype=np.int64)

@@ -100,7 +100,7 @@ def _value(text: str, where: str) -> tuple[Any, str]:
         return text, ""
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or more than Python's parser can hold
         return (text, "") if text[0] == "[" else (None, f"{where}: not valid JSON")
     if not isinstance(value, dict):
         return value, ""
