@@ -68,6 +68,11 @@ def test_a_result_is_told_what_it_is_worth(change, words):
     assert any(any(word in line for word in words.split("|")) for line in told) if words else told == []
 
 
+def test_what_few_steps_explain_is_no_learning_by_heart():
+    told = after(replace(FINE, val_loss=153.0, train_error=53.3, val_error=87.5))
+    assert len(told) == 1 and "absurd" in told[0]
+
+
 def test_without_validation_there_is_nothing_to_say():
     assert after(Outcome(5.0, None, None, None, 10, False)) == []
 
@@ -75,6 +80,6 @@ def test_without_validation_there_is_nothing_to_say():
 def test_advice_is_one_line_that_says_what_to_do():
     worst = replace(GOOD, steps=1, validated=0, labels=np.array([0, 0, 1]), recipe=get_recipe("fast-cifar"))
     told = [*before(worst), *after(replace(FINE, val_loss=1e9, confusion=np.array([[5, 0], [5, 0]]), val_error=90.0))]
-    assert len(told) == 8
+    assert len(told) == 7
     for line in told:
         assert "\n" not in line and ("--" in line or "crossval" in line or "add pictures" in line or "check" in line)

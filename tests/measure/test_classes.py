@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from reslearn.measure.classes import class_map
+from reslearn.measure.classes import class_map, names_of
 from reslearn.measure.ensemble import check_weights
 from reslearn.measure.evaluate import check_width
 from reslearn.measure.evaluation import score
@@ -70,3 +70,7 @@ def test_a_score_of_fp32_needs_weights_of_fp32():
     check_width(net, "fp16")
     with pytest.raises(UserError, match=r"weights are float16, so its score is none of fp32; net\.float\(\)"):
         check_width(net, "fp32")
+
+
+def test_classes_without_names_are_called_by_their_numbers():
+    assert names_of(("cat", "dog"), 2) == ("cat", "dog") and names_of(None, 3) == ("0", "1", "2")

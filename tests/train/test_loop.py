@@ -76,6 +76,16 @@ def test_only_steps_count_as_time(run):
     assert [line["seconds"] for line in lines] == [8, 12, 14]
 
 
+@pytest.mark.parametrize(
+    ("every", "epochs"),
+    [(1.0, [1, 2, 3, 4, 5, 6]), (0.25, [1, 2, 3, 4, 5, 6]), (1.5, [2, 3, 5, 6]), (2.0, [2, 4, 6]), (4.0, [4, 6])],
+)
+def test_validation_comes_at_the_end_of_the_epoch_that_passes_its_time(run, every, epochs):
+    work, did = run([1.0] * 24, validate_every=every, checkpoint_every=1e9)
+    train(work)
+    assert [step for what, step, *_ in did if what == "validated"] == [4 * epoch for epoch in epochs]
+
+
 def test_the_rate_is_the_median_of_the_newest_200_steps(run):
     work, _ = run([1.0] * 300 + [2.0] * 100, epoch=1000, checkpoint_every=1e9)
     train(work)

@@ -50,8 +50,8 @@ def _residual_rows(spec: NetSpec, counted: Cost) -> Iterator[Row]:
     sizes = {layer.name: layer.output_size for layer in counted.layers}
     stem = spec.resolved_stem
     yield "conv1", _square(sizes["stem.conv"]), "\n".join(_conv(conv) for conv in stem.convs)
-    if (pool := stem.pool or stem.convs[-1].pool) > 1:
-        yield "", _square(-(-sizes["stem.conv"] // 2)), f"{pool}x{pool} max-pool, stride 2"
+    if (side := stem.window or stem.convs[-1].pool) > 1:
+        yield "", _square(-(-sizes["stem.conv"] // 2)), f"{side}x{side} max-pool, stride 2"
     for stage, blocks in groupby(spec.blocks(), key=lambda block: block.stage):
         members = list(blocks)
         last = members[-1]

@@ -10,10 +10,9 @@ import typer
 from ..runtime.settings import Precision
 from ..spec.choices import Engine, OnBadFile, Prefer
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="digits, a folder of class folders, a table, an archive ...")]
-MaybeData = Annotated[
-    str | None, typer.Argument(metavar="DATA", help="digits, a folder of class folders, a table, an archive ...")
-]
+KINDS_OF_DATA = "digits, a folder of class folders, a table, an archive ..."
+Data = Annotated[str, typer.Argument(metavar="DATA", help=KINDS_OF_DATA)]
+MaybeData = Annotated[str | None, typer.Argument(metavar="DATA", help=KINDS_OF_DATA)]
 Sealed = Annotated[
     str, typer.Argument(metavar="MODEL", help="A run folder, a sealed file, or an address such as hf://O/R.")
 ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import get_args
 
 from ..bundle.file import Loaded
 from ..runtime.choice import this_machine
@@ -19,7 +18,7 @@ from ..spec.choices import Engine, Width
 from ..spec.cost import cost
 from .exported import Exported
 from .kept_graphs import WIDTHS, is_kept
-from .needs import MAKES, OF_ENGINE, installed
+from .needs import engines_here
 
 ORDER: tuple[Engine, ...] = ("onnxruntime", "openvino")  # by speed in fp32
 MAKE_SECONDS = 20.0  # of tracing a network and writing its graph, ResNet-50 on two cores
@@ -79,7 +78,7 @@ def default_engine(
         own = model.graph.engines[0]
         return Choice(own, f"{own}: the exported file's own")
     width = precision or "fp32"
-    here = [one for one in get_args(Engine) if all(map(installed, (*OF_ENGINE[one], *MAKES[one])))]
+    here = engines_here()
     kept = [one for one in ORDER if one in here and width in WIDTHS[one] and is_kept(model, one, width)]
     size = model.bundle.preprocess.size
     macs = sum(cost(member.spec, size).macs for member in model.bundle.members)

@@ -9,6 +9,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from typing import get_args
 
 from ..spec.choices import Engine
 from ..spec.errors import UserError
@@ -36,6 +37,11 @@ def need(*packages: str) -> None:
             f"this needs {' and '.join(packages)}, and {', '.join(gone)} {verb} not installed; "
             f"run: pip install {' '.join(gone)}"
         )
+
+
+def engines_here() -> list[Engine]:
+    """The engines that all packages are installed of, making their graphs included."""
+    return [one for one in get_args(Engine) if all(map(installed, (*OF_ENGINE[one], *MAKES[one])))]
 
 
 def installed(package: str) -> bool:

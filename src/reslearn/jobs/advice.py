@@ -57,7 +57,8 @@ def before(ahead: Ahead) -> list[str]:
 
 def after(outcome: Outcome) -> list[str]:
     """What a result is worth."""
-    return [*_absurd(outcome), *_no_better(outcome), *_by_heart(outcome)]
+    absurd = list(_absurd(outcome))  # what few steps explain is no learning by heart
+    return [*absurd, *_no_better(outcome), *([] if absurd else _by_heart(outcome))]
 
 
 def _few_steps(ahead: Ahead) -> Iterator[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 
 from ..bundle.file import Loaded
 from ..bundle.header import Bundle, Member
 from ..engine.models import graph_scorer, scorer_of
-from ..engine.needs import MAKES, OF_ENGINE, installed, need
+from ..engine.needs import MAKES, OF_ENGINE, engines_here, need
 from ..engine.scorer import Scorer
 from ..engine.writing import ExportPlan, export_model
 from ..nets.build import create_model
@@ -70,8 +70,7 @@ def bench_engines(
 
 def here() -> Sequence[Engine]:
     """The engines that this machine has all packages and compilers of."""
-    able = [one for one in get_args(Engine) if all(map(installed, (*OF_ENGINE[one], *MAKES[one])))]
-    return [one for one in able if one != "compiled" or has_compiler()]
+    return [one for one in engines_here() if one != "compiled" or has_compiler()]
 
 
 def made_up(spec: Spec, size: int) -> Loaded:

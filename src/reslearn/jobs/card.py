@@ -11,6 +11,7 @@ from typing import Any
 from ..bundle.file import Loaded, load
 from ..bundle.header import Bundle
 from ..spec.cost import cost
+from ..spec.recipes import BUDGETS
 from ..spec.seen import seen_from_json
 
 
@@ -147,7 +148,7 @@ def _training(bundle: Bundle) -> str:
     if not recipe:
         source = bundle.source or {}
         return f"How it was trained is told at {source['recipe']}." if "recipe" in source else "Not recorded."
-    budget = next((f"{recipe[name]:g} {name}" for name in ("epochs", "iterations", "images") if recipe.get(name)), "")
+    budget = next((f"{recipe[name]:g} {name}" for name in BUDGETS if recipe.get(name)), "")
     lines = [
         f"Recipe `{recipe.get('name')}` ({recipe.get('source')}): {budget}, batches of {recipe.get('batch_size')}, "
         f"{recipe.get('optimizer')}, learning rate {recipe.get('lr')}, schedule {recipe.get('schedule')}."

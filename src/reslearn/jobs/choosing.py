@@ -22,7 +22,7 @@ from ..runtime.process_group import from_environment
 from ..spec.catalogue import get_spec
 from ..spec.net import Spec
 from ..spec.recipe import Recipe
-from ..spec.recipes import get_recipe
+from ..spec.recipes import BUDGETS, get_recipe
 
 LOOKED_AT = 48  # pictures whose sizes are read
 PATIENCE = 600.0  # seconds that a training which nobody asked for in detail may take
@@ -208,7 +208,7 @@ def _changes(facts: Facts, recipe: Recipe, fixed: frozenset[str]) -> dict[str, s
     """Budget and batch for so many pictures; the rate goes with the batch."""
     changes: dict[str, str] = {}
     epochs = min(max(round(PICTURES_SEEN / max(facts.pictures, 1)), round(recipe.epochs or 1)), MOST_EPOCHS)
-    if not fixed & {"epochs", "iterations", "images"} and epochs != recipe.epochs:
+    if not fixed & set(BUDGETS) and epochs != recipe.epochs:
         changes["epochs"] = str(epochs)
     if "batch_size" not in fixed:
         batch = recipe.batch_size

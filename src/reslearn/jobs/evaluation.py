@@ -12,6 +12,7 @@ from typing import Any
 from ..data.anything import Range, as_dataset
 from ..data.dataset import Dataset
 from ..engine.models import Model, open_model
+from ..measure.classes import names_of
 from ..measure.evaluate import evaluate
 from ..measure.evaluation import Evaluation
 from ..measure.predictions import Predictions, write_predictions
@@ -151,7 +152,7 @@ def evaluate_protocols(
     subject, left_out = only_known(subject, loaded.bundle) if known_classes else (subject, None)
     for text in protocols:
         check_protocol(text, loaded)  # a misspelt one fails before the first is scored
-    names = loaded.bundle.classes or tuple(map(str, range(loaded.bundle.num_classes)))
+    names = names_of(loaded.bundle.classes, loaded.bundle.num_classes)
 
     def result(watch: Watched, text: str) -> Result:
         start = time.perf_counter()

@@ -25,6 +25,7 @@ from ..engine.exported import Calibration
 from ..engine.int8 import Input
 from ..engine.writing import ExportPlan, Quantised, at_size
 from ..measure.classes import class_map
+from ..measure.metrics import Z95
 from ..runtime.notes import note
 from ..spec.errors import UserError
 from .subject import Training, subject_of, training_of
@@ -187,5 +188,5 @@ def lost(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
 def paired_interval(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> tuple[float, float]:
     """95 % for the points of top-1 that were lost, of the same pictures before and after (normal, paired)."""
     lost = before.astype(np.float64) - after
-    half = 1.96 * lost.std() / max(len(lost), 1) ** 0.5
+    half = Z95 * lost.std() / max(len(lost), 1) ** 0.5
     return 100 * float(lost.mean() - half), 100 * float(lost.mean() + half)

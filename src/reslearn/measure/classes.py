@@ -12,6 +12,11 @@ from ..spec.errors import UserError, some
 from ..spec.names import spelling
 
 
+def names_of(classes: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:
+    """A network's class names; without any, its classes' numbers."""
+    return tuple(classes) if classes else tuple(map(str, range(num_classes)))
+
+
 def class_map(model_classes: Sequence[str] | None, data_classes: Sequence[str], num_classes: int) -> Indices:
     """(len(data_classes),) the network's index of each class of the data.
 

@@ -4,6 +4,9 @@ pictures = the split that is asked for
 labels   = the pictures' classes, carried over to the network's by name
 logits   = scorer(resize(picture)) of each view, averaged as the protocol says
 numbers  = metrics of (logits, labels)
+
+Around it stand two that keep a score honest: a `Lookout` looks before and after whether these pictures are what they
+were and which of them were seen in training, and a `Recogniser` is what a model knows its training pictures by.
 """
 
 from __future__ import annotations
@@ -59,25 +62,25 @@ def evaluate(
         check_width(loaded.net, precision)
     pictures = chosen_part(open_data(data) if isinstance(data, (str, os.PathLike)) else data, scoring.split)
     to_model = class_map(loaded.bundle.classes, pictures.classes, loaded.bundle.num_classes)
-    plan = parse_protocol(scoring.protocol, loaded.bundle.preprocess)
+    protocol = parse_protocol(scoring.protocol, loaded.bundle.preprocess)
     recogniser = recogniser or loaded.known
     lookout = lookout or Lookout(pictures, [recogniser])
     lookout.before()
-    scores, kept = view_scores(loaded, lookout, plan, scoring)
-    logits = combine_views([scores[view.name] for view in plan.views], plan.average)
+    view_logits, from_cache = score_or_read(loaded, lookout, protocol, scoring)
+    logits = combine_views([view_logits[view.name] for view in protocol.views], protocol.average)
     metrics.check_answers(logits, precision)
     lookout.after()
     scored = score(
         logits,
         to_model[pictures.labels],
-        plan.preprocess,
-        protocol=plan.name,
-        cost=plan.cost(loaded.bundle.preprocess.size),
+        protocol.preprocess,
+        protocol=protocol.name,
+        cost=protocol.cost(loaded.bundle.preprocess.size),
         precision=precision,
         engine=engine,
         selected_on_test=(loaded.bundle.data or {}).get("selected_on") == "test",
         seen=lookout.seen(recogniser),
-        kept=kept,
+        kept=from_cache,
     )
     temperature = loaded.bundle.temperature
     calibrated = None if temperature is None else at_temperature(scored.logits, scored.labels, temperature)
@@ -110,8 +113,10 @@ def chosen_part(data: Dataset, split: str | None) -> Dataset:
     return part(data, "test" if split is None and data.splits else split)
 
 
-def view_scores(loaded: Model, lookout: Lookout, plan: Protocol, scoring: Scoring) -> tuple[dict[str, Logits], bool]:
-    """The scores of each view, from the cache where they are there, else computed by all processes and put there.
+def score_or_read(
+    loaded: Model, lookout: Lookout, protocol: Protocol, scoring: Scoring
+) -> tuple[dict[str, Logits], bool]:
+    """The logits of each view, from the cache where they are there, else computed by all processes and put there.
 
     Also whether all were there.
     """
@@ -119,11 +124,11 @@ def view_scores(loaded: Model, lookout: Lookout, plan: Protocol, scoring: Scorin
     kept = None
     if scoring.cache and world.first:
         how = width_of(loaded, scoring.precision), engine_of(loaded, scoring.engine)
-        kept = Kept(scoring.cache, loaded, pictures, plan.preprocess, *how)
-    scores = world.tell(kept.read(plan.views) if kept else {})  # all must agree on what is missing
-    missing = [view for view in plan.views if view.name not in scores]
+        kept = Kept(scoring.cache, loaded, pictures, protocol.preprocess, *how)
+    there = world.tell(kept.read(protocol.views) if kept else {})  # all must agree on what is missing
+    missing = [view for view in protocol.views if view.name not in there]
     if not missing:
-        return scores, True
+        return there, True
     scorer = scorer_of(
         loaded,
         engine=scoring.engine,
@@ -134,7 +139,7 @@ def view_scores(loaded: Model, lookout: Lookout, plan: Protocol, scoring: Scorin
     found = shared_scores(scorer, Share.of(pictures), missing, workers=scoring.workers)
     if kept:
         lookout.writes(lambda: kept.add(missing, found))
-    return scores | found, False
+    return there | found, False
 
 
 def evaluate_net(scorer: Scorer, dataset: Dataset, preprocess: Preprocess) -> Evaluation:

@@ -13,6 +13,7 @@ from ..spec.preprocess import Preprocess
 from ..spec.seen import Seen
 from . import metrics
 from .calibration import reliability
+from .classes import names_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Evaluation:
         from .confusion import confusion_matrix
 
         low, high = (100 * share for share in self.top1_interval)
-        names = self.classes or tuple(map(str, range(self.logits.shape[1])))
+        names = names_of(self.classes, self.logits.shape[1])
         facts = [
             ("95 %", f"{low:.2f} .. {high:.2f} %"),
             ("loss", f"{self.loss:.4f}"),

@@ -40,7 +40,7 @@ class View:
 
     @property
     def name(self) -> str:
-        """What the view's scores are stored under."""
+        """Which piece of the picture it is; with the hash of its preprocessing, what its scores are stored under."""
         parts = [self.place if self.place != "whole" else f"whole-{self.preprocess.size}-{self.average}"]
         parts += ["flip"] if self.flip else []
         parts += ["shift{:+d}{:+d}".format(*self.shift)] if self.shift != (0, 0) else []

@@ -24,6 +24,7 @@ from .ensemble import combine_members
 from .protocols import View
 
 CHUNK, CHUNK_SIDE = 64, 1024  # pictures read at once, of up to so many pixels a side; fewer of larger ones
+WHOLE = 16  # whole pictures read at once: how large they are is not known before
 
 
 def predict_logits(scorer: Scorer, dataset: Dataset, preprocess: Preprocess, *, workers: int = 0) -> Logits:
@@ -40,7 +41,7 @@ def predict_logits(scorer: Scorer, dataset: Dataset, preprocess: Preprocess, *, 
 
 def _whole_logits(scorer: Scorer, dataset: Dataset, workers: int) -> Logits:
     """Logits of pictures that the engine itself prepares, (N, C)."""
-    chunks = [np.arange(i, min(i + CHUNK, len(dataset))) for i in range(0, len(dataset), CHUNK)]
+    chunks = [np.arange(i, min(i + WHOLE, len(dataset))) for i in range(0, len(dataset), WHOLE)]
     return np.concatenate([scorer.whole(pictures) for pictures in parallel_map(WholeReader(dataset), chunks, workers)])
 
 

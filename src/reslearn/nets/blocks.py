@@ -1,4 +1,4 @@
-"""The one residual block: y = shortcut(x) + transform(x).
+"""The one residual block: y = shortcut(x) + transform(x), with a ReLU around it in post-activation.
 
 Plain, ResNet, pre-activation, ResNeXt, SE and wide nets differ in the values of its `BlockSpec`, never in its class.
 """
@@ -18,9 +18,9 @@ from .shortcut import build_shortcut
 class ResidualBlock(nn.Module):
     """(B, in, H, W) -> (B, out, H / stride, W / stride).
 
-    post-activation (P1):  y = relu(shortcut(x) + BN-conv-relu-BN-conv(x))
-    pre-activation (P2):   y = shortcut(x) + conv-relu-BN-conv-relu-BN(x), where a shortcut that pads or projects
-                           reads what the first BN-ReLU gives.
+    post-activation (P1):  x -> conv -> BN -> ReLU -> conv -> BN -> + shortcut(x) -> ReLU -> y
+    pre-activation (P2):   x -> BN -> ReLU -> conv -> BN -> ReLU -> conv -> + shortcut(x) -> y, where a shortcut that
+                           pads or projects reads what the first BN-ReLU gives.
     A bottleneck has a third convolution. The gate (P4) rescales the transform before the addition.
     """
 

@@ -90,7 +90,7 @@ class Stem(nn.Module):
         x = self.conv(self.lead(x))
         if self.norm is not None:
             x = F.relu(self.norm(x))
-        side = self.spec.pool
+        side = self.spec.window
         return F.max_pool2d(x, side, stride=2, padding=side // 2) if side else x
 
 

@@ -74,7 +74,7 @@ def _residual(spec: NetSpec, size: int) -> Iterator[LayerCost]:
     size = _strided(layer.output_size, last.pool)
     if stem.norms[-1]:
         yield _norm("stem.norm", last.out_channels, size)
-    size = _strided(size, 2) if stem.pool else size
+    size = _strided(size, 2) if stem.window else size
     for block in spec.blocks():
         yield from _block(block, size)
         size = _strided(size, block.stride)

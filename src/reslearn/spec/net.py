@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..spec import codec
+from . import codec
 from .errors import UserError, check_choice
 from .rule import Count, Dropped
 from .rules import validate
@@ -69,7 +69,7 @@ class NetSpec:
 
     @property
     def image_size(self) -> int:
-        """Side of the picture this net is meant for: 32 where the stem keeps most of it, else 224."""
+        """Side of the picture this net is meant for: 32 unless the stem makes it four times smaller, else 224."""
         return 32 if self.resolved_stem.stride < 4 else 224
 
     @property
@@ -100,7 +100,7 @@ class NetSpec:
 
 @dataclass(frozen=True)
 class BlockSpec:
-    """One residual block, fully resolved: y = shortcut(x) + transform(x)."""
+    """One residual block, fully resolved: y = shortcut(x) + transform(x), with a ReLU around it in post-activation."""
 
     stage: int  # 0-based; conv2_x, conv3_x, ... in the papers
     index: int  # 0-based within its stage

@@ -23,7 +23,7 @@ class ConvSpec:
     stride: int = 1
     groups: int = 1
     dilation: int = 1
-    pool: int = 1
+    pool: int = 1  # how many times smaller: 1 or 2
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class StemSpec:
 
     convs: tuple[ConvSpec, ...]
     norms: tuple[int | None, ...]  # channels of the BN after each; None: the first pre-activation unit has it instead
-    pool: int = 0  # side of the max-pool's window, at stride 2; 0: there is none
+    window: int = 0  # side of the max-pool's window, at stride 2; 0: there is none
 
     @property
     def stride(self) -> int:
         """Input pixels per pixel of the stem's output."""
-        total = 2 if self.pool else 1
+        total = 2 if self.window else 1
         for conv in self.convs:
             total *= conv.stride * conv.pool
         return total
@@ -51,16 +51,16 @@ def resolve_stem(name: Stem, in_channels: int, channels: int, *, last_norm: bool
     """
     convs: tuple[ConvSpec, ...]
     if name == "imagenet":
-        convs, pool = (ConvSpec(in_channels, channels, 7, stride=2),), 3
+        convs, window = (ConvSpec(in_channels, channels, 7, stride=2),), 3
     elif name == "deep":
         half, rest = divmod(channels, 2)
         if rest:
             raise UserError(f"stem_channels is {channels}; a deep stem needs an even number")
         first = ConvSpec(in_channels, half, 3, stride=2)
-        convs, pool = (first, ConvSpec(half, half, 3), ConvSpec(half, channels, 3)), 3
+        convs, window = (first, ConvSpec(half, half, 3), ConvSpec(half, channels, 3)), 3
     else:
-        convs, pool = (ConvSpec(in_channels, channels, 3, pool=2 if name == "cifar-pool" else 1),), 0
+        convs, window = (ConvSpec(in_channels, channels, 3, pool=2 if name == "cifar-pool" else 1),), 0
     norms: list[int | None] = [conv.out_channels for conv in convs]
     if not last_norm:
         norms[-1] = None
-    return StemSpec(convs, tuple(norms), pool)
+    return StemSpec(convs, tuple(norms), window)

@@ -1,10 +1,10 @@
 """The training loop. There is one.
 
     for every step s of the budget:
-        lr     = schedule(s)                       a function of the step and of what the run has seen
-        batch  = positions [s B, (s + 1) B)        a function of the step
+        lr     = schedule(s)                       a function of the step and of the scores so far (`progress.seen`)
+        batch  = positions [s B, (s + 1) B)        a function of the step: B places in the endless order of the pictures
         w     <- update(w, batch, lr)              forward, backward, optimiser (update.py)
-        at an epoch's end: a line in the journal; now and then: validation; every minute: a checkpoint
+        at an epoch's end: a line in the journal; every `validate_every` epochs: validation; every minute: a checkpoint
 
 Nothing else decides what happens, so a run that is killed and resumed takes the same steps to the same bits.
 Under `torchrun` every process walks through here with its part of each batch; the first one writes.
@@ -51,7 +51,7 @@ class Work:
     watch: Watch = lambda event: None
     stop: Callable[[], int | None] = lambda: None  # asked after every step: the signal that ends the run
     keep: Callable[[], None] = lambda: None  # what else belongs to a checkpoint; every process is asked
-    world: World = field(default_factory=World)
+    world: World = field(default_factory=World)  # the processes of the run: which one this is, sums over all
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=200))  # seconds of the newest steps
     val_error: float | None = None
     saved_at: float = field(default_factory=time.monotonic)
@@ -71,10 +71,15 @@ class Work:
         """Epochs done after `step` steps."""
         return step * self.recipe.batch_size / self.loader.epoch_length
 
-    def passes(self, period: float) -> bool:
-        """Whether the last step went over a multiple of `period` epochs, or was the very last."""
+    def ends_epoch(self) -> bool:
+        """Whether the last step ended an epoch, or was the very last."""
         step = self.progress.step
-        return step == self.total or int(self.epochs(step) / period) > int(self.epochs(step - 1) / period)
+        return step == self.total or int(self.epochs(step)) > int(self.epochs(step - 1))
+
+    def validates(self) -> bool:
+        """Whether the epoch that has just ended went over a multiple of `validate_every`, or was the very last."""
+        done, period = int(self.epochs(self.progress.step)), self.recipe.validate_every
+        return self.progress.step == self.total or int(done / period) > int((done - 1) / period)
 
     def tick(self, loss: float) -> Tick:
         """What who watches is told of the step that was counted last."""
@@ -102,7 +107,7 @@ def train(work: Work) -> None:
             journal.write(kind="step", step=progress.step, loss=loss, lr=progress.lr)
             count_step(work, loss, wrong, work.world.size * len(batch.labels))
             work.watch(work.tick(loss))
-            due = work.passes(1.0) and end_of_epoch(work, journal)
+            due = work.ends_epoch() and end_of_epoch(work, journal)
             if due or signum or late:
                 save(work, journal)
             if progress.stopped_early:
@@ -146,7 +151,7 @@ def count_step(work: Work, loss: float, wrong: int, images: int) -> None:
 
 def end_of_epoch(work: Work, journal: Journal) -> bool:
     """Validate where that is due, write the epoch's line and start its sums anew; tells whether it was due."""
-    progress, due = work.progress, work.passes(work.recipe.validate_every)
+    progress, due = work.progress, work.validates()
     scores = validate(work) if due else None
     journal.write(
         kind="epoch",

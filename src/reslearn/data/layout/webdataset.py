@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ...runtime.opening import parse_json
 from ...spec.errors import UserError, some
 from ..pictures.kinds import EXTENSIONS
 from .charset import decode_text
@@ -99,9 +99,9 @@ def _value(text: str, where: str) -> tuple[Any, str]:
     if text[:1] not in ("{", "[", '"'):
         return text, ""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):  # no JSON, or more than Python's parser can hold
-        return (text, "") if text[0] == "[" else (None, f"{where}: not valid JSON")
+        value = parse_json(text, where)
+    except UserError as error:
+        return (text, "") if text[0] == "[" and len(text) < 256 else (None, str(error))
     if not isinstance(value, dict):
         return value, ""
     name = next((name for name in _FIELDS if name in value), None)

@@ -103,7 +103,7 @@ def _residual(spec: NetSpec, words: Words) -> Iterator[Layer]:
     for name, conv in zip(names, stem.convs, strict=True):
         size = counted[name].output_size
         yield Layer(conv_text(words, conv), size, name, name, "s1")
-    if stem.pool or stem.convs[-1].pool > 1:
+    if stem.window or stem.convs[-1].pool > 1:
         size = -(-size // 2)
         yield Layer(f"{words.max_pool}, /2", size, "", words.max_pool, "paper")
     for _, equal in groupby(spec.blocks(), key=lambda block: (block.stage, _shape(block))):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...bundle.file import read_bundle
+from ...measure.classes import names_of
 from ...measure.metrics import correct, softmax
 from ...report.pages import interval, percent, render
 from ...report.values import Curves, Fact, Gallery, Grid, Report, Table
@@ -100,7 +101,7 @@ def _galleries(done: Compared) -> Iterable[Gallery]:
     for winner, loser in ((done.b, done.a), (done.a, done.b)):
         right, wrong = winner.scores[0], loser.scores[0]
         probabilities = softmax(wrong.logits)
-        names = read_bundle(loser.models[0]).classes or tuple(map(str, range(wrong.logits.shape[1])))
+        names = names_of(read_bundle(loser.models[0]).classes, wrong.logits.shape[1])
         alone = np.flatnonzero(correct(right.logits, right.labels) & ~correct(wrong.logits, wrong.labels))
         order = alone[np.argsort(-probabilities[alone].max(axis=1), kind="stable")][:SHOTS]
         yield Gallery(

@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from ...bundle.header import Bundle
 from ...data.dataset import Dataset, Image
 from ...measure.calibration import reliability
+from ...measure.classes import names_of
 from ...measure.confusion import class_scores, confusion_matrix, most_confused
 from ...measure.evaluation import Evaluation
 from ...measure.metrics import softmax
@@ -26,7 +27,7 @@ THUMBNAIL = 240
 def look_inside(evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split: str) -> Details:
     """What the report shows of `pictures`, which `evaluation` scored in their order with the net of `bundle`."""
     logits, labels = evaluation.logits, evaluation.labels
-    names = bundle.classes or tuple(str(i) for i in range(logits.shape[1]))
+    names = names_of(bundle.classes, logits.shape[1])
     temperature = bundle.temperature or 1.0
     confusion = confusion_matrix(logits, labels)
     scores = class_scores(confusion)

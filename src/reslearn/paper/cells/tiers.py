@@ -18,6 +18,7 @@ from ...spec.codec import to_json
 from ...spec.cost import cost
 from ...spec.errors import UserError, check_choice
 from ...spec.recipe import Recipe
+from ...spec.recipes import BUDGETS
 from ..entry import Entry, Experiment
 from ..recipes import REVISIONS
 
@@ -26,7 +27,6 @@ SHORT = 0.1  # the short tier's fraction, unless --fraction says otherwise
 SMOKE_STEPS, SMOKE_BATCH = 60, 32
 SMOKE_SIZE = {True: 8, False: 32}  # by whether the net has a CIFAR stem
 SMOKE_MACS = 5e7  # larger nets (per picture, at smoke size) are run only when --rows names them
-BUDGETS = ("epochs", "iterations", "images")
 
 
 @dataclass(frozen=True)
