@@ -181,3 +181,17 @@ def test_results_of_an_older_recipe_are_counted_and_left_out(add_result, tmp_pat
     assert groups_of(experiment, results) == [] and of_older_recipes(experiment, results) == 1
     section = make_section(experiment, results, Store(tmp_path / "store"))
     assert not section.has_results and section.missing == "Left out: 1 results of an earlier form of these recipes"
+
+
+def test_a_net_trained_longer_hides_no_comparison_and_keeps_its_own_verdict(add_result, tmp_path):
+    for row in ("plain-20", "plain-56", "ResNet-20", "ResNet-56"):
+        add_result("p1-fig6", row, 20.0, tier="short", fraction=0.05)
+    add_result("p1-fig6", "ResNet-20", 13.88, tier="short", fraction=0.2)
+    add_result("p1-fig6", "plain-20", 40.0, tier="smoke", fraction=0.0)
+    store = Store(tmp_path / "store")
+    section = make_section(get_experiment("p1-fig6"), list(store.results()), store)
+    assert section.shown.startswith("short (1/20) on ")
+    assert section.shown.endswith("; besides, short (1/5) of ResNet-20 13.88 % test error")
+    assert [order.subject for order in section.orders].count("20.00 %") >= 2
+    table = make_section(get_experiment("p1-table6"), list(store.results()), store)
+    assert {line.row: line.ours for line in table.lines}["ResNet-20"] == "13.88"

@@ -1,4 +1,8 @@
-"""The results of one experiment, grouped by tier and data set; the group that says most is what figures show."""
+"""The results of one experiment, grouped by tier and data set; the group that says most is what figures show.
+
+A comparison says most where most of its nets were trained alike, however long one of them was trained alone; a row's
+own verdict takes its best result wherever that stands (`verdicts.judge`).
+"""
 
 from __future__ import annotations
 
@@ -66,7 +70,12 @@ def groups_of(experiment: Experiment, results: Sequence[Result]) -> list[Group]:
         Group(tier, data, {e.label: by_label[e.label] for e in experiment.entries if e.label in by_label})
         for (tier, data), by_label in found.items()
     ]
-    return sorted(made, key=lambda group: (rank(group.first), len(group.results)), reverse=True)
+    return sorted(made, key=_says, reverse=True)
+
+
+def _says(group: Group) -> tuple[bool, int, tuple[int, float, int]]:
+    """How much a group says: the smoke tier least, then by how many rows it compares, then by how long they trained."""
+    return group.first.tier != "smoke", len(group.results), rank(group.first)
 
 
 def judged(experiment: Experiment, groups: Sequence[Group]) -> list[tuple[Entry, list[Judged]]]:

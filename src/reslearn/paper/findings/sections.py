@@ -20,7 +20,7 @@ from .operations import chart
 from .part_conclusions import MEASURED
 from .part_figures import MEASURED_FIGURES, PART_FIGURES
 from .study_figures import STUDY_FIGURES, ensemble
-from .verdicts import Judged, Ordered
+from .verdicts import Judged, Ordered, rank
 
 DRAWN: Mapping[str, Callable[[Group], Figure]] = {**FIGURES, **STUDY_FIGURES, **PART_FIGURES}
 
@@ -107,7 +107,7 @@ def make_section(experiment: Experiment, results: Sequence[Result], store: Store
             for o in checked
         ),
         conclusion=tuple(_concluded(experiment, best, checked, after, measured)),
-        shown=_shown(experiment, best, measured),
+        shown=_shown(experiment, groups, measured),
         trainings=tuple(_trainings(best)) if best else (),
         draw=draw,
         caption=CAPTIONS.get(experiment.figure or "", ""),
@@ -123,12 +123,22 @@ def _concluded(
     return conclude(experiment.name, best, checked, after)
 
 
-def _shown(experiment: Experiment, best: Group | None, measured: Any) -> str:
+def _shown(experiment: Experiment, groups: Sequence[Group], measured: Any) -> str:
     if experiment.measured:
         return f"measured on {measured['machine']['cpu']}" if measured else ""
     if not experiment.entries:
         return "counted"
-    return f"{best.tier} on {_data(best.first)}" if best else ""
+    if not groups:
+        return ""
+    longer = [_beside(group) for group in groups[1:] if rank(group.first) > rank(groups[0].first)]
+    return "; ".join([f"{groups[0].tier} on {_data(groups[0].first)}", *longer])
+
+
+def _beside(group: Group) -> str:
+    """Rows that were trained for longer than those shown, but too few to compare."""
+    errors = {label: run.test_error for label, run in group.curves().items()}
+    said = ", ".join(f"{label} {_percent(error)}" for label, error in errors.items() if error is not None)
+    return f"besides, {group.tier} of {said} test error"
 
 
 def _left_out(experiment: Experiment, results: Sequence[Result]) -> str:
