@@ -25,6 +25,7 @@ from ..cli import (
     recipes,
     reports,
     serving,
+    sweep,
     training,
     weights,
 )
@@ -47,6 +48,7 @@ GROUPS = (
     serving,
     comparison,
     crossval,
+    sweep,
     reports,
     papers,
     data,
