@@ -1,5 +1,6 @@
 # One command per wish. Each sets up .venv from nothing; constraints.txt pins what the tests ran with.
 #   make demo      watch a residual network learn from real pictures, in about a minute
+#   make docs      the site of executed pages, English and Korean, in docs/_build/html (docs-live serves it here)
 #   make test      the default suite, JOBS processes of one thread each, 2 unless told (TESTS="tests/nets -k shortcut" narrows it)
 # TORCH_INDEX picks another build of torch, for example the one without CUDA:
 #   make demo TORCH_INDEX=<the index of CPU builds that pytorch names>
@@ -14,11 +15,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo test lint types bench docs-slow golden mutants wheel clean
+.PHONY: help demo test lint types bench docs docs-live docs-slow golden mutants wheel clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
-	@echo "also: make lint types bench docs-slow golden mutants wheel clean"
+	@echo "also: make lint types bench docs-live docs-slow golden mutants wheel clean"
 
 demo:
 	@echo "reslearn demo: a residual network, 1,797 real handwritten digits, about a minute once installed"
@@ -39,8 +40,14 @@ bench: $(VENV)/dev
 	@set -e; for run in train_throughput.py "data.py crops" "data.py resident" report_open.py; do \
 	  echo "== benchmarks/$$run"; $(BIN)/python benchmarks/$$run; done
 
+docs: $(VENV)/docs
+	PYTHONPATH=docs $(BIN)/python -m sitebuild build
+
+docs-live: $(VENV)/docs
+	PYTHONPATH=docs $(BIN)/python -m sitebuild live
+
 docs-slow: $(VENV)/dev
-	$(BIN)/python tests/docs/console_blocks.py README.md docs
+	$(BIN)/python tests/docs/console_blocks.py README.md docs/en
 
 golden: $(VENV)/dev
 	RESLEARN_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests -k golden
@@ -64,7 +71,7 @@ wheel: $(BIN)/python
 	rm -rf "$$PWD"; echo "the wheel is whole: $$(ls $(CURDIR)/dist)"
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -81,4 +88,9 @@ $(VENV)/core: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing reslearn and its tools; torch is the largest part, a few minutes on a slow line"
 	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/core
+
+$(VENV)/docs: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing reslearn and what its pages are made with; torch is the largest part, a few minutes on a slow line"
+	@$(PIP) -e '.[docs]'
 	@touch $@ $(VENV)/core

@@ -11,9 +11,9 @@ import pytest
 
 import reslearn
 
-CALLS = ("calibrate", "check", "compare", "convert", "create_backbone", "create_model", "crossval", "ensemble",
-         "evaluate", "export", "fit", "get_spec", "list_models", "load", "open_data", "predict", "recipe", "resume",
-         "save", "split")  # fmt: skip
+CALLS = ("calibrate", "check", "compare", "convert", "create_backbone", "create_model", "crossval", "draw",
+         "ensemble", "evaluate", "export", "fit", "get_spec", "list_models", "load", "open_data", "predict", "recipe",
+         "resume", "save", "split")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", reslearn.__all__)

@@ -21,6 +21,7 @@ _WHERE = {
     "recipe": "spec.recipes:changed_recipe",
     "create_model": "nets.build",
     "create_backbone": "nets.build",
+    "draw": "jobs.draw.drawing",
     # from pictures to a model, and what it is worth
     "open_data": "data.sources",
     "check": "jobs.calls",
@@ -56,6 +57,7 @@ _WHERE = {
     "Prediction": "predictor.answers",
     "Reading": "train.events",
     "Run": "train.fit",
+    "Scene": "report.diagram",
     "SplitResult": "data.care.splitting",
     "Tick": "train.events",
     "Written": "jobs.export",

@@ -30,7 +30,9 @@ def _load_tool():
 
 
 tool = _load_tool()
-PAGES = tool.pages([str(ROOT / name) for name in ("README.md", "CONTRIBUTING.md", "docs") if (ROOT / name).exists()])
+PAGES = tool.pages(
+    [str(ROOT / name) for name in ("README.md", "README.ko.md", "CONTRIBUTING.md", "docs/en", "docs/ko")]
+)
 
 
 def parse(words):

@@ -1,6 +1,6 @@
 """timm reads what `push --to-folder` wrote, as it is, for one network of each kind that it has.
 
-In an environment of its own (docs/weights.md): pytest -m peers
+In an environment of its own (docs/en/guide/weights.md): pytest -m peers
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def timm():
     with contextlib.suppress(RuntimeError):
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    package = pytest.importorskip("timm", reason="needs timm and torchvision: docs/weights.md says how")
+    package = pytest.importorskip("timm", reason="needs timm and torchvision: docs/en/guide/weights.md says how")
     yield package
     del library  # which takes its operators along
 

@@ -12,7 +12,7 @@ from reslearn.paper.findings.report import sections_of
 from reslearn.paper.published.static_check import check_all
 
 ROOT = Path(__file__).parents[2]
-PAGE, STORE = ROOT / "docs" / "papers.md", ROOT / "docs" / "paper-results"
+PAGE, STORE = ROOT / "docs" / "en" / "reference" / "papers.md", ROOT / "docs" / "paper-results"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The twenty lines of docs/predict.md run on a Ray of this machine, and answer as one Predictor does."""
+"""The twenty lines of docs/en/guide/predict.md run on a Ray of this machine, and answer as one Predictor does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reslearn.nets.build import create_model
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess
 
-PAGE = Path(__file__).parents[2] / "docs" / "predict.md"
+PAGE = Path(__file__).parents[2] / "docs" / "en" / "guide" / "predict.md"
 SPEC = NetSpec(
     name="tiny", stem="cifar", stem_channels=4, block="basic", stage_blocks=(1,), stage_channels=(4,), num_classes=3
 )

@@ -25,7 +25,6 @@ from ..cli import (
     recipes,
     reports,
     serving,
-    sweep,
     training,
     weights,
 )
@@ -48,7 +47,6 @@ GROUPS = (
     serving,
     comparison,
     crossval,
-    sweep,
     reports,
     papers,
     data,

@@ -1,7 +1,7 @@
 """What is not asked for is chosen: network, recipe, size, budget and batch, by a short table of facts.
 
-The table stands in docs/training.md, too. `train`, `crossval` and `plan` choose alike, and print what they chose. It
-needs no stopwatch: what a training would take is computed from the machine's rates.
+The table stands in docs/en/guide/training.md, too. `train`, `crossval` and `plan` choose alike, and print what they
+chose. It needs no stopwatch: what a training would take is computed from the machine's rates.
 """
 
 from __future__ import annotations

@@ -65,11 +65,11 @@ def fit(
     """Train `model` from scratch (or from `weights`) in a new run folder and seal the result; returns the `Run`.
 
     `model` is a name of `list_models()` or a spec, `recipe` a name or a `Recipe`; what is None is chosen by the table
-    of docs/training.md, as `reslearn train` does. `train_data` is a path, a data set of `open_data`, arrays (pictures,
-    labels), or a map-style data set of (picture, label), floats with `value_range`. Without `val_data`, of a path its
-    `val` is validated on, or else `val_fraction` (0.1) of its `train` held out; of data given as an object a part is
-    held out only where `val_fraction` says so, drawn by `split_seed`. Its test split is never looked at. `split_method`
-    says in the record how parts that are given came about.
+    of docs/en/guide/training.md, as `reslearn train` does. `train_data` is a path, a data set of `open_data`, arrays
+    (pictures, labels), or a map-style data set of (picture, label), floats with `value_range`. Without `val_data`, of a
+    path its `val` is validated on, or else `val_fraction` (0.1) of its `train` held out; of data given as an object a
+    part is held out only where `val_fraction` says so, drawn by `split_seed`. Its test split is never looked at.
+    `split_method` says in the record how parts that are given came about.
 
     `out` is the run folder, `runs/SET-1`, `-2`, ... unless given; `epochs` a budget in place of the recipe's;
     `image_size` the side of the input in pixels. `weights` is what `create_model` reads; without a `preprocess`, the

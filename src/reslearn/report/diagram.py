@@ -98,7 +98,7 @@ Item = Box | Sign | Wire | Label
 RADIUS = 5.0  # of a sign
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scene:
     """A whole drawing."""
 
@@ -107,6 +107,13 @@ class Scene:
     title: str
     items: tuple[Item, ...]
     language: str = "en"
+
+    def __repr__(self) -> str:
+        return f"Scene({self.title}, {len(self.items)} items)"
+
+    def _repr_svg_(self) -> str:
+        """What a notebook's cell shows."""
+        return to_svg(self)
 
 
 @cache

@@ -66,8 +66,11 @@ STYLE: Any = {  # matplotlib types its keys one by one
 
 
 @contextmanager
-def sheet(width: int, height: int, columns: int = 1, rows: int = 1, **rest: Any) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A transparent figure of `width` x `height` CSS pixels in the house style, and its panels, row by row."""
+def sheet(
+    width: int, height: int, columns: int = 1, rows: int = 1, *, page: bool = False, **rest: Any
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A transparent figure of `width` x `height` CSS pixels in the house style, and its panels, row by row. Letters
+    that the house's font lacks are looked for on this machine, but not for a `page` alone: there the browser does."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width / PIXELS, height / PIXELS), layout="constrained")
         figure.patch.set_alpha(0)
@@ -75,7 +78,8 @@ def sheet(width: int, height: int, columns: int = 1, rows: int = 1, **rest: Any)
         for panel in axes.flat:
             panel.patch.set_alpha(0)
         yield figure, list(axes.flat)
-        find_letters(figure)
+        if not page:
+            find_letters(figure)
 
 
 def to_inline_svg(figure: Figure, title: str) -> str:

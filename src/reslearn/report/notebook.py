@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from .ink import INK, to_inline_svg
 
 _COLOURS = INK | {"ink": "currentColor", "muted": "#8a9099", "line": "rgba(128,128,128,.35)"}
+STYLE = ";".join(f"--{name}:{colour}" for name, colour in _COLOURS.items())  # of whatever holds a figure
 
 
 def cell(headline: str, facts: Iterable[tuple[str, str]] = (), figures: Iterable[tuple[str, Figure]] = ()) -> str:
     """HTML of a cell: a line in bold, facts as (name, value), and figures with their titles side by side."""
-    style = ";".join(f"--{name}:{colour}" for name, colour in _COLOURS.items())
     rows = "".join(
         f'<tr><td style="text-align:left;opacity:.7">{html.escape(name)}</td>'
         f'<td style="text-align:left">{html.escape(value)}</td></tr>'
@@ -24,6 +24,6 @@ def cell(headline: str, facts: Iterable[tuple[str, str]] = (), figures: Iterable
         f'<div style="flex:1 1 300px;max-width:440px">{to_inline_svg(figure, title)}</div>' for title, figure in figures
     )
     return (
-        f'<div style="{style}"><b>{html.escape(headline)}</b><table>{rows}</table>'
+        f'<div style="{STYLE}"><b>{html.escape(headline)}</b><table>{rows}</table>'
         f'<div style="display:flex;flex-wrap:wrap;gap:16px">{drawn}</div></div>'
     )

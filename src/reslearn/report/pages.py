@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from ..report import figures
 from .confusion import confusion_matrix
 from .ink import to_inline_svg
-from .search import importance_bars, parallel_coordinates
 from .values import Details, Gallery, Picture, Report
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -40,7 +39,6 @@ def render(report: Report) -> str:
         .render(
             report=report,
             curves=[_card(*card) for card in _curves(report)],
-            trials=[_card(*card) for card in _trials(report)],
             details=[_inside(part) for part in report.details],
             css=_style(),
             version=_version(),
@@ -62,17 +60,6 @@ def _curves(report: Report) -> Iterator[tuple[str, str, Figure]]:
         yield "Error", "percent of pictures", figures.error_curves(report.curves)
         yield "Loss", "cross-entropy", figures.loss_curves(report.curves)
         yield "Learning rate", "of each optimiser step", figures.learning_rate(report.curves)
-
-
-def _trials(report: Report) -> Iterator[tuple[str, str, Figure]]:
-    """Title, caption and figure of a sweep."""
-    found = report.search
-    if found is None:
-        return
-    yield "Every trial", "a line through its settings to its error on validation", parallel_coordinates(found)
-    if found.importance:
-        note = "share of the differences between trials that each setting accounts for (fANOVA)"
-        yield "Importance", note, importance_bars(found)
 
 
 def _card(title: str, note: str, figure: Figure) -> dict[str, str]:

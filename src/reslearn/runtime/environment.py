@@ -30,7 +30,6 @@ EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "heic": ("pillow-heif",),
     "openvino": ("openvino", "nncf"),
-    "sweep": ("optuna",),
     "tensorboard": ("tensorboard",),
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "tifffile", "imagecodecs"),
 }

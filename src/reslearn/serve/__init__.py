@@ -17,9 +17,9 @@ def create_app(models: Models, **settings: Unpack[Options]) -> FastAPI:
     """An ASGI app that answers pictures with `models`: a model, several as `NAME=MODEL`, or a mapping of names.
 
     A model is a run folder, a sealed or exported file, or what `reslearn.load` returned. `settings` are the options of
-    `reslearn serve` by their Python names, such as `max_batch=32`; `docs/serving.md` lists them. The models are opened
-    and their threads started here; `app.state.service.close()`, or the app's lifespan, ends them. Raises `UserError`
-    for a model that cannot be opened, a wrong setting, and where the extra `serve` is not installed.
+    `reslearn serve` by their Python names, such as `max_batch=32`; `docs/en/guide/serving.md` lists them. The models
+    are opened and their threads started here; `app.state.service.close()`, or the app's lifespan, ends them. Raises
+    `UserError` for a model that cannot be opened, a wrong setting, and where the extra `serve` is not installed.
     """
     from ..engine.needs import need
     from .settings import NEEDS, settings_of

@@ -15,5 +15,3 @@ Engine = Literal["torch", "compiled", "onnxruntime", "openvino"]  # what compute
 Width = Literal["fp32", "bf16", "fp16", "int8"]  # of the numbers that an answer is computed in
 GraphInput = Literal["float", "uint8"]  # of an exported graph: normalised pictures of its size, or bytes of any size
 Outputs = Literal["logits", "features", "both"]  # of an exported graph: answers, the map of each stage, or both
-Sampler = Literal["quasi", "tpe"]  # what a sweep tries: points spread evenly, known beforehand, or what Optuna proposes
-Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]  # boards that `--log-to` tells a run's numbers

@@ -26,13 +26,14 @@ from torch import nn
 from ..data.loaders import TrainLoader
 from ..runtime import random
 from ..runtime.process_group import World
+from ..spec.errors import UserError
 from ..spec.recipe import Recipe
 from ..train import checkpoint, schedule
 from .checkpoint import Progress
 from .decision import decide, obey
-from .events import Tick, Watch, line_of
+from .events import Tick, Watch
 from .records.journal import Journal
-from .stopping import SIGNALS, Diverged, Interrupted
+from .stopping import SIGNALS, Interrupted
 from .together import share_statistics
 from .update import Update
 
@@ -66,11 +67,6 @@ class Work:
         """Optimiser steps of the whole budget."""
         return self.recipe.total_steps(self.loader.epoch_length)
 
-    def journal(self) -> Journal:
-        """The run's journal, to go on with where the last checkpoint left it."""
-        path, keep = self.folder / "metrics.jsonl", self.progress.metrics_bytes
-        return Journal(path, keep, writes=self.world.first, line=line_of(self.watch))
-
     def epochs(self, step: int) -> float:
         """Epochs done after `step` steps."""
         return step * self.recipe.batch_size / self.loader.epoch_length
@@ -97,7 +93,7 @@ class Work:
 def train(work: Work) -> None:
     """Take the steps from `work.progress.step` to the end of the budget. Raises `Interrupted` when asked to stop."""
     recipe, progress, update, total = work.recipe, work.progress, work.update, work.total
-    with work.journal() as journal:
+    with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes, writes=work.world.first) as journal:
         update.train_mode()
         if recipe.probe and progress.step == 0:  # the probe's head, untrained, is the first candidate for the best
             validate(work)
@@ -124,14 +120,14 @@ def of_all(work: Work, loss: float, wrong: int) -> tuple[float, int, int, bool]:
     """The step's mean loss and wrong answers over all processes, and what to do after it.
 
     That is the signal to stop, if any process was asked (one is asked: all stop; else 0), and whether a checkpoint is
-    due by the first one's clock. Raises `Diverged` where the loss is no number any more.
+    due by the first one's clock. Raises `UserError` where the loss is no number any more.
     """
     progress, recipe, told = work.progress, work.recipe, work.stop()
     late = work.world.first and time.monotonic() - work.saved_at > recipe.checkpoint_every
     asked = [float(told == signum) for signum in SIGNALS]
     loss, wrong_sum, any_late, *asked = work.world.sum(loss / work.world.size, wrong, float(late), *asked)
     if not math.isfinite(loss):
-        raise Diverged(
+        raise UserError(
             f"{work.folder}: the loss became {loss} at step {progress.step} with learning rate {progress.lr:.4g}; "
             f"the last good checkpoint is kept; train again with a lower one, e.g. --set lr={recipe.lr / 4:.3g}"
         )

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..spec.errors import UserError
-
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # what asks a run to stop
 
 
@@ -21,10 +19,6 @@ class Interrupted(Exception):
     def __init__(self, folder: Path, signum: int) -> None:
         super().__init__(f"stopped and saved; go on with: reslearn resume {folder}")
         self.signum = signum
-
-
-class Diverged(UserError):
-    """The loss of a run is no number any more: its settings are wrong, not its data."""
 
 
 @contextlib.contextmanager

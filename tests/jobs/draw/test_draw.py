@@ -248,3 +248,12 @@ def test_a_changed_network_is_drawn_as_changed():
     wires = [item for item in draw(["resnet20_cifar+shortcut=C"]).items if isinstance(item, Wire) and item.key]
     assert len(wires) == 9 and all("projection" in wire.title for wire in wires)
     assert sum(wire.dotted for wire in wires) == 2
+
+
+def test_a_drawing_shows_itself_in_a_notebook_and_one_name_is_enough():
+    import reslearn
+
+    assert reslearn.draw("resnet18") == draw(["resnet18"])
+    assert reslearn.draw("resnet18", block=True)._repr_svg_() == to_svg(draw(["resnet18"], block=True))
+    with pytest.raises(UserError, match="'ko'"):
+        reslearn.draw("resnet18", language="fr")

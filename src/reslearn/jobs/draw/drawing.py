@@ -11,7 +11,7 @@ from ...report.raster import to_png
 from ...runtime.files import write_atomic
 from ...spec.catalogue import get_spec
 from ...spec.codec import parse_assignments, set_fields
-from ...spec.errors import UserError
+from ...spec.errors import UserError, check_choice
 from ...spec.net import Spec
 from .block import blocks
 from .network import networks
@@ -31,9 +31,15 @@ def named_spec(text: str) -> Spec:
     return replace(changed, name=text) if len(text) < 40 else changed
 
 
-def draw(names: Sequence[str], *, block: bool = False, language: Language = "en") -> Scene:
-    """Networks side by side, layer by layer; with `block` one block of each. Raises `UserError` for unknown names, for
-    more than eight, and for a block of a net that has none."""
+def draw(names: str | Sequence[str], *, block: bool = False, language: Language = "en") -> Scene:
+    """Networks side by side, layer by layer; with `block` one block of each. In a notebook the drawing shows itself.
+
+    `names` is a name of `list_models()` or several; `NAME+field=value` changes a field. `language` is that of the
+    words, "en" or "ko". Raises `UserError` for unknown names, for more than eight, for a block of a net that has none,
+    and for another language.
+    """
+    check_choice("language", language, tuple(WORDS))
+    names = [names] if isinstance(names, str) else names
     if not 1 <= len(names) <= MOST:
         raise UserError(f"{len(names)} networks in one drawing; it takes 1 to {MOST}")
     specs = [named_spec(name) for name in names]
