@@ -100,7 +100,8 @@ def test_a_lesson_is_whole(name, language):
     assert len(re.findall(r"^\d\. ", text[questions:], re.MULTILINE)) == 3
     assert text.count("<details>") == text.count("</details>") == 6
     assert "<!-- box -->" in text and "<!-- slips -->" in text
-    assert any("words" in cell.tags for cell in page.cells) and len(page.cells) >= 8
+    assert any("reslearn.draw(" in cell.code and "words" in cell.tags for cell in page.cells)
+    assert len(page.cells) >= 8
 
 
 def names_exist(command: str) -> bool:
@@ -201,7 +202,7 @@ def test_the_reference_has_every_command():
         ("항등사상을 배운다", "항등 사상"),
         ("항등 사상(identity mapping)", "identity mapping"),
         ("지름길 연결이 있는 망", "지름길 연결"),
-        ("ResNet의 기울기 소실", "기울기소실"),
+        ("ResNet의 기울기소실", "기울기 소실"),
         ("ResNeXt에서", "ResNeXt"),
     ],
 )
@@ -212,3 +213,9 @@ def test_korean_is_found_whatever_particle_it_carries(text, query):
 def test_other_words_are_not_found():
     assert not set(hangul.split_query("사과")) <= set(hangul.split("잔차는 항등 사상과 다릅니다"))
     assert hangul.split("망 3개") == ["망", "3", "개"]
+
+
+def test_a_figure_of_words_is_drawn_in_the_pages_language():
+    for page in ENGLISH.values():
+        for cell in page.cells:
+            assert ("lang" in re.findall(r"\w+", cell.code)) == ("words" in cell.tags), f"{page.path}: {cell.name}"
