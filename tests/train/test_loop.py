@@ -21,9 +21,10 @@ from reslearn.train.stopping import Interrupted
 def run(monkeypatch, tmp_path, tiny_recipe):
     """run(step seconds, ...) takes these steps, of which each epoch has `epoch`; the work, and what it did when."""
 
-    def make(seconds, *, epoch=4, validation=0.0, checkpoint=0.0, losses=None, **fields):
+    def make(seconds, *, epoch=4, validation=0.0, checkpoint=0.0, losses=None, errors=None, **fields):
         clock, did = SimpleNamespace(now=0.0), []
         left, told, told_of = iter(seconds), iter(losses or [1.0] * len(seconds)), []
+        found = iter(errors or [])
 
         class Update:
             recipe = replace(tiny_recipe, iterations=len(seconds), batch_size=8, **fields)
@@ -47,21 +48,30 @@ def run(monkeypatch, tmp_path, tiny_recipe):
 
         def validate(net):
             clock.now += validation
-            did.append(("validated", work.progress.step))
-            return 1.0, 50.0
+            did.append(("validated", work.progress.step, clock.now))
+            return 1.0, next(found, 50.0)
 
         def save(folder, update, progress):
             clock.now += checkpoint
-            did.append(("saved", progress.step))
+            did.append(("saved", progress.step, clock.now))
+
+        def save_best(folder, net, step, run=""):
+            did.append(("best", step))
+            return f"best-{step}"
 
         faked = SimpleNamespace(perf_counter=lambda: clock.now, monotonic=lambda: clock.now)
         monkeypatch.setattr(loop, "time", faked)
         monkeypatch.setattr(loop.checkpoint, "save", save)
+        monkeypatch.setattr(loop.checkpoint, "save_best", save_best)
         work = Work(tmp_path, Update(), Loader(), 0, Progress(), validate, saved_at=0.0)
         work.update.steps = told_of
         return work, did
 
     return make
+
+
+def steps_of(did, kind):
+    return [step for what, step, *_ in did if what == kind]
 
 
 def test_only_steps_count_as_time(run):
@@ -70,7 +80,7 @@ def test_only_steps_count_as_time(run):
         [1.0, 2.0, 1.0, 4.0, 1.0, 1.0, 1.0, 1.0, 2.0], validation=50.0, checkpoint=7.0, checkpoint_every=1e9
     )
     train(work)
-    assert [what for what in did if what[0] == "validated"] == [("validated", 4), ("validated", 8), ("validated", 9)]
+    assert steps_of(did, "validated") == [4, 8, 9]
     assert work.progress.seconds == 14.0 and work.progress.images_per_second == 8 / 1.0
     lines = [line for line in read_journal(work.folder / "metrics.jsonl") if line["kind"] == "epoch"]
     assert [line["seconds"] for line in lines] == [8, 12, 14]
@@ -98,7 +108,36 @@ def test_the_rate_is_the_median_of_the_newest_200_steps(run):
 def test_a_checkpoint_is_written_when_more_than_its_time_has_passed(run):
     work, did = run([5.0] * 8, epoch=100, checkpoint=1.0, checkpoint_every=10.0)
     train(work)
-    assert [step for what, step, *_ in did if what == "saved"] == [3, 6, 8]
+    assert steps_of(did, "saved") == [3, 6, 8]
+
+
+def test_validating_often_does_not_save_often_and_a_kill_loses_a_minute_at_most(run):
+    """A large network on few pictures: an epoch takes seconds, and a checkpoint nearly as long."""
+    work, did = run([1.0] * 400, epoch=5, validation=2.0, checkpoint=3.0, checkpoint_every=60.0)
+    train(work)
+    saved = [(step, now) for what, step, now in did if what == "saved"]
+    assert len(steps_of(did, "validated")) == 80 and saved[-1][0] == 400
+    assert len(saved) == 9  # of 560 s of work in all, where each validation once left a checkpoint
+    for (_, before), (_, after) in zip([(0, 0.0), *saved], saved, strict=False):
+        assert after - 3.0 - before <= 60.0 + 1.0 + 2.0  # the step, or the validation, in which the minute ends
+
+
+def test_a_validation_that_takes_minutes_is_not_lost_with_the_next_step(run):
+    work, did = run([1.0] * 8, validation=100.0, checkpoint_every=60.0)
+    train(work)
+    assert steps_of(did, "saved") == [4, 8]
+
+
+def test_the_best_weights_and_the_last_step_are_kept_whatever_the_clock_says(run):
+    work, did = run([1.0] * 24, errors=[50.0, 60.0, 40.0, 40.0, 45.0, 55.0], select="best", checkpoint_every=1e9)
+    train(work)
+    assert steps_of(did, "best") == [4, 12] and steps_of(did, "saved") == [4, 12, 24]
+    work, did = run([1.0] * 24, errors=[50.0, 60.0, 40.0], checkpoint_every=1e9)  # the last weights are sealed
+    train(work)
+    assert steps_of(did, "best") == [] and steps_of(did, "saved") == [24]
+    work, did = run([1.0] * 24, errors=[50.0, 60.0, 70.0], early_stop=2.0, checkpoint_every=1e9)
+    train(work)
+    assert work.progress.stopped_early and steps_of(did, "saved") == [12]
 
 
 def test_an_epoch_s_loss_counts_every_picture_alike(run):
@@ -131,7 +170,7 @@ def test_a_signal_is_answered_after_its_step_and_not_after_the_last(run, when, s
         assert stopped.value.signum == signal.SIGTERM
     else:
         train(work)  # there is nothing left to stop
-    assert work.progress.step == steps and did[-1] == ("saved", steps)
+    assert work.progress.step == steps and did[-1][:2] == ("saved", steps)
 
 
 def test_a_run_that_stopped_early_takes_no_step_more(run):

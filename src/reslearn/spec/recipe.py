@@ -102,7 +102,7 @@ class Recipe:
     # bookkeeping
     select: Literal["last", "best", "ema"] = "last"  # which weights are sealed; best: on validation
     validate_every: rule.Positive = 1.0  # epochs; at the end of one, so less than 1 means each
-    checkpoint_every: rule.Positive = 60.0  # seconds; a checkpoint is also written at each validation
+    checkpoint_every: rule.Positive = 60.0  # seconds; also at a best validation, and at the last step
     log_gradients: bool = False  # the gradient norm of every layer, once an epoch
 
     def __post_init__(self) -> None:

@@ -4,7 +4,8 @@
         lr     = schedule(s)                       a function of the step and of the scores so far (`progress.seen`)
         batch  = positions [s B, (s + 1) B)        a function of the step: B places in the endless order of the pictures
         w     <- update(w, batch, lr)              forward, backward, optimiser (update.py)
-        at an epoch's end: a line in the journal; every `validate_every` epochs: validation; every minute: a checkpoint
+        at an epoch's end: a line in the journal; every `validate_every` epochs: validation
+        every minute, at the best and at the last: a checkpoint
 
 Nothing else decides what happens, so a run that is killed and resumed takes the same steps to the same bits.
 Under `torchrun` every process walks through here with its part of each batch; the first one writes.
@@ -38,6 +39,10 @@ from .together import share_statistics
 from .update import Update
 
 
+class Diverged(UserError):
+    """A loss that is no number any more."""
+
+
 @dataclass
 class Work:
     """One run's moving parts, as the loop needs them."""
@@ -61,6 +66,11 @@ class Work:
     def recipe(self) -> Recipe:
         """How the network is trained."""
         return self.update.recipe
+
+    @property
+    def late(self) -> bool:
+        """Whether a checkpoint is due by this process's clock."""
+        return time.monotonic() - self.saved_at > self.recipe.checkpoint_every
 
     @property
     def total(self) -> int:
@@ -107,8 +117,8 @@ def train(work: Work) -> None:
             journal.write(kind="step", step=progress.step, loss=loss, lr=progress.lr)
             count_step(work, loss, wrong, work.world.size * len(batch.labels))
             work.watch(work.tick(loss))
-            due = work.ends_epoch() and end_of_epoch(work, journal)
-            if due or signum or late:
+            validated = work.ends_epoch() and end_of_epoch(work, journal)
+            if signum or late or (validated and worth_keeping(work)):
                 save(work, journal)
             if progress.stopped_early:
                 break
@@ -120,14 +130,14 @@ def of_all(work: Work, loss: float, wrong: int) -> tuple[float, int, int, bool]:
     """The step's mean loss and wrong answers over all processes, and what to do after it.
 
     That is the signal to stop, if any process was asked (one is asked: all stop; else 0), and whether a checkpoint is
-    due by the first one's clock. Raises `UserError` where the loss is no number any more.
+    due by the first one's clock. Raises `Diverged` where the loss is no number any more.
     """
     progress, recipe, told = work.progress, work.recipe, work.stop()
-    late = work.world.first and time.monotonic() - work.saved_at > recipe.checkpoint_every
+    late = work.world.first and work.late
     asked = [float(told == signum) for signum in SIGNALS]
     loss, wrong_sum, any_late, *asked = work.world.sum(loss / work.world.size, wrong, float(late), *asked)
     if not math.isfinite(loss):
-        raise UserError(
+        raise Diverged(
             f"{work.folder}: the loss became {loss} at step {progress.step} with learning rate {progress.lr:.4g}; "
             f"the last good checkpoint is kept; train again with a lower one, e.g. --set lr={recipe.lr / 4:.3g}"
         )
@@ -167,7 +177,20 @@ def end_of_epoch(work: Work, journal: Journal) -> bool:
     if work.recipe.log_gradients:
         journal.write(kind="gradients", step=progress.step, norms=work.update.gradient_norms())
     progress.epoch_loss, progress.epoch_wrong, progress.epoch_images = 0.0, 0, 0
+    if due:
+        journal.flush()  # for who looks at the run from outside
     return due
+
+
+def worth_keeping(work: Work) -> bool:
+    """Whether a validation is followed by a checkpoint: the last, one whose weights may be sealed, and by the clock.
+
+    Few pictures and a large network would otherwise write more than they compute. Every process gets the same answer.
+    """
+    progress = work.progress
+    last = progress.step == work.total or progress.stopped_early
+    best = work.recipe.select == "best" and progress.best_epoch == work.epochs(progress.step)
+    return last or best or work.world.tell(work.late)  # validation took its time, too
 
 
 def validate(work: Work) -> tuple[float, float] | None:
