@@ -10,6 +10,7 @@ import pytest
 from reslearn.jobs.advice import Ahead, Outcome, after, before
 from reslearn.spec.recipe import Recipe
 from reslearn.spec.recipes import get_recipe
+from reslearn.spec.voice import PYTHON
 
 GOOD = Ahead(
     recipe=get_recipe("folder"), steps=6_000, labels=np.repeat(np.arange(10), 5_000), classes=tuple("abcdefghij"),
@@ -75,6 +76,16 @@ def test_what_few_steps_explain_is_no_learning_by_heart():
 
 def test_without_validation_there_is_nothing_to_say():
     assert after(Outcome(5.0, None, None, None, 10, False)) == []
+
+
+def test_from_python_it_names_arguments():
+    worst = replace(GOOD, steps=1, validated=0, labels=np.array([0, 0, 1]), recipe=get_recipe("fast-cifar"))
+    bad = replace(FINE, val_loss=1e9, val_error=90.0)
+    told = " ".join([*before(worst, PYTHON), *after(bad, PYTHON)])
+    for words in ("epochs=", "reslearn.recipe(..., lr=", "reslearn.recipe(..., batch_size=", "weights='default'",
+                  "val_fraction=0.2", "reslearn.crossval", "augment={'policy': 'trivial'}"):  # fmt: skip
+        assert words in told, words
+    assert "--" not in told.replace("--find-lr", "")
 
 
 def test_advice_is_one_line_that_says_what_to_do():

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from reslearn.cli.app import main
+from reslearn.cli.bench import settings_of
 from reslearn.jobs import bench
 from reslearn.runtime import load, measuring
 from reslearn.runtime.choice import this_machine
@@ -14,6 +15,7 @@ from reslearn.runtime.load import Load
 from reslearn.runtime.machine import Rates, kept_rates
 from reslearn.spec.errors import UserError
 from reslearn.train import checkpoint
+from reslearn.train.loop import Diverged
 
 SMALL = {"batch": 4, "image_size": 8, "steps": 4, "changes": {"compile": "false"}}
 
@@ -77,3 +79,37 @@ def test_a_busy_bench_prints_its_load(measured, monkeypatch, capsys):
     assert "spread" in printed and "because   bf16: bf16 does 2.00 times" in printed
     assert main(["bench", "infer", *options, "--set", "compile=false", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["load"]["busy"].startswith("other programs")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--model", "resnet18", "--image-size", "32", "--batch", "1"], ["--batch 2", "larger --image-size"]),
+        (["--recipe", "paper-cifar", "--batch", "100"], ["--batch 64", "another --recipe"]),
+        (["--set", "compile"], ["--set compile=false"]),
+    ],
+)
+def test_what_cannot_be_trained_is_mended_by_options_of_its_own(options, words, measured, capsys):
+    assert main(["bench", "train", *options]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("reslearn: ")]
+    assert len(lines) == 1 and all(word in lines[0] for word in words), lines
+    assert not any(word in lines[0] for word in ("batch_size=", "bn_batch=", "freeze_bn=", "lr=")), lines
+
+
+def test_a_batch_that_processes_cannot_share_is_told_by_its_option(measured, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match=r"^--batch is 3; .* e\.g\. --batch 4$"):
+        bench.bench_train("resnet20_cifar", batch=3)
+
+
+def test_steps_that_diverge_are_no_measurement(measured, monkeypatch):
+    def diverge(work):
+        raise Diverged("/somewhere: the loss became nan; --set lr=0.1")
+
+    monkeypatch.setattr(bench, "train", diverge)
+    with pytest.raises(UserError, match=r"bench train: the loss of resnet20_cifar.*--recipe, --precision or --model$"):
+        bench.bench_train("resnet20_cifar", **SMALL)
+
+
+def test_settings_are_named_as_a_training_names_them_too():
+    assert settings_of(["settings.compile=false", "threads=2"]) == {"compile": "false", "threads": "2"}

@@ -53,7 +53,7 @@ def train(
         data=data,
         steps=steps,
         precision=precision,
-        changes=parse_assignments(changes or []),
+        changes=settings_of(changes),
         tuned_allocator=tuned,
         say=say,
     )
@@ -96,7 +96,7 @@ def infer(
         image_size=image_size,
         steps=steps,
         precision=precision,
-        changes=parse_assignments(changes or []),
+        changes=settings_of(changes),
         tuned_allocator=tuned,
         say=say,
     )
@@ -119,6 +119,12 @@ def data(
 
     result = bench_data(path, batch=batch, image_size=image_size, recipe=recipe, steps=steps, workers=workers)
     emit(result.to_json(), as_json, lambda: _print(result))
+
+
+def settings_of(changes: list[str] | None) -> dict[str, str]:
+    """Fields of the settings, bare or as `train` takes them: `--set settings.compile=false`."""
+    given = parse_assignments(changes or [], "compile=false")
+    return {name.removeprefix("settings."): text for name, text in given.items()}
 
 
 def _print_engines(found: list[Speed]) -> None:

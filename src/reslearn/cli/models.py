@@ -160,7 +160,7 @@ def _find_spec(model: str) -> Spec:
 def _changed(spec: Spec, shortcut: str | None, classes: int | None, assignments: list[str] | None) -> Spec:
     named = {"shortcut": shortcut, "num_classes": classes}
     spec = get_spec(spec, **{field: value for field, value in named.items() if value is not None})
-    return set_fields(spec, parse_assignments(assignments or []))
+    return set_fields(spec, parse_assignments(assignments or [], "shortcut=B"))
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:

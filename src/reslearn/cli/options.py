@@ -33,6 +33,7 @@ Out = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run folder; runs/SET-1, -2, ... if absent.")
 ]
 PageOut = Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write a page (HTML) about it here.")]
+ValFraction = Annotated[float, typer.Option(help="Held out of train where the data has no val.")]
 ImageSize = Annotated[int | None, typer.Option(help="Side of the input in pixels.")]
 Weights = Annotated[
     str | None,

@@ -35,6 +35,10 @@ def plan(
     weights: opt.Weights = None,
     prefer: opt.PreferOption = None,
     seed: int = 0,
+    val_fraction: opt.ValFraction = 0.1,
+    split_seed: int = 0,
+    precision: opt.TrainPrecision = None,
+    on_bad_file: opt.BadFile = "stop",
     seconds: Annotated[float, typer.Option(help="How long to probe the loader, and the steps.")] = 12.0,
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="A learning-rate range test instead: the loss while the rate grows.")
@@ -62,6 +66,10 @@ def plan(
         changes=parse_assignments(assignments or []),
         image_size=image_size,
         seed=seed,
+        val_fraction=val_fraction,
+        split_seed=split_seed,
+        precision=precision,
+        on_bad_file=on_bad_file,
         tuned_allocator=tuned,
         weights=weights,
         prefer=prefer,

@@ -40,7 +40,7 @@ def train(
     weights: opt.Weights = None,
     prefer: opt.PreferOption = None,
     image_size: opt.ImageSize = None,
-    val_fraction: Annotated[float, typer.Option(help="Held out of train where the data has no val.")] = 0.1,
+    val_fraction: opt.ValFraction = 0.1,
     split_seed: int = 0,
     precision: opt.TrainPrecision = None,
     on_bad_file: opt.BadFile = "stop",

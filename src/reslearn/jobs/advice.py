@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.dataset import Dataset
+from ..spec.net import Spec
 from ..spec.recipe import Recipe
+from ..spec.voice import COMMAND, Voice
 from ..train.schedule import learning_rate, start
 
 FEW_STEPS = 200  # fewer teach a network from nothing little more than which class is the largest
@@ -33,7 +36,7 @@ class Ahead:
     steps: int
     labels: NDArray[np.int64]  # of the pictures to train on
     classes: tuple[str, ...]
-    validated: int  # pictures to validate on
+    validated: int | None  # pictures to validate on; None in a cross-validation, which scores every one
     weights: str | None
     depth: int = 0
 
@@ -50,73 +53,97 @@ class Outcome:
     from_weights: bool
 
 
-def before(ahead: Ahead) -> list[str]:
-    """What speaks against a plan."""
-    return [*_few_steps(ahead), *_rate(ahead), *_few_pictures(ahead), *_validation(ahead), *_singles(ahead)]
-
-
-def after(outcome: Outcome) -> list[str]:
-    """What a result is worth."""
-    absurd = list(_absurd(outcome))  # what few steps explain is no learning by heart
-    return [*absurd, *_no_better(outcome), *([] if absurd else _by_heart(outcome))]
-
-
-def _few_steps(ahead: Ahead) -> Iterator[str]:
-    if ahead.steps >= FEW_STEPS or ahead.weights is not None:
-        return
-    pictures = len(ahead.labels)
-    epochs = math.ceil(FEW_STEPS * ahead.recipe.batch_size / max(pictures, 1))
-    smaller = max(ahead.recipe.batch_size // 4, 8)
-    other = f", or smaller batches (--set batch_size={smaller})" if smaller < ahead.recipe.batch_size else ""
-    yield (
-        f"{_count(ahead.steps, 'step')} in all: a network from nothing learns little in fewer than {FEW_STEPS}; "
-        f"train longer (--epochs {epochs}){other}"
+def ahead(recipe: Recipe, train: Dataset, validated: int | None, *, weights: str | None, spec: Spec) -> Ahead:
+    """What is known of a training on these pictures, of which so many `validated` ones are no part (`Ahead`)."""
+    return Ahead(
+        recipe=recipe,
+        steps=recipe.total_steps(len(train)),
+        labels=np.asarray(train.labels),
+        classes=train.classes,
+        validated=validated,
+        weights=weights,
+        depth=spec.depth,
     )
 
 
-def _rate(ahead: Ahead) -> Iterator[str]:
-    """A peak that is reached in a few steps, and left in a few."""
-    recipe, total = ahead.recipe, ahead.steps
-    if recipe.optimizer not in ("sgd", "caffe-sgd") or ahead.weights is not None:
+def before(plan: Ahead, voice: Voice = COMMAND) -> list[str]:
+    """What speaks against a plan, and what to change, in the words of `voice`."""
+    return [
+        *_few_steps(plan, voice),
+        *_rate(plan, voice),
+        *_few_pictures(plan, voice),
+        *_validation(plan, voice),
+        *_singles(plan),
+    ]
+
+
+def after(outcome: Outcome, voice: Voice = COMMAND) -> list[str]:
+    """What a result is worth, and what to change, in the words of `voice`."""
+    absurd = list(_absurd(outcome, voice))  # what few steps explain is no learning by heart
+    return [*absurd, *_no_better(outcome), *([] if absurd else _by_heart(outcome, voice))]
+
+
+def _few_steps(plan: Ahead, voice: Voice) -> Iterator[str]:
+    if plan.steps >= FEW_STEPS or plan.weights is not None:
         return
-    seen = start(recipe, ahead.depth)
+    pictures = len(plan.labels)
+    epochs = math.ceil(FEW_STEPS * plan.recipe.batch_size / max(pictures, 1))
+    smaller = max(plan.recipe.batch_size // 4, 8)
+    field = voice.field("batch_size", smaller)
+    other = f", or smaller batches ({field})" if smaller < plan.recipe.batch_size else ""
+    yield (
+        f"{_count(plan.steps, 'step')} in all: a network from nothing learns little in fewer than {FEW_STEPS}; "
+        f"train longer ({voice.option('epochs', epochs)}){other}"
+    )
+
+
+def _rate(plan: Ahead, voice: Voice) -> Iterator[str]:
+    """A peak that is reached in a few steps, and left in a few."""
+    recipe, total = plan.recipe, plan.steps
+    if recipe.optimizer not in ("sgd", "caffe-sgd") or plan.weights is not None:
+        return
+    seen = start(recipe, plan.depth)
     peak = max(learning_rate(recipe, step, total, seen) for step in range(min(total, 1000)))
     calm = CALM * max(total, 1) / 100
     if peak > max(calm, CALM):
         lower = float(f"{max(calm, CALM) * recipe.lr / recipe.peak_lr:.1g}")
         yield (
             f"a learning rate of {peak:.3g} is high for {_count(total, 'step')}: the loss may not come down from it; "
-            f"train longer, or --set lr={lower:g} (reslearn plan DATA --find-lr shows what it bears)"
+            f"train longer, or {voice.field('lr', lower)} "
+            "(reslearn plan DATA --find-lr shows what it bears)"
         )
 
 
-def _few_pictures(ahead: Ahead) -> Iterator[str]:
-    if ahead.weights is not None:
+def _few_pictures(plan: Ahead, voice: Voice) -> Iterator[str]:
+    if plan.weights is not None:
         return
-    each = len(ahead.labels) / max(len(ahead.classes), 1)
+    each = len(plan.labels) / max(len(plan.classes), 1)
     if each < FEW_A_CLASS:
         yield (
             f"{each:.0f} pictures a class are few to learn from nothing; start from trained weights: "
-            "--weights default, or --weights FILE --model NETWORK (recipe finetune)"
+            f"{voice.option('weights', 'default')}, or {voice.option('weights', 'FILE')}"
+            f"{', ' if voice.python else ' '}{voice.option('model', 'NETWORK')} (recipe finetune)"
         )
 
 
-def _validation(ahead: Ahead) -> Iterator[str]:
-    if not ahead.validated:
+def _validation(plan: Ahead, voice: Voice) -> Iterator[str]:
+    if plan.validated is None:
+        return
+    if not plan.validated:
         yield (
-            "nothing is validated, so nothing tells how it does on new pictures; hold some out (--val-fraction 0.2), "
-            "or use reslearn crossval"
+            "nothing is validated, so nothing tells how it does on new pictures; hold some out "
+            f"({voice.option('val_fraction', 0.2)}), or use {voice.call('crossval')}"
         )
-    elif ahead.validated < 30:
+    elif plan.validated < 30:
         yield (
-            f"{_count(ahead.validated, 'picture')} to validate on: one more right is {100 / ahead.validated:.0f} "
-            "points; reslearn crossval scores every picture"
+            f"{_count(plan.validated, 'picture')} to validate on: one more right is {100 / plan.validated:.0f} "
+            f"points; {voice.call('crossval')} scores every picture"
         )
 
 
-def _singles(ahead: Ahead) -> Iterator[str]:
-    counts = np.bincount(ahead.labels, minlength=len(ahead.classes))
-    single = [name for name, count in zip(ahead.classes, counts, strict=True) if count == 1]
+def _singles(plan: Ahead) -> Iterator[str]:
+    counts = np.bincount(plan.labels, minlength=len(plan.classes))
+    single = [name for name, count in zip(plan.classes, counts, strict=True) if count == 1]
     if single:
         yield (
             f"one picture to learn from in {_listed(single)}: that cannot teach a class; add pictures, or leave "
@@ -124,12 +151,13 @@ def _singles(ahead: Ahead) -> Iterator[str]:
         )
 
 
-def _absurd(outcome: Outcome) -> Iterator[str]:
+def _absurd(outcome: Outcome, voice: Voice) -> Iterator[str]:
     guessing = math.log(max(outcome.classes, 2))
     if outcome.val_loss is not None and not outcome.val_loss <= ABSURD * guessing:
         yield (
             f"a validation loss of {outcome.val_loss:.4g} is absurd, guessing costs {guessing:.2f}: the steps were too "
-            "few or the rate too high for its batch norm to settle; train longer, or with a lower --set lr="
+            "few or the rate too high for its batch norm to settle; train longer, or with a lower rate "
+            f"({voice.field('lr')})"
         )
 
 
@@ -152,12 +180,12 @@ def _no_better(outcome: Outcome) -> Iterator[str]:
         )
 
 
-def _by_heart(outcome: Outcome) -> Iterator[str]:
+def _by_heart(outcome: Outcome, voice: Voice) -> Iterator[str]:
     if outcome.train_error is None or outcome.val_error is None:
         return
     if outcome.val_error - outcome.train_error > GAP:
-        remedy = "more pictures or stronger augmentation (--set augment.policy=trivial)"
-        remedy += "" if outcome.from_weights else ", or start from trained weights (--weights FILE)"
+        remedy = f"more pictures or stronger augmentation ({voice.field('augment.policy', 'trivial')})"
+        remedy += "" if outcome.from_weights else f", or start from trained weights ({voice.option('weights', 'FILE')})"
         yield (
             f"training pictures are {100 - outcome.train_error:.1f} % right, those of validation "
             f"{100 - outcome.val_error:.1f} %: it learns its pictures by heart; {remedy}"

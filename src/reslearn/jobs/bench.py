@@ -27,17 +27,19 @@ from ..runtime.settings import Precision, Settings
 from ..runtime.switches import owned
 from ..spec.catalogue import get_spec
 from ..spec.codec import fields_to_json
-from ..spec.errors import check_at_least
+from ..spec.errors import UserError, check_at_least
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
-from ..train.batch_size import check_batch
+from ..spec.voice import Voice
+from ..train.batch_size import check_batch, check_world
 from ..train.checkpoint import Progress
 from ..train.events import Reading, Tick
-from ..train.loop import Work, train
+from ..train.loop import Diverged, Work, train
 from ..train.update import prepare_update
 from .resolve import machine_settings
 
 WARMUP = 15  # steps of training that do not count
+OPTIONS = Voice(own={"batch_size": "--batch"}, sets=False)  # its --set changes the machine's settings alone
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def bench_train(
     values = replace(get_recipe(recipe), epochs=None, images=None, iterations=steps + WARMUP, batch_size=batch)
     values = replace(values, image_size=size, checkpoint_every=1e9, validate_every=1e9)  # steps alone
     world = from_environment()
-    check_batch(spec, values, size, world.size)
+    check_world(values, world, voice=OPTIONS)
+    check_batch(spec, values, size, world.size, voice=OPTIONS)
     measure_first(say)
     planned = replace(workload(spec, size, batch), endless=True)
     settings = decide(planned, precision=precision, tuned_allocator=tuned_allocator, world=world.size)
@@ -109,18 +112,23 @@ def bench_train(
         torch.manual_seed(0)
         update = prepare_update(create_model(spec), values, settings, pictures, world=world)
         clock = Stopwatch(WARMUP, settings.threads if world.size == 1 else None)
-        train(
-            Work(
-                folder=Path(folder),
-                update=update,
-                loader=loader,
-                seed=0,
-                progress=Progress(),
-                validate=lambda net: None,
-                watch=clock.tick,
-                world=world,
-            )
+        work = Work(
+            folder=Path(folder),
+            update=update,
+            loader=loader,
+            seed=0,
+            progress=Progress(),
+            validate=lambda net: None,
+            watch=clock.tick,
+            world=world,
         )
+        try:
+            train(work)
+        except Diverged:
+            raise UserError(
+                f"bench train: the loss of {spec.name} is no number any more after {work.progress.step} steps of "
+                f"{recipe}, so they are no training; name another --recipe, --precision or --model"
+            ) from None
     return clock.result(batch, settings, model=spec.name, image_size=size, processes=world.size, data=data)
 
 

@@ -11,6 +11,7 @@ from ..data.care.check import CheckReport, check_data
 from ..data.care.splitting import SplitResult, split_data
 from ..data.dataset import Dataset
 from ..measure.scoring import Scoring
+from ..runtime.notes import say
 from ..runtime.settings import Precision
 from ..spec.catalogue import get_spec
 from ..spec.choices import Combine, Layout, OnBadFile, Prefer
@@ -18,6 +19,7 @@ from ..spec.errors import UserError
 from ..spec.net import NetSpec, Spec
 from ..spec.recipe import Recipe
 from ..spec.vgg import VggSpec
+from ..spec.voice import PYTHON
 from ..train.crossval import Crossval
 from .calibration import Calibrated, calibrate_model
 from .compare import Compared, compare_models
@@ -161,7 +163,9 @@ def crossval(
         weights=None if weights is None else os.fspath(weights), prefer=prefer,
     )  # fmt: skip
     plan = plan_crossval(request, folds=folds, group=group)
-    plan.choice.tell()
+    plan.choice.tell(PYTHON)
+    for line in plan.advice(PYTHON):
+        say(f"advice    {line}")
     folder = out if out is not None else chosen_folder(data, kind="-crossval")
     with watching() as watch:
         done = run_crossval(plan, out=folder, watch=lambda fold: watch)

@@ -19,6 +19,7 @@ from ..runtime.environment import command_line, environment, now
 from ..runtime.process_group import from_environment
 from ..spec.errors import UserError
 from ..spec.recipe import Recipe
+from ..spec.voice import COMMAND, Voice
 from ..train.crossval import Crossval, check_fold, proceed
 from ..train.events import Watch
 from ..train.fold_data import reopen_folds
@@ -28,6 +29,7 @@ from ..train.folds import choose_folds
 from ..train.origin import check_start
 from ..train.records.crossval import RECORD, CrossvalRecord, check_recipe, read_record, start
 from ..train.records.run import describe, labels_text
+from .advice import ahead, before
 from .choosing import Choice
 from .pages.crossval import write_crossval_report
 from .pages.tables import FILE_NAME
@@ -51,7 +53,16 @@ class CrossvalPlan:
             *(("weights", line) for line in self.start.weights_lines()),
             *(("frozen", line) for line in self.start.frozen_lines(min(self.steps()))),
             *(("left out", reason) for reason in self.left_out.values()),
+            *(("advice", line) for line in self.advice()),
         ]
+
+    def advice(self, voice: Voice = COMMAND) -> list[str]:
+        """What speaks against it, before its first step."""
+        rows = {name: row for row, name in enumerate(self.dataset.ids)}
+        learned = np.array([rows[name] for name, fold in self.record.folds.items() if fold != 1], np.int64)
+        weights, start = self.record.weights, self.start
+        known = ahead(start.recipe, Subset(self.dataset, learned), None, weights=weights, spec=start.spec)
+        return before(known, voice)
 
     def steps(self) -> list[int]:
         """Optimiser steps of each fold."""
@@ -79,6 +90,7 @@ class CrossvalPlan:
             "steps": self.steps(),
             "left_out": self.left_out,
             "chosen": self.choice.to_json(),
+            "advice": self.advice(),
         }
 
 

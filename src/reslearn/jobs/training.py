@@ -8,6 +8,7 @@ from pathlib import Path
 from ..data.dataset import Dataset
 from ..runtime.notes import say
 from ..runtime.process_group import from_environment
+from ..spec.voice import COMMAND, Voice
 from ..train.events import Watch
 from ..train.fit import Run, begin
 from ..train.fit import resume as resume_run
@@ -67,10 +68,10 @@ def _parts(folder: Path, record: RunRecord, data: str | None) -> tuple[Dataset, 
     return again.train, again.val
 
 
-def finish_report(folder: Path) -> None:
-    """Write the page of a run, and say what it thinks of the result."""
+def finish_report(folder: Path, voice: Voice = COMMAND) -> None:
+    """Write the page of a run, and say what it thinks of the result, in the words of `voice`."""
     from .pages.run import think  # matplotlib: after the run, not before its first step
 
     with still_there(folder):
-        for line in think(folder):
+        for line in think(folder, voice):
             say(f"advice    {line}")

@@ -113,11 +113,11 @@ def _validate(cls: type[T], data: Any, where: str, prefix: str = "") -> T:
         raise UserError(f"{where}: {prefix + place + ': ' if place else ''}{message}{given}") from None
 
 
-def parse_assignments(texts: list[str]) -> dict[str, str]:
-    """`["lr=0.1"]` -> {"lr": "0.1"}; a text without `=` is an error."""
+def parse_assignments(texts: list[str], example: str = "lr=0.05") -> dict[str, str]:
+    """`["lr=0.1"]` -> {"lr": "0.1"}; a text without `=` is an error that gives an `example`."""
     for text in texts:
         if "=" not in text:
-            raise UserError(f"--set {text}: expected field=value, e.g. --set lr=0.05")
+            raise UserError(f"--set {text}: expected field=value, e.g. --set {example}")
     return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
 
 

@@ -12,19 +12,22 @@ from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.net import Spec
 from ..spec.recipe import Recipe
+from ..spec.voice import COMMAND, Voice
 
 
-def check_batch(spec: Spec, recipe: Recipe, size: int, processes: int = 1) -> None:
+def check_batch(spec: Spec, recipe: Recipe, size: int, processes: int = 1, *, voice: Voice = COMMAND) -> None:
     """Raise `UserError` where training-mode batch norm would get one value per channel, or slices that do not fit.
 
     `size` is the side of the pictures. What one forward pass of one process sees counts, or with `bn_sync` what all do.
+    `voice` is whose options the message names.
     """
     recipe = recipe.settled(processes)
     once = recipe.batch_size // (recipe.accumulate * processes)
     if recipe.bn_batch is not None and once % recipe.bn_batch:
         raise UserError(
             f"bn_batch is {recipe.bn_batch}; it must divide the {once} pictures that {_pass(recipe, processes)} sees, "
-            f"e.g. --set batch_size={recipe.bn_batch * recipe.accumulate * processes} or --set bn_batch=null"
+            f"e.g. {voice.field('batch_size', recipe.bn_batch * recipe.accumulate * processes)} or "
+            + (voice.field("bn_batch", None) if voice.sets else "another --recipe")
         )
     together = recipe.bn_batch or (once * processes if recipe.bn_sync else once)
     if together > 1 or recipe.freeze_bn:
@@ -35,17 +38,20 @@ def check_batch(spec: Spec, recipe: Recipe, size: int, processes: int = 1) -> No
             raise UserError(
                 f"{_pass(recipe, processes)} sees one picture, and {smallest} of {spec.name} a map of 1x1 at "
                 f"{side} pixels: batch norm needs more than one value; "
-                f"add --set batch_size={2 * recipe.accumulate * processes}, a larger --image-size, or freeze_bn=true"
+                f"add {voice.field('batch_size', 2 * recipe.accumulate * processes)}, "
+                f"{'' if voice.sets else 'or '}a larger {voice.option('image_size')}"
+                + (", or freeze_bn=true" if voice.sets else "")
             )
 
 
-def check_world(recipe: Recipe, world: World) -> None:
+def check_world(recipe: Recipe, world: World, *, voice: Voice = COMMAND) -> None:
     """Raise `UserError` unless the global batch divides by processes times accumulation."""
     parts = world.size * recipe.accumulate
     if recipe.batch_size % parts:
         raise UserError(
-            f"batch_size is {recipe.batch_size}; it must be a multiple of {world.size} processes times "
-            f"{recipe.accumulate} accumulation steps, e.g. --set batch_size={-(-recipe.batch_size // parts) * parts}"
+            f"{voice.name('batch_size')} is {recipe.batch_size}; it must be a multiple of {world.size} processes times "
+            f"{recipe.accumulate} accumulation steps, e.g. "
+            f"{voice.field('batch_size', -(-recipe.batch_size // parts) * parts)}"
         )
 
 

@@ -27,7 +27,7 @@ def named_spec(text: str) -> Spec:
     spec = get_spec(name)
     if not changes:
         return spec
-    changed = set_fields(spec, parse_assignments(changes))
+    changed = set_fields(spec, parse_assignments(changes, "shortcut=B"))
     return replace(changed, name=text) if len(text) < 40 else changed
 
 

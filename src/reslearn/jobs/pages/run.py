@@ -23,6 +23,7 @@ from ...runtime.files import write_atomic
 from ...spec.cost import cost
 from ...spec.errors import UserError
 from ...spec.seen import Seen, seen_from_json
+from ...spec.voice import COMMAND, Voice
 from ...train.records import ledger
 from ...train.records.belonging import check_belongs
 from ...train.records.journal import read_journal
@@ -47,14 +48,14 @@ def write_report(run: str | os.PathLike[str]) -> Path:
     return path
 
 
-def think(run: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Write the report as `write_report` does; returns what it says of the result."""
-    report = gather(run)
+def think(run: str | os.PathLike[str], voice: Voice = COMMAND) -> tuple[str, ...]:
+    """Write the report as `write_report` does; returns what it says of the result, in the words of `voice`."""
+    report = gather(run, voice)
     write_atomic(Path(run) / FILE_NAME, render(report))
     return report.verdict
 
 
-def gather(run: str | os.PathLike[str]) -> Report:
+def gather(run: str | os.PathLike[str], voice: Voice = COMMAND) -> Report:
     """Everything the report of the run folder `run` shows, as plain values."""
     folder = Path(run)
     record = read_record(folder)
@@ -83,7 +84,7 @@ def gather(run: str | os.PathLike[str]) -> Report:
     return Report(
         name=heading(record.spec.name, record.data["path"]),
         summary=f"{folder.resolve().name}: recipe {record.recipe.name}, begun {record.created[:16].replace('T', ' ')}",
-        verdict=tuple(_advice(record, journal, scores, details)),
+        verdict=tuple(_advice(record, journal, scores, details, voice)),
         curves=curves(record, journal),
         command=record.command,
         facts=tuple(_facts(record, journal, scores, _unlooked(folder, record, opened))),
@@ -178,7 +179,11 @@ def _looks(opened: list[dict[str, Any]]) -> Iterable[Table]:
 
 
 def _advice(
-    record: RunRecord, journal: list[dict[str, Any]], scores: list[Score], details: tuple[Details, ...]
+    record: RunRecord,
+    journal: list[dict[str, Any]],
+    scores: list[Score],
+    details: tuple[Details, ...],
+    voice: Voice,
 ) -> list[str]:
     """What the result is worth, in words; nothing of a run that is not finished."""
     val = next((score for score in scores if score.split == "val"), None)
@@ -192,7 +197,8 @@ def _advice(
             details[0].confusion if details else None,
             classes=record.spec.num_classes,
             from_weights=record.weights is not None,
-        )
+        ),
+        voice,
     )
 
 
