@@ -13,12 +13,14 @@ CHANGES = {
 }  # fmt: skip
 
 
-def noise(root, count=10, seed=1):
+def noise(root, count=10, seed=1, side=8):
     draw = np.random.default_rng(seed)
     for cls in "ab":
         (root / cls).mkdir(parents=True, exist_ok=True)
         for i in range(count):
-            Pillow.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(root / cls / f"{seed}-{i:02d}.bmp")
+            Pillow.fromarray(draw.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(
+                root / cls / f"{seed}-{i:02d}.bmp"
+            )
     return root
 
 

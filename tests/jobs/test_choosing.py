@@ -31,7 +31,11 @@ LAPTOP, GPU = 300.0, 20_000.0  # GFLOP/s
         (50_000, 96, LAPTOP, "resnet20_cifar", "folder", 64),
         (5_000, 96, GPU, "resnet18", "folder", 96),
         (270, 375, LAPTOP, "resnet18", "folder", 128),  # photographs
-        (270, 375, GPU, "resnet50", "folder", 224),
+        (270, 375, GPU, "resnet18", "folder", 224),
+        (20_000, 375, GPU, "resnet50", "folder", 224),
+        (12, 375, LAPTOP, "resnet20_cifar", "folder", 64),  # from nothing, on so few, nothing larger is worth its time
+        (12, 375, GPU, "resnet20_cifar", "folder", 64),
+        (12, 32, LAPTOP, "resnet20_cifar", "fast-cifar", 32),
         (1_000_000, 375, LAPTOP, "resnet20_cifar", "folder", 64),  # nothing is quick: the smallest
         (10, 8, LAPTOP, "resnet20_cifar", "demo", 16),
     ],
@@ -50,6 +54,20 @@ def test_few_pictures_are_looked_at_more_often_in_smaller_batches(pictures, epoc
     assert float(choice.changes.get("epochs", recipe.epochs)) == epochs <= MOST_EPOCHS
     assert int(choice.changes.get("batch_size", recipe.batch_size)) == batch
     assert ("lr_batch" in choice.changes) == (batch != recipe.batch_size)  # the rate goes with the batch
+
+
+def test_the_network_fits_the_budget_that_is_named(tmp_path):
+    facts = Facts(20_000, 10, 375, LAPTOP)
+    sizes = [choose(facts, fixed=frozenset({"epochs"}), epochs=epochs).image_size for epochs in (0.1, 0.5, 2.0, 200.0)]
+    assert sizes == [224, 224, 128, 64] and choose(facts, epochs=0.1).model == "resnet50"
+    data = str(noise(tmp_path / "data", count=60, side=40))
+    for options, model in (
+        ({}, "resnet18_w64_cifar"),
+        ({"epochs": 1e6}, "resnet20_cifar"),
+        ({"changes": {"iterations": "10000000"}}, "resnet20_cifar"),
+        ({"changes": {"images": "1000"}}, "resnet18_w64_cifar"),
+    ):
+        assert resolve(TrainRequest(data, **options)).start.spec.name == model, options
 
 
 def test_what_is_named_is_left_alone():
@@ -75,7 +93,7 @@ def test_each_band_ends_with_the_cheapest_and_says_what_it_costs():
     from reslearn.jobs.choosing import _seconds
 
     for band in TABLE:
-        seconds = [_seconds(Facts(20_000, 10, 32, LAPTOP), *net, 1.0) for net in band.nets]
+        seconds = [_seconds(Facts(20_000, 10, 32, LAPTOP), net, 1.0) for net in band.nets]
         assert seconds == sorted(seconds, reverse=True)
     assert PATIENCE <= 3600
 
@@ -108,6 +126,10 @@ def test_train_plan_and_crossval_choose_alike(tmp_path):
     for one in (plan.start, folds.start):
         assert (one.spec.name, one.recipe.name, one.preprocess.size) == ("resnet20_cifar", "demo", 16)
     assert plan.start.recipe == folds.start.recipe
+    for known in (plan.to_json()["advice"], folds.to_json()["advice"]):
+        assert any("to learn from nothing" in line for line in known)
+    assert any("reslearn crossval" in line for line in plan.advice())
+    assert not any("crossval" in line for line in folds.advice())  # it does score every picture
     told = plan.to_json()["chosen"]
     assert told["model"] == "resnet20_cifar" and told["facts"]["pictures"] == 18 and told["epochs"] == "100"
     assert "--model" in " ".join(plan.choice.lines()) and "8 pixels" in plan.choice.lines()[0]

@@ -78,6 +78,8 @@ def test_what_is_not_named_is_chosen_and_said(folder, tmp_path, monkeypatch, cap
     assert run.path.as_posix() == "runs/set-1" and reslearn.load(run.path).bundle.preprocess.size == 8
     told = capsys.readouterr().err
     assert "chosen    resnet20_cifar, recipe demo" in told and "step" in told
+    assert "yours to change: model=, recipe=, reslearn.recipe(..., batch_size=)" in told
+    assert "advice    " in told and "epochs=" in told and "--epochs" not in told  # as the command says it, in its words
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from ..spec.catalogue import get_spec
 from ..spec.net import Spec
 from ..spec.recipe import Recipe
 from ..spec.recipes import BUDGETS, get_recipe
+from ..spec.voice import COMMAND, Voice
 
 LOOKED_AT = 48  # pictures whose sizes are read
 PATIENCE = 600.0  # seconds that a training which nobody asked for in detail may take
@@ -30,6 +31,8 @@ PICTURES_SEEN = 20_000  # in a whole training, at least: few pictures are looked
 MOST_EPOCHS = 100
 BATCHES = 10  # of an epoch, at least, where that leaves a batch of
 SMALLEST_BATCH = 8
+FEW = 100  # pictures; on fewer a small network learns as little as a large one from nothing, and in seconds
+MANY = 10_000  # pictures; on fewer, 50 layers from nothing do no better than 18
 
 
 @dataclass(frozen=True)
@@ -44,22 +47,35 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Net:
+    """A network that may train, the size of its input, and from how many pictures on it learns more than a smaller."""
+
+    model: str
+    size: int
+    least: int = 0
+
+
+@dataclass(frozen=True)
 class Band:
     """One row of the table: pictures whose side is at most `side`, and what may train on them, the largest first."""
 
     side: float
     recipe: str
-    nets: tuple[tuple[str, int], ...]  # (network, size of its input)
+    nets: tuple[Net, ...]
 
 
 TABLE = (
-    Band(20, "demo", (("resnet20_cifar", 16),)),
-    Band(48, "fast-cifar", (("resnet18_w64_cifar", 32), ("resnet20_cifar", 32))),
-    Band(112, "folder", (("resnet18", 96), ("resnet20_cifar", 64))),
-    Band(float("inf"), "folder", (("resnet50", 224), ("resnet18", 224), ("resnet18", 128), ("resnet20_cifar", 64))),
+    Band(20, "demo", (Net("resnet20_cifar", 16),)),
+    Band(48, "fast-cifar", (Net("resnet18_w64_cifar", 32, FEW), Net("resnet20_cifar", 32))),
+    Band(112, "folder", (Net("resnet18", 96, FEW), Net("resnet20_cifar", 64))),
+    Band(
+        float("inf"),
+        "folder",
+        (Net("resnet50", 224, MANY), Net("resnet18", 224, FEW), Net("resnet18", 128, FEW), Net("resnet20_cifar", 64)),
+    ),
 )
 FROM_WEIGHTS = Band(
-    float("inf"), "finetune", (("resnet50", 224), ("resnet18", 224), ("resnet18", 160), ("resnet18", 128))
+    float("inf"), "finetune", (Net("resnet50", 224), Net("resnet18", 224), Net("resnet18", 160), Net("resnet18", 128))
 )
 
 
@@ -76,35 +92,36 @@ class Choice:
     def __bool__(self) -> bool:
         return self.facts is not None
 
-    def lines(self) -> list[str]:
+    def lines(self, voice: Voice = COMMAND) -> list[str]:
         """For a person: what was chosen by which facts, and how to say otherwise."""
         if self.facts is None:
             return []
         facts, chosen, other = self.facts, [], []
         if self.model:
             chosen.append(self.model)
-            other.append("--model")
+            other.append(voice.option("model"))
         if self.recipe:
             chosen.append(f"recipe {self.recipe}")
-            other.append("--recipe")
+            other.append(voice.option("recipe"))
         if self.image_size:
             chosen.append(f"{self.image_size} pixels")
-            other.append("--image-size")
+            other.append(voice.option("image_size"))
         if "epochs" in self.changes:
             chosen.append(f"{self.changes['epochs']} epochs")
-            other.append("--epochs")
+            other.append(voice.option("epochs"))
         if "batch_size" in self.changes:
             chosen.append(f"batches of {self.changes['batch_size']}")
-            other.append("--set batch_size=")
+            other.append(voice.field("batch_size"))
         why = (
             f"{facts.pictures:,} pictures of {facts.classes} classes, {facts.side} pixels on their shorter side, "
             f"{facts.gigaflops:,.0f} GFLOP/s"
         )
-        return [f"{', '.join(chosen)}: for {why}", f"yours to change: {', '.join(other)} (reslearn list, recipes)"]
+        lists = "list_models(), reslearn recipes" if voice.python else "reslearn list, recipes"
+        return [f"{', '.join(chosen)}: for {why}", f"yours to change: {', '.join(other)} ({lists})"]
 
-    def tell(self) -> None:
+    def tell(self, voice: Voice = COMMAND) -> None:
         """Say it, before the first step."""
-        for line in self.lines():
+        for line in self.lines(voice):
             say(f"chosen    {line}")
 
     def values(self) -> dict[str, int | float]:
@@ -128,10 +145,12 @@ def choose(
     image_size: int | None = None,
     from_weights: bool = False,
     fixed: frozenset[str] = frozenset(),
+    epochs: float | None = None,
 ) -> Choice:
     """Fill in what is not named. `fixed` are the fields of the recipe that the user has set, and `epochs`.
 
-    A recipe that is named keeps its budget and batch; a network that is named keeps its size.
+    `epochs` is the budget that the user has named, if any. A recipe that is named keeps its budget and batch; a network
+    that is named keeps its size.
     """
     if model is not None and recipe is not None:
         return Choice()
@@ -139,13 +158,11 @@ def choose(
     changes = {} if recipe is not None else _changes(facts, get_recipe(band.recipe), fixed)
     size = None
     if model is None:
-        epochs = float(changes.get("epochs") or get_recipe(recipe or band.recipe).epochs or MOST_EPOCHS)
-        named, size = next(
-            (net for net in band.nets if _seconds(facts, *net, epochs) <= PATIENCE),
-            band.nets[-1],
-        )
-        size = None if image_size is not None or from_weights else size
-        return Choice(named, None if recipe else band.recipe, size, changes, facts)
+        epochs = epochs or float(changes.get("epochs") or get_recipe(recipe or band.recipe).epochs or MOST_EPOCHS)
+        fits = (net for net in band.nets if net.least <= facts.pictures and _seconds(facts, net, epochs) <= PATIENCE)
+        net = next(fits, band.nets[-1])
+        size = None if image_size is not None or from_weights else net.size
+        return Choice(net.model, None if recipe else band.recipe, size, changes, facts)
     spec = get_spec(model)
     # A recipe with a size of its own (`demo`) must not shrink the pictures of a network that was named.
     size = spec.image_size if image_size is None and get_recipe(band.recipe).image_size is not None else None
@@ -200,8 +217,8 @@ def _side(pictures: Any, place: np.int64 | Indices) -> int:
         return 0
 
 
-def _seconds(facts: Facts, model: str, size: int, epochs: float) -> float:
-    return workload(get_spec(model), size, epochs * facts.pictures).seconds(facts.gigaflops)
+def _seconds(facts: Facts, net: Net, epochs: float) -> float:
+    return workload(get_spec(net.model), net.size, epochs * facts.pictures).seconds(facts.gigaflops)
 
 
 def _changes(facts: Facts, recipe: Recipe, fixed: frozenset[str]) -> dict[str, str]:

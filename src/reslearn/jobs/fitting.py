@@ -13,6 +13,7 @@ from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
 from ..data.memory import Subset
 from ..data.parts.splits import choose_splits
+from ..runtime.notes import say
 from ..runtime.process_group import from_environment
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
@@ -23,10 +24,12 @@ from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import changed_recipe, get_recipe
 from ..spec.vgg import VggSpec
+from ..spec.voice import PYTHON
 from ..train.events import Watch
 from ..train.fit import Run
 from ..train.fit import fit as fit_run
 from ..train.origin import check_start
+from .advice import ahead, before
 from .choosing import choose, facts_of
 from .naming import chosen_folder
 from .probe import probed
@@ -98,6 +101,8 @@ def fit(
     started = None if weights is None else os.fspath(weights)
     check_start(how, started)
     folder = out if out is not None else chosen_folder(whole.path or "run")
+    for line in before(ahead(how, train, 0 if val is None else len(val), weights=started, spec=spec), PYTHON):
+        say(f"advice    {line}")
     with contextlib.nullcontext(watch) if watch is not None else watching() as told:
         run = fit_run(
             spec, train, val, how, out=folder, seed=seed, weights=started, prefer=prefer, settings=settings,
@@ -107,7 +112,7 @@ def fit(
     if from_environment().first:
         run = probed(run, lambda record: (train, val))
         if report:
-            finish_report(run.path)
+            finish_report(run.path, PYTHON)
     return run
 
 
@@ -156,7 +161,8 @@ def _chosen(
         image_size=image_size,
         from_weights=weights is not None,
         fixed=frozenset(budget),
+        epochs=epochs,
     )
-    choice.tell()
+    choice.tell(PYTHON)
     how = changed_recipe(recipe or choice.recipe or "", **choice.values() | budget)
     return get_spec(model or choice.model or ""), how, image_size or choice.image_size

@@ -35,7 +35,7 @@ from ..train.batch_size import check_batch
 from ..train.origin import Origin, frozen_lines, read_origin, starting_preprocess
 from ..train.records.run import describe
 from ..train.records.terms import Terms
-from .advice import Ahead, before
+from .advice import ahead, before
 from .choosing import Choice, choose, facts_of
 
 BEST_KNOWN = "default"  # weights that are the best known of whatever network is chosen
@@ -135,15 +135,7 @@ class Plan:
         """What speaks against it, before its first step."""
         start = self.start
         return before(
-            Ahead(
-                recipe=start.recipe,
-                steps=self.steps,
-                labels=np.asarray(self.train_data.labels),
-                classes=self.data.classes,
-                validated=len(self.val_data),
-                weights=self.request.weights,
-                depth=start.spec.depth,
-            )
+            ahead(start.recipe, self.train_data, len(self.val_data), weights=self.request.weights, spec=start.spec)
         )
 
 
@@ -170,12 +162,15 @@ def resolve(request: TrainRequest) -> Plan:
     return Plan(request, data, train_data, kept, method, start, tuple(notes), left_out, choice)
 
 
-def check_asked(request: TrainRequest) -> None:
-    """Raise `UserError` for a request that is wrong whatever the data are; what is not named passes."""
+def check_asked(request: TrainRequest) -> Recipe:
+    """Raise `UserError` for a request that is wrong whatever the data are; what is not named passes.
+
+    Returns its recipe, or `folder` with what was asked of one that is not named.
+    """
     spec = {name: text for name, text in request.changes_to("spec").items() if request.model is not None}
     changes = {path: text for path, text in request.changes.items() if not path.startswith("spec.")}
     model, recipe = request.model or "resnet20_cifar", request.recipe or "folder"
-    asked_recipe(
+    return asked_recipe(
         replace(
             request, model=model, recipe=recipe, changes=changes | {f"spec.{name}": text for name, text in spec.items()}
         )
@@ -193,6 +188,10 @@ def complete(request: TrainRequest, train_data: Dataset) -> tuple[TrainRequest, 
         return request, Choice()
     asked = request.changes_to("recipe")
     budget = () if request.epochs is None else ("epochs",)
+    epochs = None
+    if budget or asked.keys() & set(BUDGETS):
+        meant = check_asked(request)
+        epochs = meant.total_steps(len(train_data)) * meant.batch_size / len(train_data)
     size = request.image_size or (1 if "image_size" in asked else None)
     choice = choose(
         facts_of(train_data),
@@ -201,6 +200,7 @@ def complete(request: TrainRequest, train_data: Dataset) -> tuple[TrainRequest, 
         image_size=size,
         from_weights=request.weights is not None,
         fixed=frozenset((*asked, *budget)),
+        epochs=epochs,
     )
     whole = replace(
         request,

@@ -139,7 +139,7 @@ def of_all(work: Work, loss: float, wrong: int) -> tuple[float, int, int, bool]:
     if not math.isfinite(loss):
         raise Diverged(
             f"{work.folder}: the loss became {loss} at step {progress.step} with learning rate {progress.lr:.4g}; "
-            f"the last good checkpoint is kept; train again with a lower one, e.g. --set lr={recipe.lr / 4:.3g}"
+            f"checkpoints of before are kept; train again with a lower one, e.g. --set lr={recipe.lr / 4:.3g}"
         )
     signum = next((signum for signum, count in zip(SIGNALS, asked, strict=True) if count), 0)
     return loss, int(wrong_sum), signum, any_late > 0
