@@ -78,7 +78,7 @@ def table(root):
     [
         (small_jpegs, ["resnet18_w64_cifar", "recipe fast-cifar", "32 pixels"], THREE, "steps in all"),
         (photographs, ["resnet18", "recipe folder", "224 pixels"], FOUR, "--weights default"),
-        (twelve, ["resnet20_cifar", "recipe folder", "64 pixels"], THREE, "2 pictures to validate on"),
+        (twelve, ["resnet20_cifar", "recipe folder", "64 pixels"], THREE, "pictures to validate on"),
         (scans, ["resnet18", "recipe folder", "224 pixels"], FOUR, "--weights default"),
         (table, ["resnet18_w64_cifar", "recipe fast-cifar", "32 pixels"], THREE, "steps in all"),
     ],
