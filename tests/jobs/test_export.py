@@ -13,6 +13,7 @@ from reslearn.jobs.bench_engines import bench_engines, here
 from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.export import ExportRequest, export, export_with
 from reslearn.jobs.quantisation import paired_interval
+from reslearn.measure.metrics import Z95
 from reslearn.spec.errors import UserError
 
 pytest.importorskip("onnx", reason="needs the extra export: pip install onnx onnxscript onnxruntime")
@@ -79,7 +80,7 @@ def test_the_interval_is_that_of_a_paired_difference():
     before, after = np.array([True] * 90 + [False] * 10), np.array([True] * 88 + [False] * 12)
     low, high = paired_interval(before, after)
     difference = before.astype(float) - after
-    assert low < 2 < high and high - low == pytest.approx(2 * 196 * difference.std() / 10)
+    assert low < 2 < high and high - low == pytest.approx(2 * 100 * Z95 * difference.std() / 10)
 
 
 def test_engines_are_measured():
