@@ -7,7 +7,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from reslearn.data.workers import in_threads, map_chunks
+from reslearn.data.workers import Workers, in_threads, map_chunks
 from reslearn.spec.errors import UserError
 
 
@@ -68,3 +68,8 @@ def test_the_first_error_of_a_thread_is_raised_and_ends_the_rest():
     with pytest.raises(UserError, match="three"):
         taken.extend(in_threads(fails, range(10_000), 1))
     assert taken == [0, 1, 2] and len(begun) < 20
+
+
+def test_a_slip_of_the_hand_starts_no_hundred_thousand_processes():
+    with pytest.raises(UserError, match=r"100,000 worker processes; .* at most 4,096"):
+        Workers(str, 100_000)

@@ -169,7 +169,8 @@ def test_inference_follows_from_the_same_values(kind, precision, made_up):
 
 
 @pytest.mark.parametrize(
-    ("asked", "world", "threads"), [(None, 1, 8), (None, 4, 2), (None, 16, 1), ("3", 1, 3), ("3", 4, 3), ("0", 2, 4)]
+    ("asked", "world", "threads"),
+    [(None, 1, 8), (None, 4, 2), (None, 16, 1), ("3", 1, 3), ("3", 4, 3), ("0", 2, 4), ("9" * 5000, 1, 8)],
 )
 def test_threads_are_the_cores_shared_out_unless_asked_for(asked, world, threads, monkeypatch):
     monkeypatch.setattr(choice, "cores", lambda: 8)
@@ -208,6 +209,8 @@ def test_the_machine_is_read_from_the_system_and_the_user_s_cache(cpuinfo, monke
     [
         ({"threads": 0}, "threads is 0; it must be at least 1"),
         ({"workers": -1}, "workers is -1; it must be at least 0"),
+        ({"threads": 100_000}, "threads is 100000; it must be at least 1 and at most 4,096"),
+        ({"workers": 4097}, "workers is 4097; it must be at least 0 and at most 4,096"),
         ({"device": "tpu"}, "device is 'tpu'; valid: cpu, cuda"),
         ({"device": "cuda:x"}, "device is 'cuda:x'; valid: cpu, cuda"),
         ({"precision": "fp8"}, "precision is 'fp8'; valid: 'fp32', 'bf16', 'fp16'"),

@@ -17,6 +17,7 @@ import cv2
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..spec.errors import Fault, UserError
+from ..spec.rule import MOST
 from .dataset import Indices, Progress
 
 T = TypeVar("T")
@@ -41,6 +42,8 @@ class Workers:
         self._function = function
         self._tasks = _Tasks()
         self._loader: DataLoader[Any] | None = None
+        if workers > MOST:
+            raise UserError(f"{workers:,} worker processes; at most {MOST:,} are begun, and a few do as well")
         if workers > 0:
             self._loader = DataLoader(
                 _Caught(function),

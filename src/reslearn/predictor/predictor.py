@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from ..runtime.device import present
 from ..runtime.processor import cores
 from ..spec.choices import Engine, Width
 from ..spec.errors import UserError
+from ..spec.rule import MOST
 from .answers import Prediction, Unread, answer
 from .given import Given, given
 from .stream import Scored, batched, check_layer, scored
@@ -46,9 +48,11 @@ class Predictor:
         batch_size: int | None = None,
         threads: int | None = None,
     ) -> None:
-        for name, number in (("batch_size", batch_size), ("threads", threads)):
+        for name, number, most in (("batch_size", batch_size, math.inf), ("threads", threads, MOST)):
             if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
                 raise UserError(f"{name} is {number}; it must be a whole number from 1")
+            if number is not None and number > most:
+                raise UserError(f"{name} is {number:,}; at most {most:,} do any good")
         opened = opened_model(model, engine)
         self.why = "asked for"
         if engine is None:

@@ -13,6 +13,7 @@ from ..spec.cost import cost
 from ..spec.errors import UserError
 from ..spec.net import Spec
 from ..spec.recipe import Recipe
+from ..spec.rule import MOST
 from .machine import MEASURE, Rates, known_rates
 from .processor import Processor, cores, read_processor
 from .settings import Precision, Settings
@@ -88,9 +89,10 @@ def this_machine(*, world: int = 1, device: str = "cpu") -> Machine:
 
 
 def asked_threads() -> int | None:
-    """What OMP_NUM_THREADS asks for, torch's own convention; None where it is not set to a number."""
+    """What OMP_NUM_THREADS asks for, torch's own convention; None where it is not set to a number of threads."""
     value = os.environ.get("OMP_NUM_THREADS", "")
-    return int(value) if value.isdecimal() and int(value) else None
+    number = int(value) if value.isdecimal() and len(value) < 10 else 0
+    return number if 1 <= number <= MOST else None
 
 
 def has_compiler() -> bool:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ..spec.errors import UserError, check_at_least, check_choice
-from ..spec.rule import Count, check_fields
+from ..spec.errors import UserError, check_choice
+from ..spec.rule import Threads, Workers, check_fields
 
 Precision = Literal["fp32", "bf16", "fp16"]  # what commands offer
 Arithmetic = Precision | Literal["fp64"]  # fp64 is for tests: no processor's rounding can change what they see
@@ -22,9 +22,9 @@ class Settings:
     precision: Arithmetic = "fp32"
     channels_last: bool = True
     compile: bool = False
-    threads: Count = 1
+    threads: Threads = 1
     tuned_allocator: bool = False
-    workers: int = 0
+    workers: Workers = 0
     loader: Literal["auto", "resident", "streaming"] = "auto"
     source: str = ""  # what `choice.decide` chose, and by which values; empty where somebody else chose
 
@@ -35,7 +35,6 @@ class Settings:
         if self.precision != "fp64":
             check_choice("precision", self.precision, PRECISIONS)
         check_fields(self)
-        check_at_least("workers", self.workers, 0)
 
     @property
     def autocast(self) -> Precision:
