@@ -71,5 +71,5 @@ def test_the_first_error_of_a_thread_is_raised_and_ends_the_rest():
 
 
 def test_a_slip_of_the_hand_starts_no_hundred_thousand_processes():
-    with pytest.raises(UserError, match=r"100,000 worker processes; .* at most 4,096"):
+    with pytest.raises(UserError, match="100,000 worker processes; at most 4,096"):
         Workers(str, 100_000)
