@@ -10,16 +10,25 @@ TORCH_INDEX ?=
 TESTS ?=
 JOBS ?= 2
 MUTANTS ?=
+VERSION ?= latest
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
+<<<<<<< HEAD
 .PHONY: help demo test lint types bench docs docs-live docs-slow golden mutants wheel clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 	@echo "also: make lint types bench docs-live docs-slow golden mutants wheel clean"
+=======
+.PHONY: help demo test lint types bench docs-slow golden mutants vendor wheel clean
+
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+	@echo "also: make lint types bench docs-slow golden mutants vendor wheel clean"
+>>>>>>> edf7a6b (Show where a network finds a class, test its maps, and put a model into one page)
 
 demo:
 	@echo "reslearn demo: a residual network, 1,797 real handwritten digits, about a minute once installed"
@@ -54,6 +63,10 @@ golden: $(VENV)/dev
 
 mutants: $(VENV)/dev
 	$(BIN)/python tests/mutants.py --jobs $(JOBS) $(MUTANTS)
+
+# The onnxruntime-web inside the package, which `export --to html` puts into its files: from npm, checked and gzipped.
+vendor: $(VENV)/dev
+	$(BIN)/python tests/report/vendor_runtime.py $(VERSION)
 
 # Does the wheel alone hold everything? In an environment of its own, away from the checkout. Without an index, SITE names
 # a folder of installed packages (an environment's site-packages) to take the dependencies from.

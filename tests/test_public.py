@@ -12,8 +12,8 @@ import pytest
 import reslearn
 
 CALLS = ("calibrate", "check", "compare", "convert", "create_backbone", "create_model", "crossval", "draw",
-         "ensemble", "evaluate", "export", "fit", "get_spec", "list_models", "load", "open_data", "predict", "recipe",
-         "resume", "save", "split")  # fmt: skip
+         "ensemble", "evaluate", "explain", "export", "fit", "get_spec", "list_models", "load", "open_data", "predict",
+         "recipe", "resume", "save", "split")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", reslearn.__all__)
@@ -36,7 +36,7 @@ def test_the_types_of_a_signature_are_public(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["calibrate", "check", "compare", "convert", "crossval", "ensemble", "evaluate", "fit", "split"]
+    "name", ["calibrate", "check", "compare", "convert", "crossval", "ensemble", "evaluate", "explain", "fit", "split"]
 )
 def test_no_argument_goes_unsaid(name):
     """Each argument's name stands in the docstring or is one that every such function has."""

@@ -37,6 +37,7 @@ _WHERE = {
     "save": "bundle.own:save_networks",
     "export": "jobs.export:export_with",
     "convert": "jobs.calls",
+    "explain": "jobs.explain_call",
     "predict": "predictor.predictor",
     "Predictor": "predictor.predictor",
     # what these take and return
@@ -51,8 +52,10 @@ _WHERE = {
     "Dataset": "data.dataset",
     "Ensembled": "jobs.ensemble",
     "Evaluation": "measure.evaluation",
+    "Explained": "jobs.explaining",
     "ExportOptions": "jobs.export",
     "Loaded": "bundle.file",
+    "PictureMap": "jobs.explaining",
     "Pictures": "data.table",
     "Prediction": "predictor.answers",
     "Reading": "train.events",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..jobs.export import Written
     from ..measure.agreement import Agreement
 
-Format = Literal["onnx", "openvino", "torch", "triton", "torchvision", "timm", "akamaster", "kuangliu"]
+Format = Literal["onnx", "openvino", "torch", "triton", "html", "torchvision", "timm", "akamaster", "kuangliu"]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
 def export(
     model: opt.Sealed,
     to: Annotated[
-        Format, typer.Option(help="A graph, a folder of models for Triton, or the weights in another's layout.")
+        Format,
+        typer.Option(help="A graph, Triton's folder, a page with the model inside (html), or another's weights."),
     ],
     output: Annotated[
         Path,
@@ -51,6 +52,9 @@ def export(
     data: Annotated[
         str | None, typer.Option(metavar="DATA", help="Compare on these; else on made-up pictures.")
     ] = None,
+    runtime: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="html: another onnxruntime-web, as npm packs it.")
+    ] = None,
     as_json: opt.Json = False,
 ) -> None:
     """Write a model as a file for another engine, after comparing the two picture by picture."""
@@ -59,7 +63,17 @@ def export(
     from ..jobs.export import export as export_job
 
     request = ExportRequest(
-        to, graph_input, precision, calibrate, max_drop, outputs, cam, image_size, verify=not no_verify, data=data
+        to,
+        graph_input,
+        precision,
+        calibrate,
+        max_drop,
+        outputs,
+        cam,
+        image_size,
+        verify=not no_verify,
+        data=data,
+        runtime=runtime,
     )
     done = export_job(model, output, request)
     for line in done.notes:

@@ -24,7 +24,7 @@ from .triton import place_in, write_config
 from .unlabelled import open_pictures
 from .verification import verified_on, verified_on_seeded
 
-Target = Literal["onnx", "openvino", "torch", "triton", "torchvision", "timm", "akamaster", "kuangliu"]
+Target = Literal["onnx", "openvino", "torch", "triton", "html", "torchvision", "timm", "akamaster", "kuangliu"]
 FOREIGN = tuple(name for name in LAYOUTS if name != "reslearn")
 MAX_DROP = 0.3  # points of top-1 on validation pictures
 
@@ -43,15 +43,22 @@ class ExportRequest:
     image_size: int | None = None
     verify: bool = True
     data: str | os.PathLike[str] | None = None  # to verify on; made-up pictures if None
+    runtime: str | os.PathLike[str] | None = None  # html: a packed onnxruntime-web; the package's own if None
 
     def __post_init__(self) -> None:
-        check_choice("--to", self.to, ("onnx", "openvino", "torch", "triton", *FOREIGN))
+        check_choice("--to", self.to, ("onnx", "openvino", "torch", "triton", "html", *FOREIGN))
         if self.precision == "int8" and self.calibrate is None:
             raise UserError("--precision int8 needs --calibrate DATA: pictures like those that it will see")
         if self.precision != "int8" and self.calibrate is not None:
             raise UserError(f"--calibrate is for --precision int8; {self.precision} needs no pictures")
         if not 0 <= self.max_drop <= 100:
             raise UserError(f"--max-drop is {self.max_drop}; it is a number of points of top-1, in 0..100")
+        if self.runtime is not None and self.to != "html":
+            raise UserError(f"--runtime is for --to html; {self.to} has none inside")
+        if self.to == "html" and (self.outputs != "logits"):
+            raise UserError(
+                "--outputs is for graphs; a page of --to html shows answers, and heat where there is a class map"
+            )
         if self.data is not None and not self.verify:
             raise UserError("--data names pictures to verify on, and --no-verify verifies nothing; give one of them")
 
@@ -68,6 +75,7 @@ class ExportOptions(TypedDict, total=False):
     image_size: int | None
     verify: bool
     data: str | os.PathLike[str] | None
+    runtime: str | os.PathLike[str] | None
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,8 @@ def export(model: str | os.PathLike[str], out: str | os.PathLike[str], request: 
         return _foreign(model, out, request)
     if request.to == "triton":
         return _triton(model, out, request)
+    if request.to == "html":
+        return _page(model, out, request)
     plan = ExportPlan(
         request.to,  # type: ignore[arg-type]
         request.input,
@@ -156,8 +166,8 @@ def export_with(
 ) -> Written:
     """Write a run folder's model or a sealed file for another engine: `reslearn.export`.
 
-    `options` are the command's: input, precision, calibrate, max_drop, outputs, cam, image_size, verify, data. Raises
-    as `export` does, and `UserError` for an option that there is not.
+    `options` are the command's: input, precision, calibrate, max_drop, outputs, cam, image_size, verify, data, runtime.
+    Raises as `export` does, and `UserError` for an option that there is not.
     """
     names = list(ExportOptions.__annotations__)
     for name in options:
@@ -193,6 +203,26 @@ def _triton(model: str | os.PathLike[str], out: str | os.PathLike[str], request:
         raise
     config = write_config(place, open_exported(place.graph))
     return replace(done, path=place.folder, to="triton", bytes=done.bytes + config)
+
+
+def _page(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> Written:
+    """One HTML file; what is compared with the network is the graph inside it."""
+    from .one_file import page_of, page_target, runtime_of, write_page_file
+
+    target = page_target(out, sealed_in(model))
+    runtime, loaded = runtime_of(request.runtime), load(model)
+    plan = ExportPlan("onnx", "uint8", request.precision, size=request.image_size)
+    int8 = None if request.calibrate is None else int8_of(loaded, plan, request.calibrate, request.max_drop)
+    page = page_of(
+        loaded, runtime, precision=request.precision, size=request.image_size, made_of=str(sealed_in(model)), int8=int8
+    )
+    proof = _proof(page.exported, loaded, request) if request.verify else None
+    graph = page.exported.graph
+    return Written(
+        target, "html", graph.input, graph.precision, write_page_file(page, target), graph.opset, proof, graph.outputs,
+        graph.engines, page.exported.sha256, graph.calibration,
+        (f"inside: {runtime} ({runtime.licence}), {runtime.sha512}",),
+    )  # fmt: skip
 
 
 def _foreign(model: str | os.PathLike[str], out: str | os.PathLike[str], request: ExportRequest) -> Written:

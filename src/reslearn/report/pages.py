@@ -28,22 +28,23 @@ MISTAKES = (
     "Wrong, and sure of it; mislabelled pictures turn up here first. First the truth, then in red the prediction, each "
     "with the probability that the network gave it."
 )
+WITH_HEAT = " Beside each picture, heat where it speaks for the prediction: what the network looked at, not why."
 HARDEST = "The least probability for the truth among the others, right or wrong."
 
 
 def render(report: Report) -> str:
     """A report as one HTML document that needs nothing else."""
-    return (
-        _templates()
-        .get_template("report.html.jinja")
-        .render(
-            report=report,
-            curves=[_card(*card) for card in _curves(report)],
-            details=[_inside(part) for part in report.details],
-            css=_style(),
-            version=_version(),
-        )
+    return document(
+        "report.html.jinja",
+        report=report,
+        curves=[card(*one) for one in _curves(report)],
+        details=[_inside(part) for part in report.details],
     )
+
+
+def document(template: str, **values: Any) -> str:
+    """A template of ours filled with values, as one HTML document."""
+    return _templates().get_template(template).render(**values, css=_style(), version=_version())
 
 
 def _curves(report: Report) -> Iterator[tuple[str, str, Figure]]:
@@ -62,7 +63,8 @@ def _curves(report: Report) -> Iterator[tuple[str, str, Figure]]:
         yield "Learning rate", "of each optimiser step", figures.learning_rate(report.curves)
 
 
-def _card(title: str, note: str, figure: Figure) -> dict[str, str]:
+def card(title: str, note: str, figure: Figure) -> dict[str, str]:
+    """A figure, its title and its caption, as templates take them."""
     return {"title": title, "note": note, "svg": to_inline_svg(figure, f"{title}, {note}")}
 
 
@@ -87,7 +89,11 @@ def _inside(part: Details) -> dict[str, Any]:
         "first_rows": rows[:shown],
         "other_rows": rows[shown:],
         "half": -(-shown // 2) if shown > SIDE_BY_SIDE else shown,
-        "mistakes": Gallery(title="Most confident mistakes", note=MISTAKES, pictures=part.mistakes),
+        "mistakes": Gallery(
+            title="Most confident mistakes",
+            note=MISTAKES + (WITH_HEAT if any(one.heat for one in part.mistakes) else ""),
+            pictures=part.mistakes,
+        ),
         "hardest": Gallery(title="Hardest pictures", note=HARDEST, pictures=part.hardest),
     }
 
@@ -126,8 +132,13 @@ def duration(seconds: float) -> str:
 
 def data_uri(picture: Picture) -> str:
     """A picture as an address that carries its bytes."""
-    kind = "png" if picture.data.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(picture.data).decode()}"
+    return encoded(picture.data)
+
+
+def encoded(data: bytes) -> str:
+    """The bytes of a PNG or JPEG as an address that carries them."""
+    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 @cache
@@ -139,7 +150,13 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"percent": percent, "number": number, "interval": interval, "data_uri": data_uri}
+    found.filters |= {
+        "percent": percent,
+        "number": number,
+        "interval": interval,
+        "data_uri": data_uri,
+        "encoded": encoded,
+    }
     return found
 
 

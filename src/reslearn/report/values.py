@@ -64,6 +64,7 @@ class Picture:
     probability: float  # of `predicted`
     truth_probability: float
     name: str  # the picture's identity
+    heat: bytes = b""  # the picture again, with heat where it speaks for `predicted`; as `data`
 
 
 @dataclass(frozen=True, kw_only=True)

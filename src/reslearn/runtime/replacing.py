@@ -17,6 +17,7 @@ from .files import writable_target, write_atomic
 from .opening import open_regular
 
 GENERATOR = '<meta name="generator" content="reslearn'  # what the head of every page of ours holds
+MODEL_PAGE = '<meta name="application-name" content="reslearn model">'  # a page with a model inside
 DIAGRAM = 'class="reslearn-diagram"'  # what the first line of every diagram of ours holds
 MADE_BY = "reslearn"  # what our figures name as the software that made them
 RECORDS = ("run.json", "crossval.json")
@@ -45,6 +46,10 @@ def _is_page(start: bytes, end: bytes) -> bool:
     return html and (GENERATOR.encode() in start or before)
 
 
+def _is_model_page(start: bytes, _: bytes) -> bool:
+    return start[:9].lower() == b"<!doctype" and MODEL_PAGE.encode() in start
+
+
 def _is_figure(start: bytes, _: bytes) -> bool:
     png = start[:8] == b"\x89PNG\r\n\x1a\n" and b"tEXtSoftware\0" + MADE_BY.encode() in start
     diagram = start[:4] == b"<svg" and DIAGRAM.encode() in start
@@ -56,6 +61,7 @@ PREDICTIONS = Kind("file of predictions", _tensors_under("reslearn.predictions")
 WEIGHTS = Kind("exported safetensors file", _tensors_under("reslearn.layout"))
 PICKLE = Kind("PyTorch file", lambda start, end: False)  # it bears no mark: nobody knows whose it is
 PAGE = Kind("page", _is_page)
+ONE_FILE = Kind("page with a model", _is_model_page)
 FIGURE = Kind("figure", _is_figure)
 CARD = Kind("model card", lambda start, end: start[:4] == b"---\n" and b"\nlibrary_name: reslearn\n" in start)
 

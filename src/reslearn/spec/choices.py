@@ -15,3 +15,4 @@ Engine = Literal["torch", "compiled", "onnxruntime", "openvino"]  # what compute
 Width = Literal["fp32", "bf16", "fp16", "int8"]  # of the numbers that an answer is computed in
 GraphInput = Literal["float", "uint8"]  # of an exported graph: normalised pictures of its size, or bytes of any size
 Outputs = Literal["logits", "features", "both"]  # of an exported graph: answers, the map of each stage, or both
+MapMethod = Literal["cam", "gradcam", "guided", "occlusion", "integrated-gradients"]  # how a class map is made

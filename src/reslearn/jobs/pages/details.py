@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from ...bundle.header import Bundle
-from ...data.dataset import Dataset, Image
+from ...data.dataset import Dataset, Image, Indices
 from ...measure.calibration import reliability
 from ...measure.classes import names_of
 from ...measure.confusion import class_scores, confusion_matrix, most_confused
@@ -18,14 +19,21 @@ from ...measure.evaluation import Evaluation
 from ...measure.metrics import softmax
 from ...report.values import Bins, ClassRow, Details, Picture
 
+Heats = Callable[[Dataset, Indices, Indices], list[bytes]]  # pictures, which of them, classes -> picture files
+
 SHOTS = 12  # pictures per gallery
 PAIRS = 8
 SMALL = 96  # pixels; pictures up to this are kept exactly, larger ones become thumbnails
 THUMBNAIL = 240
 
 
-def look_inside(evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split: str) -> Details:
-    """What the report shows of `pictures`, which `evaluation` scored in their order with the net of `bundle`."""
+def look_inside(
+    evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split: str, *, heats: Heats | None = None
+) -> Details:
+    """What the report shows of `pictures`, which `evaluation` scored in their order with the net of `bundle`.
+
+    `heats` draws where the most confident mistakes speak for what was said of them.
+    """
     logits, labels = evaluation.logits, evaluation.labels
     names = names_of(bundle.classes, logits.shape[1])
     temperature = bundle.temperature or 1.0
@@ -39,6 +47,10 @@ def look_inside(evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split
 
     def shots(order: Iterable[int]) -> tuple[Picture, ...]:
         return tuple(picture_of(pictures, i, probabilities[i], int(labels[i]), names) for i in order)
+
+    def with_heat(shown: tuple[Picture, ...], order: Indices) -> tuple[Picture, ...]:
+        drawn = [] if heats is None or not len(order) else heats(pictures, order, said[order])
+        return tuple(replace(one, heat=heat) for one, heat in zip(shown, drawn, strict=True)) if drawn else shown
 
     mistakes = sure_first[said[sure_first] != labels[sure_first]][:SHOTS]
     hardest = np.argsort(own, kind="stable")
@@ -64,7 +76,7 @@ def look_inside(evaluation: Evaluation, pictures: Dataset, bundle: Bundle, split
         ece=bins.ece,
         plain_ece=reliability(logits, labels).ece,
         temperature=temperature,
-        mistakes=shots(mistakes),
+        mistakes=with_heat(shots(mistakes), mistakes),
         hardest=shots(hardest),
     )
 

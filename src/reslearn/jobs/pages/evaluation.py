@@ -13,6 +13,7 @@ from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
 from ..evaluation import Evaluated
 from .details import ece_note, look_inside
+from .heats import heats_of
 from .tables import environment_table, fields_table, heading, remarks, score_row
 
 
@@ -26,7 +27,7 @@ def evaluation_report(done: Evaluated) -> Report:
     """What the page shows, as plain values."""
     evaluations, subject = [result.evaluation for result in done.results], done.subject
     data, loaded, last, members = done.dataset, done.loaded, evaluations[-1], done.loaded.bundle.members
-    details = look_inside(last, subject.pictures, loaded.bundle, subject.split)
+    details = look_inside(last, subject.pictures, loaded.bundle, subject.split, heats=heats_of(loaded))
     name = " + ".join(dict.fromkeys(member.spec.name for member in members))
     right = round(last.top1 * last.images)
     return Report(

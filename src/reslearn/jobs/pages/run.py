@@ -32,6 +32,7 @@ from ..advice import after, outcome_of
 from ..subject import as_training, cache_folder, subject_of
 from ..unseen import recogniser
 from .details import look_inside
+from .heats import heats_of
 from .tables import FILE_NAME, SELECTED_ON_TEST, Rows, curves, heading, record_tables, score_row
 
 PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
@@ -71,7 +72,7 @@ def gather(run: str | os.PathLike[str], voice: Voice = COMMAND) -> Report:
         notes += _remarked(lines)
         try:
             for split, pictures, evaluation in _looked_at(record, loaded, opened):
-                details = (look_inside(evaluation, pictures, loaded.bundle, split),)
+                details = (look_inside(evaluation, pictures, loaded.bundle, split, heats=heats_of(loaded)),)
                 notes += _changed(split, evaluation, lines.get((split, *PLAIN)))
         except (UserError, OSError) as error:
             notes.append(f"The pictures could not be looked at again: {error}")

@@ -1,0 +1,180 @@
+"""The page as a visitor uses it, from a file and from a server: the same page, the same behaviour."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+import reslearn
+
+pytestmark = pytest.mark.browser
+RED, GREEN, BLUE = (220, 30, 30), (30, 200, 40), (30, 40, 220)
+
+
+def answers(page):
+    """What the page says of each picture: (name, first label, first probability)."""
+    return [
+        (item.query_selector(".name span").inner_text(), item.query_selector(".labels b").inner_text(),
+         item.query_selector(".labels .number").inner_text())
+        for item in page.query_selector_all(".item") if item.query_selector(".labels")
+    ]  # fmt: skip
+
+
+def test_dropped_pictures_are_answered_as_the_package_answers(address, visit, picture, painted, tmp_path):
+    seen = visit(address)
+    seen.ready()
+    given = [("red.png", picture(RED)), ("green.png", picture(GREEN)), ("blue.png", picture(BLUE, (40, 90)))]
+    seen.drop(*given)
+    seen.settled(3)
+    for name, content in given:
+        (tmp_path / name).write_bytes(content)
+    ours = reslearn.predict(painted, [tmp_path / name for name, _ in given], engine="torch")
+    wanted = [
+        (name, one.label, f"{100 * one.predictions[0].probability:.1f} %")
+        for (name, _), one in zip(given, ours, strict=True)
+    ]
+    assert answers(seen.page) == wanted
+    assert seen.page.locator(".item .heat").count() == 3
+    assert seen.complaints == [] and seen.foreign() == []
+
+
+def test_pasting_choosing_and_the_camera(address, visit, picture, tmp_path):
+    seen = visit(address)
+    seen.ready()
+    seen.paste(("image.png", picture(RED)))
+    seen.settled(1)
+    (tmp_path / "chosen.png").write_bytes(picture(BLUE))
+    with seen.page.expect_file_chooser() as chooser:
+        seen.page.click("#choose")
+    chooser.value.set_files(tmp_path / "chosen.png")
+    seen.settled(2)
+    seen.page.click("#camera")
+    seen.page.wait_for_selector("#viewfinder:not([hidden])")
+    seen.page.wait_for_function("document.getElementById('video').videoWidth > 0")
+    seen.page.click("#take")
+    seen.settled(3)
+    seen.page.click("#stop")
+    assert seen.page.is_hidden("#viewfinder")
+    assert [name for name, *_ in answers(seen.page)] == ["pasted picture", "chosen.png", "picture from the camera 1"]
+    assert seen.complaints == [] and seen.foreign() == []
+
+
+def test_the_keyboard_alone_is_enough(address, visit, picture, tmp_path):
+    seen = visit(address)
+    seen.ready()
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(picture(RED))
+
+    def tab_to(wanted):
+        for _ in range(30):
+            seen.page.keyboard.press("Tab")
+            if seen.page.evaluate("(w) => document.activeElement.matches(w)", wanted):
+                return
+        raise AssertionError(f"no way by Tab to {wanted}")
+
+    tab_to("#choose")
+    outline = seen.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    with seen.page.expect_file_chooser() as chooser:
+        seen.page.keyboard.press("Enter")
+    chooser.value.set_files([tmp_path / "a.png", tmp_path / "b.png"])
+    seen.settled(2)
+    tab_to("#heat")
+    before = seen.page.input_value("#heat")
+    seen.page.keyboard.press("ArrowLeft")
+    assert int(seen.page.input_value("#heat")) < int(before)
+    tab_to(".item .name button")
+    seen.page.keyboard.press("Enter")
+    seen.settled(1)
+    tab_to("#about > summary")
+    seen.page.keyboard.press("Enter")
+    assert seen.page.is_visible("#card dl")
+
+
+def test_what_is_no_picture_is_said_and_stops_nobody(address, visit, picture):
+    seen = visit(address)
+    seen.ready()
+    seen.drop(("notes.txt", b"no picture at all"), ("good.png", picture(GREEN)), ("cut.png", picture(RED)[:200]))
+    seen.settled(3)
+    assert [name for name, *_ in answers(seen.page)] == ["good.png"]
+    assert all(one.inner_text().strip() for one in seen.page.query_selector_all(".item.bad .error"))
+    assert seen.page.locator(".item.bad").count() == 2
+    assert seen.page.inner_text("#status") == "1 of 3 answered, 2 could not be read"
+    assert seen.page.locator("#table tbody tr").count() == 3
+
+
+def test_many_pictures_are_a_table_that_downloads(address, visit, picture):
+    seen = visit(address)
+    seen.ready()
+    names = [f"{i}.png" for i in range(10)] + ["=1+1.png", 'a, "b".png']
+    seen.drop(*((name, picture((20 * i, 90, 250 - 20 * i))) for i, name in enumerate(names)))
+    seen.settled(12)
+    assert seen.page.locator("#table tbody tr").count() == 12
+    with seen.page.expect_download() as download:
+        seen.page.click("#csv")
+    text = download.value.path().read_text("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert list(rows[0]) == ["path", "label", "index", "probability", "error"]
+    assert [row["path"] for row in rows] == [*names[:10], "'=1+1.png", 'a, "b".png']
+    assert all(0 <= float(row["probability"]) <= 1 and row["label"] for row in rows)
+    seen.page.click("#clear")
+    assert seen.page.locator(".item").count() == 0 and seen.page.is_hidden("#answers")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("language", ["en-US", "ko-KR"])
+def test_no_size_colour_or_language_breaks_it(address, visit, picture, width, dark, language):
+    seen = visit(address, width=width, dark=dark, language=language)
+    seen.ready()
+    assert seen.page.evaluate("document.documentElement.lang") == language[:2]
+    long = "a-very-long-name-without-any-place-to-break-it-" * 3 + ".png"
+    seen.drop((long, picture(RED)), ("tall.png", picture(BLUE, (30, 300))), ("bad.png", b"x"))
+    seen.settled(3)
+    seen.page.click("#about > summary")
+    assert seen.sideways() == 0
+    assert seen.complaints == [] or all("bad.png" not in one for one in seen.complaints)
+    ground = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, ground[4:-1].split(","))) < 200) == dark
+    heading = seen.page.inner_text("h1")
+    assert ("?" in heading) and (heading.isascii() == (language == "en-US"))
+
+
+def test_the_language_can_be_switched(address, visit, picture):
+    seen = visit(address)
+    seen.ready()
+    seen.drop(("red.png", picture(RED)))
+    seen.settled(1)
+    seen.page.click("#language")
+    assert seen.page.evaluate("document.documentElement.lang") == "ko"
+    words = seen.page.evaluate("[...document.querySelectorAll('[data-say]')].map((one) => one.textContent)")
+    assert sum(any("가" <= letter <= "힣" for letter in word) for word in words) >= len(words) - 2
+    seen.page.reload()
+    seen.ready()
+    assert seen.page.evaluate("document.documentElement.lang") == "ko"
+
+
+def test_whoever_does_not_see_it_hears_what_is_there(address, visit, picture):
+    seen = visit(address)
+    seen.ready()
+    seen.drop(("red.png", picture(RED)), ("green.png", picture(GREEN)))
+    seen.settled(2)
+    unnamed = seen.page.evaluate(
+        """[...document.querySelectorAll("button, input:not([hidden]), select")].filter((one) => one.offsetParent
+          && !(one.textContent.trim() || one.getAttribute("aria-label") || one.labels?.length)).length"""
+    )
+    assert unnamed == 0
+    assert seen.page.get_attribute("#status", "aria-live") == "polite"
+    assert seen.page.get_attribute(".item img", "alt") == "red.png"
+    assert seen.page.get_attribute(".item .name button", "aria-label") == "Remove"
+
+
+def test_the_card_tells_of_the_model(address, visit, painted):
+    seen = visit(address)
+    seen.ready()
+    seen.page.click("#about > summary")
+    text = seen.page.inner_text("#card")
+    for expected in ("red things, green things, blue things", reslearn.load(painted).bundle.sha256, "32 × 32"):
+        assert expected in text
