@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import reslearn
-from reslearn.__main__ import main
+from reslearn.cli.app import main
 from reslearn.bundle.own import save_networks
 from reslearn.jobs.looked_at import spread
 from reslearn.report.heat import heat_of, overlay, shown, tiles
@@ -98,7 +98,9 @@ def test_of_random_weights_nothing_is_claimed(random_model, tmp_path):
 
 
 def test_an_ensemble_is_explained(short_run, pictures, tmp_path):
-    reslearn.ensemble([short_run, short_run], "digits", split="test", out=tmp_path / "both.safetensors")
+    loaded = reslearn.load(short_run)
+    save_networks(tmp_path / "both.safetensors", [loaded.net, loaded.net], weights=[1, 3],
+                  preprocess=loaded.bundle.preprocess, classes=loaded.bundle.classes)  # fmt: skip
     done = reslearn.explain(tmp_path / "both.safetensors", pictures, faithfulness=0)
     alone = reslearn.explain(short_run, pictures, faithfulness=0)
     assert done.layers == ("stages.1.0", "stages.1.0")

@@ -133,7 +133,7 @@ def faithfulness(
 def curves(scorer: TorchScorer, images: Tensor, classes: Tensor, maps: Tensor, steps: int) -> Values:
     """(2, N, steps + 1): the class's probability along deletion and along insertion in the order of `maps`."""
     count, size = len(images), images.shape[-1]
-    order = maps.reshape(count, -1).argsort(1, descending=True, stable=True)
+    order = maps.reshape(count, -1).argsort(dim=1, descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(size * size).expand(count, -1))
     rank = rank.view(count, 1, size, size)
     found = np.zeros((2, count, steps + 1))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import reslearn
-from reslearn.__main__ import main
+from reslearn.cli.app import main
 from reslearn.report.web_page import ONE_FILE, PARTS, WEB, one_script, server_files
 from reslearn.report.web_runtime import SCRIPT, WASM, packed_runtime, vendored
 from reslearn.spec.errors import UserError
