@@ -53,7 +53,7 @@ class Looked:
 def looked_at(
     loaded: Loaded, pictures: object, *, split: str | None, shown: int, value_range: Range | None = None
 ) -> Looked:
-    """Whatever `predict` takes, at most `shown` of it; of labelled DATA at most 1,000 pictures of `split`, 200 of over 96 pixels.
+    """Whatever `predict` takes, at most `shown` of it; of labelled DATA at most `MOST` pictures of `split`.
 
     Without `split` that is `test`, or everything where there is none. Raises `UserError` where there are no pictures.
     """

@@ -44,11 +44,19 @@ _PREDICTION = {
         "label": {"type": "string"}, "index": {"type": ["integer", "null"]}, "probability": {"type": "number"}
     },
 }  # fmt: skip
+_HEAT = {
+    "type": "object",
+    "description": "With cam=1: rows of numbers in 0..1 over the prepared picture, where it speaks for the class.",
+    "properties": {
+        "label": {"type": "string"}, "index": {"type": "integer"},
+        "heat": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+    },
+}  # fmt: skip
 _PICTURE = {
     "type": "object",
     "properties": {
         "name": {"type": ["string", "null"]}, "predictions": {"type": "array", "items": _PREDICTION},
-        "error": {"type": ["string", "null"]},
+        "error": {"type": ["string", "null"]}, "cam": _HEAT,
     },
 }  # fmt: skip
 _ANSWER: dict[str, Any] = {
@@ -94,11 +102,9 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         request: Request,
         model: Annotated[str | None, Query(description="A name of /models; the first one if absent.")] = None,
         top: Annotated[int, Query(ge=1, description="How many classes to name.")] = 5,
-        cam: Annotated[int, Query(ge=0, le=1, description="1: not offered yet.")] = 0,
+        cam: Annotated[int, Query(ge=0, le=1, description="1: heat of the best class, too.")] = 0,
     ) -> Response:
-        if cam:
-            raise Refused(422, "cam=1 is not offered yet; leave it out")
-        return await answer(service, request, model, top)
+        return await answer(service, request, model, top, cam=bool(cam))
 
     @app.get("/models", summary="What is served")
     async def models() -> Response:

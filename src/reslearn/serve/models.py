@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.facts import facts_of
 from ..bundle.file import Loaded
 from ..data.preprocess import to_batch
 from ..engine.exported import Exported, seen_beside
 from ..engine.models import Model
+from ..interpret.heats import Heats
 from ..measure.metrics import softmax
 from ..predictor.answers import Answer, answer
 from ..predictor.predictor import Predictor
@@ -42,6 +44,7 @@ class Served:
     predictor: Predictor
     batcher: Batcher
     stamp: Stamp | None  # of the files that it was opened from; None in memory
+    heats: Heats | None  # what draws heat; None for an exported file without class maps
     users: int = 0
     sha256: str = field(init=False)
 
@@ -59,6 +62,11 @@ class Served:
         return self.predictor.model.bundle.num_classes
 
     @property
+    def labels(self) -> Sequence[str]:
+        """The classes' names, or their numbers."""
+        return self.predictor.model.bundle.classes or tuple(map(str, range(self.classes)))
+
+    @property
     def takes_normalised(self) -> bool:
         """Whether it takes what the network reads; a graph that prepares pictures itself takes pixels alone."""
         return self.predictor.scorer.prepares is None
@@ -71,11 +79,9 @@ class Served:
 
     def to_json(self) -> dict[str, Any]:
         """What `/models` says of it."""
-        bundle = self.predictor.model.bundle
-        return {
-            "name": self.name, "sha256": self.sha256, "classes": list(bundle.classes or map(str, range(self.classes))),
-            "size": self.preprocess.size, "engine": self.predictor.engine, "precision": self.predictor.precision,
-            "temperature": bundle.temperature, "threshold": bundle.threshold,
+        return facts_of(self.predictor.model.bundle) | {
+            "name": self.name, "sha256": self.sha256, "size": self.preprocess.size, "engine": self.predictor.engine,
+            "precision": self.predictor.precision, "cam": self.heats is not None,
         }  # fmt: skip
 
 
@@ -107,7 +113,7 @@ class Slot:
             most=settings.queue,
             scored=self._metrics.batches(self.name),
         )
-        return Served(self.name, predictor, batcher, stamp)
+        return Served(self.name, predictor, batcher, stamp, _heats_of(predictor))
 
     @contextlib.contextmanager
     def using(self) -> Iterator[Served]:
@@ -136,6 +142,13 @@ class Slot:
     def accepted(self) -> int:
         """Pictures that are accepted and not answered yet."""
         return self.current.batcher.accepted
+
+
+def _heats_of(predictor: Predictor) -> Heats | None:
+    try:
+        return Heats(predictor.model, predictor.scorer)
+    except UserError:
+        return None
 
 
 def open_slots(sources: Mapping[str, Path_ | Model], settings: Settings, metrics: Metrics) -> dict[str, Slot]:

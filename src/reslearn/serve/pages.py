@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
+from ..report.web_page import server_files
 from .refusals import Refused
 
 POLICY = (
@@ -50,9 +51,9 @@ def page(content: str) -> Response:
 
 
 def static_files() -> Mapping[str, str]:
-    """The texts of `static/` by their names."""
+    """The files of the web page, and those of `static/`, by their names."""
     folder = resources.files(__package__) / "static"
-    return {one.name: one.read_text("utf-8") for one in folder.iterdir() if one.is_file()}
+    return {**server_files(), **{one.name: one.read_text("utf-8") for one in folder.iterdir() if one.is_file()}}
 
 
 def _docs(openapi: Mapping[str, Any]) -> str:
