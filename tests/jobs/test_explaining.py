@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 import reslearn
-from reslearn.cli.app import main
 from reslearn.bundle.own import save_networks
+from reslearn.cli.app import main
 from reslearn.jobs.looked_at import spread
 from reslearn.report.heat import heat_of, overlay, shown, tiles
 from reslearn.spec.errors import UserError
@@ -34,7 +34,7 @@ def pictures(tmp_path):
 def random_model(tmp_path):
     """A network that has learned nothing, sealed."""
     torch.manual_seed(0)
-    net = reslearn.create_model("resnet20_cifar")
+    net = reslearn.create_model("resnet20_cifar", stage_blocks=(1, 1, 1))
     save_networks(tmp_path / "random.safetensors", net, preprocess=default_preprocess(32))
     return tmp_path / "random.safetensors"
 
@@ -92,7 +92,7 @@ def test_a_picture_is_not_its_own_neighbour(short_run):
 
 def test_of_random_weights_nothing_is_claimed(random_model, tmp_path):
     page = tmp_path / "page.html"
-    done = reslearn.explain(random_model, "digits", shown=2, faithfulness=60, out=page)
+    done = reslearn.explain(random_model, "digits", shown=2, faithfulness=40, out=page)
     assert not done.faithfulness.beats_chance
     assert "no better than chance" in page.read_text()
 

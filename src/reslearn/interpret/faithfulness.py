@@ -123,9 +123,9 @@ def faithfulness(
     ours = curves(scorer, images, classes, maps, steps)
     middle = curves(scorer, images, classes, centre, steps)
     chance = np.stack([curves(scorer, images, classes, enlarged(one, size, size), steps) for one in rivals])
+    deletion, insertion = areas(ours).mean(1)
     return Faithfulness(
-        count, steps, draws, *(float(one.mean()) for one in areas(ours)),
-        _against(ours, chance), _against(ours, middle[None]),
+        count, steps, draws, float(deletion), float(insertion), _against(ours, chance), _against(ours, middle[None]),
         {name: _mean_curves(one) for name, one in (("map", ours), ("random", chance.mean(0)), ("centre", middle))},
     )  # fmt: skip
 

@@ -133,7 +133,7 @@ class Explained:
         """The contract's keys."""
         return {
             "model": str(self.model), "sha256": self.sha256, "method": self.method, "layers": list(self.layers),
-            "pictures": [one.to_json() for one in (*self.pictures, *self.unread)],
+            "pictures": [*(one.to_json() for one in self.pictures), *(one.to_json() for one in self.unread)],
             "faithfulness": None if self.faithfulness is None else self.faithfulness.to_json(),
             "classes": [one.to_json() for one in self.classes],
             "page": None if self.page is None else str(self.page),

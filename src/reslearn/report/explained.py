@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .ink import INK, sheet
 from .pages import TEMPLATES, card, document
@@ -138,7 +139,7 @@ def bars_figure(
             axes.set_ylim(bottom=0)
         axes.set_ylabel(ylabel)
         axes.set_xlabel(f"layers in order, {names[0]} to {names[-1]}")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         if len(series) > 1:
             figure.legend(loc="outside upper left", ncols=3)
         return figure
