@@ -44,7 +44,7 @@ def one_file(parts: Mapping[str, bytes], *, title: str) -> str:
         f"default-src 'none'; script-src 'sha256-{_digest(script)}' 'wasm-unsafe-eval' blob:; img-src data: blob:; "
         f"style-src 'sha256-{_digest(_text('page.css'))}'; base-uri 'none'; form-action 'none'"
     )
-    holders = "".join(f'<script type="text/plain" id="{name}">{text}</script>\n' for name, text in packed.items())
+    holders = "".join(f'<script type="text/plain" id="part-{name}">{text}</script>\n' for name, text in packed.items())
     return f"""<!doctype html>
 <html lang="en">
 <head>

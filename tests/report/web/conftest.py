@@ -115,16 +115,21 @@ class Visit:
 
     def settled(self, count):
         """Wait until `count` pictures are answered or refused."""
-        self.page.wait_for_function(
-            "(n) => document.querySelectorAll('.item').length === n && "
-            "[...document.querySelectorAll('.item')].every((one) => one.getAttribute('aria-busy') === 'false')",
-            arg=count,
-            timeout=30_000,
+        self.until(
+            f"document.querySelectorAll('.item').length === {count} && "
+            "[...document.querySelectorAll('.item')].every((one) => one.getAttribute('aria-busy') === 'false')"
         )
+
+    def until(self, condition, seconds=30):
+        """Wait for a condition in JavaScript; asked from outside, for the page's policy allows it no `eval`."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < end, (condition, self.complaints, self.page.inner_text("#status"))
+            time.sleep(0.02)
 
     def ready(self):
         """Wait until the page can answer."""
-        self.page.wait_for_selector("#about:not([hidden])", timeout=60_000)
+        self.until("!document.getElementById('about').hidden", 60)
 
     def foreign(self):
         """Addresses that it asked for outside of where it came from."""

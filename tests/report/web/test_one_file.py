@@ -92,7 +92,7 @@ def test_it_holds_no_path_of_the_machine(one_file, painted):
 @pytest.mark.parametrize("part", PARTS)
 def test_one_changed_character_is_told_and_nothing_is_answered(one_file, visit, tmp_path, part):
     text = one_file.read_text()
-    start = text.index(f'id="{part}">') + len(f'id="{part}">')
+    start = text.index(f'id="part-{part}">') + len(f'id="part-{part}">')
     end = text.index("</script>", start)
     at = (start + end) // 2
     other = "A" if text[at] != "A" else "B"
@@ -110,7 +110,7 @@ def test_a_changed_script_does_not_run(one_file, visit, tmp_path):
     text = one_file.read_text()
     (tmp_path / "altered.html").write_text(text.replace("const TOP = 5;", "const TOP = 6;"))
     seen = visit(tmp_path / "altered.html")
-    seen.page.wait_for_function("getComputedStyle(document.querySelector('.late')).visibility === 'visible'")
+    seen.until("getComputedStyle(document.querySelector('.late')).visibility === 'visible'")
     assert "does not run" in seen.page.inner_text("#status")
 
 

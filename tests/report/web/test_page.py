@@ -52,7 +52,7 @@ def test_pasting_choosing_and_the_camera(address, visit, picture, tmp_path):
     seen.settled(2)
     seen.page.click("#camera")
     seen.page.wait_for_selector("#viewfinder:not([hidden])")
-    seen.page.wait_for_function("document.getElementById('video').videoWidth > 0")
+    seen.until("document.getElementById('video').videoWidth > 0")
     seen.page.click("#take")
     seen.settled(3)
     seen.page.click("#stop")

@@ -11,7 +11,7 @@ export function manifest() {
 // The bytes of the part called `name`. Raises an Error in words where one character of it was changed.
 export async function part(name) {
   if (!globalThis.crypto?.subtle) throw new Error(say("cannotVerify"));
-  const text = document.getElementById(name)?.textContent ?? "";
+  const text = document.getElementById(`part-${name}`)?.textContent ?? "";
   const found = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   if (hex(found) !== manifest().parts[name]) throw new Error(say("altered", name));
   try {
