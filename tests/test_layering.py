@@ -120,6 +120,7 @@ MANY = 10  # arguments, beyond which they travel as a value
 MAY_TAKE_MORE = {  # besides the commands: what users call with keywords
     "jobs/evaluation.py": {"evaluate_model"},  # reslearn.evaluate
     "jobs/calls.py": {"calibrate", "compare", "convert", "crossval", "ensemble"},  # reslearn's, likewise
+    "jobs/explain_call.py": {"explain"},
     "jobs/fitting.py": {"fit"},
     "train/fit.py": {"fit"},
     "cli/serving.py": {"serve"},  # its options; it has no --json
