@@ -16,19 +16,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-<<<<<<< HEAD
-.PHONY: help demo test lint types bench docs docs-live docs-slow golden mutants wheel clean
+.PHONY: help demo test lint types bench docs docs-live docs-slow golden mutants vendor wheel clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
-	@echo "also: make lint types bench docs-live docs-slow golden mutants wheel clean"
-=======
-.PHONY: help demo test lint types bench docs-slow golden mutants vendor wheel clean
-
-help:
-	@sed -n 's/^#   make/make/p' Makefile
-	@echo "also: make lint types bench docs-slow golden mutants vendor wheel clean"
->>>>>>> edf7a6b (Show where a network finds a class, test its maps, and put a model into one page)
+	@echo "also: make lint types bench docs-live docs-slow golden mutants vendor wheel clean"
 
 demo:
 	@echo "reslearn demo: a residual network, 1,797 real handwritten digits, about a minute once installed"
