@@ -46,6 +46,15 @@ def test_equals_torch_in_outputs_gradients_and_statistics(shape, momentum):
 
 
 @pytest.mark.parametrize("training", [True, False])
+def test_the_function_s_defaults_are_torch_s(training):
+    x, gamma, beta = torch.randn(8, 5, 2, 2) * 1e-3, torch.rand(5), torch.randn(5)  # so small that eps counts
+    kept = [[torch.zeros(5), torch.full((5,), 1e-6)] for _ in range(2)]
+    expected = torch.nn.functional.batch_norm(x, *kept[0], gamma, beta, training=training)
+    torch.testing.assert_close(batch_norm(x, *kept[1], gamma, beta, training=training), expected)
+    torch.testing.assert_close(kept[1], kept[0], rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("training", [True, False])
 def test_the_module_s_flag_decides_not_whether_gradients_are_recorded(training):
     _, ours = pair(4)
     ours.train(training)

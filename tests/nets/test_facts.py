@@ -215,3 +215,13 @@ def test_values_that_nobody_expects(told, change, tmp_path):
     else:
         assert facts.classes is None or set(facts.classes) <= {"ant", "bee", "cat", *imagenet_classes()}
         assert told is TIMM or any("does not say how to prepare pictures" in note for note in notes)
+
+
+def test_a_table_speaks_for_torchvision_s_files_and_their_configuration_for_those_of_a_repository(tmp_path):
+    """Both are known by name; only the first have no files beside them that could say more."""
+    ours = {one.file is not None: one for one in published() if one.network == "resnet18"}
+    facts, notes = find_facts(ours[True].address, tmp_path, {})
+    assert (facts, notes) == (ours[True].facts, ()) and facts.classes == imagenet_classes()
+    facts, _ = find_facts(ours[False].address, tmp_path, TIMM)
+    assert facts.source == ours[False].address and facts.classes == ("ant", "bee", "cat")
+    assert find_facts(ours[False].address, tmp_path, {})[0].network is None

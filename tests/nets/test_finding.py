@@ -494,3 +494,17 @@ def test_half_of_a_body_is_a_network_that_lacks_something(vision, short, message
     names = body[: -(-len(body) // 2) - short]
     with pytest.raises(UserError, match=message):
         fit_contents(Contents("f", {"": {name: vision[1][name] for name in names}}), ours())
+
+
+@pytest.mark.parametrize("depth", [0, 6, 7])
+def test_weights_lie_in_six_mappings_at_the_most(depth, tmp_path):
+    """Beyond that no trainer puts any, and a file that is nested without end is not followed."""
+    inside = {"weight": torch.zeros(1)}
+    for _ in range(depth):
+        inside = {"model": inside}
+    torch.save(inside, tmp_path / "w.pth")
+    if depth <= 6:
+        assert list(read_contents(tmp_path / "w.pth").groups) == [".".join(["model"] * depth)]
+    else:
+        with pytest.raises(UserError, match="holds no tensors"):
+            read_contents(tmp_path / "w.pth")
