@@ -17,6 +17,7 @@ from PIL import Image
 
 import reslearn
 from reslearn.bundle.own import save_networks
+from reslearn.cli.app import main
 from reslearn.spec.preprocess import default_preprocess
 
 CLASSES = ("red things", "green things", "blue things")
@@ -39,11 +40,13 @@ def painted(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def one_file(painted):
-    """`export --to html` of it."""
+    """`export --to html` of it; what the command printed lies beside it as JSON."""
     pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxruntime")
     pytest.importorskip("onnxscript", reason="needs onnxscript: pip install onnxscript")
     out = painted.with_suffix(".html")
-    reslearn.export(painted, out, to="html")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main(["export", str(painted), "--to", "html", "-o", str(out), "--json"]) == 0
+    out.with_suffix(".json").write_text(printed.getvalue())
     return out
 
 

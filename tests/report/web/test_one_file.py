@@ -12,6 +12,7 @@ import pytest
 
 import reslearn
 from reslearn.cli.app import main
+from reslearn.jobs.one_file import page_target
 from reslearn.report.web_page import ONE_FILE, PARTS, WEB, one_script, server_files
 from reslearn.report.web_runtime import SCRIPT, WASM, packed_runtime, vendored
 from reslearn.spec.errors import UserError
@@ -67,21 +68,35 @@ def test_another_runtime_can_be_named(painted, tmp_path):
             packed_runtime(wrong)
 
 
-def test_the_command_says_what_it_wrote(painted, tmp_path, capsys):
-    out = tmp_path / "model.html"
-    assert main(["export", str(painted), "--to", "html", "-o", str(out), "--json"]) == 0
-    value = json.loads(capsys.readouterr().out)
-    assert value["to"] == "html" and value["input"] == "uint8" and value["bytes"] == out.stat().st_size < 7e6
+def test_the_command_says_what_it_wrote(one_file):
+    value = json.loads(one_file.with_suffix(".json").read_text())
+    assert value["to"] == "html" and value["input"] == "uint8" and value["path"] == str(one_file)
+    assert value["bytes"] == one_file.stat().st_size < 7e6
     assert value["verified"]["agreement"] == 1.0 and value["outputs"] == ["logits", "cam"]
-    assert main(["export", str(painted), "--to", "html", "-o", str(out), "--no-verify"]) == 0  # replaces its own kind
-    assert f"{out.stat().st_size:,} bytes" in capsys.readouterr().out
+
+
+def test_it_replaces_its_own_kind_alone(one_file, painted, tmp_path):
+    assert page_target(one_file, painted) == one_file
     page = tmp_path / "page.html"
     page.write_text("<!doctype html><p>somebody's")
-    assert main(["export", str(painted), "--to", "html", "-o", str(page)]) == 2
+    for wrong in (page, tmp_path / "model.onnx"):
+        assert main(["export", str(painted), "--to", "html", "-o", str(wrong)]) == 2
     assert page.read_text().endswith("somebody's")
-    assert main(["export", str(painted), "--to", "html", "-o", str(tmp_path / "model.onnx")]) == 2
-    assert main(["export", str(painted), "--to", "onnx", "-o", str(tmp_path / "m.onnx"), "--runtime", str(out)]) == 2
-    assert main(["export", str(painted), "--to", "html", "-o", str(out), "--outputs", "both"]) == 2
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        (["--to", "onnx", "-o", "m.onnx", "--runtime", "r.tgz"], "--runtime is for --to html"),
+        (["--to", "html", "-o", "m.html", "--runtime", "r.tgz"], "npm pack onnxruntime-web"),
+        (["--to", "html", "-o", "m.html", "--outputs", "both"], "--outputs is for graphs"),
+        (["--to", "html", "-o", "m.html", "--precision", "bf16"], "--precision bf16"),
+    ],
+)
+def test_wrong_input_is_one_line(painted, tmp_path, monkeypatch, capsys, more, words):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(painted), *more]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_it_holds_no_path_of_the_machine(one_file, painted):

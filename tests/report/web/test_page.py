@@ -123,9 +123,14 @@ def test_many_pictures_are_a_table_that_downloads(address, visit, picture):
     assert seen.page.locator(".item").count() == 0 and seen.page.is_hidden("#answers")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("language", ["en-US", "ko-KR"])
+LOOKS = [(1280, False, "en-US"), (390, True, "ko-KR")]
+OTHERS = [(1280, True, "en-US"), (390, False, "en-US"), (390, True, "en-US"), (1280, False, "ko-KR"),
+          (1280, True, "ko-KR"), (390, False, "ko-KR")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("width", "dark", "language"), [*LOOKS, *(pytest.param(*one, marks=pytest.mark.slow) for one in OTHERS)]
+)
 def test_no_size_colour_or_language_breaks_it(address, visit, picture, width, dark, language):
     seen = visit(address, width=width, dark=dark, language=language)
     seen.ready()
