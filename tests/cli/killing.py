@@ -20,8 +20,8 @@ from pathlib import Path
 
 from reslearn.cli.app import main as run
 
-JOBS = ("training", "crossval", "convert", "ensemble", "evaluation")
-JOBS += ("pages.evaluation", "pages.crossval", "pages.run")
+JOBS = ("training", "crossval", "search.sweep", "convert", "ensemble", "evaluation")
+JOBS += ("pages.evaluation", "pages.crossval", "pages.run", "pages.sweep")
 LOADED = [*(f"reslearn.jobs.{name}" for name in JOBS), "reslearn.data.care.check", "reslearn.data.formats.packing"]
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 

@@ -30,6 +30,19 @@ TINY += ["--set", "spec.stage_blocks=1,1,1", "--set", "batch_size=8", "--set", "
 CONVERT = ["convert", "run", "--model", "resnet20_cifar", "--set", "stage_blocks=1,1,1", "--json"]
 COMMANDS = {
     "crossval": ["crossval", "pics", "--folds", "2", *TINY, "--out", "cv", "--set", "checkpoint_every=1e-6", "--json"],
+    "sweep": [
+        "sweep",
+        "pics",
+        *TINY,
+        "--set",
+        "lr=log:0.01..0.1",
+        "--trials",
+        "3",
+        "--retrain",
+        "--out",
+        "sw",
+        "--json",
+    ],
     "pack": ["data", "pack", "digits", "--encoding", "raw", "-o", "x.pack", "--json"],
     "unpack": ["data", "stats", "pics.tar.gz", "--json"],
     "convert": [*CONVERT, "-o", "x.safetensors"],
@@ -162,10 +175,20 @@ def said_by(path):
         return [timeless(json.loads(line)) for line in path.read_text().splitlines()]
     if path.name == "ledger.jsonl":  # looked at twice, twice in it
         return sorted({json.dumps(timeless(json.loads(line))) for line in path.read_text().splitlines()})
+    if path.name == "journal.log":
+        return trials_in(path)
     if path.suffix == ".html" or path.parent.name == "checkpoints":
         return None
     content = path.read_bytes()
     return digest_tensors(content) if path.suffix == ".safetensors" else content
+
+
+def trials_in(path):
+    """What Optuna, asked by nobody of ours, makes of a sweep's journal."""
+    optuna = pytest.importorskip("optuna", reason="needs optuna: pip install optuna")
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    trials = optuna.load_study(study_name="sweep", storage=storage).trials
+    return [(trial.number, trial.params, trial.user_attrs, trial.state.name, trial.values) for trial in trials]
 
 
 def timeless(value):
@@ -182,6 +205,8 @@ def check(commands, name, instant, draw, whole, made, folder):
     deaths = 0
     for _ in range(draw.choice([1, 1, 1, 2])):
         again = COMMANDS[name]
+        if name == "sweep" and (folder / "sw" / "sweep.json").exists() and draw.random() < 0.5:
+            again = ["resume", "sw", "--json"]
         if name == "crossval" and (folder / "cv" / "crossval.json").exists() and draw.random() < 0.5:
             again = ["resume", "cv", "--json"]
         deaths += killed(commands, folder, again, instant, whole, draw)
@@ -204,6 +229,8 @@ def test_a_killed_pack_is_given_again(commands, pictures, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_at_twenty_instants(name, commands, made, tmp_path):
+    if name == "sweep":
+        pytest.importorskip("optuna", reason="needs optuna: pip install optuna")
     whole, deaths = do(commands, name, made, tmp_path / "here"), 0
     for number in range(20):
         instant = ["change", "change", "write", "time"][number % 4]

@@ -26,6 +26,7 @@ from ..cli import (
     recipes,
     reports,
     serving,
+    sweep,
     training,
     weights,
 )
@@ -49,6 +50,7 @@ GROUPS = (
     serving,
     comparison,
     crossval,
+    sweep,
     reports,
     papers,
     data,

@@ -23,6 +23,7 @@ from ..spec.errors import UserError, unknown
 PATHS = ("data", "weights", "out")
 NOT_IN_FILE = ("config", "save", "dry_run", "overwrite", "as_json")
 SET = "assignments"  # the parameter behind `--set`
+BOARDS = "log-to"  # takes several
 HEAD = "# reslearn train --config THIS-FILE; paths are relative to it, options on the command line win over it\n"
 OPTIONS = Kind("file of options", lambda start, end: start.startswith(HEAD.encode()))
 
@@ -60,6 +61,9 @@ def _defaults(context: typer.Context, found: Mapping[str, object], path: Path) -
         parameter = known[name]
         if name == "set":
             defaults[SET] = _assignments(value, path)
+            continue
+        if name == BOARDS and isinstance(value, (str, list)):
+            defaults[str(parameter.name)] = [value] if isinstance(value, str) else [str(one) for one in value]
             continue
         if isinstance(value, (dict, list)):
             raise UserError(f"--config {path}: {key} is a {type(value).__name__}; give one value")

@@ -48,6 +48,14 @@ PreferOption = Annotated[
 ]
 BadFile = Annotated[OnBadFile, typer.Option("--on-bad-file", help="Of one that is skipped, the reason is listed.")]
 TrainPrecision = Annotated[Precision | None, typer.Option("--precision", help="Chosen from the machine if absent.")]
+LogTo = Annotated[
+    list[str] | None,  # of `Tracker`; the parser takes no list of choices
+    typer.Option(
+        "--log-to",
+        metavar="[tensorboard|wandb|mlflow|trackio]",
+        help="Tell this board the run's numbers, too; repeatable. Its failures stop nothing.",
+    ),
+]
 ForgetPictures = Annotated[
     bool, typer.Option("--forget-pictures", help="Seal the file without what recognises the pictures it has seen.")
 ]

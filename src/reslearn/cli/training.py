@@ -17,6 +17,7 @@ from . import options as opt
 from .config import check_config_target, read_config, write_config
 from .crossval import resume_crossval
 from .output import emit, print_seen, put, say
+from .sweep import resume_sweep
 
 if TYPE_CHECKING:
     from ..jobs.resolve import Plan
@@ -57,6 +58,7 @@ def train(
             is_eager=True,
         ),
     ] = None,
+    log_to: opt.LogTo = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is there.")] = False,
     forget_pictures: opt.ForgetPictures = False,
     as_json: opt.Json = False,
@@ -70,14 +72,16 @@ def train(
 
     out = out or chosen_folder(data)
     if restarted() and (out / "run.json").exists():  # torchrun started all processes again after one failed
-        resume(out, as_json=as_json)
+        resume(out, log_to=log_to, as_json=as_json)
         return
     tuned = tune()
     from ..jobs import training as jobs
     from ..jobs.resolve import TrainRequest, resolve
     from ..train.folder import refuse_existing
     from ..train.origin import check_start
+    from ..train.trackers.forward import boards, forwarded
 
+    begins = boards(log_to or ())
     if from_environment().first:
         refuse_existing(out, overwrite)
     request = TrainRequest(
@@ -109,7 +113,7 @@ def train(
             say(f"saved     {save}: reslearn train --config {save}")
         emit(plan.to_json() | {"out": str(out)}, as_json, lambda: None)
         return
-    with watching() as watch:
+    with watching() as alone, forwarded(begins, out, alone) as watch:
         run = jobs.train(plan, out=out, overwrite=overwrite, watch=watch)
     for reason in run.skipped.values():
         say(f"skipped   {reason}")
@@ -138,17 +142,25 @@ def resume(
     allow_different_numerics: Annotated[
         bool, typer.Option(help="Go on although this machine computes otherwise.")
     ] = False,
+    log_to: opt.LogTo = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Go on with a run (or cross-validation) that was stopped or killed; it ends as if it never had been."""
+    """Go on with a run (or cross-validation, or sweep) that was stopped or killed; it ends as if it never had been."""
     say(f"reslearn resume: {run}")
     tune()
     if (run / "crossval.json").exists():
+        if log_to:
+            raise UserError(f"--log-to: {run} is a cross-validation, whose folds tell no board; leave it out")
         resume_crossval(run, as_json, data=data)
         return
+    if (run / "sweep.json").exists():
+        resume_sweep(run, as_json, data=data, log_to=log_to)
+        return
     from ..jobs import training as jobs
+    from ..train.trackers.forward import boards, forwarded
 
-    with watching() as watch:
+    begins = boards(log_to or ())
+    with watching() as alone, forwarded(begins, run, alone) as watch:
         done, nothing_left = jobs.resume(run, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
     if nothing_left:
         say(f"{run}: this run is finished")

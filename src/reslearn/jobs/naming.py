@@ -31,6 +31,11 @@ def next_folder(data: str | os.PathLike[str], runs: Path = RUNS, *, kind: str = 
     return runs / f"{name}-{max(taken, default=0) + 1}"
 
 
+def numbered_folders(data: str | os.PathLike[str], runs: Path = RUNS, *, kind: str = "") -> list[Path]:
+    """Every `runs/SET-N` that is there, the newest first."""
+    return [runs / match[0] for match in sorted(_numbered(runs, set_name(data) + kind), key=lambda m: -int(m[1]))]
+
+
 def chosen_folder(data: str | os.PathLike[str], *, kind: str = "") -> Path:
     """The folder of a run that named none: decided by the first process, told to the others.
 

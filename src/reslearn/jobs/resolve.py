@@ -19,6 +19,7 @@ from ..data.memory import Subset
 from ..data.parts.grouping import twins, units
 from ..data.parts.splits import choose_splits
 from ..data.sources import open_data
+from ..data.table import as_pictures
 from ..nets.state_files import read_contents
 from ..runtime import device
 from ..runtime.choice import Workload, decide, planned_workload
@@ -139,17 +140,22 @@ class Plan:
         )
 
 
-def resolve(request: TrainRequest) -> Plan:
-    """Open the data, split it, and decide everything else. Raises `UserError` for what cannot be trained."""
+def resolve(request: TrainRequest, data: Dataset | None = None) -> Plan:
+    """Open the data (or take it as it was opened), split it, and decide everything else.
+
+    Raises `UserError` for what cannot be trained.
+    """
     check_asked(request)
-    data = open_data(request.data, on_bad_file=request.on_bad_file)
+    if data is None:
+        data = open_data(request.data, on_bad_file=request.on_bad_file)
     splits = choose_splits(data, val_fraction=request.val_fraction, split_seed=request.split_seed)
     train_data, val_data = Subset(data, splits["train"]), Subset(data, splits["val"])
     request, choice = complete(request, train_data)
     recipe = asked_recipe(request)
-    notes = list(data.notes)
-    if data.table.manifest and data.table.hashes:  # so the same folder may be split otherwise than without it
-        notes.append(f"{data.table.manifest} is obeyed; what is drawn is drawn by its hashes, not by names")
+    pictures = as_pictures(data)
+    notes = list(pictures.notes)
+    if pictures.table.manifest and pictures.table.hashes:  # so the same folder may be split otherwise than without it
+        notes.append(f"{pictures.table.manifest} is obeyed; what is drawn is drawn by its hashes, not by names")
     if request.val_fraction > 0 and not len(val_data):
         notes.append(
             f"--val-fraction {request.val_fraction:g} of {len(train_data)} pictures holds out none: nothing is "

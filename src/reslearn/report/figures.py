@@ -16,6 +16,7 @@ from .axes import cut_off, loss_axis
 from .confusion import confusion_matrix
 from .fonts import quietly
 from .ink import INK, PIXELS, STYLE, sheet
+from .search import importance_bars, parallel_coordinates
 from .values import Bins, Curves, Floats, RateCurve, Report
 
 RIVALS = ("val", "wrong", "third", "fourth", "train")  # colours of runs in one figure
@@ -150,6 +151,10 @@ def figures_of(report: Report) -> dict[str, Callable[[], Figure]]:
     found: dict[str, Callable[[], Figure]] = {}
     if report.rivals:
         found["validation_error"] = partial(rival_curves, report.rivals)
+    if report.search is not None:
+        found["trials"] = partial(parallel_coordinates, report.search)
+        if report.search.importance:
+            found["importance"] = partial(importance_bars, report.search)
     if report.rates is not None:
         found["learning_rate_range"] = partial(rate_curve, report.rates)
     if report.curves is not None:

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from ..report import figures
 from .confusion import confusion_matrix
 from .ink import to_inline_svg
+from .search import importance_bars, parallel_coordinates
 from .values import Details, Gallery, Picture, Report
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -38,6 +39,7 @@ def render(report: Report) -> str:
         "report.html.jinja",
         report=report,
         curves=[card(*one) for one in _curves(report)],
+        trials=[card(*one) for one in _trials(report)],
         details=[_inside(part) for part in report.details],
     )
 
@@ -61,6 +63,17 @@ def _curves(report: Report) -> Iterator[tuple[str, str, Figure]]:
         yield "Error", "percent of pictures", figures.error_curves(report.curves)
         yield "Loss", "cross-entropy", figures.loss_curves(report.curves)
         yield "Learning rate", "of each optimiser step", figures.learning_rate(report.curves)
+
+
+def _trials(report: Report) -> Iterator[tuple[str, str, Figure]]:
+    """Title, caption and figure of a sweep."""
+    found = report.search
+    if found is None:
+        return
+    yield "Every trial", "a line through its settings to its error on validation", parallel_coordinates(found)
+    if found.importance:
+        note = "share of the differences between trials that each setting accounts for (fANOVA)"
+        yield "Importance", note, importance_bars(found)
 
 
 def card(title: str, note: str, figure: Figure) -> dict[str, str]:

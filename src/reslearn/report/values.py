@@ -183,8 +183,32 @@ class Gallery:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchAxis:
+    """One setting of a sweep: its name, and where on it, in 0..1, which value stands."""
+
+    name: str
+    marks: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """The trials of a sweep. A row of `places` is a trial's place on each axis, and last on that of the error."""
+
+    axes: tuple[SearchAxis, ...]
+    error: SearchAxis  # percent on validation
+    places: tuple[tuple[float | None, ...], ...]  # in 0..1; None where a trial has none
+    best: int  # its row
+    importance: tuple[tuple[str, float], ...] = ()  # of each setting, in 0..1, the largest first; empty: not known
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.axes) + 1 for row in self.places):
+            raise UserError(f"a sweep of {len(self.axes)} settings: each trial needs a place on each, and its error's")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything a page shows of a run, an evaluation, a cross-validation or a comparison; empty parts are left out."""
+    """Everything a page shows of a run, an evaluation, a cross-validation, a sweep or a comparison; empty parts are
+    left out."""
 
     name: str
     summary: str  # one line: network, data, when
@@ -195,6 +219,7 @@ class Report:
     grids: tuple[Grid, ...] = ()
     curves: Curves | None = None
     rates: RateCurve | None = None
+    search: Search | None = None
     rivals: tuple[tuple[str, Curves], ...] = ()  # runs whose validation errors are drawn in one figure
     details: tuple[Details, ...] = ()
     galleries: tuple[Gallery, ...] = ()

@@ -30,6 +30,7 @@ EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "heic": ("pillow-heif",),
     "openvino": ("openvino", "nncf"),
+    "sweep": ("optuna",),
     "tensorboard": ("tensorboard",),
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "tifffile", "imagecodecs"),
 }

@@ -18,6 +18,10 @@ from .opening import kind_of, open_regular, open_to_append, parse_json, read_doc
 LEFTOVER = ".reslearn.tmp"  # what the name of a file ends with while it is written
 
 
+class Busy(UserError):
+    """Another process holds the lock."""
+
+
 def user_cache() -> Path:
     """The folder of what this package keeps for this user and could make anew; it need not be there."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
@@ -145,7 +149,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 @contextlib.contextmanager
 def exclusive_lock(path: str | os.PathLike[str], busy: str | None = None) -> Iterator[None]:
-    """Hold `path` as a lock for the block; a second process gets a `UserError`. The kernel drops it at any death.
+    """Hold `path` as a lock for the block; a second process gets a `Busy`. The kernel drops it at any death.
 
     Only the holder may remove the file, inside the block: a remover that does not hold it takes away another's lock.
     """
@@ -154,7 +158,7 @@ def exclusive_lock(path: str | os.PathLike[str], busy: str | None = None) -> Ite
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise UserError(
+                raise Busy(
                     busy or f"{Path(path).parent}: another process is training this run; wait for it or stop it"
                 ) from None
             if not _is_at(file.fileno(), path):  # its last holder removed it between our opening and our locking

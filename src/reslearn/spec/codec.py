@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Mapping
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import UserError, unknown
 
@@ -140,6 +140,25 @@ def set_fields(value: T, assignments: Mapping[str, str], where: str = "--set", p
             place, owner = place[name], getattr(owner, name)
         place[last] = _parse(text, get_type_hints(type(owner))[last], f"{where} {prefix}{path}={text}")
     return _validate(type(value), data, where, prefix)
+
+
+def field_kind(value: Any, path: str) -> Literal["several", "whole", "other"]:
+    """What the settable field `path` of a dataclass takes: several values at once, a whole number, or anything else.
+
+    A field that there is not takes anything: `set_fields` says what is wrong with it.
+    """
+    *outer, last = path.split(".")
+    for name in outer:
+        value = getattr(value, name, None)
+    hint = get_type_hints(type(value)).get(last) if dataclasses.is_dataclass(value) else None
+    kinds = (
+        [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
+        if get_origin(hint) is not tuple
+        else [hint]
+    )
+    if any(get_origin(kind) is tuple for kind in kinds):
+        return "several"
+    return "whole" if kinds == [int] else "other"
 
 
 def _parse(text: str, hint: Any, where: str) -> Any:

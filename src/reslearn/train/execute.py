@@ -35,7 +35,6 @@ from .parts import Parts, provisional
 from .pictures import FILE_NAME as PICTURES
 from .pictures import RunPictures
 from .records.belonging import run_id, split_digest
-from .records.journal import Journal
 from .records.run import RunRecord
 from .schedule import start
 from .stopping import Interrupted, stop_signals
@@ -172,7 +171,7 @@ def finish(work: Work, record: RunRecord, parts: Parts) -> None:
         scores={"val": val.to_json()} if val is not None else {},
         source=record.source,
     )
-    with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes) as journal:
+    with work.journal() as journal:
         journal.write(
             kind="end",
             best_epoch=progress.best_epoch,

@@ -32,7 +32,7 @@ from ..spec.recipe import Recipe
 from ..train import checkpoint, schedule
 from .checkpoint import Progress
 from .decision import decide, obey
-from .events import Tick, Watch
+from .events import Tick, Watch, line_of
 from .records.journal import Journal
 from .stopping import SIGNALS, Interrupted
 from .together import share_statistics
@@ -77,6 +77,11 @@ class Work:
         """Optimiser steps of the whole budget."""
         return self.recipe.total_steps(self.loader.epoch_length)
 
+    def journal(self) -> Journal:
+        """The run's journal, to go on with where the last checkpoint left it."""
+        path, keep = self.folder / "metrics.jsonl", self.progress.metrics_bytes
+        return Journal(path, keep, writes=self.world.first, line=line_of(self.watch))
+
     def epochs(self, step: int) -> float:
         """Epochs done after `step` steps."""
         return step * self.recipe.batch_size / self.loader.epoch_length
@@ -103,7 +108,7 @@ class Work:
 def train(work: Work) -> None:
     """Take the steps from `work.progress.step` to the end of the budget. Raises `Interrupted` when asked to stop."""
     recipe, progress, update, total = work.recipe, work.progress, work.update, work.total
-    with Journal(work.folder / "metrics.jsonl", progress.metrics_bytes, writes=work.world.first) as journal:
+    with work.journal() as journal:
         update.train_mode()
         if recipe.probe and progress.step == 0:  # the probe's head, untrained, is the first candidate for the best
             validate(work)

@@ -24,7 +24,7 @@ _SPLITS = {
 }
 SPLIT_NAMES = {word: split for split, words in _SPLITS.items() for word in words}
 _MAGICS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-_RECORD = re.compile(rb'\s*\{\s*"spec"\s*:')  # how run.json and crossval.json begin
+_RECORD = re.compile(rb'\s*\{\s*"(spec|space)"\s*:')  # how run.json and crossval.json begin, and sweep.json
 _WRITTEN = (  # the files of ours that people put into folders of their own: a suffix, and how such a file begins
     (".pack", re.compile(rb"RSLNPACK")),
     (".pack.part", re.compile(rb"")),
@@ -65,8 +65,8 @@ def is_picture(name: str, head: Callable[[], bytes]) -> bool:
 
 
 def is_run(name: str, head: Callable[[], bytes]) -> bool:
-    """Whether this file marks its folder as a run or a cross-validation of ours."""
-    return name in {"run.json", "crossval.json"} and _RECORD.match(head()) is not None
+    """Whether this file marks its folder as a run, a cross-validation or a sweep of ours."""
+    return name in {"run.json", "crossval.json", "sweep.json"} and _RECORD.match(head()) is not None
 
 
 def is_written(name: str, head: Callable[[], bytes]) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import types
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,19 @@ FIELDS = {
 class Journal:
     """Appends JSON lines; `flush` makes them durable and tells the length a checkpoint may rely on."""
 
-    def __init__(self, path: Path, keep_bytes: int, *, writes: bool = True) -> None:
-        """Cut the journal to `keep_bytes` and append from there; with `writes=False` (other ranks) do nothing."""
-        self._file, self._path = None, path
+    def __init__(
+        self,
+        path: Path,
+        keep_bytes: int,
+        *,
+        writes: bool = True,
+        line: Callable[[Mapping[str, Any]], None] = lambda line: None,
+    ) -> None:
+        """Cut the journal to `keep_bytes` and append from there; with `writes=False` (other ranks) do nothing.
+
+        `line` is told each line, once it is written.
+        """
+        self._file, self._path, self._line = None, path, line
         if writes:
             self._file = open_to_append(path)
             self._file.truncate(min(keep_bytes, os.fstat(self._file.fileno()).st_size))
@@ -39,6 +50,7 @@ class Journal:
         if self._file is not None:
             with naming(self._path):
                 self._file.write(json.dumps(values).encode() + b"\n")
+            self._line(values)
 
     def flush(self) -> int:
         """Put everything on disk and return the file's length in bytes."""
