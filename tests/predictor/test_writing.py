@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -256,30 +257,16 @@ def test_processes_of_torchrun_write_what_one_writes(here, tmp_path):
     assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
 
 
-MEMORY = """
-import resource, sys
-import reslearn
-from reslearn.predictor.given import given
-from reslearn.predictor.writing import Wanted, write_answers
-from pathlib import Path
-
-peaks = []
-def progress(done, total):
-    if done in (20_000, total):
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-predictor = reslearn.Predictor("m.safetensors", engine="torch", batch_size=256)
-pictures = given([f"pics/{i % 7:02d}.png" for i in range(100_000)])
-write_answers(predictor, pictures, Path(sys.argv[1]), Wanted(), progress=progress)
-print(*peaks)
-"""
-
-
 @pytest.mark.slow
-def test_memory_is_flat_over_a_hundred_thousand_pictures(here, tmp_path):
-    command = [sys.executable, "-c", MEMORY, str(tmp_path / "a.jsonl")]
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
-    early, late = map(int, done.stdout.split())
-    assert late < early + 20 * 1024, "KiB"
-    with open(tmp_path / "a.jsonl", encoding="utf-8") as file:
-        assert sum(1 for _ in file) == 100_000
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux, which tells a process's memory")
+def test_memory_is_flat_over_many_pictures(here, tmp_path):
+    """Of a list of files, the command's memory every quarter of a second, after the first quarter of them."""
+    pytest.importorskip("pyarrow", reason="needs pyarrow")
+    names = [str(here / f"pics/{i % 7:02d}.png") for i in range(30_000)]
+    (tmp_path / "many.txt").write_text("\n".join(names))
+    script = Path(__file__).parents[2] / "benchmarks" / "predict_memory.py"
+    words = [sys.executable, str(script), str(here / "m.safetensors"), str(tmp_path / "many.txt")]
+    done = subprocess.run([*words, "--every", "0.25", "--json"], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["pictures"] == 30_000 and found["samples"] > 10
+    assert found["most_mib"] - found["least_mib"] < 30 and abs(found["slope_mib"]) < 60, found
