@@ -126,7 +126,8 @@ def test_a_graph_that_takes_bytes_prepares_them_as_we_do(made, to, preprocess):
     for height, width in ((37, 51), (64, 40), (16, 16), (9, 30), (19, 60)):
         pictures = photos(3, height, width)
         wanted = ours.whole(pictures)
-        assert relative_gap(scorer.whole(pictures), wanted) < 0.02
+        assert relative_gap(scorer.outputs(np.stack(pictures))["logits"], wanted) < 0.02
+        assert relative_gap(scorer.whole(pictures), wanted) < (0.02 if to == "onnx" else 1e-4)  # OpenVINO's are ours
     mixed = [*photos(2), *photos(1, 20, 30), *photos(2, seed=5)]
     np.testing.assert_allclose(scorer.whole(mixed), np.concatenate([scorer.whole([one]) for one in mixed]), atol=1e-4)
 

@@ -46,7 +46,12 @@ class GraphScorer:
     @property
     def prepares(self) -> Preprocess | None:
         """How the graph itself prepares whole pictures; None where it takes prepared ones."""
-        return self.exported.bundle.preprocess if self.exported.graph.input == "uint8" else None
+        return self.exported.bundle.preprocess if self.takes_bytes else None
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether the graph's input is pictures as they are, (batch, height, width, 3) uint8."""
+        return self.exported.graph.input == "uint8"
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
@@ -66,7 +71,7 @@ class GraphScorer:
     def normalised(self, batch: Tensor) -> Logits:
         """float32 (B, channels, S, S), normalised already -> (B, classes). Raises `UserError` for a graph that takes
         pixels, which normalises them itself."""
-        if self.prepares is not None:
+        if self.takes_bytes:
             raise UserError(f"{self.exported.path}: its graph takes RGB bytes and normalises them itself")
         return self._logits(_joined([self.outputs(np.ascontiguousarray(part.numpy())) for part in self._parts(batch)]))
 
@@ -105,9 +110,10 @@ class GraphScorer:
     def taken(self, prepared: Tensor) -> NDArray[Any]:
         """Prepared pictures as the graph's input. One that prepares pictures itself gets them with a margin around
         them which it cuts off again, so that it resizes nothing."""
-        if self.prepares is None:
+        if not self.takes_bytes:
             return np.asarray(self._normalise(prepared.contiguous()).numpy())  # bytes are turned, not floats
-        margin = self.prepares.resize - self.prepares.size if self.prepares.mode == "crop" else 0
+        preprocess = self.exported.bundle.preprocess
+        margin = preprocess.resize - preprocess.size if preprocess.mode == "crop" else 0
         before = round(margin / 2)
         pixels = prepared.permute(0, 2, 3, 1).numpy()
         around = (before, margin - before)
@@ -173,6 +179,11 @@ class OpenVinoScorer(GraphScorer):
         self._names = list(exported.graph.outputs)
         self._model = _opened(exported, lambda: core.compile_model(model, "CPU", hints))
         self._own = threading.local()
+
+    @property
+    def prepares(self) -> None:
+        """Pictures come prepared: for each new size of picture OpenVINO builds its resizing anew, a quarter of a
+        second long, where ours takes a few milliseconds."""
 
     def outputs(self, batch: NDArray[Any]) -> Arrays:
         """As `GraphScorer.outputs` says. Each thread has a request of its own."""

@@ -40,6 +40,10 @@ class Scorer(Protocol):
         """How whole pictures are prepared by the engine itself; None where it takes prepared ones alone."""
 
     @property
+    def takes_bytes(self) -> bool:
+        """Whether it prepares and normalises inside, so that normalised pictures are nothing to it."""
+
+    @property
     def batch_size(self) -> int:
         """Pictures of one forward pass, at most."""
 
@@ -64,6 +68,7 @@ class TorchScorer:
 
     engine: Engine = "torch"
     prepares: Preprocess | None = None
+    takes_bytes = False
 
     def __init__(
         self,

@@ -104,7 +104,7 @@ class Comparison:
         self.labels += [] if labels is None else [labels]
         self._keep(0, wanted)
         for i, scorer in enumerate(self.scorers):
-            batch = np.stack(pictures) if scorer.prepares is not None else scorer.taken(prepared)
+            batch = np.stack(pictures) if self.exported.graph.input == "uint8" else scorer.taken(prepared)
             began = time.perf_counter()
             given = scorer.outputs(batch)
             self.seconds[i] += time.perf_counter() - began

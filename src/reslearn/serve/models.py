@@ -69,7 +69,7 @@ class Served:
     @property
     def takes_normalised(self) -> bool:
         """Whether it takes what the network reads; a graph that prepares pictures itself takes pixels alone."""
-        return self.predictor.scorer.prepares is None
+        return not self.predictor.scorer.takes_bytes
 
     def answers(self, logits: Sequence[Row], top: int) -> list[tuple[Answer, ...]]:
         """The best classes of each picture, as `predict` names them."""
