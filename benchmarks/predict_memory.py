@@ -3,8 +3,9 @@
     python benchmarks/predict_memory.py RUN cifar10-jpeg cifar10-jpeg                   # 110,000 pictures
     python benchmarks/predict_memory.py RUN list.csv --format csv --json
 
-The first quarter of the samples is the start: the engine, the first batches, the first parts. A line is fitted through
-the others. Prints machine, pictures, seconds, samples, the smallest and largest of them, and the line's slope.
+Each sample says how many pictures are answered, by the parts that are on the disk. Those before a quarter of the
+pictures are the start; a line is fitted through the others. Prints machine, pictures, seconds, samples, the smallest
+and largest of them, and the line's slope.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 import numpy as np
 from train_throughput import print_machine
 
+from reslearn.predictor.writing import PART
+
 MIB = 1 << 20
 
 
@@ -33,33 +36,36 @@ def resident(pid):
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def watched(words, every):
-    """(seconds, resident MiB) of a command's process until it ends, and what it printed."""
-    began, samples = time.monotonic(), []
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
-        process = subprocess.Popen(words, stdout=out, stderr=subprocess.DEVNULL)
+def watched(words, out, every):
+    """(parts that are written, resident MiB) of a command's process until it ends, and what it printed."""
+    samples, parts = [], Path(f"{out}.parts")
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+        process = subprocess.Popen(words, stdout=printed, stderr=subprocess.DEVNULL)
         while process.poll() is None:
-            used = resident(process.pid)
-            if used:
-                samples.append((time.monotonic() - began, used / MIB))
+            used, written = resident(process.pid), len(list(parts.glob("part-*")))
+            if used and written:
+                samples.append((written, used / MIB))
             time.sleep(every)
         if process.returncode:
             sys.exit(f"{' '.join(words)} ended with {process.returncode}")
-        out.seek(0)
-        return np.array(samples), json.load(out)
+        printed.seek(0)
+        return np.array(samples, np.float64).reshape(-1, 2), json.load(printed)
 
 
 def summary(samples, done):
-    """What the samples after the first quarter say. The slope is in MiB for 100,000 pictures, at the mean speed."""
-    settled = samples[len(samples) // 4 :]
-    per_second = np.polyfit(settled[:, 0], settled[:, 1], 1)[0]
+    """What the samples say from a quarter of the pictures on. The slope is in MiB for 100,000 pictures."""
+    parts = -(-done["pictures"] // PART)
+    settled = samples[samples[:, 0] >= parts / 4]
+    if len(np.unique(settled[:, 0])) < 3:
+        sys.exit("too few samples: give more pictures, or a smaller --every")
+    slope = np.polyfit(settled[:, 0] * PART, settled[:, 1], 1)[0]
     return {
         "pictures": done["pictures"],
         "seconds": round(done["seconds"], 1),
         "samples": len(settled),
         "least_mib": round(settled[:, 1].min(), 1),
         "most_mib": round(settled[:, 1].max(), 1),
-        "slope_mib": round(per_second * done["seconds"] / done["pictures"] * 100_000, 2),
+        "slope_mib": round(slope * 100_000, 2),
         "engine": done["engine"],
     }
 
@@ -76,7 +82,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / f"answers.{options.format}"
         words = [sys.executable, "-m", "reslearn", "predict", options.model, *options.data, "-o", str(out), "--json"]
-        found = summary(*watched([*words, "--engine", options.engine], options.every))
+        found = summary(*watched([*words, "--engine", options.engine], out, options.every))
     if options.json:
         print(json.dumps(found))
         return

@@ -260,7 +260,7 @@ def test_processes_of_torchrun_write_what_one_writes(here, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux, which tells a process's memory")
 def test_memory_is_flat_over_many_pictures(here, tmp_path):
-    """Of a list of files, the command's memory every quarter of a second, after the first quarter of them."""
+    """Of a list of files, the command's memory four times a second from a quarter of them on."""
     pytest.importorskip("pyarrow", reason="needs pyarrow")
     names = [str(here / f"pics/{i % 7:02d}.png") for i in range(30_000)]
     (tmp_path / "many.txt").write_text("\n".join(names))
