@@ -1,4 +1,11 @@
-"""`python -m sitebuild build | live | behind | stamp PAGE...`: see the package's own words."""
+"""The site's commands.
+
+python -m sitebuild build          both languages, every cell executed
+python -m sitebuild draft          the same without executing anything: seconds, to look at prose and links
+python -m sitebuild live           build, serve on this machine, build again when a source changes
+python -m sitebuild behind         Korean pages whose English page has changed since
+python -m sitebuild stamp PAGE...  say that Korean pages follow their English ones again
+"""
 
 from __future__ import annotations
 
@@ -16,7 +23,7 @@ from . import corrections
 from .checks import dead_links
 from .notebooks import diagram_style
 from .pages import DOCS, Page, PageError, behind, stamp, translated
-from .running import Executed, execute_all
+from .running import Executed, execute_all, not_executed
 from .sources import Tree, site_pages
 
 BUILD = DOCS / "_build"
@@ -29,16 +36,18 @@ ENTRY = """<!doctype html>
 """
 
 
-def build() -> None:
-    """Both languages, every cell executed. Raises `PageError` for what is wrong in the sources, a cell that fails, a
-    warning of Sphinx's, and a dead link."""
+def build(*, draft: bool = False) -> None:
+    """Both languages, every cell executed unless it is a draft.
+
+    Raises `PageError` for what is wrong in the sources, cells that fail, a warning of Sphinx's, and dead links.
+    """
     start = time.monotonic()
     english, korean = site_pages("en"), site_pages("ko")
     for name, page in korean.items():
         if name not in english:
             raise PageError(f"{page.path}: a Korean page follows an English one, and there is no docs/en/{name}")
     korean = {name: translated(page, english[name]) for name, page in korean.items()}
-    done = executed(english, korean)
+    done = executed(english, korean, draft=draft)
     executing = time.monotonic() - start
     (BUILD / "static").mkdir(parents=True, exist_ok=True)
     (BUILD / "static" / "diagram.css").write_text(_diagram_style(), encoding="utf-8")
@@ -59,7 +68,7 @@ def build() -> None:
         print(f"behind    {line}")
 
 
-def executed(english: dict[str, Page], korean: dict[str, Page]) -> dict[str, Executed]:
+def executed(english: dict[str, Page], korean: dict[str, Page], *, draft: bool = False) -> dict[str, Executed]:
     """The runs of all English pages that have cells, by path; each evaluates its Korean twin's values, too."""
     jobs = []
     for name, page in english.items():
@@ -69,6 +78,8 @@ def executed(english: dict[str, Page], korean: dict[str, Page]) -> dict[str, Exe
                 values = [one + other for one, other in zip(values, more, strict=True)]
             values[-1] += corrections.values() if name == corrections.PAGE else []
             jobs.append((page, [list(dict.fromkeys(one)) for one in values]))
+    if draft:
+        return {page.path: not_executed(page, values) for page, values in jobs}
     return execute_all(jobs, at_once=max(min(os.cpu_count() or 1, int(os.environ.get("SITE_JOBS", "2"))), 1))
 
 
@@ -116,8 +127,8 @@ def main(words: list[str]) -> int:
     """The command line; the exit status."""
     try:
         match words:
-            case ["build"]:
-                build()
+            case ["build"] | ["draft"]:
+                build(draft=words == ["draft"])
             case ["live"]:
                 live()
             case ["behind"]:
@@ -127,7 +138,7 @@ def main(words: list[str]) -> int:
                 for path in paths:
                     stamp(Path(path).resolve())
             case _:
-                print(f"{__doc__}\nfound: {' '.join(words) or 'nothing'}", file=sys.stderr)
+                print(f"{__doc__}found: {' '.join(words) or 'nothing'}", file=sys.stderr)
                 return 2
     except PageError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -124,7 +124,6 @@ def _written(cells: list[Any]) -> str:
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = nbformat.v4.new_notebook(
-        cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}}
-    )
+    language = {"name": "python", "pygments_lexer": "ipython3"}  # it knows the `!` of a shell command
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": language})
     return str(nbformat.writes(notebook))

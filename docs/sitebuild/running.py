@@ -45,7 +45,15 @@ def execute_all(jobs: list[tuple[Page, list[list[str]]]], *, at_once: int, say: 
     code = code_digest()
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         waiting = {page.path: pool.submit(_kept, page, values, code, say) for page, values in jobs}
-        return {path: one.result() for path, one in waiting.items()}
+    if failed := [str(error) for one in waiting.values() if (error := one.exception())]:
+        raise PageError("\n\n".join(failed))
+    return {path: one.result() for path, one in waiting.items()}
+
+
+def not_executed(page: Page, values: list[list[str]]) -> Executed:
+    """A page as a draft: its cells without outputs, dots for its values."""
+    none: dict[str, Outputs] = {cell.name: [] for cell in page.cells}
+    return Executed(none, none, [dict.fromkeys(one, "...") for one in values], {})
 
 
 def _kept(page: Page, values: list[list[str]], code: str, say: Any) -> Executed:

@@ -105,7 +105,8 @@ class Rows:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def __repr__(self) -> str:
-        return "\n".join("  ".join(f"{name}: {shown(value)}" for name, value in row.items()) for row in self.rows)
+        names = list(self.rows[0]) if self.rows else []
+        return "\n".join("  ".join(f"{name}: {shown(row[name])}" for name in names) for row in self.rows)
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> Rows:
