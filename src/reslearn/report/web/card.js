@@ -31,6 +31,7 @@ function facts(model) {
     ["input", p ? say(p.mode, p.size, p.resize) : say("none")],
     ["trained", model.trained_on || say("none")],
     ["made", model.recipe],
+    ["weights", model.weights],
     ["threshold", model.threshold == null ? null : percent(model.threshold)],
     ["temperature", model.temperature == null ? null : model.temperature.toFixed(2)],
     ["engine", [model.engine, model.precision].filter(Boolean).join(", ")],

@@ -12,7 +12,7 @@ export function heatCanvas(rows) {
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(canvas.width, canvas.height);
   rows.flat().forEach((heat, i) => {
-    pixels.data.set([...colour(heat), Math.round(255 * Math.min(1, heat * 1.15))], 4 * i);
+    pixels.data.set([...colour(heat), Math.round(255 * Math.min(1, heat * 1.3))], 4 * i);
   });
   context.putImageData(pixels, 0, 0);
   return canvas;

@@ -4,6 +4,7 @@ import { covered, heatCanvas } from "./heat.js";
 import { percent, say, sayAll } from "./words.js";
 
 const LABELS = 5;
+const TINY = 100; // pixels a side, below which a picture is shown larger, pixel by pixel
 
 // One picture of the page. `change` is called whenever something of it changes.
 export class Item {
@@ -19,7 +20,10 @@ export class Item {
     this.body = element("div", "body", this.element);
     this.image = new Image();
     this.image.alt = name;
-    this.image.onload = () => this.drawHeat();
+    this.image.onload = () => {
+      this.image.classList.toggle("tiny", this.image.naturalWidth < TINY && this.image.naturalHeight < TINY);
+      this.drawHeat();
+    };
     this.image.onerror = () => {
       this.image.remove();
       this.picture.classList.add("none");
