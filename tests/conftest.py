@@ -49,13 +49,25 @@ def shared_data():
     return locate
 
 
+def module_beside(path: str):
+    """A module of the tests by its path from here, which several test packages share."""
+    file = Path(__file__).parent / path
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def strangers():
+    """Networks as other packages write them (`nets/strangers.py`)."""
+    return module_beside("nets/strangers.py")
+
+
 @pytest.fixture
 def loopback():
     """A server on loopback (`serving.py`): files, repositories of a hub, and what goes wrong with them."""
-    spec = importlib.util.spec_from_file_location("serving", Path(__file__).with_name("serving.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with module.serving() as server:
+    with module_beside("serving.py").serving() as server:
         yield server
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,12 +19,3 @@ def shallow():
         return replace(spec, stage_convs=tuple(1 for _ in spec.stage_convs), hidden_channels=32)
 
     return cut
-
-
-@pytest.fixture(scope="session")
-def strangers():
-    """The module `strangers.py` beside this file."""
-    spec = importlib.util.spec_from_file_location("strangers", Path(__file__).with_name("strangers.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

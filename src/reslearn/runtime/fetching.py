@@ -13,7 +13,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..spec.errors import UserError
@@ -52,7 +52,7 @@ def fetch(url: str, target: Path, sha256: str) -> Path:
                 return target
             target.unlink()
             note(f"{target}: altered since it was fetched, so it is fetched again")
-        return _fetched(url, target, sha256)
+        return fetch_alone(url, target, sha256)
 
 
 def fetch_unknown(url: str, folder: Path, name: str) -> tuple[str, Path]:
@@ -75,10 +75,20 @@ def place_of(folder: Path, digest: str, name: str) -> Path:
     return folder / digest[:16] / name
 
 
-def _fetched(url: str, target: Path, sha256: str) -> Path:
+def fetch_alone(
+    url: str, target: Path, sha256: str, *, told: Callable[[int], None] = lambda done: None, remedy: str = ""
+) -> Path:
+    """`target`, which is not there yet, from `url`: for a caller that has seen to it that no other process does so.
+
+    `told` gets the bytes that are there after each piece; `remedy` follows what a server says that refuses. Otherwise
+    as `fetch`.
+    """
     part = target.with_name(target.name + ".part")
+    if part.exists() and file_sha256(part).startswith(sha256):  # stopped between its last byte and its name
+        os.replace(part, target)
+        return target
     for begun in (part.exists(), False):
-        _download(url, part)
+        _download(url, part, told, remedy)
         found = file_sha256(part)
         if found.startswith(sha256):
             os.replace(part, target)
@@ -92,23 +102,23 @@ def _fetched(url: str, target: Path, sha256: str) -> Path:
     )
 
 
-def _download(url: str, part: Path) -> None:
+def _download(url: str, part: Path, told: Callable[[int], None] = lambda done: None, remedy: str = "") -> None:
     """Append to `part` what is missing of the file at `url`."""
-    idle, told = 0, False
+    idle, said = 0, False
     while True:
         have = part.stat().st_size if part.exists() else 0
-        if not told:
+        if not said:
             note(f"fetching {url}" + (f", from byte {have:,} on" if have else ""))
-            told = True
+            said = True
         try:
-            _append(url, part, have)
+            _append(url, part, have, told)
             return
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 416 and have:  # the part is no part of this file
                 part.unlink()
                 continue
-            raise UserError(f"{url}: the server says {_words(error)}") from None
+            raise UserError(f"{url}: the server says {_words(error)}{remedy}") from None
         except (_Broken, urllib.error.URLError, TimeoutError, OSError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, OSError) and error.filename is not None:  # of our own disk
                 raise
@@ -121,7 +131,7 @@ def _download(url: str, part: Path) -> None:
             time.sleep(_PAUSE)
 
 
-def _append(url: str, part: Path, have: int) -> None:
+def _append(url: str, part: Path, have: int, told: Callable[[int], None]) -> None:
     headers = {"User-Agent": "reslearn", "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as answer:
         first = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
@@ -133,6 +143,7 @@ def _append(url: str, part: Path, have: int) -> None:
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)
                 have += len(chunk)
+                told(have)
             file.flush()
             os.fsync(file.fileno())
     if total is not None and have < total:

@@ -1,20 +1,15 @@
-"""Fetch CIFAR-10 and CIFAR-100 from their author's site: resumes, verifies, never leaves half a file."""
+"""Fetch CIFAR-10 and CIFAR-100 from their author's site: resumed, verified, whole or absent (`runtime.fetching`)."""
 
 from __future__ import annotations
 
-import http.client
 import os
-import urllib.error
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...runtime.files import exclusive_lock, file_sha256, naming
+from ...runtime.files import exclusive_lock, file_sha256
 from ...spec.errors import UserError, unknown
 from ..dataset import Progress
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -73,13 +68,13 @@ def _fetch_whole(archive: Archive, address: str, target: Path, progress: Progres
         if file_sha256(target) != archive.sha256:
             raise UserError(f"{target}: not the published file (sha256 differs); remove it and download again")
         return target
-    part = target.with_name(target.name + ".part")
-    _fetch_rest(address, part, archive.size, progress)
-    if file_sha256(part) != archive.sha256:
-        part.unlink()
-        raise UserError(f"{address}: what arrived is not the published file (sha256 differs); try again")
-    os.replace(part, target)
-    return target
+    from ...runtime.fetching import fetch_alone  # which takes its time to be imported, as the network does
+
+    def told(done: int) -> None:
+        if progress is not None:
+            progress(done, archive.size)
+
+    return fetch_alone(address, target, archive.sha256, told=told, remedy="; name a mirror with --url")
 
 
 def _check_address(address: str, example: str) -> None:
@@ -90,33 +85,3 @@ def _check_address(address: str, example: str) -> None:
         whole = False
     if not (whole or address.startswith("file:///")) or not address.isascii():
         raise UserError(f"{address}: not a whole address; write one like {example}")
-
-
-def _fetch_rest(address: str, part: Path, size: int, progress: Progress | None) -> None:
-    """Append what is missing to `part`; a server that ignores ranges sends all of it again."""
-    have = part.stat().st_size if part.exists() else 0
-    if have > size:
-        part.unlink()
-        have = 0
-    if have == size:
-        return
-    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            if have and answer.status != 206:
-                have = 0
-            with naming(part), open(part, "ab" if have else "wb") as file:
-                while chunk := answer.read(_CHUNK):
-                    file.write(chunk)
-                    have += len(chunk)
-                    if progress is not None:
-                        progress(have, size)
-                file.flush()
-                os.fsync(file.fileno())
-    except urllib.error.HTTPError as error:
-        raise UserError(f"{address}: the server says {error.code} {error.reason}; name a mirror with --url") from None
-    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise UserError(f"{address}: {reason}; {have:,} of {size:,} bytes are kept, run the command again") from None
-    if have < size:
-        raise UserError(f"{address}: the connection ended at {have:,} of {size:,} bytes; run the command again")
