@@ -22,6 +22,7 @@ from .files import read_json
 CONFIG, CARD, SEEN_FILE = "config.json", "README.md", "seen.safetensors"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that there is: a pickle only for want of the other
 BESIDE = ("preprocessor_config.json", SEEN_FILE, CARD)
+_NOBODY = ("ConnectError", "ConnectTimeout", "ConnectionError")  # of whichever network library: nobody answered
 _OFFLINE = ("1", "on", "yes", "true")
 
 
@@ -113,11 +114,10 @@ class _Repository:
         if isinstance(error, UserError):
             raise error
         if isinstance(error, errors.LocalEntryNotFoundError):
-            if name not in WEIGHTS and (self.offline or self._fixed):  # the others of this commit are there without it
-                return
-            if self.offline and name != WEIGHTS[-1]:
-                return
             cause = error.__cause__
+            mute = self.offline or (self._fixed and type(cause).__name__ in _NOBODY)
+            if mute and name != WEIGHTS[-1]:  # nobody says whether there is one: what the cache has must do
+                return
             told = "not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
             raise UserError(f"{self.where}: {told if self.offline else _reason(cause or error)}") from None
         headers = getattr(getattr(error, "response", None), "headers", {})
