@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..runtime.opening import open_regular
 from ..runtime.replacing import Kind
 from ..spec.codec import finite
 from ..spec.errors import UserError
@@ -167,5 +168,5 @@ def _joined(head: bytes, parts: Sequence[Path], target: Path) -> None:
     with open(target, "wb") as file:
         file.write(head)
         for path in parts:
-            with open(path, "rb") as part:
+            with open_regular(path) as part:
                 shutil.copyfileobj(part, file, 1 << 20)

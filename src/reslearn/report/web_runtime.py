@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import io
 import json
 import os
+import stat
 import tarfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,15 +53,16 @@ def packed_runtime(path: str | os.PathLike[str]) -> WebRuntime:
     where = Path(path)
     wrong = f"--runtime {where}: not a package of onnxruntime-web; make one with: npm pack onnxruntime-web"
     try:
-        if where.stat().st_size > LARGEST:
+        status = where.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:  # a pipe would be waited for
             raise UserError(wrong)
         content = where.read_bytes()
-        with tarfile.open(where) as archive:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             about = json.loads(_member(archive, "package/package.json"))
             script, wasm = (_member(archive, f"package/dist/{name}") for name in (SCRIPT, WASM))
     except FileNotFoundError:
         raise UserError(f"--runtime {where}: no such file; make one with: npm pack onnxruntime-web") from None
-    except (OSError, tarfile.TarError, KeyError, ValueError, EOFError):
+    except (OSError, tarfile.TarError, zlib.error, KeyError, ValueError, EOFError, RecursionError):
         raise UserError(wrong) from None
     if not isinstance(about, dict) or about.get("name") != "onnxruntime-web":
         raise UserError(wrong)

@@ -18,6 +18,7 @@ from typing import Any
 from ..spec.architectures import check_config
 from ..spec.errors import UserError
 from .files import read_json
+from .opening import open_regular
 
 CONFIG, CARD, SEEN_FILE = "config.json", "README.md", "seen.safetensors"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that there is: a pickle only for want of the other
@@ -160,7 +161,8 @@ def _as_promised(found: Path) -> bool:
     promised = _blob(found).name
     if not re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{40}", promised):
         return True
-    content = found.read_bytes()
+    with open_regular(found) as file:
+        content = file.read()
     if len(promised) == 64:
         return hashlib.sha256(content).hexdigest() == promised
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == promised

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,7 +65,8 @@ def test_another_runtime_can_be_named(painted, tmp_path):
             archive.addfile(entry, io.BytesIO(content))
     found = packed_runtime(package)
     assert found.version == "9" and found.wasm == runtime.wasm
-    for wrong in (painted, tmp_path / "none.tgz"):
+    os.mkfifo(tmp_path / "pipe.tgz")
+    for wrong in (painted, tmp_path / "none.tgz", tmp_path / "pipe.tgz", Path("/dev/zero")):
         with pytest.raises(UserError, match="npm pack onnxruntime-web"):
             packed_runtime(wrong)
 

@@ -13,7 +13,7 @@ from ...bundle.file import known_of, read_bundle, read_tensors, write_sealed
 from ...data.dataset import Dataset
 from ...data.memory import Subset
 from ...data.parts.splits import choose_splits
-from ...runtime.container import FILE_NAME
+from ...runtime.container import FILE_NAME, read_safetensors
 from ...runtime.files import write_atomic
 from ...runtime.notes import say
 from ...spec.errors import UserError
@@ -47,7 +47,7 @@ def mark_winner(folder: Path, tried: Sequence[Tried]) -> Tried:
     best, count = choose_winner(tried), compared(one.trial for one in tried)
     for run in best.runs:
         _mark(run, count)
-    write_atomic(folder / FILE_NAME, best.runs[0].model.read_bytes())
+    write_atomic(folder / FILE_NAME, read_safetensors(best.runs[0].model)[0])
     return replace(best, runs=tuple(sealed_run(run.path) for run in best.runs))
 
 
@@ -110,7 +110,7 @@ def retrain(folder: Path, record: SweepRecord, best: Tried, data: Dataset, watch
     if (bundle.data or {}).get(TRIALS) != count:
         chosen = {"selected_on": (bundle.data or {}).get("selected_on") or "val", TRIALS: count}
         write_sealed(run.model, tensors, replace(bundle, data=(bundle.data or {}) | chosen))
-    write_atomic(folder / FILE_NAME, run.model.read_bytes())
+    write_atomic(folder / FILE_NAME, read_safetensors(run.model)[0])
     return run
 
 
