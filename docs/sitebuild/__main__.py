@@ -31,7 +31,7 @@ HTML = BUILD / "html"
 ENTRY = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>reslearn</title>
 <meta http-equiv="refresh" content="0; url=en/index.html">
-<meta name="viewport" content="width=device-width"></head>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="en/_static/favicon.svg"></head>
 <body><p><a href="en/index.html">English</a> · <a href="ko/index.html" lang="ko">한국어</a></p></body></html>
 """
 

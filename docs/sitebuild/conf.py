@@ -25,6 +25,7 @@ nb_code_prompt_hide = "코드 접기" if LANGUAGE == "ko" else "Hide the code"
 html_theme = "furo"
 html_title = "reslearn"
 html_static_path = [str(HERE / "static"), str(HERE.parent / "_build" / "static")]
+html_favicon = str(HERE / "static" / "favicon.svg")
 html_css_files = ["site.css", "diagram.css"]
 html_copy_source = False
 html_show_sourcelink = False
