@@ -23,7 +23,7 @@ def test_two_charts_stand_beside_each_other():
     both = lines({"a": [1, 2]}, title="left", log=True) | bars({"a": 3}, title="right")
     text = both._repr_html_()
     assert text.count("<svg") == 2 and "left" in text and "right" in text
-    assert both.panels[0][1].axes[0].get_yscale() == "log"
+    assert both.panels[0][1].axes[0].get_yscale() == "log" and "mathdefault" not in text
 
 
 def test_bars_are_as_long_as_their_values_and_say_them():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from .figures import FEW, MARKERS, RIVALS
 from .ink import INK, sheet, to_inline_svg
@@ -61,6 +62,8 @@ def lines(
             )
         if log:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # no formula: the style reads none
+            axes.yaxis.set_minor_formatter(NullFormatter())
         _name(axes, x, y)
         if any(curves):
             figure.legend(loc="outside upper left", ncols=2)
