@@ -27,6 +27,7 @@ html_title = "reslearn"
 html_static_path = [str(HERE / "static"), str(HERE.parent / "_build" / "static")]
 html_favicon = str(HERE / "static" / "favicon.svg")
 html_css_files = ["site.css", "diagram.css"]
+html_js_files = [("korean.js", {"priority": 900})] if LANGUAGE == "ko" else []
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
