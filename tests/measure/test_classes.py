@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,11 @@ import torch
 from reslearn.measure.classes import class_map, names_of
 from reslearn.measure.ensemble import check_weights
 from reslearn.measure.evaluate import check_width
-from reslearn.measure.evaluation import score
+from reslearn.measure.evaluation import AtTemperature, score
 from reslearn.measure.metrics import check_answers
 from reslearn.spec.errors import UserError, some
 from reslearn.spec.preprocess import default_preprocess
+from reslearn.spec.seen import Seen
 
 NAMES = [f"n{i}" for i in range(12)]
 
@@ -74,3 +77,19 @@ def test_a_score_of_fp32_needs_weights_of_fp32():
 
 def test_classes_without_names_are_called_by_their_numbers():
     assert names_of(("cat", "dog"), 2) == ("cat", "dog") and names_of(None, 3) == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("classes", [5, 6])
+def test_a_score_draws_itself_with_its_own_numbers(classes):
+    """In a notebook, and in one line: what stands there is what the fields say."""
+    logits = np.tile(np.arange(classes, dtype=np.float32), (classes, 1))
+    found = score(logits, np.arange(classes), default_preprocess(8), seen=Seen(3, 0, "content"))
+    low, high = (f"{100 * share:.2f}" for share in found.top1_interval)
+    html, line = found._repr_html_(), repr(found)
+    assert f"{100 / classes:.2f} % of {classes} pictures right" in html and f"{low} .. {high} %" in html
+    assert f"{found.loss:.4f}" in html and str(found.seen) in html and found.preprocess_hash in html
+    assert ("top-5" in html) == (classes == 6) and ("83.33 % right" in html) == (classes == 6)
+    assert line.startswith(f"Evaluation({classes} pictures, {100 / classes:.2f} % right (95 %: {low} .. {high}), loss")
+    assert "calibrated" not in html
+    told = replace(found, calibrated=AtTemperature(2.0, 1.25, 0.125))
+    assert "loss 1.2500, ECE 0.125 at temperature 2" in told._repr_html_()

@@ -15,7 +15,7 @@ import torch
 
 from reslearn.nets.build import create_backbone, create_model, model_from_contents
 from reslearn.nets.state_files import Contents, read_contents
-from reslearn.nets.weights import export_state, fit_contents, load_weights
+from reslearn.nets.weights import export_state, fit_contents, foreign_name, load_weights
 from reslearn.spec.errors import UserError
 
 CHANNELS, DEPTHS = (8, 16, 24, 32), (1, 2, 1, 1)
@@ -508,3 +508,11 @@ def test_weights_lie_in_six_mappings_at_the_most(depth, tmp_path):
     else:
         with pytest.raises(UserError, match="holds no tensors"):
             read_contents(tmp_path / "w.pth")
+
+
+def test_children_in_a_row_bear_their_numbers(strangers):
+    """Those of torchvision's network, its head behind the average pool among them."""
+    row = torch.nn.Sequential(*strangers.VisionResNet(CHANNELS, DEPTHS, 3).children())
+    mine = ours()
+    names = {foreign_name(name, mine.spec, "sequential") for name in mine.state_dict()}
+    assert names == set(row.state_dict()) and "9.bias" in names
