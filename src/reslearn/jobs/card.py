@@ -183,16 +183,20 @@ def _limits(bundle: Bundle) -> str:
 
 
 def _use(bundle: Bundle, name: str, layout: str) -> str:
+    """How it is loaded: by its repository's name, OWNER/REPO, or from its folder where it has no repository yet."""
+    repository = "/" in name
+    where, theirs = (f"hf://{name}", f"hf-hub:{name}") if repository else ("FOLDER", "local-dir:FOLDER")
+    beside = "or the folder that this file lies in" if repository else "the folder that this file lies in"
     lines = [
         "```python\nimport reslearn\n\n"
-        f'model = reslearn.load("hf://{name}")  # or the folder that this file lies in\n'
+        f'model = reslearn.load("{where}")  # {beside}\n'
         'print(reslearn.predict(model, "picture.jpg")[0].label)\n```'
     ]
     if layout == "timm":
+        folder = 'From a folder: `timm.create_model("local-dir:FOLDER", pretrained=True)`. ' if repository else ""
         lines.append(
-            f'```python\nimport timm\n\nnet = timm.create_model("hf-hub:{name}", pretrained=True).eval()\n```\n\n'
-            'From a folder: `timm.create_model("local-dir:FOLDER", pretrained=True)`. timm gives logits; temperature '
-            "and threshold are reslearn's."
+            f'```python\nimport timm\n\nnet = timm.create_model("{theirs}", pretrained=True).eval()\n```\n\n'
+            f"{folder}timm gives logits; temperature and threshold are reslearn's."
         )
     return "\n\n".join(lines)
 

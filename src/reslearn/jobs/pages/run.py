@@ -33,6 +33,7 @@ from ..subject import as_training, cache_folder, subject_of
 from ..unseen import recogniser
 from .details import look_inside
 from .heats import heats_of
+from .start import probe_facts, start_tables
 from .tables import FILE_NAME, SELECTED_ON_TEST, Rows, curves, heading, record_tables, score_row
 
 PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
@@ -88,10 +89,10 @@ def gather(run: str | os.PathLike[str], voice: Voice = COMMAND) -> Report:
         verdict=tuple(_advice(record, journal, scores, details, voice)),
         curves=curves(record, journal),
         command=record.command,
-        facts=tuple(_facts(record, journal, scores, _unlooked(folder, record, opened))),
+        facts=(*_facts(record, journal, scores, _unlooked(folder, record, opened)), *probe_facts(folder, record)),
         scores=tuple(scores),
         details=details,
-        tables=(*record_tables(record, _data(record)), *_looks(opened)),
+        tables=(*record_tables(record, _data(record)), *start_tables(folder, record), *_looks(opened)),
         notes=tuple(notes),
     )
 
