@@ -17,8 +17,8 @@ RANK = {
 INSIDE = {  # ranks of the wings of a package, and of the files that lie beside them
     "data": {
         "dataset": 0, "strings": 0, "table": 1, "preprocess": 1, "workers": 1, "pictures": 1, "memory": 2, "layout": 2,
-        "augment": 3, "parts": 3, "formats": 4, "loading": 4, "sources": 5, "loaders": 5, "contents": 5, "sameness": 5,
-        "statistics": 5, "anything": 6, "care": 6,
+        "augment": 3, "parts": 3, "formats": 4, "loading": 4, "remote": 5, "sources": 6, "loaders": 6, "contents": 6,
+        "sameness": 6, "statistics": 6, "anything": 7, "care": 7,
     },
 }  # fmt: skip
 

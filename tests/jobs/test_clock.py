@@ -7,7 +7,7 @@ import types
 import pytest
 
 from reslearn.data.loaders import train_loader
-from reslearn.jobs import bench, plan
+from reslearn.jobs import bench, bench_reading, plan
 from reslearn.jobs.training import train
 from reslearn.runtime import load
 from reslearn.train import loop
@@ -54,7 +54,7 @@ def clock(monkeypatch):
     faked = types.SimpleNamespace(perf_counter=lambda: state.now, monotonic=lambda: state.now)
     for module in (plan, bench, loop):
         monkeypatch.setattr(module, "time", faked)
-    for module in (plan, bench):
+    for module in (plan, bench, bench_reading):
         monkeypatch.setattr(module, "train_loader", Slow)
     monkeypatch.setattr(Update, "__call__", step)
     monkeypatch.setattr(load.Watcher, "load", lambda self, times=(): load.Load(0.0, 2, 1, load.spread_of(times)))
@@ -115,7 +115,7 @@ def test_a_bench_is_the_median_after_the_warm_up(clock, monkeypatch):
 
 def test_the_loader_s_bench_does_not_count_its_first_batches(clock):
     clock(batch=0.05)
-    found = bench.bench_data("digits", batch=10, image_size=8, steps=4)
+    found = bench_reading.bench_data("digits", batch=10, image_size=8, steps=4)[0]
     assert (found.n, found.images_per_second, found.spread) == (4, 200.0, 0.0)
 
 

@@ -10,10 +10,12 @@ from ..runtime.allocator import tune
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from . import options as opt
+from .addresses import opened_so
 from .output import emit, put, say
 
 if TYPE_CHECKING:
     from ..jobs.bench import Speed
+    from ..jobs.bench_reading import Rates
 
 Batch = Annotated[int, typer.Option(help="Pictures in a step.")]
 AnyEngine = Literal["torch", "compiled", "onnxruntime", "openvino", "all"]
@@ -110,15 +112,29 @@ def data(
     recipe: Annotated[str, typer.Option(help="Whose augmentation.")] = "paper-cifar",
     steps: int = 50,
     workers: int = 0,
+    model: Annotated[str, typer.Option(help="The network that computing is told for.")] = "resnet18",
+    cache_size: opt.CacheSize = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Images/s of the training loader alone."""
+    """Images/s of the training loader alone; and whether network, decoding or computing would hold a training back."""
+    path = opened_so(path, cache_size, False)
     say(f"reslearn bench data {path}")
     tune()
-    from ..jobs.bench import bench_data
+    from ..jobs.bench_reading import bench_data
 
-    result = bench_data(path, batch=batch, image_size=image_size, recipe=recipe, steps=steps, workers=workers)
-    emit(result.to_json(), as_json, lambda: _print(result))
+    result, rates = bench_data(
+        path, batch=batch, image_size=image_size, recipe=recipe, steps=steps, workers=workers, model=model
+    )
+    emit(result.to_json() | rates.to_json(), as_json, lambda: _print_reading(result, rates))
+
+
+def _print_reading(result: Speed, rates: Rates) -> None:
+    put(f"reading    {rates.reading:>9,.0f} images/s  ({rates.megabytes_per_second:,.1f} MB/s)")
+    put(f"decoding   {rates.decoding:>9,.0f} images/s")
+    put(f"computing  {rates.computing:>9,.0f} images/s  ({rates.model}, from this machine's rate)")
+    put(f"{rates.held_back_by} holds a training back")
+    put("the loader as a whole:")
+    _print(result)
 
 
 def settings_of(changes: list[str] | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ..runtime.files import writable_target
 from ..spec.codec import parse_assignments
 from ..train.events import Watch
 from . import options as opt
+from .addresses import opened_so
 from .output import emit, print_seen, put, say, say_notes
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def crossval(
     image_size: opt.ImageSize = None,
     precision: opt.TrainPrecision = None,
     forget_pictures: opt.ForgetPictures = False,
+    cache_size: opt.CacheSize = None,
+    allow_urls: opt.AllowUrls = False,
     dry_run: opt.DryRun = False,
     as_json: opt.Json = False,
 ) -> None:
@@ -59,6 +62,7 @@ def crossval(
     The test split is left alone. The same command goes on where it was stopped; folds that were trained elsewhere are
     copied into the folder and merged. The K networks end as one sealed ensemble.
     """
+    data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn crossval: {folds} folds of {data}, {model or 'a network'} with {recipe or 'a recipe'}")
     from ..jobs.naming import chosen_folder
 

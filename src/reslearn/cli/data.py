@@ -1,4 +1,4 @@
-"""`data check|stats|split|preview|pack|download`: what goes in."""
+"""`data check|stats|split|preview|pack|export|download`: what goes in."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..runtime.replacing import FIGURE, PAGE
-from ..spec.choices import Cifar, Encoding
+from ..spec.choices import Cifar, Encoding, ExportTo
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError, check_at_least
+from .addresses import opened_so
 from .data_view import print_check, print_preview, print_split, print_stats
 from .names import as_typed
-from .options import Assignments, Data, GroupRegex, Json
+from .options import AllowUrls, Assignments, CacheSize, Data, GroupRegex, Json
 from .output import check_targets, emit, put, rewrite_line, say, say_notes
+
+if TYPE_CHECKING:
+    from ..data.formats.pack_index import PackOptions
 
 Manifest = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="FILE", help="Where the manifest goes; else with the data.")
@@ -28,8 +32,8 @@ Workers = Annotated[int | None, typer.Option(help="Processes that read; one per 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    group = typer.Typer(no_args_is_help=True, help="Check, split, look at, pack and fetch data.")
-    for command in (check, stats, split, preview, pack, download):
+    group = typer.Typer(no_args_is_help=True, help="Check, split, look at, pack, export and fetch data.")
+    for command in (check, stats, split, preview, pack, export, download):
         group.command()(command)
     app.add_typer(group, name="data")
 
@@ -44,9 +48,12 @@ def check(
     workers: Workers = None,
     write: Annotated[bool, typer.Option(help="Write the manifest that training obeys.")] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where anything was found.")] = False,
+    cache_size: CacheSize = None,
+    allow_urls: AllowUrls = False,
     as_json: Json = False,
 ) -> None:
     """Decode every picture in full; find faults, duplicates and leaks; write the manifest that training obeys."""
+    data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn data check: {data}")
     check_targets({as_typed("--out"): (out if write else None, None), "--html": (html, PAGE)})
     from ..data.care.check import check_data
@@ -70,9 +77,12 @@ def stats(
     data: Data,
     size: Annotated[int | None, typer.Option("--image-size", help="Measure pixels after resizing to this.")] = None,
     workers: Workers = None,
+    cache_size: CacheSize = None,
+    allow_urls: AllowUrls = False,
     as_json: Json = False,
 ) -> None:
     """Pictures per class and split, sizes, and the channel mean and std of the training part."""
+    data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn data stats: {data}")
     from ..data.sources import open_data
     from ..data.statistics import statistics
@@ -99,9 +109,12 @@ def split(
     out: Manifest = None,
     content: Annotated[bool, typer.Option(help="Know pictures by content hash (else by path and size).")] = True,
     workers: Workers = None,
+    cache_size: CacheSize = None,
+    allow_urls: AllowUrls = False,
     as_json: Json = False,
 ) -> None:
     """Write a manifest that says which split each picture belongs to; known ones keep theirs when files are added."""
+    data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn data split: {data}")
     check_targets({as_typed("--out"): (out, None)})
     from ..data.care.splitting import split_data
@@ -133,9 +146,12 @@ def preview(
     seed: int = 0,
     rows: Annotated[int, typer.Option(help="Pictures.")] = 8,
     columns: Annotated[int, typer.Option(help="The evaluation view and so many less one epochs.")] = 8,
+    cache_size: CacheSize = None,
+    allow_urls: AllowUrls = False,
     as_json: Json = False,
 ) -> None:
     """Write a contact sheet of what the network will see."""
+    data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn data preview: {data}")
     check_targets({"--out": (out, None)})
     if out.suffix.lower() != ".png":
@@ -155,17 +171,26 @@ def pack(
     encoding: Annotated[
         Encoding | None, typer.Option(help="Bytes as they are, pixels, or JPEG anew; raw when resizing.")
     ] = None,
+    shards: Annotated[
+        int | None, typer.Option(metavar="N", help="Write a folder of so many tar shards with their indexes instead.")
+    ] = None,
+    cache_size: CacheSize = None,
+    allow_urls: AllowUrls = False,
     as_json: Json = False,
 ) -> None:
     """Write one file with random access; stopped and run again, it goes on where it was."""
+    data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn data pack: {data}")
     from ..data.formats.pack_index import PackOptions
     from ..data.formats.packing import check_target, write_pack
     from ..data.sources import open_data
 
-    encoding = encoding or ("raw" if resize else "original")
     if resize is not None and resize < 1:
         raise UserError(f"--resize is {resize}; it must be at least 1 pixel")
+    if shards is not None:
+        _shards(data, out, shards, PackOptions(encoding or ("jpeg" if resize else "original"), resize), as_json)
+        return
+    encoding = encoding or ("raw" if resize else "original")
     check_target(out)  # before DATA, whose opening may take long
     started = time.monotonic()
     options = PackOptions(encoding, resize)
@@ -182,6 +207,54 @@ def pack(
         "seconds": round(time.monotonic() - started, 3),
     }
     emit(value, as_json, lambda: put(f"{out}: {len(packed):,} pictures, {size / 1e6:,.1f} MB, {encoding}"))
+
+
+def _shards(data: str, out: Path, count: int, options: PackOptions, as_json: bool) -> None:
+    from ..data.care.shard_writing import write_shards
+    from ..data.sources import open_data
+
+    check_at_least("--shards", count, 1)
+    started = time.monotonic()
+    dataset = open_data(data)
+    say_notes(dataset.notes)
+    files = write_shards(dataset, out, count, options, progress=_progress("pictures"))
+    size = sum(path.stat().st_size for path in files)
+    value = {
+        "path": str(out),
+        "pictures": len(dataset),
+        "bytes": size,
+        "encoding": options.encoding,
+        "shorter_side": options.shorter_side,
+        "shards": [path.name for path in files],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    emit(value, as_json, lambda: put(f"{out}: {len(dataset):,} pictures in {len(files)} shards, {size / 1e6:,.1f} MB"))
+
+
+def export(
+    data: Data,
+    to: Annotated[ExportTo, typer.Option(help="Class folders, WebDataset tars, or Hugging Face's Parquet.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder to make.")],
+    shards: Annotated[int | None, typer.Option(metavar="N", help="So many tars or Parquet files.")] = None,
+    cache_size: CacheSize = None,
+    allow_urls: AllowUrls = False,
+    as_json: Json = False,
+) -> None:
+    """Write the set as other programs read it; encoded pictures are copied as they are."""
+    data = opened_so(data, cache_size, allow_urls)
+    say(f"reslearn data export: {data}")
+    check_at_least("--shards", shards, 1)
+    from ..data.care.exporting import export_data
+    from ..data.sources import open_data
+
+    dataset = open_data(data)
+    say_notes(dataset.notes)
+    done = export_data(dataset, out, to, shards=shards, progress=_progress("pictures"))
+    emit(
+        done.to_json(),
+        as_json,
+        lambda: put(f"{done.path}: {done.pictures:,} pictures in {done.files:,} files, {done.bytes / 1e6:,.1f} MB"),
+    )
 
 
 def download(

@@ -14,6 +14,7 @@ from ..runtime.allocator import tune
 from ..runtime.notes import warn
 from ..runtime.replacing import PAGE, PREDICTIONS
 from . import options as opt
+from .addresses import opened_so
 from .names import as_typed
 from .output import check_targets, emit, print_seen, put, put_table, say
 
@@ -58,12 +59,15 @@ def evaluate(
     workers: opt.Workers = 0,
     allow_seen: opt.AllowSeen = False,
     only_unseen: opt.OnlyUnseen = False,
+    cache_size: opt.CacheSize = None,
+    allow_urls: opt.AllowUrls = False,
     as_json: opt.Json = False,
 ) -> None:
     """Score a model on a set of pictures; every look at a test set is a line in the run's ledger.
 
     Under torchrun the pictures are shared out among the processes.
     """
+    data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn evaluate: {model} on {data}")
     check_targets({"--predictions": (predictions, PREDICTIONS), as_typed("--out"): (out, PAGE)})
     tune()

@@ -29,6 +29,8 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", help="field=value, any number of times; `reslearn recipes R --fields` lists the fields."),
 ]
+CacheSize = Annotated[str | None, typer.Option(metavar="20GB", help="Bound of the local cache of data at an address.")]
+AllowUrls = Annotated[bool, typer.Option("--allow-urls", help="Also open the addresses that a table names.")]
 Out = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="RUN", help="The run folder; runs/SET-1, -2, ... if absent.")
 ]

@@ -15,6 +15,7 @@ from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json
 from . import options as opt
+from .addresses import opened_so
 from .output import emit, print_seen, put, put_table, say
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def sweep(
     precision: opt.TrainPrecision = None,
     on_bad_file: opt.BadFile = "stop",
     forget_pictures: opt.ForgetPictures = False,
+    cache_size: opt.CacheSize = None,
+    allow_urls: opt.AllowUrls = False,
     log_to: opt.LogTo = None,
     dry_run: opt.DryRun = False,
     as_json: opt.Json = False,
@@ -71,6 +74,7 @@ def sweep(
     Run the same command again, in more terminals or on more machines that see the folder, and they share the trials;
     killed anywhere, it goes on with the same command.
     """
+    data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn sweep: {model or 'a network'} on {data} with {recipe or 'a recipe'}")
     if out is not None:
         writable_target(out, "folder", "--out")

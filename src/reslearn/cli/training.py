@@ -14,6 +14,7 @@ from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json
 from . import options as opt
+from .addresses import opened_so
 from .config import check_config_target, read_config, write_config
 from .crossval import resume_crossval
 from .output import emit, print_seen, put, say
@@ -58,6 +59,8 @@ def train(
             is_eager=True,
         ),
     ] = None,
+    cache_size: opt.CacheSize = None,
+    allow_urls: opt.AllowUrls = False,
     log_to: opt.LogTo = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is there.")] = False,
     forget_pictures: opt.ForgetPictures = False,
@@ -66,6 +69,7 @@ def train(
     """Train a network on your pictures and seal it in one file. DATA alone is enough."""
     if data is None:
         raise UserError("train: DATA is missing; name the pictures (reslearn train --help), or --config F.toml")
+    data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn train: {model or 'a network'} on {data} with {recipe or 'a recipe'}{to_be_chosen(model, recipe)}")
     check_config_target(save, dry_run)
     from ..jobs.naming import chosen_folder

@@ -26,7 +26,7 @@ from .dataset import Dataset, Indices, Progress
 from .loading.batch import Batch, Finisher, TrainLoader
 from .loading.resident import ResidentLoader, prepare
 from .loading.sampling import EndlessOrder
-from .loading.streaming import StreamingLoader, readable
+from .loading.streaming import StreamingLoader, read_many, readable
 from .preprocess import Normalise, apply, to_batch
 from .table import as_pictures
 from .workers import map_chunks
@@ -64,12 +64,20 @@ def train_loader(
             f"MixUp and CutMix pair neighbours: {batch_size // processes} pictures per process must be even"
         )
     labels, finish = np.asarray(dataset.labels), Finisher(normalise, augment, seed)
-    sequence = EndlessOrder(labels, seed=seed, augment=augment, batch_size=batch_size, world=world)
+    shards = _shards_of(dataset) if augment.sampler == "shards" else None
+    sequence = EndlessOrder(labels, seed=seed, augment=augment, batch_size=batch_size, world=world, shards=shards)
     if kind == "auto":
         kind = "resident" if fits(dataset, normalise.preprocess, augment, finish.device) else "streaming"
     if kind == "resident":
         return ResidentLoader(dataset, sequence, finish, on_bad_file=on_bad_file, progress=progress)
     return StreamingLoader(dataset, sequence, finish, workers=workers, on_bad_file=on_bad_file)
+
+
+def _shards_of(dataset: Dataset) -> Indices | None:
+    """(len,) the shard of each picture; None where they lie in none."""
+    pictures = as_pictures(dataset)
+    shards = pictures.reader.shards
+    return None if shards is None else np.asarray(shards)[pictures.where]
 
 
 def fits(dataset: Dataset, preprocess: Preprocess, augment: Augment, device: str | torch.device) -> bool:
@@ -101,5 +109,5 @@ def eval_batches(dataset: Dataset, preprocess: Preprocess, *, batch_size: int, w
 
 def _read_batch(dataset: Dataset, preprocess: Preprocess | None, chunk: Indices) -> Tensor:
     """A chunk of indices to uint8 (b, 3, S, S)."""
-    images = (dataset.read(int(i))[0] for i in chunk)
+    images = read_many(dataset, chunk)
     return to_batch([image if preprocess is None else apply(image, preprocess) for image in images])

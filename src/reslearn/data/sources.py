@@ -22,12 +22,12 @@ from .layout.labels import look_alikes, odd_names
 from .layout.named_files import is_address
 from .layout.other_sources import other_source
 from .memory import part
-from .parts.manifest import data_of, manifest_path, obey, read_manifest
+from .parts.manifest import Manifest, data_of, manifest_path, obey, read_manifest
 from .table import Pictures
 
 KINDS = (
     "`digits`, a folder of class folders, a CIFAR archive or its folder, a folder of SVHN's .mat files, a CSV, TSV or "
-    "list file, a Parquet file, tar shards, a pack, or a manifest"
+    "list file, a Parquet file, tar shards, a pack, or a manifest, on a disk or at an address such as s3://bucket/folder"
 )
 TABLES = (".csv", ".tsv", ".txt", ".list", ".lst")
 Say = Callable[[str], None]
@@ -53,22 +53,74 @@ def open_data(
     """
     check_choice("on_bad_file", on_bad_file, get_args(OnBadFile))
     path = os.fspath(path)
+    if is_address(path):
+        return _open_address(path, split, on_bad_file=on_bad_file, manifest=manifest, strict=strict, say=say)
     rules = manifest_path(path) if manifest and os.path.exists(manifest_path(path)) else None
     if path.endswith(".json") and os.path.exists(path):
         rules, path = path, data_of(path, read_manifest(path))
+        if is_address(path):
+            data, obeyed = _at(path, say), read_manifest(rules)
+            return _finished(data, path, split, on_bad_file=on_bad_file, strict=strict, rules=(obeyed, rules))
         if path != "digits" and not os.path.exists(asked_of(path)[0]):
             raise UserError(f"{rules}: its data {path} is gone; put it back or make the manifest anew")
-    obeyed = read_manifest(rules) if rules else None
     data = _open(path, split_seed, say)
+    found = (read_manifest(rules), rules) if rules else None
+    return _finished(data, path, split, on_bad_file=on_bad_file, strict=strict, rules=found)
+
+
+def _finished(
+    data: Pictures,
+    path: str,
+    split: str | None,
+    *,
+    on_bad_file: OnBadFile,
+    strict: bool,
+    rules: tuple[Manifest, str] | None,
+) -> Pictures:
+    """What was opened, under its manifest and the rules for training, and the part that was asked for."""
+    obeyed = None if rules is None else rules[0]
     data = _settled(data, path, on_bad_file, obeyed.excluded if obeyed else (), strict)
-    if obeyed is not None and rules is not None:
-        data = obey(data, obeyed, rules)
+    if rules is not None:
+        data = obey(data, *rules)
     unlearned = _unlearned(data, path)
     if strict:
         _refuse(unlearned)
     elif data.table.found is not None:
         data = data.told(found=replace(data.table.found, problems=(*data.table.found.problems, *unlearned)))
     return part(data, split)
+
+
+def _open_address(
+    path: str, split: str | None, *, on_bad_file: OnBadFile, manifest: bool, strict: bool, say: Say | None
+) -> Pictures:
+    """The pictures at an address, or under the manifest there."""
+    from .remote.manifests import beside, data_under, fetched_manifest
+
+    url, mark, options = path.partition("#")
+    found = None
+    if url.endswith(".json"):
+        found = fetched_manifest(url)
+        url = data_under(url, found)
+    elif manifest:
+        found = beside(url)
+    data = _at(f"{url}{mark}{options}", say)
+    place = "" if found is None else path.partition("#")[0]
+    rules = None if found is None else (found, place if place.endswith(".json") else manifest_path(url))
+    return _finished(data, path, split, on_bad_file=on_bad_file, strict=strict, rules=rules).told(path=path)
+
+
+def _at(path: str, say: Say | None) -> Pictures:
+    """The source at an address, whatever kind it is."""
+    from .remote.address import Opening
+    from .remote.opening import open_remote
+
+    url, asked = asked_of(path)
+    found = Opening.of(asked, url)
+
+    def local(place: str, columns: Mapping[str, str]) -> Pictures:
+        return _open_folder(place, columns, say) if os.path.isdir(place) else _open_file(place, columns, say)
+
+    return open_remote(url, found, local).told(path=path)
 
 
 def _open(path: str, split_seed: int, say: Say | None) -> Pictures:
@@ -79,8 +131,6 @@ def _open(path: str, split_seed: int, say: Say | None) -> Pictures:
         return open_digits(split_seed)
     file, asked = asked_of(path)
     if not os.path.exists(file):
-        if is_address(path):
-            raise UserError(f"{path}: an address; download it and name the file or folder: DATA is {KINDS}")
         pattern = "; a pattern is not expanded, give the folder of the shards" if re.search(r"[*?{\[]", path) else ""
         raise UserError(f"{path}: no such file or folder{_nearest(path)}{pattern}; DATA is {KINDS}")
     data = _open_folder(file, asked, say) if os.path.isdir(file) else _open_file(file, asked, say)
@@ -107,7 +157,6 @@ def _open_folder(path: str, asked: Mapping[str, str], say: Say | None) -> Pictur
 
 def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Pictures:
     from .formats.cifar import open_cifar_archive
-    from .formats.tables import open_table
 
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: no permission to read this file")
@@ -117,7 +166,7 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Pictures
     refuse_pointer(path)
     lower = path.lower()
     if lower.endswith(TABLES):
-        return open_table(path, asked)
+        return _open_table(path, asked)
     archive = Archives([path], os.path.dirname(path) or ".")
     if lower.endswith(".parquet"):
         return _open_archives(path, archive, asked, say)
@@ -136,6 +185,15 @@ def _open_file(path: str, asked: Mapping[str, str], say: Say | None) -> Pictures
     if other is not None:
         raise UserError(f"{path}: {other}")
     raise UserError(f"{path}: not a set of labelled pictures; DATA is {KINDS}")
+
+
+def _open_table(path: str, asked: Mapping[str, str]) -> Pictures:
+    from .formats.tables import open_table
+    from .remote.address import Opening
+    from .remote.readers import Addresses
+
+    found = Opening.of(asked, path)
+    return open_table(path, found.columns or {}, made=Addresses if found.urls else None)
 
 
 def _is_tar(path: str) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
@@ -66,6 +67,9 @@ class Table:
         )
 
 
+Ahead = Callable[[Indices, threading.Event], None]
+
+
 class Reader:
     """Fetches pictures by their row. Reading is pure: the same row gives the same bytes in any process."""
 
@@ -74,6 +78,9 @@ class Reader:
     images: NDArray[np.uint8] | None = None  # (all, H, W, 3), where they lie in memory
     prepared: Preprocess | None = None  # what the images have gone through
     sizes: Indices | None = None  # (all,) bytes of each; -1 where its file is gone
+    shards: Indices | None = None  # (all,) which piece of which larger file each lies in; None: in none
+    ahead: Ahead | None = None  # fetches what rows lie in, where that is elsewhere and can be kept
+    threads: int = 0  # that read at once, where a read waits for somebody else; 0: as many as there are cores
     keys: NDArray[np.uint8] | None = None  # (all, 48) as in `keys`: of the originals, as far as a pack knows them
     notes: tuple[str, ...] = ()  # what was come across in reading
 
@@ -87,6 +94,10 @@ class Reader:
 
     def locate(self, rows: Indices) -> tuple[list[str], list[str]] | None:
         """For each row a name of its place in the source, and the file it lies in; None: in no file."""
+        return None
+
+    def stamp(self, file: str) -> tuple[int, int, int, int] | None:
+        """What changes with a file that `locate` names; None: ask the disk."""
         return None
 
     def altered(self, row: int) -> bool:

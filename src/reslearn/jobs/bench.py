@@ -168,32 +168,6 @@ def bench_infer(
     return clock.result(batch, settings, model=spec.name, image_size=size)
 
 
-def bench_data(
-    path: str,
-    *,
-    batch: int = 128,
-    image_size: int = 224,
-    recipe: str = "paper-cifar",
-    steps: int = 50,
-    workers: int = 0,
-) -> Speed:
-    """Images/s of the training loader alone: reading, decoding and augmenting. Raises as `bench_train` does."""
-    check_sizes(batch, image_size, steps)
-    check_at_least("--workers", workers, 0)
-    loader = train_loader(
-        open_data(path),
-        normalise=Normalise(default_preprocess(image_size)),
-        augment=get_recipe(recipe).augment,
-        batch_size=batch,
-        seed=0,
-        workers=workers,
-    )
-    clock = Stopwatch(2, workers or 1)
-    for _ in loader.batches(0, steps + 2):
-        clock.lap()
-    return clock.result(batch, Settings(workers=workers), data=path, loader=loader.kind)
-
-
 def measure_first(say: Callable[[str], None]) -> None:
     """Measure this processor where no measurement of it is kept, so that the settings follow from what it does.
 

@@ -30,6 +30,7 @@ from ..data.layout.columns import COLUMNS
 from ..data.layout.listing import is_picture
 from ..data.layout.named_files import is_address
 from ..data.layout.tree import Branch
+from ..data.remote.opening import open_pictures
 from ..data.sources import TABLES, open_data
 from ..data.strings import StringTable
 from ..data.table import Pictures, Table, as_pictures
@@ -144,7 +145,9 @@ def _tolerant(path: str, allow_urls: bool, note: Note | None, several: int) -> l
 def _named(path: str, allow_urls: bool, note: Note | None) -> Iterator[str | Source]:
     """Files and sources that a name stands for."""
     whole = path if is_address(path) else path.replace(":/", "://", 1)  # a Path has lost one
-    if is_address(whole):
+    if is_address(whole) and _holds_many(whole):
+        yield Rows(_said(_set_at(whole), note))
+    elif is_address(whole):
         yield _address(whole, allow_urls)
     elif os.path.isdir(path):
         yield from _folder(path, note)
@@ -160,6 +163,23 @@ def _named(path: str, allow_urls: bool, note: Note | None) -> Iterator[str | Sou
             yield from _named(match, allow_urls, note)
     else:
         yield path  # that it is not there is told when its turn comes
+
+
+def _set_at(address: str) -> Pictures:
+    """The set at an address; or its pictures alone, where it says no labels."""
+    try:
+        return open_data(address, strict=False)
+    except UserError:
+        found = open_pictures(address)
+        if found is None:
+            raise
+        return found
+
+
+def _holds_many(address: str) -> bool:
+    """Whether an address is of a set: anything but one picture; on the web, a file that holds or names many."""
+    plain = address.partition("#")[0].lower()
+    return plain.endswith(_SETS) or not re.match(r"https?://", plain)
 
 
 def _address(path: str, allow_urls: bool) -> Source:

@@ -16,5 +16,6 @@ Width = Literal["fp32", "bf16", "fp16", "int8"]  # of the numbers that an answer
 GraphInput = Literal["float", "uint8"]  # of an exported graph: normalised pictures of its size, or bytes of any size
 Outputs = Literal["logits", "features", "both"]  # of an exported graph: answers, the map of each stage, or both
 MapMethod = Literal["cam", "gradcam", "guided", "occlusion", "integrated-gradients"]  # how a class map is made
+ExportTo = Literal["folder", "tar", "parquet"]  # what `data export` writes
 Sampler = Literal["quasi", "tpe"]  # what a sweep tries: points spread evenly, known beforehand, or what Optuna proposes
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]  # boards that `--log-to` tells a run's numbers

@@ -31,7 +31,8 @@ class Augment:
     mixup: rule.NotNegative = 0.0  # alpha of MixUp's Beta distribution; 0 is off
     cutmix: rule.NotNegative = 0.0  # alpha of CutMix's; with both on, each pair draws one of them
     repeats: rule.Count = 1  # how often a sample appears in an epoch's batches (batch augmentation, 1901.09335)
-    sampler: Literal["shuffle", "balanced"] = "shuffle"  # balanced: every class equally often
+    sampler: Literal["shuffle", "balanced", "shards"] = "shuffle"  # balanced: every class equally often
+    shard_window: rule.Count = 8  # shards: so many of them are shuffled together, one window after the other
 
     def __post_init__(self) -> None:
         rule.check_fields(self, "augment.")

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..data.dataset import Dataset, Indices
 from ..data.layout.archives import asked_of
+from ..data.layout.named_files import is_address
 from ..data.memory import Subset
 from ..data.parts.keys import ROW, Keys, known
 from ..data.parts.manifest import data_of, read_manifest
@@ -203,8 +204,8 @@ def _added(record: RunRecord, data: Dataset, found: FoundAgain) -> int:
 
 def _is_there(path: str) -> bool:
     if path == "digits" or (path.endswith(".json") and os.path.exists(path)):
-        return path == "digits" or os.path.exists(asked_of(data_of(path, read_manifest(path)))[0])
-    return os.path.exists(asked_of(path)[0])
+        return path == "digits" or _is_there(data_of(path, read_manifest(path)))
+    return is_address(path) or os.path.exists(asked_of(path)[0])
 
 
 def _more(names: Sequence[str]) -> str:

@@ -240,8 +240,8 @@ def test_missing_files_are_findings_of_the_check_and_then_left_out(table):
 
 
 def test_an_address_as_data_is_named_as_one():
-    with pytest.raises(UserError, match=r"https://x\.org/d\.csv: an address; download it"):
-        open_data("https://x.org/d.csv")
+    with pytest.raises(UserError, match=r"memory://x/d\.csv: nothing is there"):
+        open_data("memory://x/d.csv")
 
 
 def test_numbers_written_in_two_ways_have_one_order_and_are_remarked_on(table):

@@ -78,11 +78,9 @@ def test_a_folder_of_such_files_is_named_and_beside_pictures_they_are_no_matter(
     assert open_data(tmp_path).classes == ("cat", "dog")
 
 
-@pytest.mark.parametrize(
-    "address", ["https://host/a.tar", "s3://bucket/a.tar", "gs://b/a", "hf://o/r", "HTTP://h/a.csv"]
-)
-def test_an_address_is_named(address):
-    with pytest.raises(UserError, match="an address; download it and name the file or folder"):
+@pytest.mark.parametrize("address", ["memory://b/a.tar", "memory://b/a", "memory://b/a.csv", "memory://b/m.json"])
+def test_an_address_where_nothing_is_is_named(address):
+    with pytest.raises(UserError, match=rf"{address}: nothing is there; check the address"):
         open_data(address)
 
 

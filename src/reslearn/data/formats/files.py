@@ -17,6 +17,8 @@ from ..strings import StringTable
 from ..table import Reader
 from .decode import decode_bytes, read_bytes
 
+UNIT = 32 << 20  # bytes of a larger file that are fetched, kept and walked through together
+
 
 class Encoded(Reader):
     """Pictures that are decoded; `name` is what an unreadable one is called."""
@@ -68,6 +70,12 @@ class Ranges(Encoded):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_handles": {}}  # another process opens its own
+
+    @cached_property
+    def shards(self) -> Indices:  # type: ignore[override]
+        """(all,) the piece of which file a picture begins in."""
+        place = np.stack([np.asarray(self._which, np.int64), np.asarray(self._offsets, np.int64) // UNIT])
+        return np.unique(place, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
     def file(self, row: int) -> str:
         """The file that a picture lies in."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +19,7 @@ from ..dataset import Image, Indices
 from ..strings import StringTable
 from ..table import Pictures, Table
 from .files import Ranges
-from .pack_index import HEAD, MAGIC, Beside, Info, read_index
+from .pack_index import HEAD, MAGIC, Beside, Index, read_index
 
 SUFFIX = ".pack"
 
@@ -34,23 +32,27 @@ def open_pack(path: str, source: str | None = None) -> Pictures:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be mapped ({error})") from None
     index = read_index(path, whole)
-    info, arrays = index.info, index.arrays
-    notes = () if index.sealed else (f"{path}: packed by an earlier version, its index has no checksum",)
-    ids = StringTable.of_blob(arrays["id_ends"], arrays["ids"].tobytes())
-    beside = info.beside if source is not None else Beside()
-    shown = os.path.abspath(path if source is None else source)
-    reader = Packed(os.path.abspath(path), shown, info, arrays, ids)
+    reader = Packed(os.path.abspath(path), os.path.abspath(path if source is None else source), index)
+    reader.hold()
+    if source is not None:
+        return of_pack(index, reader).told(notes=index.info.beside.notes, found=index.info.beside)
+    return of_pack(index, reader)
+
+
+def of_pack(index: Index, reader: Packed) -> Pictures:
+    """The pictures that an index tells of."""
+    info, arrays, shown = index.info, index.arrays, reader.shown
     return Pictures(
         Table(
-            ids,
+            reader.names,
             arrays["labels"],
             info.classes,
             {name: arrays[f"split/{name}"] for name in info.splits},
             shown,  # what opens it again
             groups=info.groups,
             hashes=reader.hashes,
-            notes=notes if source is None else beside.notes,
-            found=beside,
+            notes=() if index.sealed else (f"{shown}: packed by an earlier version, its index has no checksum",),
+            found=Beside(),
         ),
         reader,
     )
@@ -59,14 +61,12 @@ def open_pack(path: str, source: str | None = None) -> Pictures:
 class Packed(Ranges):
     """A pack. `hashes` are the sha256 of each original's encoded bytes (of its pixels where it had none)."""
 
-    def __init__(
-        self, path: str, shown: str, info: Info, arrays: Mapping[str, NDArray[Any]], names: StringTable
-    ) -> None:
-        ends = arrays["ends"]
+    def __init__(self, path: str, shown: str, index: Index) -> None:
+        info, arrays = index.info, index.arrays
+        ends, names = arrays["ends"], StringTable.of_blob(arrays["id_ends"], arrays["ids"].tobytes())
         sizes = np.diff(ends, prepend=HEAD)
         super().__init__([path], np.zeros(len(ends), np.uint8), ends - sizes, sizes, names)
-        self._opened(path)  # another that takes its place is another pack
-        self._shown, self.options, self.encoded = shown, info.options, info.options.encoding != "raw"
+        self.shown, self.options, self.encoded = shown, info.options, info.options.encoding != "raw"
         self.hashes: list[str] = [row.tobytes().hex() for row in arrays["hashes"]]
         keys = np.zeros((len(ends), 48), np.uint8)
         keys[:, :16] = arrays["hashes"][:, :16]
@@ -76,9 +76,13 @@ class Packed(Ranges):
         self._shapes = arrays["shapes"]
         self._stored_keys = arrays.get("stored_keys")  # of other encodings than `original`, since these are stored
 
+    def hold(self) -> None:
+        """Keep the file open: another that takes its place is another pack."""
+        self._opened(self.files[0])
+
     def name(self, row: int) -> str:
         """What it is the pack of, and the picture."""
-        return f"{self._shown}: {self.names[row]}"
+        return f"{self.shown}: {self.names[row]}"
 
     def raw(self, row: int) -> bytes | None:
         return self.stored(row) if self.encoded else None

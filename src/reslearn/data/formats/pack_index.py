@@ -12,7 +12,7 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,15 @@ class Index:
     sealed: bool  # whether it has a checksum
 
 
-def read_index(path: str, data: NDArray[np.uint8]) -> Index:
+class Content(Protocol):
+    """The bytes of a file, of which parts are taken: mapped from a disk, or asked of a store."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Any: ...
+
+
+def read_index(path: str, data: Content) -> Index:
     """The index of the pack whose bytes are `data`. Raises `UserError` for a damaged one and one of a newer format."""
     if len(data) < HEAD or data[: len(MAGIC)].tobytes() != MAGIC:
         raise _damaged(path, "it ends inside its head")

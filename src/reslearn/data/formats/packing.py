@@ -50,7 +50,7 @@ def write_pack(
     check_target(target)
     if options.encoding == "original" and options.shorter_side is not None:
         raise UserError("original bytes cannot be resized; choose encoding raw or jpeg")
-    job = json.dumps([dataset.fingerprint(), _members(dataset), asdict(options)])
+    job = json.dumps([dataset.fingerprint(), members_digest(dataset), asdict(options)])
     part, journal, lock = _beside(target)
     with exclusive_lock(lock, f"{target}: another process is writing this pack"):
         done = _go_on(part, journal, job, len(dataset))
@@ -104,7 +104,7 @@ def check_target(target: str | os.PathLike[str]) -> None:
         raise UserError(f"{target}: a file that is no pack is there, and is not replaced; name another, or remove it")
 
 
-def _members(dataset: Dataset) -> str:
+def members_digest(dataset: Dataset) -> str:
     """Digest of which pictures are packed, as what and in which split: a manifest may change all of that while the
     fingerprint, its source's, stays; positions in the part file would then name other pictures."""
     digest = hashlib.sha256(identity_digest(dataset.ids, dataset.labels, dataset.classes))
@@ -152,6 +152,19 @@ def _record(text: bytes, start: int, size: int) -> dict[str, Any] | None:
         ):
             return dict(record)
     return None
+
+
+def encoded(source: Pictures, options: PackOptions, i: int) -> bytes:
+    """Picture `i` as other programs read it: its bytes as they are, bare pixels as PNG, or as `options` say."""
+    if options.encoding != "original":
+        return _encode(source, options, i)[0]
+    raw = source.raw(i)
+    if raw is not None:
+        return raw
+    whole, png = cv2.imencode(".png", source.decode(i, None)[..., ::-1])
+    if not whole:
+        raise UserError(f"{source.root.path}: {source.ids[i]} cannot be encoded as PNG")
+    return png.tobytes()
 
 
 def _encode(source: Pictures, options: PackOptions, i: int) -> tuple[bytes, dict[str, Any]]:

@@ -9,6 +9,8 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -28,22 +30,56 @@ from ..table import Found, Pictures, Stray, Table
 from .files import Ranges
 
 LABEL = 1 << 26  # bytes of a label, or of the list of classes
+Places = tuple[Indices, Indices, Indices]
 _HOLD = "shards hold key.jpg beside key.cls, or class folders"
 
 
+class Tars(Protocol):
+    """Tars, wherever they lie, by the names that `open_shards` is given."""
+
+    def index(self, file: str) -> tar_index.Index:
+        """What a tar holds."""
+        ...
+
+    def read(self, file: str, offset: int, size: int) -> bytes:
+        """Bytes of a tar."""
+        ...
+
+
+class DiskTars:
+    """Tars on a disk, open while the block lasts."""
+
+    def __init__(self) -> None:
+        self._stack, self._opened = ExitStack(), dict[str, BinaryIO]()
+
+    def index(self, file: str) -> tar_index.Index:
+        """What a tar holds."""
+        self._opened[file] = self._stack.enter_context(open_regular(file))
+        return tar_index.read_index(file)
+
+    def read(self, file: str, offset: int, size: int) -> bytes:
+        """Bytes of a tar."""
+        return os.pread(self._opened[file].fileno(), size, offset)
+
+    def __enter__(self) -> DiskTars:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+
 class Shards:
-    """Opened tar shards and what they hold, clutter aside. As a `Tree` they lie over one another."""
+    """Tar shards and what they hold, clutter aside. As a `Tree` they lie over one another."""
 
     sealed = True
 
-    def __init__(self, files: Sequence[str], path: str, stack: ExitStack) -> None:
-        self.path, self.files_ = path, list(files)
-        self._tars = [stack.enter_context(open_regular(file)) for file in files]
+    def __init__(self, files: Sequence[str], path: str, tars: Tars) -> None:
+        self.path, self.files_, self._tars = path, list(files), tars
         self.members: list[Member] = []
         self.notes: list[str] = []
         folders: set[str] = set()
         for shard, file in enumerate(files):
-            index = tar_index.read_index(file)
+            index = tars.index(file)
             found = [Member(tar_index.clean(name), name, shard, at, size) for name, at, size in index.files]
             _refuse_twice(file, found)
             self.members += found
@@ -79,7 +115,8 @@ class Shards:
         """A member's bytes, or the first of them; for labels and lists, of which none is large."""
         if most is None:
             check_size(f"{self.files_[member.shard]}: {member.name}", member.size, LABEL)
-        return os.pread(self._tars[member.shard].fileno(), min(member.size, most or member.size), member.offset)
+        size = min(member.size, most or member.size)
+        return self._tars.read(self.files_[member.shard], member.offset, size)
 
 
 def open_shards(files: Sequence[str], path: str) -> Pictures:
@@ -87,25 +124,31 @@ def open_shards(files: Sequence[str], path: str) -> Pictures:
 
     Raises `UserError` for shards without labels, pictures without one, fewer than two classes.
     """
-    with ExitStack() as stack:
-        shards = Shards(files, path, stack)
-        listed, notes = _class_list(shards)
-        samples = read_samples(shards.members, shards.read, path)
-        strays: list[Stray] = []
-        if samples.pictures:
-            pictures, names = samples.pictures, samples.labels
-            splits = splits_of([shard_split(files[member.shard]) for member in pictures], path)
-            notes += samples.notes
-            problems: list[str] = []
-        else:
-            if not any("/" in member.place for member in shards.members):
-                pictured = any(is_picture(member.place, lambda: b"") for member in shards.members)
-                bare = samples.why or f"{path}: pictures without labels; {_HOLD}"
-                raise UserError(bare if pictured else f"{path}: no pictures in it; {_HOLD}")
-            listing = read_tree(shards)
-            pictures, names, splits, strays = _placed(shards, listing)
-            notes += listing.notes
-            problems = listing.problems
+    with DiskTars() as tars:
+        table, (which, offsets, sizes) = shards_table(files, path, tars)
+    return Pictures(replace(table, path=os.path.abspath(path)), Ranges(files, which, offsets, sizes, table.ids))
+
+
+def shards_table(files: Sequence[str], path: str, tars: Tars) -> tuple[Table, Places]:
+    """What is said of the pictures in these tars, and where each lies: which tar, offset, size."""
+    shards = Shards(files, path, tars)
+    listed, notes = _class_list(shards)
+    samples = read_samples(shards.members, shards.read, path)
+    strays: list[Stray] = []
+    if samples.pictures:
+        pictures, names = samples.pictures, samples.labels
+        splits = splits_of([shard_split(files[member.shard]) for member in pictures], path)
+        notes += samples.notes
+        problems: list[str] = []
+    else:
+        if not any("/" in member.place for member in shards.members):
+            pictured = any(is_picture(member.place, lambda: b"") for member in shards.members)
+            bare = samples.why or f"{path}: pictures without labels; {_HOLD}"
+            raise UserError(bare if pictured else f"{path}: no pictures in it; {_HOLD}")
+        listing = read_tree(shards)
+        pictures, names, splits, strays = _placed(shards, listing)
+        notes += listing.notes
+        problems = listing.problems
     if listed is None:
         classes, labels = class_order(names)
         if len(classes) < 2 and not problems:
@@ -120,22 +163,19 @@ def open_shards(files: Sequence[str], path: str) -> Pictures:
     def named(member: Member) -> str:
         return f"{os.path.basename(files[member.shard])}/{member.name}" if several else member.name
 
-    ids = StringTable(named(member) for member in pictures)
-    return Pictures(
-        Table(
-            ids,
-            np.asarray(labels, dtype=np.int64),
-            tuple(classes),
-            splits,
-            os.path.abspath(path),
-            notes=(*shards.notes, *notes),
-            found=Found(
-                strays=tuple(Stray(named(shards.at[s.name]), s.cls, s.split) for s in strays),
-                problems=tuple("; ".join([line, *shards.notes]) for line in problems),  # links out of it may be why
-            ),
+    said = Table(
+        StringTable(named(member) for member in pictures),
+        np.asarray(labels, dtype=np.int64),
+        tuple(classes),
+        splits,
+        path,
+        notes=(*shards.notes, *notes),
+        found=Found(
+            strays=tuple(Stray(named(shards.at[s.name]), s.cls, s.split) for s in strays),
+            problems=tuple("; ".join([line, *shards.notes]) for line in problems),  # links out of it may be why
         ),
-        Ranges(files, table[:, 0], table[:, 1], table[:, 2], ids),
     )
+    return said, (table[:, 0], table[:, 1], table[:, 2])
 
 
 def shard_split(file: str) -> str | None:

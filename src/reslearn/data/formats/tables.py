@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,28 +15,40 @@ from ..layout.labels import class_order
 from ..layout.listing import SPLIT_NAMES, in_clutter, split_of
 from ..layout.named_files import NamedFiles, is_address
 from ..pictures.kinds import EXTENSIONS
-from ..table import Found, Pictures
-from .folders import of_files
+from ..strings import StringTable
+from ..table import Found, Pictures, Reader, Table
+from .files import Files
+
+Made = Callable[[Sequence[str]], Reader]
 
 
-def open_table(path: str, asked: Mapping[str, str]) -> Pictures:
+def open_table(path: str, asked: Mapping[str, str], *, made: Made | None = None) -> Pictures:
     """Read a table. Paths are relative to its folder. With a header, columns go by name, without one by position;
-    `asked` names them otherwise. Integer labels keep their order; names are sorted.
+    `asked` names them otherwise. Integer labels keep their order; names are sorted. `made` makes the reader of a table
+    that names addresses, which without it are refused.
 
     Missing files and a single class are in `found`. Raises `UserError` naming the line for no label or several, an
     unknown split, a path listed twice.
     """
-    columns, notes = _without_clutter(path, read_columns(path, asked))
-    names, missing = _find_files(path, columns)
+    folder = os.path.dirname(path) or "."
+    columns = read_columns(path, asked)
+    table = table_of(path, columns, NamedFiles(folder), urls=made is not None)
+    reader = made(table.ids) if made is not None and is_address(table.ids[0]) else Files(folder, StringTable(table.ids))
+    return Pictures(replace(table, path=os.path.abspath(path)), reader)
+
+
+def table_of(path: str, columns: Columns, files: NamedFiles, *, urls: bool = False) -> Table:
+    """What the table at `path` says of the pictures that `files` finds; with `urls` they may be addresses."""
+    columns, notes = _without_clutter(path, columns)
+    names, missing = _find_files(path, columns, files, urls)
     classes, labels = class_order(columns.label)
     problems = (f"{path}: only one class ('{classes[0]}'); a classifier needs at least two",)
-    return of_files(
-        os.path.dirname(path) or ".",
-        names,
-        labels,
-        classes=tuple(classes),
-        splits=_splits(path, columns.split, columns.lines),
-        path=os.path.abspath(path),
+    return Table(
+        StringTable(names),
+        np.asarray(labels, dtype=np.int64),
+        tuple(classes),
+        _splits(path, columns.split, columns.lines),
+        path,
         groups=None if columns.group is None else tuple(columns.group),
         notes=(*columns.notes, *notes),
         found=Found(sealed=False, problems=problems if len(classes) < 2 else (), missing=missing),
@@ -58,27 +71,33 @@ def _without_clutter(path: str, columns: Columns) -> tuple[Columns, list[str]]:
     return columns.rows(sorted({*range(len(plain))} - {*hidden})), [line]
 
 
-def _find_files(path: str, columns: Columns) -> tuple[list[str], dict[str, str]]:
+def _find_files(path: str, columns: Columns, files: NamedFiles, urls: bool) -> tuple[list[str], dict[str, str]]:
     """The files' relative paths, and of the missing ones the line to say so.
 
     Raises `UserError` for an address, and for a file that is listed twice: by one path, or by two under different
     labels or in different splits.
     """
     folder = os.path.dirname(path) or "."
-    files, here = NamedFiles(folder), os.path.abspath(folder)
+    here = os.path.abspath(folder)
     names: list[str] = []
     missing: dict[str, str] = {}
     by_path: dict[str, int] = {}
     by_place: dict[tuple[int, int], int] = {}
     for i, (line, name) in enumerate(zip(columns.lines, columns.path, strict=True)):
         where = f"{path}, line {line}"
-        if is_address(name):
-            raise UserError(f"{where}: {name} is an address; download the pictures and name the files")
+        if is_address(name) and not urls:
+            raise UserError(
+                f"{where}: {name} is an address; add --allow-urls, or download the pictures and name the files"
+            )
+        if urls and is_address(name) != is_address(columns.path[0]):
+            raise UserError(f"{where}: {name}: some rows name files and some addresses; make two tables of it")
         try:
-            found = files.find(name)
+            found = None if is_address(name) else files.find(name)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
-        if found is None:
+        if is_address(name):
+            pass
+        elif found is None:
             missing[name] = f"{where}: no file {os.path.join(folder, name)} ({_paths_of(path, columns)})"
             if i == 0 and not columns.header and os.path.splitext(name)[1].lower() not in EXTENSIONS:
                 raise UserError(_no_header(path, columns, missing[name]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -10,6 +11,7 @@ from ...runtime.opening import open_regular
 from ...spec.errors import UserError, some
 from ..pictures.kinds import EXTENSIONS
 from .listing import is_clutter, split_of
+from .named_files import is_address
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TARS = (".tar", *COMPRESSED)
@@ -31,7 +33,7 @@ class Archives:
 def asked_of(path: str) -> tuple[str, dict[str, str]]:
     """`d.parquet#image=photo` as the path and what is asked for; any other path as it is."""
     base, mark, text = path.rpartition("#")
-    if not mark or os.path.exists(path) or not os.path.exists(base):
+    if not mark or os.path.exists(path) or not (os.path.exists(base) or is_address(base)):
         return path, {}
     asked = dict(parse_qsl(text, keep_blank_values=True))
     if not asked or not all(asked.values()):
@@ -61,10 +63,8 @@ def archives_in(folder: str) -> Archives | None:
         return None
     found = _of_one_kind(sorted(below))
     sets: dict[str, list[str]] = {}
-    for file in found:  # the folders above a file that are neither `data` nor a split name its set
-        above = os.path.relpath(file, folder).split(os.sep)[:-1]
-        name = "/".join(part for part in above if part != "data" and not split_of(part))
-        sets.setdefault(name or "data", []).append(file)
+    for file in found:
+        sets.setdefault(_set_of(os.path.relpath(file, folder).replace(os.sep, "/")), []).append(file)
     if len(sets) > 1:
         raise UserError(f"{folder}: several sets in it ({some(sorted(sets), 8)}); give the folder of one of them")
     if not found:
@@ -72,6 +72,27 @@ def archives_in(folder: str) -> Archives | None:
     inside = os.path.commonpath([os.path.dirname(file) for file in found])
     note = f"{folder}: the set is {len(found)} file(s) in {os.path.relpath(inside, folder)}"
     return Archives(found, inside, (note + (f"; not read: {some(sorted(pictures))}" if pictures else ""),))
+
+
+def archives_among(names: Sequence[str], where: str) -> tuple[list[str], tuple[str, ...]]:
+    """`archives_in` for files that a store lists: paths below its root `where`. Returns the archives, and notes."""
+    here = _of_one_kind(sorted(name for name in names if "/" not in name))
+    if here:
+        others = [name for name in names if name not in here and name.lower().endswith((".parquet", *TARS))]
+        note = f"{where}: the set is {len(here)} archive(s) in it; not read: {some(others)}"
+        return here, (note,) if others else ()
+    if any(os.path.splitext(name)[1].lower() in EXTENSIONS for name in names if "/" in name):
+        return [], ()
+    found = _of_one_kind(sorted(name for name in names if name.count("/") <= _DEEPEST))
+    sets = {_set_of(name) for name in found}
+    if len(sets) > 1:
+        raise UserError(f"{where}: several sets in it ({some(sorted(sets), 8)}); give the folder of one of them")
+    return found, ()
+
+
+def _set_of(file: str) -> str:
+    """What the folders above a file call its set, those aside that name a split or are called data."""
+    return "/".join(part for part in file.split("/")[:-1] if part != "data" and not split_of(part)) or "data"
 
 
 def folder_split(file: str, folder: str) -> str | None:

@@ -60,14 +60,17 @@ class NamedFiles:
         """Lower-case name, and name without a picture's extension, to the files of a folder that have it."""
         if above not in self._listed:
             found: dict[str, list[str]] = {}
-            try:
-                names = os.listdir(os.path.join(self.folder, above))
-            except (OSError, ValueError):
-                names = []
-            for name in names:
+            for name in self._names_in(above):
                 stem, extension = os.path.splitext(spelling(name).lower())
                 if extension in EXTENSIONS:
                     found.setdefault(stem, []).append(name)
                     found.setdefault(stem + extension, []).append(name)
             self._listed[above] = found
         return self._listed[above]
+
+    def _names_in(self, above: str) -> list[str]:
+        """What lies directly in a folder below this one."""
+        try:
+            return os.listdir(os.path.join(self.folder, above))
+        except (OSError, ValueError):
+            return []

@@ -80,6 +80,8 @@ def _whole_array(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.uint8] 
 
 def _threads(dataset: Dataset) -> int:
     """Small pictures cost more in handing over the interpreter's lock than decoding them in parallel saves."""
+    if as_pictures(dataset).reader.threads:
+        return as_pictures(dataset).reader.threads
     try:
         small = dataset.read(0)[0].size < 100_000
     except UserError:

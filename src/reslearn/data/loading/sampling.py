@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Literal
 
@@ -9,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.process_group import World
-from ...runtime.random import order
+from ...runtime.random import key, order
 from ...spec.errors import UserError
 from ...spec.recipe import Augment
 from ..dataset import Indices
+
+STRETCH = 4096  # positions that are fetched together, where the sampler has no windows
 
 
 class EndlessOrder:
@@ -23,10 +26,24 @@ class EndlessOrder:
     """
 
     def __init__(
-        self, labels: Indices, *, seed: int, augment: Augment, batch_size: int, world: World | None = None
+        self,
+        labels: Indices,
+        *,
+        seed: int,
+        augment: Augment,
+        batch_size: int,
+        world: World | None = None,
+        shards: Indices | None = None,
     ) -> None:
+        """`shards` tells of each sample in which shard it lies: needed where the sampler walks through these."""
         if not len(labels):
             raise UserError("there are no pictures to train on")
+        if augment.sampler == "shards" and shards is None:
+            raise UserError(
+                "augment.sampler is 'shards', and these pictures lie in none; write them as shards (reslearn data pack "
+                "--shards N), or use shuffle"
+            )
+        self._shards, self._window = shards, augment.shard_window
         self.epoch_length = len(labels)
         self._labels, self._seed, self.batch_size, self._world = labels, seed, batch_size, world or World()
         self._sampler, self._repeats = augment.sampler, augment.repeats
@@ -62,12 +79,42 @@ class EndlessOrder:
         epoch = self.epoch(position // self.epoch_length)
         yield from (int(epoch[(position + k) % self.epoch_length]) for k in range(1, self.epoch_length))
 
+    def stretches(self, e: int) -> Indices:
+        """Where in epoch `e` each stretch of it ends that lies together: its windows, or so many positions."""
+        if self._sampler == "shards" and self._shards is not None and self._repeats == 1:
+            counts = np.bincount(windows(self._shards, self._seed, e, self._window))
+            return np.asarray(np.cumsum(counts), np.int64)
+        return np.append(np.arange(STRETCH, self.epoch_length, STRETCH, dtype=np.int64), self.epoch_length)
+
+    def copy(self) -> EndlessOrder:
+        """The same sequence, for another thread: each keeps the orders that it needs itself."""
+        other = copy.copy(self)
+        other._cache = {}
+        return other
+
     def _make(self, e: int) -> Indices:
         if self._sampler == "balanced":
             perm = balanced(self._labels, self._seed, e)
+        elif self._sampler == "shards" and self._shards is not None:
+            perm = through_shards(self._shards, self._seed, e, self._window)
         else:
             perm = order(self._seed, e, self.epoch_length)
         return repeat(perm, self._repeats, self._group)
+
+
+def windows(shards: Indices, seed: int, epoch: int, window: int) -> Indices:
+    """(len,) in which window of an epoch each sample is seen: so many shards, drawn anew for every epoch, make one."""
+    names, which = np.unique(shards, return_inverse=True)
+    place = np.empty(len(names), np.int64)
+    place[order(key(seed, "shards"), epoch, len(names))] = np.arange(len(names))
+    return place[which.reshape(-1)] // window
+
+
+def through_shards(shards: Indices, seed: int, epoch: int, window: int) -> Indices:
+    """Every sample once, window after window; within one in the order of a full shuffle, which one window of all is."""
+    shuffled = order(seed, epoch, len(shards))
+    at = windows(shards, seed, epoch, window)
+    return shuffled[np.argsort(at[shuffled], kind="stable")]
 
 
 def balanced(labels: Indices, seed: int, epoch: int) -> Indices:

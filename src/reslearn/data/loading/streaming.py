@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -19,7 +20,9 @@ from ..augment.crops import cut_batch
 from ..dataset import Dataset, Image, Indices
 from ..memory import Subset
 from ..preprocess import apply, to_batch
-from ..workers import Workers, map_chunks
+from ..table import as_pictures
+from ..workers import Workers, in_threads, map_chunks
+from .ahead import ahead
 from .batch import Batch, Finisher, TrainLoader
 from .sampling import EndlessOrder
 
@@ -41,15 +44,25 @@ class StreamingLoader(TrainLoader):
     ) -> None:
         super().__init__(sequence, finish)
         reader = _Reader(dataset, sequence, finish.normalise.preprocess, finish.augment, finish.seed, on_bad_file)
-        self._ids = dataset.ids
+        self._ids, self._dataset = dataset.ids, dataset
         self._pool = Workers(reader, workers, pin=finish.device.type == "cuda", start_method=start_method)
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """The batches of steps start ... stop - 1."""
-        for images, labels, positions, samples, epochs, skipped in self._pool.map(range(start, stop)):
-            self.skipped |= {self._ids[i]: reason for i, reason in skipped.items()}
-            images = images.to(self._finish.device, non_blocking=True)
-            yield self._finish(images, labels, positions, samples, epochs)
+        with self._ahead(start, stop) as reached:
+            for images, labels, positions, samples, epochs, skipped in self._pool.map(range(start, stop)):
+                reached(int(positions[-1]))
+                self.skipped |= {self._ids[i]: reason for i, reason in skipped.items()}
+                images = images.to(self._finish.device, non_blocking=True)
+                yield self._finish(images, labels, positions, samples, epochs)
+
+    def _ahead(self, start: int, stop: int) -> contextlib.AbstractContextManager[Callable[[int], None]]:
+        """What is told the position that was reached, and fetches what comes next where that lies elsewhere."""
+        fetch = as_pictures(self._dataset).reader.ahead
+        if fetch is None or start >= stop:
+            return contextlib.nullcontext(lambda position: None)
+        size = self._sequence.batch_size
+        return ahead(self._sequence, as_pictures(self._dataset).where, fetch, start * size, stop * size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +80,12 @@ class _Reader:
         positions, samples, epochs = self.sequence.step(step)
         skipped: dict[int, str] = {}
         images: list[Image] = []
-        for row, position in enumerate(positions):
-            image, samples[row] = self._read(int(position), int(samples[row]), skipped)
-            images.append(image)
+        if self.on_bad_file == "stop":
+            images = list(read_many(self.dataset, samples))
+        else:
+            for row, position in enumerate(positions):
+                image, samples[row] = self._read(int(position), int(samples[row]), skipped)
+                images.append(image)
         if self.augment.crop in {"random-resized", "scale"}:
             images = cut_batch(images, positions, self.augment, self.seed, self.preprocess.size)
         else:
@@ -88,6 +104,11 @@ class _Reader:
                     raise
                 skipped[other] = str(error)
         raise UserError(f"none of the pictures can be read; the first: {skipped[sample]}")
+
+
+def read_many(dataset: Dataset, samples: Indices) -> Iterator[Image]:
+    """The pictures at `samples` in their order; by many threads where reading is waiting."""
+    return in_threads(lambda i: dataset.read(int(i))[0], samples, as_pictures(dataset).reader.threads)
 
 
 def readable(dataset: Dataset, workers: int = 0) -> tuple[Dataset, dict[str, str]]:

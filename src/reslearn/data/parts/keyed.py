@@ -145,7 +145,7 @@ class Keyed(View):
             else:
                 self._note(i, row)
 
-        read_all(one, todo)
+        read_all(one, todo, self.reader.threads or None)
 
     def remember(self, which: Indices | None = None) -> None:
         """Keep the keys, of all or of those at `which`, for the next time these files are read."""
@@ -171,6 +171,6 @@ def file_keys(dataset: Dataset, *, on_bad_file: OnBadFile = "stop") -> Keys:
 def located(pictures: Pictures) -> tuple[Places, Stamps]:
     """(len,) and (len, 4): where each picture lies, and its file as it is now; of those in no file, nothing."""
     names, files = pictures.reader.locate(pictures.where) or ([], [])
-    found = {file: stamp_of(file) for file in dict.fromkeys(files)}
+    found = {file: pictures.reader.stamp(file) or stamp_of(file) for file in dict.fromkeys(files)}
     stamps = [found[file] for file in files] or [(-1,) * 4] * len(pictures)
     return places_of(names), np.array(stamps, np.int64).reshape(-1, 4)

@@ -19,10 +19,13 @@ from ...spec.codec import from_json, to_json
 from ...spec.errors import UserError
 from ...spec.names import spelling
 from ..dataset import Dataset, Indices
+from ..layout.archives import TARS
+from ..layout.named_files import is_address
 from ..memory import View
 from ..table import Pictures, as_pictures
 
 _ORDER = ("train", "val", "test")
+FILES = (".csv", ".tsv", ".txt", ".list", ".lst", ".parquet", ".pack", *TARS)  # at an address: what is no folder
 NAME, FORMAT, KIND = "reslearn-manifest.json", 1, "reslearn manifest"
 
 
@@ -136,6 +139,8 @@ def obey(source: Pictures, manifest: Manifest, path: str) -> Pictures:
                     f"{path}: {name} {what} this manifest; run `reslearn data split` again (known ones stay)"
                 )
     data = under(source, manifest, path)
+    if is_address(path):
+        return data  # whoever opened it knows what opens it again
     if source.path is not None and os.path.abspath(path) == os.path.abspath(manifest_path(source.path)):
         return data
     return data.told(path=os.path.abspath(path))  # by the source's alone `open_data` would not find this manifest again
@@ -147,6 +152,9 @@ def _short(names: Sequence[str]) -> str:
 
 def manifest_path(data: str) -> str:
     """Where the manifest of a DATA path lies: inside a folder, beside a file."""
+    if is_address(data):
+        url = data.partition("#")[0].rstrip("/")
+        return f"{url}.{NAME}" if url.lower().endswith(FILES) else f"{url}/{NAME}"
     return os.path.join(data, NAME) if os.path.isdir(data) else f"{data}.{NAME}"
 
 
@@ -172,6 +180,8 @@ def write_manifest(path: str, manifest: Manifest) -> None:
 
 def data_of(path: str, manifest: Manifest) -> str:
     """The DATA path that a manifest file at `path` is about."""
+    if is_address(manifest.data):
+        return manifest.data
     found = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), manifest.data))
     return "digits" if manifest.data == "digits" and not os.path.exists(found) else found
 
@@ -180,6 +190,8 @@ def places(path: str, manifest: str | None) -> tuple[str, str, Manifest | None]:
     """(DATA itself, where its manifest goes, the manifest that is there), for DATA or a manifest given as DATA."""
     if path.endswith(".json") and os.path.exists(path):
         manifest, path = manifest or path, data_of(path, read_manifest(path))
+    if is_address(path) and manifest is None:
+        raise UserError(f"{path}: nothing is written there; name a place for its manifest with -o FILE.json")
     if path == "digits" and manifest is None:
         raise UserError("digits has no folder to put a manifest in; name one with -o FILE.json")
     target = manifest or manifest_path(path)
@@ -191,6 +203,8 @@ def places(path: str, manifest: str | None) -> tuple[str, str, Manifest | None]:
 
 def own_manifest(path: str, target: str) -> Manifest | None:
     """The manifest that lies with DATA itself, where there is one and it is not `target`."""
+    if is_address(path):
+        return None
     own = manifest_path(path)
     if os.path.abspath(own) == os.path.abspath(target) or not os.path.exists(own):
         return None
@@ -199,7 +213,7 @@ def own_manifest(path: str, target: str) -> Manifest | None:
 
 def relative(path: str, target: str) -> str:
     """How the manifest names its data: relative where it lies in, above or beside the manifest's folder."""
-    if path == "digits":
+    if path == "digits" or is_address(path):
         return path
     here, data = os.path.dirname(os.path.abspath(target)), os.path.abspath(path)
     inside = os.path.commonpath([here, data]) in {here, data}

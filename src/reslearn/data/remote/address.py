@@ -1,0 +1,79 @@
+"""What a person calls data that lies elsewhere: an address, and behind its `#` how it is to be opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from ...spec.errors import UserError
+from ..layout.named_files import is_address
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
+_SECRETS = re.compile(r"(^|-)(sig|signature|token|key|secret|credential|password|awsaccesskeyid)$", re.IGNORECASE)
+CACHE, URLS, ALLOW = "cache", "urls", "allow"  # options behind the `#`, beside columns
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How data is opened: the cache's bound in bytes (None: chosen), whether addresses in a table are, and columns."""
+
+    cache: int | None = None
+    urls: bool = False
+    columns: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, asked: Mapping[str, str], where: str) -> Opening:
+        """From what stands behind the `#` of DATA. Raises `UserError` for a size that is none."""
+        columns = {name: value for name, value in asked.items() if name not in (CACHE, URLS)}
+        if URLS in asked and asked[URLS] != ALLOW:
+            raise UserError(f"{where}: behind the #, urls is {asked[URLS]!r}; it must be {ALLOW}")
+        size = None if CACHE not in asked else parse_size(asked[CACHE], f"{where}: behind the #, cache")
+        return cls(size, URLS in asked, columns)
+
+
+def parse_size(text: str, where: str) -> int:
+    """`20GB` in bytes. Raises `UserError`, opened by `where`, for anything else."""
+    match = _SIZE.fullmatch(text.strip())
+    size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if size < 1:
+        raise UserError(f"{where} is {text!r}; it must be a size such as 20GB or 500MB")
+    return size
+
+
+def options_of(text: str) -> dict[str, str]:
+    """What stands behind the `#` of an address."""
+    return dict(parse_qsl(text, keep_blank_values=True))
+
+
+def with_options(data: str, *, cache_size: str | None = None, allow_urls: bool = False) -> str:
+    """DATA with these options behind its `#`, so that whatever opens it again opens it so."""
+    options = []
+    if cache_size is not None:
+        parse_size(cache_size, "--cache-size")
+        options.append(f"{CACHE}={cache_size.strip()}")
+    if allow_urls:
+        options.append(f"{URLS}={ALLOW}")
+    if not options or (cache_size is not None and not is_address(data) and not allow_urls):
+        return data  # a cache is of what lies elsewhere
+    return f"{data}{'&' if '#' in data else '#'}{'&'.join(options)}"
+
+
+def check_address(url: str) -> None:
+    """Raise `UserError` for an address that holds credentials: it would stand in every record of a run."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        where = f"{parts.scheme}://...@{parts.netloc.rpartition('@')[2]}"
+        raise UserError(
+            f"{where}: an address with a name or password in it would be written into every record; give them to the "
+            "driver by its own settings or environment variables"
+        )
+    named = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if _SECRETS.search(name)]
+    if named:
+        where = f"{parts.scheme}://{parts.netloc}{parts.path}"
+        raise UserError(
+            f"{where}: a signed address ({named[0]}) is a credential, and would be written into every record; name the "
+            "object by its own address and give the driver the credentials"
+        )

@@ -1,0 +1,120 @@
+"""A bounded folder of pieces of files that lie elsewhere, shared by all processes of this machine.
+
+A piece is whole or absent. The one longest unused goes first; who has it open goes on reading it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ...runtime.files import Busy, exclusive_lock, remove_leftovers, user_cache, write_atomic
+
+LEAST = 10 * 10**9  # bytes of the bound that is chosen, if there is room
+GRANT = 64  # a process may write this part of the bound before the folder is looked over again
+
+
+class Cache:
+    """At most `limit` bytes in `folder`; half of what is free there, and no more than `LEAST`, unless told."""
+
+    def __init__(self, limit: int | None = None, folder: Path | None = None) -> None:
+        self.folder = folder or user_cache() / "remote"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.limit = limit if limit is not None else min(LEAST, shutil.disk_usage(self.folder).free // 2)
+        self._granted = 0
+
+    def path(self, key: str) -> Path:
+        """Where the piece of this key lies, if it does."""
+        name = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:40]
+        return self.folder / name[:2] / name
+
+    def get(self, key: str) -> bytes | None:
+        """A piece; None where it is not there."""
+        path = self.path(key)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return content
+
+    def range(self, key: str, start: int, size: int) -> bytes | None:
+        """A part of a piece; None where it is not there."""
+        path = self.path(key)
+        try:
+            with open(path, "rb") as file:
+                found = os.pread(file.fileno(), size, start)
+                if time.time() - os.fstat(file.fileno()).st_mtime > 60:
+                    os.utime(path)
+        except OSError:
+            return None
+        return found if len(found) == size else None
+
+    def has(self, key: str) -> bool:
+        """Whether a piece is there."""
+        return self.path(key).exists()
+
+    def fetch(self, key: str, size: int, get: Callable[[], bytes]) -> bytes | None:
+        """The piece of this key, got by `get`, by one process alone, if it is not there; None where it is too large."""
+        found = self.get(key)
+        if found is not None or size > self.limit // 2:
+            return found
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _waited(path.with_suffix(".lock")):
+            found = self.get(key)
+            if found is None:
+                found = get()
+                self._make_room(len(found))
+                write_atomic(path, found)
+        return found
+
+    def _make_room(self, size: int) -> None:
+        """Remove what is longest unused until there is room for `size` bytes, and some for the next ones."""
+        if size <= self._granted:
+            self._granted -= size
+            return
+        with _waited(self.folder / "lock"):
+            grant = max(size, self.limit // GRANT)
+            pieces = sorted(self._pieces(), key=lambda piece: piece[0])
+            total = sum(piece[1] for piece in pieces)
+            for _, bytes_, path in pieces:
+                if total + grant + self.limit // 16 <= self.limit:  # a sixteenth for what others were granted
+                    break
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    total -= bytes_
+        self._granted = grant - size
+
+    def _pieces(self) -> Iterator[tuple[float, int, Path]]:
+        for folder in self.folder.iterdir():
+            if not folder.is_dir() or len(folder.name) != 2:
+                continue
+            remove_leftovers(folder)
+            for entry in os.scandir(folder):
+                with contextlib.suppress(OSError):
+                    if not entry.name.startswith(".") and not entry.name.endswith(".lock"):
+                        found = entry.stat()
+                        yield found.st_mtime, found.st_size, Path(entry.path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_granted": 0}
+
+
+@contextlib.contextmanager
+def _waited(path: Path) -> Iterator[None]:
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(exclusive_lock(path))
+                break
+            except Busy:
+                time.sleep(0.02)
+        yield

@@ -1,0 +1,194 @@
+"""Pictures in a store: files of their own, and ranges of bytes in larger files. What they are on a disk they are here.
+
+Files are read in pieces of at most `UNIT` bytes. Where the whole set fits into the cache, each piece is fetched once
+and kept. Where it does not, pieces are kept that were fetched ahead; all else is read picture by picture.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...runtime.opening import PICTURE, check_size
+from ...spec.errors import UserError
+from ..dataset import Indices
+from ..formats.files import UNIT, Encoded, Ranges
+from ..formats.pack import Packed
+from ..strings import StringTable
+from .cache import Cache
+from .store import THREADS, Entry, Stamp, Store, process_token
+
+
+class Pieces:
+    """The files of a set in a store, read through a cache."""
+
+    def __init__(self, store: Store, entries: Sequence[Entry], cache: Cache) -> None:
+        self.store, self.cache = store, cache
+        self.entries = {entry.name: entry for entry in entries}
+        self.fits = sum(entry.size for entry in entries) <= cache.limit * 3 // 4
+        self._token = process_token()
+
+    def read(self, name: str, start: int, size: int) -> bytes:
+        """So many bytes of a file from `start` on."""
+        first, last = start // UNIT, max(start + size - 1, start) // UNIT
+        parts = []
+        for unit in range(first, last + 1):
+            low, high = max(start, unit * UNIT), min(start + size, (unit + 1) * UNIT)
+            parts.append(self._part(name, unit, low, high - low))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _part(self, name: str, unit: int, start: int, size: int) -> bytes:
+        """Bytes of one piece."""
+        within = start - unit * UNIT
+        found = self.cache.range(self._key(name, unit), within, size)
+        if found is not None:
+            return found
+        if self.fits:
+            piece = self.fetch(name, unit)
+            if piece is not None:
+                return piece[within : within + size]
+        return self.store.read(name, start, size)
+
+    def fetch(self, name: str, unit: int) -> bytes | None:
+        """A piece, kept from now on; None where the cache is too small for it."""
+        whole = self.entries[name].size
+        start = unit * UNIT
+        size = min(UNIT, whole - start)
+        return self.cache.fetch(self._key(name, unit), size, lambda: self.store.read(name, start, size))
+
+    def there(self, name: str, unit: int) -> bool:
+        """Whether a piece is in the cache."""
+        return self.cache.has(self._key(name, unit))
+
+    def stamp(self, name: str) -> Stamp:
+        """As `Store.stamp`, of a file by its name."""
+        return self.store.stamp(self.entries[name])
+
+    def _key(self, name: str, unit: int) -> str:
+        entry = self.entries[name]
+        return f"{self.store.place(name)}\n{entry.size}\n{entry.version or self._token}\n{unit}"
+
+
+class RemoteFiles(Encoded):
+    """Files below the root of a store, by their relative paths."""
+
+    threads = THREADS
+
+    def __init__(self, pieces: Pieces, names: StringTable) -> None:
+        self.pieces, self.names = pieces, names
+        self.sizes: Indices = np.array([pieces.entries[name].size for name in names], np.int64)
+
+    def name(self, row: int) -> str:
+        """The address of a picture."""
+        return self.pieces.store.place(self.names[row])
+
+    def raw(self, row: int) -> bytes:
+        """The bytes of a file."""
+        size = int(self.sizes[row])
+        check_size(self.name(row), size, PICTURE)
+        return self.pieces.read(self.names[row], 0, size)
+
+    def locate(self, rows: Indices) -> tuple[list[str], list[str]]:
+        names = [self.names[int(row)] for row in rows]
+        return names, names
+
+    def stamp(self, file: str) -> Stamp:
+        """When a file was changed, as far as the store tells."""
+        return self.pieces.stamp(file)
+
+
+class _Fetched(Ranges):
+    """Ranges whose files lie in a store; `files` are their names there."""
+
+    pieces: Pieces
+
+    @property
+    def threads(self) -> int:  # type: ignore[override]
+        """Pieces come whole, so many threads would wait for one; pictures on their own are asked for at once."""
+        return 0 if self.pieces.fits else THREADS
+
+    def name(self, row: int) -> str:
+        """The archive's address and the member."""
+        return f"{self.pieces.store.place(self.file(row))}: {self.names[row]}"
+
+    def stored(self, row: int) -> bytes:
+        size = int(self.sizes[row])
+        return self.pieces.read(self.file(row), int(self._offsets[row]), size)
+
+    def locate(self, rows: Indices) -> tuple[list[str], list[str]]:
+        names = [f"{self.names[int(row)]}:{self._offsets[row]}:{self.sizes[row]}" for row in rows]
+        return names, [self.file(int(row)) for row in rows]
+
+    def stamp(self, file: str) -> Stamp:
+        """When a file was changed, as far as the store tells."""
+        return self.pieces.stamp(file)
+
+    def ahead(self, rows: Indices, stop: threading.Event) -> None:
+        """Fetch what the pictures at `rows` lie in, unless the cache is too small for it, until `stop` is set."""
+        units = list(dict.fromkeys(unit for row in rows for unit in self._units(int(row))))
+        if sum(min(UNIT, self.pieces.entries[name].size) for name, _ in units) > self.pieces.cache.limit // 2:
+            return
+        for name, unit in units:
+            if stop.is_set():
+                return
+            if not self.pieces.there(name, unit):
+                try:
+                    self.pieces.fetch(name, unit)
+                except UserError:  # whoever needs it will say so
+                    return
+
+    def _units(self, row: int) -> Iterable[tuple[str, int]]:
+        first = int(self._offsets[row])
+        last = max(first + int(self.sizes[row]) - 1, first)
+        return ((self.file(row), unit) for unit in range(first // UNIT, last // UNIT + 1))
+
+
+class RemoteRanges(_Fetched):
+    """Members of tars in a store."""
+
+    def __init__(
+        self, pieces: Pieces, files: Sequence[str], which: Indices, offsets: Indices, sizes: Indices, names: StringTable
+    ) -> None:
+        super().__init__(files, which, offsets, sizes, names)
+        self.pieces = pieces
+
+
+class RemotePack(_Fetched, Packed):
+    """A pack in a store."""
+
+    def name(self, row: int) -> str:
+        return Packed.name(self, row)
+
+    def locate(self, rows: Indices) -> tuple[list[str], list[str]]:
+        return [str(int(row)) for row in rows], self.files * len(rows)
+
+
+class Addresses(Encoded):
+    """Files at whole addresses that a table names, on whatever servers they lie."""
+
+    threads = THREADS
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = StringTable(names)
+        self.sizes: Indices = np.full(len(names), -1, np.int64)
+        self._stores: dict[str, Store] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_stores": {}}
+
+    def name(self, row: int) -> str:
+        """The address."""
+        return self.names[row]
+
+    def raw(self, row: int) -> bytes:
+        """The bytes at the address."""
+        above, _, last = self.names[row].rpartition("/")
+        store = self._stores.setdefault(above, Store(above))
+        size = store.about(last).size
+        if size < 0:
+            raise UserError(f"{self.name(row)}: its server does not say how long it is; download it and name the file")
+        check_size(self.name(row), size, PICTURE)
+        return store.read(last, 0, size)

@@ -1,0 +1,201 @@
+"""Files below one address, by a driver of fsspec: listed once, read in ranges, again and again where a try fails."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from ...spec.errors import UserError
+from .address import check_address
+
+T = TypeVar("T")
+TRIES = 8
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds between two tries, doubled from one to the next
+STALL = 20.0  # seconds for a range, and one more for each megabyte of it
+THREADS = 16  # that ask at once: most of the time they wait
+FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError, UserError)
+PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "http": "aiohttp",
+            "https": "aiohttp", "az": "adlfs", "abfs": "adlfs", "sftp": "paramiko", "oci": "ocifs"}  # fmt: skip
+Stamp = tuple[int, int, int, int]  # as `key_table.stamp_of`; a size of -1: not known when it was changed
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the store by its path below the root, its bytes, and what changes with its contents (or nothing)."""
+
+    name: str
+    size: int
+    version: str = ""
+
+
+@dataclass(eq=False)
+class Store:
+    """What lies at `url`. It goes to other processes as it is: each makes connections of its own."""
+
+    url: str
+    _opened: dict[int, tuple[Any, str]] = field(default_factory=dict, repr=False)  # process -> file system and root
+
+    def __post_init__(self) -> None:
+        check_address(self.url)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self.url, "_opened": {}}
+
+    @property
+    def protocol(self) -> str:
+        """`s3`, `https`, ..."""
+        return self.url.partition("://")[0].lower()
+
+    def _fs(self) -> tuple[Any, str]:
+        """The file system and the root's path in it, made anew in each process."""
+        here = os.getpid()
+        if here not in self._opened:
+            self._opened = {here: self._connect()}
+        return self._opened[here]
+
+    def _connect(self) -> tuple[Any, str]:
+        import fsspec
+
+        try:
+            fs, root = fsspec.core.url_to_fs(
+                f"{self.protocol}://{self.url.partition('://')[2]}", skip_instance_cache=True, use_listings_cache=False
+            )
+        except ImportError:
+            package = PACKAGES.get(self.protocol, f"fsspec's driver for {self.protocol}://")
+            raise UserError(
+                f"{self.url}: {self.protocol}:// needs {package}, which is not installed; run: pip install {package}"
+            ) from None
+        except ValueError as error:
+            raise UserError(f"{self.url}: {_first_line(error)}; give an address such as s3://bucket/folder") from None
+        return fs, root.rstrip("/")
+
+    def _path(self, name: str) -> str:
+        root = self._fs()[1]
+        return f"{root}/{name}" if name else root
+
+    def place(self, name: str) -> str:
+        """The address of a file, for people."""
+        return f"{self.url.rstrip('/')}/{name}" if name else self.url
+
+    def walk(self) -> list[Entry]:
+        """Every file below the root, in lexical order. Raises `UserError` where there is nothing."""
+
+        def find() -> dict[str, Any]:
+            fs, root = self._fs()
+            return dict(fs.find(root, detail=True))
+
+        found = self._patient(find, self.url)
+        root = self._fs()[1]
+        plain = unquote if self.protocol.startswith("http") else str
+        names = {path: plain(path.removeprefix(root).strip("/")) for path in found}
+        entries = [_entry(name, found[path]) for path, name in names.items() if name]
+        lacking = [entry.name for entry in entries if entry.size < 0]
+        if lacking:  # a web server's list of links tells no sizes
+            known = {entry.name: entry for entry in self.each(lambda name: self.about(name), lacking)}
+            entries = [known.get(entry.name, entry) for entry in entries]
+        return sorted(entries, key=lambda entry: entry.name)
+
+    def about(self, name: str = "") -> Entry:
+        """One file. Raises `UserError` where it is not there."""
+        found = self._patient(lambda: self._fs()[0].info(self._path(name)), self.place(name))
+        return _entry(name, found)
+
+    def exists(self, name: str) -> bool:
+        """Whether a file is there."""
+        try:
+            return self._patient(lambda: bool(self._fs()[0].isfile(self._path(name))), self.place(name))
+        except UserError:
+            return False
+
+    def read(self, name: str, start: int, size: int) -> bytes:
+        """So many bytes from `start` on. Raises `UserError` where they cannot be had after all tries."""
+
+        def get() -> bytes:
+            fs = self._fs()[0]
+            patience = {"timeout": STALL + size / 1e6} if getattr(fs, "async_impl", False) else {}
+            found = fs.cat_file(self._path(name), start=start, end=start + size, **patience)
+            if len(found) > size and start + size <= len(found):  # a server without ranges gives the whole file
+                found = found[start : start + size]
+            if len(found) != size:
+                raise OSError(f"{len(found):,} of {size:,} bytes came")
+            return bytes(found)
+
+        return self._patient(get, self.place(name)) if size else b""
+
+    def each(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> list[T]:
+        """`function` of each task, many at once, in their order."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(function, tasks))
+
+    def _patient(self, attempt: Callable[[], T], place: str) -> T:
+        """What `attempt` returns, tried again with growing pauses. Raises `UserError` that names the place."""
+        pause = FIRST_PAUSE
+        for count in range(1, TRIES + 1):
+            try:
+                return attempt()
+            except FileNotFoundError:
+                raise UserError(f"{place}: nothing is there; check the address") from None
+            except UserError:
+                raise
+            except FINAL as error:
+                raise UserError(f"{place}: cannot be read ({_first_line(error)})") from None
+            except Exception as error:  # drivers raise their own kinds, of which some are no OSError
+                if _nowhere(error):
+                    raise UserError(f"{place}: its server is not to be found ({_first_line(error)})") from None
+                if _hopeless(error):
+                    raise UserError(
+                        f"{place}: {_first_line(error)}; give the driver credentials that may read it"
+                    ) from None
+                if count == TRIES:
+                    raise UserError(f"{place}: not to be had in {TRIES} tries ({_first_line(error)})") from None
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        raise AssertionError("unreachable")
+
+    def stamp(self, entry: Entry) -> Stamp:
+        """What the keys of pictures are kept under, if the store tells a file from a later one under its name."""
+        if not entry.version:
+            return -1, 0, 0, 0
+        return entry.size, 0, 0, _number(entry.version)
+
+
+def _entry(name: str, found: dict[str, Any]) -> Entry:
+    size = found.get("size")
+    version = next((found[key] for key in _VERSIONS if found.get(key) is not None), "")
+    return Entry(name, -1 if size is None else int(size), str(version))
+
+
+_VERSIONS = ("ETag", "etag", "blob_id", "sha256", "md5Hash", "LastModified", "last_modified", "mtime", "created")
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+
+
+def _nowhere(error: BaseException) -> bool:
+    """Whether no server has this name."""
+    return "DNS" in type(error).__name__ or isinstance(error.__cause__ or error, socket.gaierror)
+
+
+def _hopeless(error: Exception) -> bool:
+    """Whether no further try will do: there are no credentials, or they do not suffice."""
+    kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
+    return "Credential" in kinds or getattr(error, "status", None) in (401, 403)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+@functools.cache
+def process_token() -> str:
+    """What tells this process's files in the cache from others', where a store does not tell versions."""
+    return os.urandom(8).hex()

@@ -1,0 +1,106 @@
+"""`bench data`: the training loader alone, and which of reading, decoding and computing would hold a training back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ..data.dataset import Indices
+from ..data.layout.named_files import is_address
+from ..data.loaders import train_loader
+from ..data.preprocess import Normalise, apply
+from ..data.sources import open_data
+from ..data.table import Pictures
+from ..data.workers import in_threads
+from ..runtime.choice import workload
+from ..runtime.random import order
+from ..runtime.settings import Settings
+from ..spec.catalogue import get_spec
+from ..spec.codec import fields_to_json
+from ..spec.errors import check_at_least
+from ..spec.preprocess import Preprocess, default_preprocess
+from ..spec.recipes import get_recipe
+from .bench import Speed, Stopwatch, check_sizes
+from .choosing import gigaflops
+
+SAMPLE = 256  # pictures that are read for the rates, at most
+PATIENCE = 10.0  # seconds for each of them
+Bound = Literal["network", "disk", "decoding", "computing"]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Pictures a second of each on its own."""
+
+    reading: float  # from the network or the disk, as bytes
+    decoding: float  # and preparing, by all cores
+    computing: float  # training `model` on this machine, from its measured rate
+    megabytes_per_second: float  # of reading
+    held_back_by: Bound
+    model: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Added to what the loader itself does."""
+        return fields_to_json(self)
+
+
+def bench_data(
+    path: str, *, batch: int = 128, image_size: int = 224, recipe: str = "paper-cifar", steps: int = 50,
+    workers: int = 0, model: str = "resnet18",
+) -> tuple[Speed, Rates]:  # fmt: skip
+    """Images/s of the training loader alone, and what its parts reach. Raises as `bench_train` does."""
+    check_sizes(batch, image_size, steps)
+    check_at_least("--workers", workers, 0)
+    spec, preprocess = get_spec(model), default_preprocess(image_size)
+    data = open_data(path)
+    rates = _rates(data, preprocess, model, workload(spec, image_size, 1000).seconds(gigaflops()) / 1000)
+    loader = train_loader(
+        data,
+        normalise=Normalise(preprocess),
+        augment=get_recipe(recipe).augment,
+        batch_size=batch,
+        seed=0,
+        workers=workers,
+    )
+    clock = Stopwatch(2, workers or 1)
+    for _ in loader.batches(0, steps + 2):
+        clock.lap()
+    return clock.result(batch, Settings(workers=workers), data=path, loader=loader.kind), rates
+
+
+def _rates(data: Pictures, preprocess: Preprocess, model: str, seconds: float) -> Rates:
+    rows = order(0, 0, len(data))[:SAMPLE]  # before anything else is read, so nothing of it lies in a cache of ours
+    raws: dict[int, bytes | None] = {}
+
+    def read(i: int) -> int:
+        raws[i] = data.raw(i)
+        return len(raws[i] or b"")
+
+    sizes, reading = _timed(read, rows, data.reader.threads or None)
+    if not any(sizes):  # bare pixels: reading them is all there is to it
+        reading = float("inf")
+    done = rows[: len(sizes)]
+    _, decoding = _timed(lambda i: apply(data.decode(i, raws[i]), preprocess), done, None)
+    computing = 1 / seconds
+    elsewhere: Bound = "network" if data.path is not None and is_address(data.path) else "disk"
+    slowest = min((computing, "computing"), (decoding, "decoding"), (reading, elsewhere))
+    bound: Bound = slowest[1]  # type: ignore[assignment]
+    mean = float(np.mean(sizes)) if sizes else 0.0
+    rate = reading if np.isfinite(reading) else decoding
+    return Rates(round(rate, 1), round(decoding, 1), round(computing, 1), round(rate * mean / 1e6, 2), bound, model)
+
+
+def _timed(function: Callable[[int], Any], rows: Indices, threads: int | None) -> tuple[list[Any], float]:
+    """Results of as many rows as there is time for, and rows a second."""
+    began, found = time.perf_counter(), []
+    results = in_threads(function, map(int, rows), threads)
+    for result in results:
+        found.append(result)
+        if time.perf_counter() - began > PATIENCE:
+            results.close()
+            break
+    return found, len(found) / max(time.perf_counter() - began, 1e-9)

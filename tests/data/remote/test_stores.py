@@ -1,0 +1,195 @@
+"""DATA at an address is what it is on a disk: the same pictures, names, splits and fingerprints, in any store."""
+
+from __future__ import annotations
+
+import json
+
+import fsspec
+import pytest
+
+from reslearn.cli.app import main
+from reslearn.data.parts.keyed import file_keys
+from reslearn.data.remote import store as stores
+from reslearn.data.remote.store import Store
+from reslearn.data.sources import open_data
+from reslearn.spec.errors import UserError
+
+KINDS = ["folder", "table/all.csv", "tars", "tars/train-00000.tar", "packed/x.pack", "packed/x.tar.gz"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(stores, "FIRST_PAUSE", 0.001)
+
+
+def same(here, there):
+    assert list(here.ids) == list(there.ids) and here.classes == there.classes
+    assert (here.labels == there.labels).all() and here.fingerprint() == there.fingerprint()
+    assert {k: list(v) for k, v in here.splits.items()} == {k: list(v) for k, v in there.splits.items()}
+    for i in range(len(here)):
+        assert (here.read(i)[0] == there.read(i)[0]).all()
+    assert (file_keys(here) == file_keys(there)).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_memory(layouts, memory, kind):
+    there = open_data(f"{memory}/{kind}")
+    same(open_data(str(layouts / kind)), there)
+    assert there.path == f"{memory}/{kind}"
+
+
+@pytest.mark.slow  # moto's server takes seconds to start
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_a_bucket(layouts, s3, kind):
+    same(open_data(str(layouts / kind)), open_data(f"{s3}/{kind}"))
+
+
+def test_parquet_in_memory(layouts, memory, tmp_path):
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install pyarrow")
+    from reslearn.data.care.exporting import export_data
+
+    export_data(open_data(str(layouts / "folder")), tmp_path / "out", "parquet", shards=2)
+    fsspec.filesystem("memory").put(str(tmp_path / "out"), "/bucket/parquet", recursive=True)
+    same(open_data(str(tmp_path / "out")), open_data(f"{memory}/parquet"))
+
+
+def test_a_cache_too_small_for_the_set_changes_nothing(layouts, memory):
+    same(open_data(str(layouts / "tars")), open_data(f"{memory}/tars#cache=2KB"))
+
+
+def test_an_index_beside_a_tar_is_read_instead_of_the_tar(layouts, memory, tmp_path, monkeypatch):
+    from reslearn.data.care.shard_writing import write_shards
+
+    write_shards(open_data(str(layouts / "folder")), tmp_path / "shards", 4)
+    fsspec.filesystem("memory").put(str(tmp_path / "shards"), "/bucket/shards", recursive=True)
+    asked, read = [], Store.read
+    monkeypatch.setattr(
+        Store, "read", lambda self, name, start, size: asked.append(name) or read(self, name, start, size)
+    )
+    there = open_data(f"{memory}/shards")
+    assert asked and all(name.endswith(".tar.index.json") for name in asked)
+    same(open_data(str(tmp_path / "shards")), there)
+
+
+class Trouble:
+    """Every tenth request fails, every seventh breaks off, and one stalls."""
+
+    def __init__(self, monkeypatch):
+        from fsspec.implementations.memory import MemoryFileSystem
+
+        self.count, cat = 0, MemoryFileSystem.cat_file
+
+        def troubled(fs, path, start=None, end=None, **words):
+            self.count += 1
+            if self.count % 10 == 0:
+                raise ConnectionResetError("hung up")
+            found = cat(fs, path, start, end, **words)
+            return found[: len(found) // 2] if self.count % 7 == 0 else found
+
+        monkeypatch.setattr(MemoryFileSystem, "cat_file", troubled)
+
+
+@pytest.mark.parametrize("kind", ["folder", "tars", "packed/x.pack"])
+def test_a_server_in_trouble_changes_nothing(layouts, memory, kind, monkeypatch):
+    trouble = Trouble(monkeypatch)
+    same(open_data(str(layouts / kind)), open_data(f"{memory}/{kind}#cache=2KB"))
+    assert trouble.count > 20
+
+
+def test_what_cannot_be_had_is_named_after_some_tries(memory, monkeypatch):
+    there = open_data(f"{memory}/folder")
+    monkeypatch.setattr(stores, "TRIES", 3)
+    monkeypatch.setattr(fsspec.implementations.memory.MemoryFileSystem, "cat_file", lambda *a, **k: b"")
+    with pytest.raises(UserError, match=r"memory://bucket/folder/train/cat/0.jpg: not to be had in 3 tries"):
+        there.read(0)
+
+
+def test_a_stalled_web_server_is_asked_again(loopback, layouts, monkeypatch):
+    monkeypatch.setattr(stores, "STALL", 0.5)
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    for path in (layouts / "table").rglob("*.*"):
+        loopback.files[f"/t/{path.relative_to(layouts / 'table')}"] = path.read_bytes()
+    there = open_data(f"{loopback.url}/t/all.csv")
+    same(open_data(str(layouts / "table" / "all.csv")), there)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("s3://ID:SECRET@bucket/set", "written into every record"),
+        ("https://host/x.tar?X-Amz-Signature=SECRET&a=b", "a signed address"),
+        ("memory://nowhere/at-all", "nothing is there"),
+        ("nonsense://bucket/set", "nonsense"),
+        ("memory://bucket/folder#cache=many", "must be a size such as 20GB"),
+        ("memory://bucket/folder#urls=yes", "must be allow"),
+    ],
+)
+def test_an_address_that_will_not_do_is_one_line_without_secrets(memory, address, said):
+    with pytest.raises(UserError, match=said) as error:
+        open_data(address)
+    assert "SECRET" not in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("address", "package"), [("gs://b/x", "gcsfs"), ("sftp://h/x", "paramiko")])
+def test_a_driver_that_is_not_installed_is_named(address, package, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    with pytest.raises(UserError, match=f"pip install {package}"):
+        open_data(address)
+
+
+def test_a_table_may_name_addresses_where_that_is_allowed(layouts, loopback, tmp_path, capsys):
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    rows = ["path,label,split"]
+    for line in (layouts / "table" / "all.csv").read_text().split()[1:]:
+        name, label, split = line.split(",")
+        loopback.files[f"/p/{name}"] = (layouts / "table" / name).read_bytes()
+        rows.append(f"{loopback.url}/p/{name},{label},{split}")
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    with pytest.raises(UserError, match="add --allow-urls"):
+        open_data(str(tmp_path / "t.csv"))
+    there, here = open_data(f"{tmp_path}/t.csv#urls=allow"), open_data(str(layouts / "table" / "all.csv"))
+    assert len(there) == len(here) and all((there.read(i)[0] == here.read(i)[0]).all() for i in range(len(here)))
+    assert main(["data", "stats", str(tmp_path / "t.csv"), "--allow-urls", "--json"]) == 0
+    loopback.files["/t.csv"] = "\n".join(rows).encode()
+    assert len(open_data(f"{loopback.url}/t.csv#urls=allow")) == len(here)
+
+
+TINY = ["--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--precision", "fp32", "--epochs", "1"]
+TINY += ["--set", "spec.stage_blocks=1,1,1", "--set", "batch_size=8", "--set", "settings.threads=1"]
+
+
+@pytest.mark.slow
+def test_every_command_takes_an_address_and_no_record_has_credentials(s3, layouts, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        capsys.readouterr()
+        status = main([*map(str, arguments), "--json"])
+        printed, said = capsys.readouterr()
+        assert status == 0, said
+        return json.loads(printed)
+
+    here = run("train", layouts / "tars", *TINY, "--out", "here")
+    there = run("train", f"{s3}/tars", *TINY, "--out", "there", "--cache-size", "1GB")
+    assert here["val"] == there["val"]
+    assert json.loads((tmp_path / "there" / "run.json").read_text())["data"]["path"] == f"{s3}/tars#cache=1GB"
+    scores = [run("evaluate", model, data) for model, data in (("here", layouts / "tars"), ("there", f"{s3}/tars"))]
+    assert scores[0]["top1"] == scores[1]["top1"] and scores[0]["loss"] == scores[1]["loss"]
+    assert run("evaluate", "there", f"{s3}/tars", "--split", "train", "--allow-seen")["seen"]["trained"] > 0
+    checked = run("data", "check", f"{s3}/folder", "-o", "m.json")
+    assert checked["manifest"] == "m.json"
+    run("data", "split", f"{s3}/folder", "-o", "s.json", "--ratio", "9:1")
+    assert len(open_data("s.json").splits) == 3
+    answers = run("predict", "there", f"{s3}/folder")
+    assert len(answers) == 40
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert b"SECRETKEY" not in content and b"SECRETID" not in content, path
+
+
+def test_a_run_on_a_disk_goes_on_where_the_same_data_is_in_a_store(layouts, memory, tmp_path, capsys):
+    assert main(["train", str(layouts / "folder"), *TINY, "--out", str(tmp_path / "run")]) == 0
+    assert main(["resume", str(tmp_path / "run"), "--data", f"{memory}/folder"]) == 0
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["path"] == f"{memory}/folder"
