@@ -75,6 +75,8 @@ def test_words_for_a_difference():
     assert outcome.verdict("plain", "residual").startswith("residual is better than plain by 6.00 points")
     assert "one training of each" in outcome.verdict()
     assert compare([better], [right]).verdict("residual", "plain").startswith("residual is better than plain by 6.00")
+    ahead, behind = outcome.verdict("plain", "residual"), compare([better], [right]).verdict("residual", "plain")
+    assert " -" not in ahead + behind and ahead.partition("interval")[2] == behind.partition("interval")[2]
     assert "equally accurate" in compare([right], [right]).verdict()
     close = np.roll(np.arange(1000) < 805, 3)
     assert compare([right], [close]).verdict().startswith("No difference shown: B is ahead by 0.50 points")

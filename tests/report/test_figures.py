@@ -9,6 +9,7 @@ from PIL import Image
 from reslearn.report import figures
 from reslearn.report.confusion import confusion_matrix, pool
 from reslearn.report.ink import INK, to_inline_svg
+from reslearn.report.values import RateCurve
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -35,6 +36,15 @@ def test_a_small_confusion_matrix_prints_every_count_that_is_not_zero():
     drawn = texts(to_inline_svg(confusion_matrix(matrix, ("ant", "bee", "cow")), "confusion"))
     assert sorted(int(t) for t in drawn if t.isdigit()) == [2, 4, 31, 57, 83]
     assert drawn.count("ant") == 2
+
+
+@pytest.mark.parametrize("most", [3.0, 5e-5])
+def test_a_logarithmic_axis_is_labelled_in_numbers(most):
+    rates = np.geomspace(1e-5, most, 100)
+    found = RateCurve(rate=tuple(rates), loss=tuple(1 + rates), suggested=2e-5)
+    drawn = texts(to_inline_svg(figures.rate_curve(found), "rates"))
+    assert "1e−05" in drawn and not any("$" in text or "\\" in text for text in drawn)
+    assert ("0.001" in drawn) == (most == 3.0)
 
 
 def test_names_that_look_like_formulas_or_are_not_latin_are_drawn_as_they_are():

@@ -39,9 +39,9 @@ class Comparison:
         return vars(self) | {"verdict": self.verdict()}
 
     def verdict(self, a: str = "A", b: str = "B") -> str:
-        """One or two sentences for people."""
+        """One or two sentences for people. Points are those that the better one is ahead by."""
         points = 100 * self.difference
-        low, high = (100 * edge for edge in self.interval)
+        low, high = sorted((-100 if points < 0 else 100) * edge for edge in self.interval)
         between = f"95 % interval {low:+.2f} to {high:+.2f} points, p = {self.p_value:.2g}"
         better, worse = (b, a) if points > 0 else (a, b)
         scope = self._scope()

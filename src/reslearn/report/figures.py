@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .axes import cut_off, loss_axis
 from .confusion import confusion_matrix
@@ -86,11 +86,13 @@ def learning_rate(curves: Curves) -> Figure:
 
 def rate_curve(found: RateCurve) -> Figure:
     """Loss against the learning rate of a range test; a line at the rate that is suggested."""
-    with sheet(560, 300) as (figure, (axes,)):
+    with sheet(420, 270) as (figure, (axes,)):
         rates, losses = np.array(found.rate), np.array(found.loss)
         axes.plot(rates, losses, color=INK["val"])
         axes.axvline(found.suggested, color=INK["third"], linewidth=1.2, linestyle=(0, (3, 2)), label="suggested")
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")  # the library's own is a formula, which an inline figure shows as text
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("learning rate")
         loss_axis(axes, losses)
         figure.legend(loc="outside upper left", ncols=2)

@@ -43,7 +43,7 @@ def comparison_report(done: Compared) -> Report:
             Fact(
                 label="difference",
                 value=f"{100 * found.difference:+.2f}",
-                note=f"points; 95 %: {low:+.2f} to {high:+.2f}",
+                note=f"points of {done.b.name} over {done.a.name}; 95 %: {low:+.2f} to {high:+.2f}",
             ),
             Fact(label="p", value=f"{found.p_value:.2g}" if found.p_value >= 0.001 else "< 0.001", note=found.test),
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ...report.values import Score, Table
@@ -53,8 +54,8 @@ def recipe_table(recipe: Recipe) -> Table:
 
 
 def heading(network: str, data: str | None) -> str:
-    """What a page is about: which network, on which pictures."""
-    return f"{network} on {data or 'pictures given from Python'}"
+    """What a page is about: which network, on which pictures. Where these lie, its record says."""
+    return f"{network} on {(Path(data).name or data) if data else 'pictures given from Python'}"
 
 
 def environment_table(environment: Mapping[str, Any]) -> Table:
