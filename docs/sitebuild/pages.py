@@ -23,6 +23,7 @@ FENCE = re.compile(r"^(?P<ticks>`{3,})\{(?P<kind>code-cell|stored|cell)\}(?P<wor
                    re.MULTILINE | re.DOTALL)  # fmt: skip
 VALUE = re.compile(r"\{\{(.+?)\}\}")
 FOLLOWS = re.compile(r"\A<!-- follows (?P<page>\S+) (?P<digest>[0-9a-f]{12}) -->\n")
+TOCTREE = re.compile(r"^```\{toctree\}.*?^```$", re.MULTILINE | re.DOTALL)
 TAGS = ("words", "fold", "solution", "quiet")
 DIGITS = 6  # of a stored number
 
@@ -163,8 +164,8 @@ def _pieces(text: str, width: int = 100) -> list[str]:
 
 
 def digest(text: str) -> str:
-    """What a page that follows another records of it."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    """What a page that follows another records of it: all but its lists of pages, which are each language's own."""
+    return hashlib.sha256(TOCTREE.sub("", text).encode()).hexdigest()[:12]
 
 
 def followers() -> list[Path]:
