@@ -86,7 +86,7 @@ def slow_sender(host, draw):
 def slow_reader(host, draw):
     with host.socket() as own, contextlib.suppress(OSError):
         own.settimeout(0.1)
-        until = time.monotonic() + 4
+        until = time.monotonic() + 2
         while time.monotonic() < until:
             with contextlib.suppress(TimeoutError):
                 own.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20)

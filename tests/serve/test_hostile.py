@@ -36,9 +36,9 @@ def statuses(host):
 
 
 def test_a_few_seconds(model, wanted):
-    with hosting(model, **LIMITS) as host:
+    with hosting(model, **LIMITS | {"receive_s": 0.5}) as host:
         valid = Valid(wanted)
-        wrong, _ = mixed(host, valid, 2.0)
+        wrong, _ = mixed(host, valid, 1.5)
         assert not wrong and valid.answered > 20
         assert not [status for status in statuses(host) if status >= 500 and status != 503]
         valid.check([3], *host.post(PICTURES[3]))
@@ -106,7 +106,7 @@ def fuzz(host, count, seed):
 
 def test_fuzzed_bodies(model, wanted):
     with hosting(model, **LIMITS) as host:
-        counts = fuzz(host, 300, seed=0)
+        counts = fuzz(host, 150, seed=0)
         assert counts[200] and counts[422]
         Valid(wanted).check([3], *host.post(PICTURES[3]))
 
