@@ -34,7 +34,7 @@ def test_a_swap_under_load_mixes_no_answers(tmp_path, monkeypatch):
             try:
                 found.append((i, *host.post(PICTURES[i])))
             except Exception as error:
-                found.append((i, repr(error), {"sha256": list(wanted)[0]}))
+                found.append((i, repr(error), {"sha256": next(iter(wanted))}))
 
     with hosting(served, reload=True) as host:
         threads = [threading.Thread(target=load, args=(host, i)) for i in range(6)]
