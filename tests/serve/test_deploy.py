@@ -130,12 +130,11 @@ def test_the_wrapper_for_ray_is_short():
 RAY = """
 import json, sys, urllib.request
 from ray import serve
-sys.path.insert(0, sys.argv[1])
 import ray_serve
 serve.start(http_options={"port": 18766})
-serve.run(ray_serve.app({"model": sys.argv[2]}))
+serve.run(ray_serve.app({"model": sys.argv[1]}))
 found = []
-for path in sys.argv[3:]:
+for path in sys.argv[2:]:
     asked = urllib.request.Request("http://127.0.0.1:18766/", open(path, "rb").read())
     found.append(json.load(urllib.request.urlopen(asked)))
 print(json.dumps(found))
@@ -154,8 +153,8 @@ def test_the_wrapper_on_a_local_ray(tmp_path):
     for i in range(4):
         paths.append(tmp_path / f"{i}.png")
         paths[-1].write_bytes(picture(i))
-    surroundings = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", RAY, str(DEPLOY), str(model), *map(str, paths)]
+    surroundings = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(DEPLOY)}
+    command = [sys.executable, "-c", RAY, str(model), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, env=surroundings, cwd=tmp_path, timeout=400)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("[")))
