@@ -73,7 +73,7 @@ def test_kubernetes_asks_what_the_server_has():
 def test_the_images_steps_in_a_fresh_environment(tmp_path):
     from .hosting import picture, sealed
 
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     own = Path(next((tmp_path / "venv" / "lib").iterdir())) / "site-packages"
     (own / "others.pth").write_text(site.getsitepackages()[0])
     app_folder = tmp_path / "app"
