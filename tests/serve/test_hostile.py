@@ -36,7 +36,7 @@ def statuses(host):
 
 
 def test_a_few_seconds(model, wanted):
-    with hosting(model, **LIMITS | {"receive_s": 0.5}) as host:
+    with hosting(model, **LIMITS | {"receive_s": 1.0}) as host:
         valid = Valid(wanted)
         wrong, _ = mixed(host, valid, 1.5)
         assert not wrong and valid.answered > 20
