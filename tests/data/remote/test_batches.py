@@ -104,7 +104,7 @@ def test_pictures_in_no_shards_cannot_be_walked_through(layouts):
 
 
 def test_the_next_window_is_fetched_before_it_is_needed(layouts, memory, monkeypatch):
-    data = open_data(f"{memory}/tars#cache=100KB")
+    data = open_data(f"{memory}/tars#cache=400KB")
     data.reader.pieces.fits = False  # as a set that is larger than the cache
     by, fetch = [], caches.Cache.fetch
     monkeypatch.setattr(
