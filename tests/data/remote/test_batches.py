@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 
 import numpy as np
@@ -106,6 +107,7 @@ def test_pictures_in_no_shards_cannot_be_walked_through(layouts):
 def test_the_next_window_is_fetched_before_it_is_needed(layouts, memory, monkeypatch):
     data = open_data(f"{memory}/tars#cache=400KB")
     data.reader.pieces.fits = False  # as a set that is larger than the cache
+    shutil.rmtree(data.reader.pieces.cache.folder)  # what was fetched for the index
     by, fetch = [], caches.Cache.fetch
     monkeypatch.setattr(
         caches.Cache, "fetch", lambda *words: by.append(threading.current_thread().name) or fetch(*words)

@@ -51,9 +51,12 @@ def planned(dataset: Dataset, count: int) -> list[Shard]:
     total = sum(map(len, splits.values()))
     if not 1 <= count <= total:
         raise UserError(f"--shards is {count}; it must lie in 1..{total:,}, the pictures that there are")
+    shares = dict.fromkeys(splits, 1)
+    for _ in range(count - len(splits)):  # to whoever has most pictures in a shard
+        shares[max(splits, key=lambda name: len(splits[name]) / shares[name])] += 1
     found = []
     for name, rows in splits.items():
-        share = min(max(round(count * len(rows) / total), 1), len(rows))
+        share = shares[name]
         drawn = rows[order(key(0, f"shards of {name}"), 0, len(rows))]
         for number, part in enumerate(np.array_split(drawn, share)):
             found.append(Shard(f"{name}-{number:05d}-of-{share:05d}.tar", part))
