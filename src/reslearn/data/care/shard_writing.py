@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ...runtime.files import atomic_path, exclusive_lock, remove_leftovers, write_atomic
-from ...runtime.opening import parse_json
+from ...runtime.opening import parse_json, read_document
 from ...runtime.random import key, order
 from ...spec.errors import UserError
 from ..dataset import Dataset, Indices, Progress
@@ -119,7 +119,7 @@ def _counted(progress: Progress | None, before: int, total: int) -> Callable[[in
 def _whole(path: Path, job: str) -> bool:
     """Whether a shard of this job is there, with its index, which is written last."""
     try:
-        index = parse_json(path.with_name(path.name + SUFFIX).read_bytes(), "")
+        index = parse_json(read_document(path.with_name(path.name + SUFFIX)), "")
         return bool(index[JOB] == job and index["bytes"] == path.stat().st_size)
     except (OSError, UserError, KeyError, TypeError):
         return False

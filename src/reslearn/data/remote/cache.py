@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ...runtime.files import Busy, exclusive_lock, remove_leftovers, user_cache, write_atomic
+from ...runtime.opening import open_regular
+from ...spec.errors import UserError
 
 LEAST = 10 * 10**9  # bytes of the bound that is chosen, if there is room
 GRANT = 64  # a process may write this part of the bound before the folder is looked over again
@@ -38,8 +40,9 @@ class Cache:
         """A piece; None where it is not there."""
         path = self.path(key)
         try:
-            content = path.read_bytes()
-        except OSError:
+            with open_regular(path) as file:
+                content = file.read()
+        except (OSError, UserError):  # not there, or no file
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -49,11 +52,11 @@ class Cache:
         """A part of a piece; None where it is not there."""
         path = self.path(key)
         try:
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 found = os.pread(file.fileno(), size, start)
                 if time.time() - os.fstat(file.fileno()).st_mtime > 60:
                     os.utime(path)
-        except OSError:
+        except (OSError, UserError):
             return None
         return found if len(found) == size else None
 

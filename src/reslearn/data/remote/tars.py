@@ -8,10 +8,11 @@ import os
 import tempfile
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from ...runtime.files import user_cache, write_atomic
-from ...runtime.opening import parse_json
+from ...runtime.opening import open_regular, parse_json, read_document
 from ...spec.errors import UserError
 from ..formats.files import UNIT
 from ..formats.tar_index import Index, clean, read_index
@@ -49,8 +50,8 @@ class RemoteTars:
         kept = user_cache() / "tar-indexes" / self._pieces.cache.path(f"{store.place(name)} {entry}").name
         if entry.version and kept.exists():
             try:
-                return self._opened(name, kept.read_bytes(), str(kept))
-            except UserError:
+                return self._opened(name, read_document(kept), str(kept))
+            except (OSError, UserError):
                 pass  # damaged: it is made anew
         content = self._made(name)
         if entry.version:
@@ -93,7 +94,7 @@ def index_bytes(path: str, size: int) -> bytes:
     """The index of the tar at `path` as it is kept: names, offsets and sizes, and the labels themselves."""
     found = read_index(path)
     small = {}
-    with open(path, "rb") as file:
+    with open_regular(Path(path)) as file:
         for name, offset, length in found.files:
             base = clean(name).rpartition("/")[2]
             if length <= SMALL and (os.path.splitext(base)[1].lower() in (".cls", ".json") or base == "classes.txt"):
