@@ -24,7 +24,7 @@ from .log import Line
 from .service import Service
 
 LINGER = 1.0  # seconds after SIGTERM in which who still comes is told so, and not just refused a connection
-RESERVE = 2.5  # seconds of the grace time that are kept for saying that there will be no answer
+RESERVE = 3.0  # seconds of the grace time that are kept for saying that there will be no answer
 KEEP_ALIVE = 30  # seconds that a connection may be idle
 
 
@@ -119,7 +119,7 @@ class Server(uvicorn.Server):
             self._started()
         if self._asked is not None and not self.should_exit:
             passed, grace = time.monotonic() - self._asked, self._service.settings.grace_s
-            late = passed >= grace - min(RESERVE, grace / 2)
+            late = passed >= grace - min(RESERVE, 0.8 * grace)
             if late:
                 self._service.give_up()
             self.should_exit = late or (passed >= LINGER and not self._service.active)
