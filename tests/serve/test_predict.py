@@ -45,6 +45,31 @@ def test_files_of_a_form_are_answered_in_order(host, predictor):
         assert in_order(one["predictions"]) == expected(predictor, raw, 2)
 
 
+def test_heat_of_the_best_class_comes_with_cam(host, model):
+    loaded = reslearn.load(model)
+    size, raws = loaded.bundle.preprocess.size, [*PICTURES.values()]
+    _, plain = host.form([("a", "1", raws[0])])
+    assert "cam" not in plain["predictions"][0]
+    status, answer = host.form([("a", str(i), raw) for i, raw in enumerate([*raws, b"none"])], "/predict?cam=1")
+    assert status == 200 and "cam" not in answer["predictions"][-1]
+    for one, raw in zip(answer["predictions"], raws, strict=False):
+        best = one["predictions"][0]
+        assert (one["cam"]["label"], one["cam"]["index"]) == (best["label"], best["index"])
+        heat = one["cam"]["heat"]
+        assert len(heat) == len(heat[0]) == min(size, 28) and all(0 <= value <= 1 for row in heat for value in row)
+        [ours] = reslearn.explain(loaded, [raw], faithfulness=0).pictures
+        if size <= 28 and ours.map.max() > 0:
+            wanted = ours.map.clip(0) / ours.map.max()
+            assert abs(wanted - heat).max() < 2e-3
+
+
+def test_the_card_is_told(host, model):
+    _, answer = host.get("/models")
+    [one] = answer["models"]
+    assert one["cam"] is True and one["network"] == reslearn.load(model).bundle.members[0].spec.name
+    assert {"scores", "preprocess", "trained_on", "sha256", "classes"} <= set(one)
+
+
 def test_a_bad_picture_takes_no_other_with_it(host, predictor):
     good = picture(7)
     status, answer = host.form([("a", "good.png", good), ("a", "bad.png", good[:60]), ("a", "none.png", b"")])

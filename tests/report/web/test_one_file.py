@@ -170,7 +170,9 @@ def test_fifty_pictures_each(kind, shared_data, visit, tmp_path, capsys):
     import torch
 
     if kind == "cifar":
-        reslearn.convert(shared_data("weights/resnet20-12fca82f.th"), out=tmp_path / "model.safetensors")
+        reslearn.convert(
+            shared_data("weights/resnet20-12fca82f.th"), "resnet20_cifar", out=tmp_path / "model.safetensors"
+        )
         with tarfile.open(shared_data("cifar10-lossless-mini.tar.gz")) as archive:
             archive.extractall(tmp_path / "cifar", filter="data")
         data = reslearn.open_data(next((tmp_path / "cifar").glob("**/test_batch")).parent)
