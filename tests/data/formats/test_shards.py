@@ -2,14 +2,18 @@
 
 import io
 import json
+import os
 import tarfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from reslearn.data.care.check import check_data
+from reslearn.data.formats import files, tar_index
 from reslearn.data.formats import packed as packed_source
-from reslearn.data.formats import tar_index
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
 
@@ -382,3 +386,23 @@ def test_parquet_without_an_image_column_says_what_it_has(tmp_path):
     (tmp_path / "b.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(UserError, match=r"b\.parquet: not a readable Parquet file"):
         open_data(tmp_path / "b.parquet")
+
+
+def test_threads_that_open_a_file_at_once_close_none_under_another(tmp_path, monkeypatch):
+    both, opens, pread = threading.Barrier(2, timeout=10), files.open_regular, os.pread
+
+    def opened(path):
+        both.wait()  # neither has put its own in the place yet
+        return opens(path)
+
+    def slow(handle, size, offset):
+        time.sleep(0.05)
+        return pread(handle, size, offset)
+
+    data = open_data(write_tar(tmp_path / "a.tar", shard(0, 2)))
+    wanted = [data.raw(i) for i in range(2)]
+    data.reader._handles.clear()
+    monkeypatch.setattr(files, "open_regular", opened)
+    monkeypatch.setattr(files.os, "pread", slow)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(data.raw, range(2))) == wanted

@@ -88,7 +88,8 @@ class Ranges(Encoded):
     def stored(self, row: int) -> bytes:
         """The bytes of the range."""
         file, size = self.file(row), int(self.sizes[row])
-        data = os.pread(self._opened(file).fileno(), size, int(self._offsets[row]))  # safe across forks
+        opened = self._opened(file)  # held until it is read: a thread beside may have put its own in the place
+        data = os.pread(opened.fileno(), size, int(self._offsets[row]))  # safe across forks
         if len(data) != size:
             raise UserError(f"{file}: ends in the middle of {self.names[row]} (truncated archive)")
         return data
@@ -96,7 +97,7 @@ class Ranges(Encoded):
     def _opened(self, file: str) -> BinaryIO:
         if file not in self._handles:
             try:
-                self._handles[file] = open_regular(file)
+                return self._handles.setdefault(file, open_regular(file))
             except OSError as error:
                 raise UserError(f"{file}: cannot be read ({error.strerror})") from None
         return self._handles[file]
