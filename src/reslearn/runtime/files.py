@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -165,6 +166,19 @@ def exclusive_lock(path: str | os.PathLike[str], busy: str | None = None) -> Ite
                 continue
             yield
             return
+
+
+@contextlib.contextmanager
+def waited_lock(path: str | os.PathLike[str], every: float = 0.02) -> Iterator[None]:
+    """Hold `path` as a lock for the block, as soon as nobody else does; asks again after `every` seconds."""
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(exclusive_lock(path))
+                break
+            except Busy:
+                time.sleep(every)
+        yield
 
 
 def _is_at(handle: int, path: str | os.PathLike[str]) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ...runtime.files import Busy, exclusive_lock, remove_leftovers, user_cache, write_atomic
+from ...runtime.files import remove_leftovers, user_cache, waited_lock, write_atomic
 from ...runtime.opening import open_regular
 from ...spec.errors import UserError
 
@@ -71,7 +71,7 @@ class Cache:
             return found
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _waited(path.with_suffix(".lock")):
+        with waited_lock(path.with_suffix(".lock")):
             found = self.get(key)
             if found is None:
                 found = get()
@@ -84,7 +84,7 @@ class Cache:
         if size <= self._granted:
             self._granted -= size
             return
-        with _waited(self.folder / "lock"):
+        with waited_lock(self.folder / "lock"):
             grant = max(size, self.limit // GRANT)
             pieces = sorted(self._pieces(), key=lambda piece: piece[0])
             total = sum(piece[1] for piece in pieces)
@@ -109,15 +109,3 @@ class Cache:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_granted": 0}
-
-
-@contextlib.contextmanager
-def _waited(path: Path) -> Iterator[None]:
-    with contextlib.ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(exclusive_lock(path))
-                break
-            except Busy:
-                time.sleep(0.02)
-        yield

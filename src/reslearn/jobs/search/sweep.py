@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...data.dataset import Dataset
 from ...data.sources import open_data
 from ...runtime.container import FILE_NAME
-from ...runtime.files import Busy, exclusive_lock, writable_target
+from ...runtime.files import waited_lock, writable_target
 from ...runtime.notes import say
 from ...runtime.process_group import from_environment
 from ...spec.choices import Tracker
@@ -103,11 +103,11 @@ def run_sweep(
     with still_there(folder, RECORD):
         record = record or read_record(folder)
         study = Study(folder, record)
-        with _waiting(folder / LOCK):
+        with waited_lock(folder / LOCK, WAIT / 10):
             study.fill()
         data = _open(record)
         _train_all(study, data, Told(watch, begins or {}))
-        with _waiting(folder / LOCK):
+        with waited_lock(folder / LOCK, WAIT / 10):
             return conclude(folder, study, data, watch)
 
 
@@ -116,7 +116,7 @@ def _begin(folder: Path, record: SweepRecord) -> SweepRecord:
     if folder.is_dir() and not (folder / RECORD).exists() and not {e.name for e in folder.iterdir()} <= {LOCK}:
         raise UserError(f"{folder}: not empty and no sweep; name a new folder with --out")
     folder.mkdir(parents=True, exist_ok=True)
-    with _waiting(folder / LOCK):
+    with waited_lock(folder / LOCK, WAIT / 10):
         if (folder / RECORD).exists():
             there = read_record(folder)
             together = joined(folder, there, record)
@@ -143,7 +143,7 @@ def _train_all(study: Study, data: Dataset, told: Told) -> None:
             if trial is not None:
                 train_trial(study, trial, data, told)
                 continue
-        with _waiting(study.folder / LOCK):
+        with waited_lock(study.folder / LOCK, WAIT / 10):
             if study.propose():
                 continue
         left = [one for one in study.trials() if one.state not in ENDED]
@@ -177,16 +177,3 @@ def finished_sweep(folder: Path) -> Sweep:
     tried = gather(folder, study.record, trials)
     again = finished_run(folder / RETRAINED) if study.record.retrain else None
     return Sweep(folder, study.record, tried, choose_winner(tried), study.importance(), again)
-
-
-@contextlib.contextmanager
-def _waiting(path: Path) -> Iterator[None]:
-    """Hold the lock at `path` for the block, as soon as nobody else does."""
-    with contextlib.ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(exclusive_lock(path))
-                break
-            except Busy:
-                time.sleep(WAIT / 10)
-        yield
