@@ -177,9 +177,9 @@ def _set_at(address: str) -> Pictures:
 
 
 def _holds_many(address: str) -> bool:
-    """Whether an address is of a set: anything but one picture; on the web, a file that holds or names many."""
+    """Whether an address is of a set: a store's; on the web, a file that holds or names many."""
     plain = address.partition("#")[0].lower()
-    return plain.endswith(_SETS) or not re.match(r"https?://", plain)
+    return plain.endswith(_SETS) or not re.match(r"(https?|file)://", plain)
 
 
 def _address(path: str, allow_urls: bool) -> Source:
