@@ -161,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        time.sleep(self.server.slow)
+        time.sleep(2.0 if fault == "stalls" else self.server.slow)
         with contextlib.suppress(OSError):
             if fault == "breaks off":
                 self.wfile.write(body[: len(body) // 2])

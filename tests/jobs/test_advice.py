@@ -81,7 +81,8 @@ def test_without_validation_there_is_nothing_to_say():
 def test_from_python_it_names_arguments():
     worst = replace(GOOD, steps=1, validated=0, labels=np.array([0, 0, 1]), recipe=get_recipe("fast-cifar"))
     bad = replace(FINE, val_loss=1e9, val_error=90.0)
-    told = " ".join([*before(worst, PYTHON), *after(bad, PYTHON)])
+    learned_by_heart = replace(FINE, train_error=2.0, val_error=90.0)
+    told = " ".join([*before(worst, PYTHON), *after(bad, PYTHON), *after(learned_by_heart, PYTHON)])
     for words in ("epochs=", "reslearn.recipe(..., lr=", "reslearn.recipe(..., batch_size=", "weights='default'",
                   "val_fraction=0.2", "reslearn.crossval", "augment={'policy': 'trivial'}"):  # fmt: skip
         assert words in told, words

@@ -73,7 +73,7 @@ def test_an_index_beside_a_tar_is_read_instead_of_the_tar(layouts, memory, tmp_p
 
 
 class Trouble:
-    """Every tenth request fails, every seventh breaks off, and one stalls."""
+    """Every tenth request fails, and every seventh breaks off."""
 
     def __init__(self, monkeypatch):
         from fsspec.implementations.memory import MemoryFileSystem
@@ -108,10 +108,15 @@ def test_what_cannot_be_had_is_named_after_some_tries(memory, monkeypatch):
 def test_a_stalled_web_server_is_asked_again(loopback, layouts, monkeypatch):
     monkeypatch.setattr(stores, "STALL", 0.5)
     pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    stalling = ""
     for path in (layouts / "table").rglob("*.*"):
-        loopback.files[f"/t/{path.relative_to(layouts / 'table')}"] = path.read_bytes()
+        at = f"/t/{path.relative_to(layouts / 'table')}"
+        loopback.files[at] = path.read_bytes()
+        stalling = at if path.suffix == ".jpg" else stalling
+    loopback.faults[stalling] = ["stalls"]
     there = open_data(f"{loopback.url}/t/all.csv")
     same(open_data(str(layouts / "table" / "all.csv")), there)
+    assert [path for method, path, _ in loopback.asked if method == "GET"].count(stalling) > 1
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,9 @@ def served(painted):
     thread.join(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(browser):
-    """A browser that playwright drives."""
+    """A browser that playwright drives. Not for longer: while it is there, its event loop runs, and no other may."""
     sync = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
                  "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # fmt: skip
