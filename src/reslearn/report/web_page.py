@@ -20,7 +20,9 @@ from typing import Any
 MODEL_PAGE = '<meta name="application-name" content="reslearn model">'
 WEB = Path(__file__).parent / "web"
 # In this order, each after those that it imports.
-ONE_FILE = ("words.js", "heat.js", "pictures.js", "card.js", "page.js", "sealed.js", "offline.js", "one_file.js")
+ONE_FILE = (
+    "words.js", "heat.js", "pictures.js", "card.js", "intake.js", "page.js", "sealed.js", "offline.js", "one_file.js",
+)  # fmt: skip
 ONLY_ONE_FILE = ("sealed.js", "offline.js", "one_file.js", "body.html", "index.html")
 PARTS = ("bundle", "model", "runtime-js", "runtime-wasm")
 _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./[\w.]+\";\n", re.MULTILINE)

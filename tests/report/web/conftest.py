@@ -145,13 +145,14 @@ class Visit:
 
 @pytest.fixture
 def visit(chromium):
-    """visit(address, width, dark, language) -> a `Visit` whose page is loaded."""
+    """visit(address, width, dark, language, touch) -> a `Visit` whose page is loaded."""
     with contextlib.ExitStack() as stack:
 
-        def visit(address, *, width=1280, height=900, dark=False, language="en-US"):
+        def visit(address, *, width=1280, height=900, dark=False, language="en-US", touch=False):
             context = chromium.new_context(
                 viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", locale=language,
-                accept_downloads=True, permissions=["camera"] if str(address).startswith("http") else [],
+                is_mobile=touch, has_touch=touch, accept_downloads=True,
+                permissions=["camera"] if str(address).startswith("http") else [],
             )  # fmt: skip
             stack.callback(context.close)
             home = Path(address).resolve().as_uri() if isinstance(address, Path) else address

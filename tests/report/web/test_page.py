@@ -154,6 +154,52 @@ def test_no_size_colour_or_language_breaks_it(address, visit, picture, width, da
     assert ("?" in heading) and (heading.isascii() == (language == "en-US"))
 
 
+def test_of_a_dropped_folder_the_pictures_are_taken(served, visit, picture, tmp_path):
+    for name, content in (("b/2.png", picture(RED)), ("b/10.png", picture(BLUE)), ("b/notes.txt", b"none"),
+                          ("b/.hidden", b"none"), ("b/a/1.png", picture(GREEN))):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    seen = visit(served)
+    seen.ready()
+    devtools = seen.page.context.new_cdp_session(seen.page)
+    data = {"items": [], "files": [str(tmp_path / "b")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 200, "data": data})
+    seen.settled(3)
+    assert [name for name, *_ in answers(seen.page)] == ["2.png", "10.png", "1.png"]
+    assert "over" not in seen.page.evaluate("document.body.className")
+    assert seen.complaints == []
+
+
+def test_what_holds_no_file_is_said(address, visit):
+    seen = visit(address)
+    seen.ready()
+    seen.drop()
+    seen.until("document.getElementById('status').textContent === 'There was no picture in that.'")
+    assert seen.page.locator(".item").count() == 0
+
+
+def test_a_finger_finds_what_it_needs(address, visit, picture):
+    """On a phone: nothing speaks of dropping, removing a picture leaves the page where it is, the phone's camera opens
+    where the browser gives pages none."""
+    seen = visit(address, width=390, height=844, touch=True)
+    seen.ready()
+    assert seen.page.is_hidden("#drop") and seen.page.is_visible("#choose")
+    seen.drop(*((f"{i}.png", picture((20 * i, 90, 90))) for i in range(6)))
+    seen.settled(6)
+    button = seen.page.locator(".item .name button").nth(3)
+    button.scroll_into_view_if_needed()
+    before = seen.page.evaluate("scrollY")
+    button.tap()
+    seen.settled(5)
+    assert seen.page.evaluate("scrollY") == before > 0
+    assert seen.page.evaluate("document.activeElement.matches('.item:nth-child(4) button')")
+    seen.page.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
+    with seen.page.expect_file_chooser() as chooser:
+        seen.page.tap("#camera")
+    assert chooser.value.element.get_attribute("capture") == "environment"
+
+
 def test_the_language_can_be_switched(address, visit, picture):
     seen = visit(address)
     seen.ready()

@@ -1,12 +1,12 @@
-// The page: where pictures come from, what answers them, and what is shown. `start` is given what answers.
+// The page: what is done with pictures, and what is shown. `start` is given what answers.
 
 import { drawCard } from "./card.js";
-import { Item, csvOf, element, rowsOf } from "./pictures.js";
+import { listenForPictures } from "./intake.js";
+import { Item, csvOf, element, find, rowsOf } from "./pictures.js";
 import { currentLanguage, say, sayAll, switchLanguage } from "./words.js";
 
 const AT_ONCE = 3;
 const TOP = 5;
-const find = (id) => document.getElementById(id);
 
 // `models()` gives what can answer; `answer(model, file, top)` gives {predictions, heat}, or raises an Error in words.
 export async function start({ models, answer, ready }) {
@@ -28,7 +28,6 @@ class Page {
     this.running = 0;
     this.model = null;
     this.problem = null;
-    this.taken = 0;
     this.words();
     this.listen();
   }
@@ -66,15 +65,7 @@ class Page {
   }
 
   listen() {
-    const input = find("files");
-    find("choose").onclick = () => input.click();
-    input.onchange = () => {
-      this.add(input.files);
-      input.value = "";
-    };
-    find("camera").onclick = () => this.openCamera();
-    find("take").onclick = () => this.takePicture();
-    find("stop").onclick = () => this.closeCamera();
+    listenForPictures((files, name) => this.add(files, name));
     find("clear").onclick = () => this.clear();
     find("csv").onclick = () => this.download();
     find("heat").oninput = () => this.heat();
@@ -82,28 +73,15 @@ class Page {
       switchLanguage();
       this.words();
     };
-    document.addEventListener("paste", (event) => {
-      const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length) this.add(files, say("pasted"));
-    });
-    let inside = 0; // elements that a dragged file is over
-    const over = (by) => {
-      inside = Math.max(0, inside + by);
-      document.body.classList.toggle("over", inside > 0);
-    };
-    document.addEventListener("dragenter", () => over(1));
-    document.addEventListener("dragleave", () => over(-1));
-    document.addEventListener("dragover", (event) => event.preventDefault());
-    document.addEventListener("drop", (event) => {
-      event.preventDefault();
-      over(-inside);
-      this.add(event.dataTransfer.files);
-    });
     this.heat();
   }
 
   add(files, name) {
     if (this.problem !== null) return;
+    if (!files.length) {
+      this.tell("nothing");
+      return;
+    }
     for (const file of files) {
       const item = new Item(file, name ?? file.name ?? say("pasted"), (gone) => this.changed(gone));
       this.items.push(item);
@@ -136,10 +114,12 @@ class Page {
 
   changed(gone) {
     if (gone) {
+      const place = this.items.indexOf(gone);
       this.items = this.items.filter((item) => item !== gone);
       this.waiting = this.waiting.filter((item) => item !== gone);
       gone.close();
-      find("choose").focus();
+      const next = this.items[Math.min(place, this.items.length - 1)]?.remove ?? find("choose");
+      next.focus({ preventScroll: true });
     }
     this.update();
   }
@@ -224,35 +204,5 @@ class Page {
     link.download = "answers.csv";
     link.click();
     setTimeout(() => URL.revokeObjectURL(address), 1000);
-  }
-
-  async openCamera() {
-    try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    } catch {
-      find("no-camera").hidden = false;
-      return;
-    }
-    find("no-camera").hidden = true;
-    find("video").srcObject = this.stream;
-    find("viewfinder").hidden = false;
-    find("take").focus();
-  }
-
-  takePicture() {
-    const video = find("video");
-    const canvas = element("canvas");
-    canvas.width = video.videoWidth;
-    canvas.height = video.videoHeight;
-    canvas.getContext("2d").drawImage(video, 0, 0);
-    this.taken += 1;
-    const name = `${say("picture")} ${this.taken}`;
-    canvas.toBlob((blob) => this.add([new File([blob], `camera-${this.taken}.png`, { type: "image/png" })], name));
-  }
-
-  closeCamera() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
-    find("viewfinder").hidden = true;
-    find("camera").focus();
   }
 }

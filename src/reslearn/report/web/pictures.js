@@ -63,10 +63,10 @@ export class Item {
     this.body.replaceChildren();
     const head = element("div", "name", this.body);
     element("span", "", head, this.name).title = this.name;
-    const remove = element("button", "quiet", head, "×");
-    remove.type = "button";
-    remove.dataset.sayLabel = "remove";
-    remove.onclick = () => this.change(this);
+    this.remove = element("button", "quiet", head, "×");
+    this.remove.type = "button";
+    this.remove.dataset.sayLabel = "remove";
+    this.remove.onclick = () => this.change(this);
     sayAll(head);
     this.element.classList.toggle("bad", this.error !== null);
     this.element.setAttribute("aria-busy", String(!this.error && !this.answer));
@@ -143,6 +143,8 @@ function cell(value) {
   if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`; // or a spreadsheet would compute it
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
+
+export const find = (id) => document.getElementById(id);
 
 export function element(tag, kind, parent, text) {
   const made = document.createElement(tag);
