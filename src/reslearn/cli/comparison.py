@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..runtime.allocator import tune
 from ..runtime.container import sealed_in
 from ..runtime.replacing import PAGE, sealed_target
 from ..spec.choices import Combine
 from ..spec.errors import UserError
 from . import options as opt
+from .asking import Looking, asking
 from .evaluation import plain_warnings
 from .names import as_typed
 from .output import check_targets, emit, print_seen, put, say
@@ -26,8 +26,8 @@ Protocol = Annotated[str, typer.Option(help="How each picture is looked at; see 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command()(ensemble)
-    app.command()(compare)
+    app.command()(asking(ensemble))
+    app.command()(asking(compare))
 
 
 def ensemble(
@@ -43,12 +43,9 @@ def ensemble(
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Seal the ensemble here.")] = None,
     protocol: Protocol = "1-crop",
     precision: opt.ScorePrecision = "fp32",
-    engine: opt.EngineOption = None,
     cache: opt.Cache = None,
-    device: opt.Device = None,
-    workers: opt.Workers = 0,
-    allow_seen: opt.AllowSeen = False,
-    only_unseen: opt.OnlyUnseen = False,
+    *,
+    looking: Looking,
     forget_pictures: opt.ForgetPictures = False,
     as_json: opt.Json = False,
 ) -> None:
@@ -57,16 +54,9 @@ def ensemble(
     numbers = None if weights is None else _numbers(weights, len(models))
     if out is not None:
         sealed_target(out, "--out", inputs=map(sealed_in, models))
-    tune()
+    scoring = looking.scoring(split, protocol=protocol, precision=precision, cache=cache or "auto")
     from ..jobs.ensemble import ensemble_models
-    from ..measure.scoring import Scoring
-    from ..runtime.device import present
 
-    scoring = Scoring(
-        split, protocol, precision, present(device, engine), workers,
-        cache=cache or "auto", allow_seen=allow_seen, only_unseen=only_unseen,
-        engine=engine,
-    )  # fmt: skip
     with plain_warnings():
         done = ensemble_models(
             models,
@@ -90,27 +80,17 @@ def compare(
     out: opt.PageOut = None,
     protocol: Protocol = "1-crop",
     precision: opt.ScorePrecision = "fp32",
-    engine: opt.EngineOption = None,
     cache: opt.Cache = None,
-    device: opt.Device = None,
-    workers: opt.Workers = 0,
-    allow_seen: opt.AllowSeen = False,
-    only_unseen: opt.OnlyUnseen = False,
+    *,
+    looking: Looking,
     as_json: opt.Json = False,
 ) -> None:
     """Say in plain words whether one model is better than another, by paired tests on the same pictures."""
     say(f"reslearn compare: {a} and {b}")
     check_targets({as_typed("--out"): (out, PAGE)})
-    tune()
+    scoring = looking.scoring(split, protocol=protocol, precision=precision, cache=cache or "auto")
     from ..jobs.compare import compare_models
-    from ..measure.scoring import Scoring
-    from ..runtime.device import present
 
-    scoring = Scoring(
-        split, protocol, precision, present(device, engine), workers,
-        cache=cache or "auto", allow_seen=allow_seen, only_unseen=only_unseen,
-        engine=engine,
-    )  # fmt: skip
     with plain_warnings():
         done = compare_models(a, b, data=data, scoring=scoring)
         if out is not None:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..jobs.progress import watching
-from ..runtime.allocator import tune
 from ..runtime.files import writable_target
-from ..spec.codec import parse_assignments
 from ..train.events import Watch
 from . import options as opt
 from .addresses import opened_so
+from .asking import Training, asking
 from .output import emit, print_seen, put, say, say_notes
 
 if TYPE_CHECKING:
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command()(crossval)
+    app.command()(asking(crossval))
 
 
 def crossval(
     data: opt.Data,
     folds: Annotated[int, typer.Option(help="K: every picture is held out once.")] = 5,
-    model: opt.Model = None,
-    recipe: opt.Recipe = None,
+    *,
+    asked: Training,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -42,15 +41,6 @@ def crossval(
         int | None, typer.Option(help="Train this one of 1..K only; give none to train the rest and merge.")
     ] = None,
     group: opt.GroupRegex = None,
-    epochs: opt.Epochs = None,
-    assignments: opt.Assignments = None,
-    seed: int = 0,
-    split_seed: int = 0,
-    weights: opt.Weights = None,
-    prefer: opt.PreferOption = None,
-    on_bad_file: opt.BadFile = "stop",
-    image_size: opt.ImageSize = None,
-    precision: opt.TrainPrecision = None,
     forget_pictures: opt.ForgetPictures = False,
     cache_size: opt.CacheSize = None,
     allow_urls: opt.AllowUrls = False,
@@ -63,31 +53,14 @@ def crossval(
     copied into the folder and merged. The K networks end as one sealed ensemble.
     """
     data = opened_so(data, cache_size, allow_urls)
-    say(f"reslearn crossval: {folds} folds of {data}, {model or 'a network'} with {recipe or 'a recipe'}")
+    say(f"reslearn crossval: {asked.words(f'on {folds} folds of {data}')}")
     from ..jobs.naming import chosen_folder
 
     out = out or chosen_folder(data, kind="-crossval")
     writable_target(out, "folder", "--out")
-    tuned = tune()
+    request = asked.request(data, forget_pictures=forget_pictures)
     from ..jobs.crossval import as_begun, plan_crossval, run_crossval
-    from ..jobs.resolve import TrainRequest
 
-    request = TrainRequest(
-        data,
-        model,
-        recipe,
-        epochs=epochs,
-        changes=parse_assignments(assignments or []),
-        image_size=image_size,
-        seed=seed,
-        split_seed=split_seed,
-        precision=precision,
-        tuned_allocator=tuned,
-        on_bad_file=on_bad_file,
-        forget_pictures=forget_pictures,
-        weights=weights,
-        prefer=prefer,
-    )
     plan = plan_crossval(request, folds=folds, group=group, only=fold)
     plan = as_begun(out, plan)
     from ..data.table import as_pictures

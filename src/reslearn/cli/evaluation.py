@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..runtime.allocator import tune
 from ..runtime.notes import warn
 from ..runtime.replacing import PAGE, PREDICTIONS
 from . import options as opt
 from .addresses import opened_so
+from .asking import Looking, asking
 from .names import as_typed
 from .output import check_targets, emit, print_seen, put, put_table, say
 
@@ -35,8 +35,8 @@ Protocols = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command()(evaluate)
-    app.command()(calibrate)
+    app.command()(asking(evaluate))
+    app.command()(asking(calibrate))
 
 
 def evaluate(
@@ -45,7 +45,6 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="train, val or test; test if absent and there is one.")] = None,
     protocol: Protocols = None,
     precision: opt.OwnPrecision = None,
-    engine: opt.EngineOption = None,
     details: Annotated[bool, typer.Option(help="Every class, mix-ups, ROC-AUC, calibration.")] = False,
     predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep every picture's logits here.")] = None,
     out: opt.PageOut = None,
@@ -55,10 +54,8 @@ def evaluate(
         bool, typer.Option("--known-classes", help="Leave out pictures of classes that the model does not know.")
     ] = False,
     batch_size: int = 256,
-    device: opt.Device = None,
-    workers: opt.Workers = 0,
-    allow_seen: opt.AllowSeen = False,
-    only_unseen: opt.OnlyUnseen = False,
+    *,
+    looking: Looking,
     cache_size: opt.CacheSize = None,
     allow_urls: opt.AllowUrls = False,
     as_json: opt.Json = False,
@@ -70,19 +67,12 @@ def evaluate(
     data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn evaluate: {model} on {data}")
     check_targets({"--predictions": (predictions, PREDICTIONS), as_typed("--out"): (out, PAGE)})
-    tune()
+    kept = None if no_cache else cache or "auto"
+    scoring = looking.scoring(split, precision=precision, batch_size=batch_size, cache=kept)
     from ..jobs.evaluation import evaluate_protocols
-    from ..measure.scoring import Scoring
-    from ..runtime.device import present
     from ..runtime.process_group import process_group
 
-    device = present(device, engine)
-    scoring = Scoring(
-        split, precision=precision, device=device, workers=workers, batch_size=batch_size,
-        cache=None if no_cache else cache or "auto", allow_seen=allow_seen, only_unseen=only_unseen,
-        engine=engine,
-    )  # fmt: skip
-    with process_group(device) as world, plain_warnings():
+    with process_group(scoring.device or "cpu") as world, plain_warnings():
         done = evaluate_protocols(
             model,
             data,
@@ -106,28 +96,15 @@ def calibrate(
     target_precision: Annotated[
         float | None, typer.Option(help="Also choose a threshold so that answers are right this often, in 0..1.")
     ] = None,
-    engine: opt.EngineOption = None,
-    device: opt.Device = None,
-    workers: opt.Workers = 0,
-    allow_seen: opt.AllowSeen = False,
-    only_unseen: opt.OnlyUnseen = False,
+    *,
+    looking: Looking,
     as_json: opt.Json = False,
 ) -> None:
     """Fit a temperature (and a threshold for `unknown`) on validation pictures and store it in the sealed file."""
     say(f"reslearn calibrate: {model} on {split} of {data}")
-    tune()
+    scoring = looking.scoring(split)
     from ..jobs.calibration import calibrate_model
-    from ..measure.scoring import Scoring
-    from ..runtime.device import present
 
-    scoring = Scoring(
-        split,
-        device=present(device, engine),
-        workers=workers,
-        allow_seen=allow_seen,
-        only_unseen=only_unseen,
-        engine=engine,
-    )
     with plain_warnings():
         done = calibrate_model(model, data, target_precision=target_precision, scoring=scoring)
     emit(done.to_json(), as_json, lambda: _print_calibration(done))

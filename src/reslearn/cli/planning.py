@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..runtime.allocator import tune
 from ..runtime.replacing import PAGE
-from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from . import options as opt
+from .asking import Training, asking
 from .output import check_targets, emit, put, say
-from .training import print_plan, to_be_chosen
+from .training import print_plan
 
 if TYPE_CHECKING:
     from ..jobs.plan import Forecast
@@ -22,23 +21,14 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command()(plan)
+    app.command()(asking(plan))
 
 
 def plan(
     data: opt.Data,
-    model: opt.Model = None,
-    recipe: opt.Recipe = None,
-    epochs: opt.Epochs = None,
-    assignments: opt.Assignments = None,
-    image_size: opt.ImageSize = None,
-    weights: opt.Weights = None,
-    prefer: opt.PreferOption = None,
-    seed: int = 0,
+    *,
+    asked: Training,
     val_fraction: opt.ValFraction = 0.1,
-    split_seed: int = 0,
-    precision: opt.TrainPrecision = None,
-    on_bad_file: opt.BadFile = "stop",
     seconds: Annotated[float, typer.Option(help="How long to probe the loader, and the steps.")] = 12.0,
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="A learning-rate range test instead: the loss while the rate grows.")
@@ -52,28 +42,12 @@ def plan(
     if html is not None and not find_lr:
         raise UserError(f"--html {html}: goes with --find-lr; add it, or leave --html out")
     check_targets({"--html": (html, PAGE)})
-    say(f"reslearn plan: {model or 'a network'} on {data} with {recipe or 'a recipe'}{to_be_chosen(model, recipe)}")
-    tuned = tune()
+    say(f"reslearn plan: {asked.words(f'on {data}')}")
+    request = asked.request(data, val_fraction=val_fraction)
     from ..jobs.plan import check_seconds, forecast
-    from ..jobs.resolve import TrainRequest, resolve
+    from ..jobs.resolve import resolve
 
     check_seconds(seconds)
-    request = TrainRequest(
-        data,
-        model,
-        recipe,
-        epochs=epochs,
-        changes=parse_assignments(assignments or []),
-        image_size=image_size,
-        seed=seed,
-        val_fraction=val_fraction,
-        split_seed=split_seed,
-        precision=precision,
-        on_bad_file=on_bad_file,
-        tuned_allocator=tuned,
-        weights=weights,
-        prefer=prefer,
-    )
     resolved = resolve(request)
     print_plan(resolved)
     if find_lr:

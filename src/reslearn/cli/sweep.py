@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..jobs.progress import watching
-from ..runtime.allocator import tune
 from ..runtime.files import writable_target
 from ..spec.choices import Sampler
-from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json
 from . import options as opt
 from .addresses import opened_so
+from .asking import Training, asking
 from .output import emit, print_seen, put, put_table, say
 
 if TYPE_CHECKING:
@@ -25,19 +24,13 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command()(sweep)
+    app.command()(asking(sweep))
 
 
 def sweep(
     data: opt.Data,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="field=log:0.01..1, field=0.1..0.5 or field=a,b,c is searched, field=value is the same in all trials; "
-            "any number of times.",
-        ),
-    ] = None,
+    *,
+    asked: Training,
     trials: Annotated[int, typer.Option(help="At most so many; a space of fewer points is tried whole.")] = 20,
     out: Annotated[
         Path | None,
@@ -51,17 +44,7 @@ def sweep(
         Sampler, typer.Option(help="quasi: spread evenly, known beforehand; tpe: each proposed after those before.")
     ] = "quasi",
     prune: Annotated[bool, typer.Option(help="End trials early that are worse than most by then.")] = True,
-    model: opt.Model = None,
-    recipe: opt.Recipe = None,
-    epochs: opt.Epochs = None,
-    seed: int = 0,
-    weights: opt.Weights = None,
-    prefer: opt.PreferOption = None,
-    image_size: opt.ImageSize = None,
-    val_fraction: Annotated[float, typer.Option(help="Held out of train where the data has no val.")] = 0.1,
-    split_seed: int = 0,
-    precision: opt.TrainPrecision = None,
-    on_bad_file: opt.BadFile = "stop",
+    val_fraction: opt.ValFraction = 0.1,
     forget_pictures: opt.ForgetPictures = False,
     cache_size: opt.CacheSize = None,
     allow_urls: opt.AllowUrls = False,
@@ -71,38 +54,21 @@ def sweep(
 ) -> None:
     """Train many times with other settings, and find on validation which are best; test pictures are left alone.
 
+    `--set lr=log:0.01..1`, `lr=0.1..0.5` and `lr=a,b,c` are searched, `lr=0.1` is the same in all trials.
     Run the same command again, in more terminals or on more machines that see the folder, and they share the trials;
     killed anywhere, it goes on with the same command.
     """
     data = opened_so(data, cache_size, allow_urls)
-    say(f"reslearn sweep: {model or 'a network'} on {data} with {recipe or 'a recipe'}")
+    say(f"reslearn sweep: {asked.words(f'on {data}')}")
     if out is not None:
         writable_target(out, "folder", "--out")
-    tuned = tune()
+    request = asked.request(data, val_fraction=val_fraction, forget_pictures=forget_pictures)
     from ..jobs.naming import chosen_folder
-    from ..jobs.resolve import TrainRequest
     from ..jobs.search.record import Asked
     from ..jobs.search.sweep import begun_alike, plan_sweep, run_sweep
     from ..train.trackers.forward import boards
 
     begins = boards(log_to or ())
-    request = TrainRequest(
-        data,
-        model,
-        recipe,
-        epochs=epochs,
-        changes=parse_assignments(assignments or []),
-        image_size=image_size,
-        seed=seed,
-        val_fraction=val_fraction,
-        split_seed=split_seed,
-        precision=precision,
-        tuned_allocator=tuned,
-        on_bad_file=on_bad_file,
-        forget_pictures=forget_pictures,
-        weights=weights,
-        prefer=prefer,
-    )
     plan = plan_sweep(request, Asked(trials, seeds, sampler, prune, retrain))
     out = out or begun_alike(plan.record) or chosen_folder(data, kind="-sweep")
     _print_plan(plan)

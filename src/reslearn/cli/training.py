@@ -10,11 +10,11 @@ import typer
 from ..jobs.progress import watching
 from ..runtime.allocator import tune
 from ..runtime.process_group import from_environment, restarted
-from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json
 from . import options as opt
 from .addresses import opened_so
+from .asking import Training, asking
 from .config import check_config_target, read_config, write_config
 from .crossval import resume_crossval
 from .output import emit, print_seen, put, say
@@ -27,25 +27,16 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command()(train)
+    app.command()(asking(train))
     app.command()(resume)
 
 
 def train(
     data: opt.MaybeData = None,
-    model: opt.Model = None,
-    recipe: opt.Recipe = None,
     out: opt.Out = None,
-    epochs: opt.Epochs = None,
-    assignments: opt.Assignments = None,
-    seed: int = 0,
-    weights: opt.Weights = None,
-    prefer: opt.PreferOption = None,
-    image_size: opt.ImageSize = None,
+    *,
+    asked: Training,
     val_fraction: opt.ValFraction = 0.1,
-    split_seed: int = 0,
-    precision: opt.TrainPrecision = None,
-    on_bad_file: opt.BadFile = "stop",
     dry_run: opt.DryRun = False,
     save: Annotated[
         Path | None, typer.Option(metavar="F.toml", help="With --dry-run: write what it resolved as a file of options.")
@@ -70,7 +61,7 @@ def train(
     if data is None:
         raise UserError("train: DATA is missing; name the pictures (reslearn train --help), or --config F.toml")
     data = opened_so(data, cache_size, allow_urls)
-    say(f"reslearn train: {model or 'a network'} on {data} with {recipe or 'a recipe'}{to_be_chosen(model, recipe)}")
+    say(f"reslearn train: {asked.words(f'on {data}')}")
     check_config_target(save, dry_run)
     from ..jobs.naming import chosen_folder
 
@@ -78,9 +69,9 @@ def train(
     if restarted() and (out / "run.json").exists():  # torchrun started all processes again after one failed
         resume(out, log_to=log_to, as_json=as_json)
         return
-    tuned = tune()
+    request = asked.request(data, val_fraction=val_fraction, forget_pictures=forget_pictures)
     from ..jobs import training as jobs
-    from ..jobs.resolve import TrainRequest, resolve
+    from ..jobs.resolve import resolve
     from ..train.folder import refuse_existing
     from ..train.origin import check_start
     from ..train.trackers.forward import boards, forwarded
@@ -88,23 +79,6 @@ def train(
     begins = boards(log_to or ())
     if from_environment().first:
         refuse_existing(out, overwrite)
-    request = TrainRequest(
-        data,
-        model,
-        recipe,
-        epochs=epochs,
-        changes=parse_assignments(assignments or []),
-        image_size=image_size,
-        seed=seed,
-        val_fraction=val_fraction,
-        split_seed=split_seed,
-        precision=precision,
-        tuned_allocator=tuned,
-        on_bad_file=on_bad_file,
-        forget_pictures=forget_pictures,
-        weights=weights,
-        prefer=prefer,
-    )
     plan = resolve(request)
     check_start(plan.start.recipe, request.weights)
     print_plan(plan)
@@ -122,10 +96,6 @@ def train(
     for reason in run.skipped.values():
         say(f"skipped   {reason}")
     emit(run.to_json(), as_json, lambda: _print_run(run, data))
-
-
-def to_be_chosen(model: str | None, recipe: str | None) -> str:
-    return "" if model and recipe else ", chosen from data and machine"
 
 
 def _as_options(plan: Plan, out: Path) -> dict[str, str | float | bool | None]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
 from ..data.formats.decode import MAX_PIXELS
 from ..spec.choices import Engine
 from ..spec.errors import UserError, check_choice, unknown
+from ..spec.sizes import parse_size
 
 NEEDS = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")  # the extra `serve`
 LogFormat = Literal["text", "json"]
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 LARGEST_BODY = 1 << 30  # bytes; a body is held in memory
 
 
@@ -84,11 +83,8 @@ def settings_of(options: Options) -> Settings:
 
 
 def size_of(text: str) -> int:
-    """Bytes of `16MiB`, `500kB`, `1048576`. Raises `UserError` for other text."""
-    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?([kmg]i?b|b|)", text.strip().lower())
-    if found is None:
-        raise UserError(f"--max-bytes is '{text}'; give a number of bytes, or one with a unit, such as 16MiB or 500kB")
-    return int(float(found[1]) * _UNITS[found[2]])
+    """Bytes of what `--max-bytes` was given. Raises `UserError` for what is no size."""
+    return parse_size(text, "--max-bytes", "16MiB or 500kB")
 
 
 def _check_whole(option: str, value: int, most: int) -> None:

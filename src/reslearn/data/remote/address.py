@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from ...spec.errors import UserError
+from ...spec.sizes import parse_size
 from ..layout.named_files import is_address
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
 _SECRETS = re.compile(r"(^|-)(sig|signature|token|key|secret|credential|password|awsaccesskeyid)$", re.IGNORECASE)
+SIZES = "20GB or 500MB"  # examples
 CACHE, URLS, ALLOW = "cache", "urls", "allow"  # options behind the `#`, beside columns
 
 
@@ -30,17 +30,8 @@ class Opening:
         columns = {name: value for name, value in asked.items() if name not in (CACHE, URLS)}
         if URLS in asked and asked[URLS] != ALLOW:
             raise UserError(f"{where}: behind the #, urls is {asked[URLS]!r}; it must be {ALLOW}")
-        size = None if CACHE not in asked else parse_size(asked[CACHE], f"{where}: behind the #, cache")
+        size = None if CACHE not in asked else parse_size(asked[CACHE], f"{where}: behind the #, cache", SIZES)
         return cls(size, URLS in asked, columns)
-
-
-def parse_size(text: str, where: str) -> int:
-    """`20GB` in bytes. Raises `UserError`, opened by `where`, for anything else."""
-    match = _SIZE.fullmatch(text.strip())
-    size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
-    if size < 1:
-        raise UserError(f"{where} is {text!r}; it must be a size such as 20GB or 500MB")
-    return size
 
 
 def options_of(text: str) -> dict[str, str]:
@@ -52,7 +43,7 @@ def with_options(data: str, *, cache_size: str | None = None, allow_urls: bool =
     """DATA with these options behind its `#`, so that whatever opens it again opens it so."""
     options = []
     if cache_size is not None:
-        parse_size(cache_size, "--cache-size")
+        parse_size(cache_size, "--cache-size", SIZES)
         options.append(f"{CACHE}={cache_size.strip()}")
     if allow_urls:
         options.append(f"{URLS}={ALLOW}")
