@@ -187,6 +187,8 @@ def test_a_missing_file_of_seen_pictures_is_said(house, capsys, tmp_path, monkey
         ("fp32 or int8", ["--to", "onnx", "-o", "m.onnx", "--precision", "bf16"]),
         ("--calibrate", ["--to", "onnx", "-o", "m.onnx", "--precision", "int8"]),
         ("--input", ["--to", "torch", "-o", "m.pt2", "--input", "uint8"]),
+        ("--max-drop is for", ["--to", "onnx", "-o", "m.onnx", "--max-drop", "1"]),
+        ("--max-drop is for", ["--to", "akamaster", "-o", "m.pth", "--max-drop", "1"]),
         ("--cam", ["--to", "akamaster", "-o", "m.pth", "--cam"]),
         ("--no-verify", ["--to", "onnx", "-o", "m.onnx", "--no-verify", "--data", "digits"]),
         ("no such folder", ["--to", "onnx", "-o", "nowhere/m.onnx"]),

@@ -44,7 +44,9 @@ def export(
     calibrate: Annotated[
         str | None, typer.Option(metavar="DATA", help="int8: measure ranges on its training pictures.")
     ] = None,
-    max_drop: Annotated[float, typer.Option(help="int8: points of top-1 that it may cost on validation.")] = 0.3,
+    max_drop: Annotated[
+        float | None, typer.Option(help="int8: points of top-1 that it may cost on validation; 0.3 if absent.")
+    ] = None,
     outputs: Annotated[Outputs, typer.Option(help="Answers, the map of each stage, or both.")] = "logits",
     cam: Annotated[bool, typer.Option("--cam", help="Also put out the class map of every class.")] = False,
     image_size: opt.ImageSize = None,

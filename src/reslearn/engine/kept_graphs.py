@@ -20,7 +20,7 @@ from .needs import MAKES, OF_ENGINE, need, versions
 from .saving import save_exported
 
 WIDTHS: dict[Engine, tuple[Width, ...]] = {"onnxruntime": ("fp32",), "openvino": ("fp32", "bf16")}  # of a sealed file
-MADE = 1  # raised whenever the same model would give another graph
+MADE = 2  # raised whenever the same model would give another graph
 
 
 def kept_graph(loaded: Loaded, engine: Engine, precision: Width = "fp32") -> Exported:

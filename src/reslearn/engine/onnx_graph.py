@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..runtime.envelope import KEY, LARGEST
@@ -35,6 +36,7 @@ def onnx_graph(outlet: Outlet, size: int) -> Any:
         raise RuntimeError("torch.onnx.export returned nothing")
     model = made.model_proto
     named_batch(model)
+    without_made_biases(model)
     without_unused(model)
     return model
 
@@ -62,6 +64,53 @@ def named_batch(model: Any) -> None:
                 dim.dim_param = "batch"
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+def without_made_biases(model: Any) -> None:
+    """Take away the zeros that the exporter computes as the bias of a convolution which has none. NNCF knows no type
+    for them and makes no int8 of such a graph, and engines would add them to every picture."""
+    graph = model.graph
+    maker = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        bias = maker.get(node.input[2]) if node.op_type == "Conv" and len(node.input) > 2 else None
+        if bias is not None and bias.op_type == "Expand":  # of one number, 0; a bias that there is is a tensor
+            del node.input[2]
+    _without_dead(graph)
+
+
+def with_whole_weights(model: Any) -> None:
+    """Write the weights of the class map, which a float graph shares with the last layer in another shape, as tensors
+    of their own: NNCF makes int8 of nothing else."""
+    import onnx
+
+    graph = model.graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    tensors |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    left = []
+    for node in graph.node:
+        given = [tensors.get(name) for name in node.input]
+        if node.op_type != "Unsqueeze" or None in given:
+            left.append(node)
+            continue
+        values, axes = map(onnx.numpy_helper.to_array, given)
+        made = onnx.numpy_helper.from_array(np.expand_dims(values, tuple(axes.tolist())), node.output[0])
+        graph.initializer.append(made)
+        tensors[made.name] = made
+    del graph.node[:]
+    graph.node.extend(left)
+    _without_dead(graph)
+    without_unused(model)
+
+
+def _without_dead(graph: Any) -> None:
+    """Leave out the nodes that no output follows from."""
+    wanted, kept = {value.name for value in graph.output}, []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            kept.append(node)
+            wanted.update(node.input)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
 
 
 def without_unused(model: Any) -> None:

@@ -60,9 +60,12 @@ _PAD = """
   pre_padded = Pad (pre_above_grey, pre_pads, , pre_axes)
   pre_prepared = Add (pre_padded, pre_grey)
 """
+# The reshape changes nothing. Without it ONNX Runtime draws the transpose through the resizing down to int8's
+# convolutions, which take their channels last, and loses the sizes that are meant for one axis.
 _NORMALISED = """
   pre_scaled = Mul (pre_prepared, pre_scale)
-  pre_out = Sub (pre_scaled, pre_shift)
+  pre_shifted = Sub (pre_scaled, pre_shift)
+  pre_out = Reshape (pre_shifted, pre_shape)
 """
 
 
@@ -118,4 +121,5 @@ def _constants(normalise: Normalise) -> dict[str, np.ndarray[Any, Any]]:
         "pre_grey": grey.reshape(1, -1, 1, 1),
         "pre_scale": normalise.scale.numpy()[None],
         "pre_shift": normalise.shift.numpy()[None],
+        "pre_shape": np.array([-1, 3, size, size], np.int64),
     }

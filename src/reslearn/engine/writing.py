@@ -138,11 +138,13 @@ def _graph(outlet: Outlet, plan: ExportPlan, normalise: Normalise, int8: Quantis
 
         return traced(outlet, size), None
     if plan.to == "onnx":
-        from .onnx_graph import onnx_graph
+        from .onnx_graph import onnx_graph, with_whole_weights
         from .onnx_pixels import with_pixels
 
         model = onnx_graph(outlet, size)
-        model = model if int8 is None else int8.quantise(model)
+        if int8 is not None:
+            with_whole_weights(model)
+            model = int8.quantise(model)
         if plan.input == "uint8":
             with_pixels(model, normalise)
         return model, next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))

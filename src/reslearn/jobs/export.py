@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, Unpack, cast
 from ..bundle.file import Loaded, load
 from ..engine.exported import LOGITS, Calibration, Exported, open_exported
 from ..engine.saving import export_target, save_exported
-from ..engine.writing import ExportPlan, export_model
+from ..engine.writing import ExportPlan, Quantised, export_model
 from ..measure.evaluate import chosen_part
 from ..nets.layouts import LAYOUTS
 from ..runtime.container import sealed_in
@@ -37,7 +37,7 @@ class ExportRequest:
     input: GraphInput = "float"
     precision: Width = "fp32"
     calibrate: str | os.PathLike[str] | None = None
-    max_drop: float = MAX_DROP
+    max_drop: float | None = None  # int8 alone; MAX_DROP if None
     outputs: Outputs = "logits"
     cam: bool = False
     image_size: int | None = None
@@ -51,8 +51,10 @@ class ExportRequest:
             raise UserError("--precision int8 needs --calibrate DATA: pictures like those that it will see")
         if self.precision != "int8" and self.calibrate is not None:
             raise UserError(f"--calibrate is for --precision int8; {self.precision} needs no pictures")
-        if not 0 <= self.max_drop <= 100:
+        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
             raise UserError(f"--max-drop is {self.max_drop}; it is a number of points of top-1, in 0..100")
+        if self.max_drop is not None and self.precision != "int8":
+            raise UserError(f"--max-drop is for --precision int8; {self.precision} is not measured on validation")
         if self.runtime is not None and self.to != "html":
             raise UserError(f"--runtime is for --to html; {self.to} has none inside")
         if self.to == "html" and (self.outputs != "logits"):
@@ -69,7 +71,7 @@ class ExportOptions(TypedDict, total=False):
     input: GraphInput
     precision: Width
     calibrate: str | os.PathLike[str] | None
-    max_drop: float
+    max_drop: float | None
     outputs: Outputs
     cam: bool
     image_size: int | None
@@ -138,7 +140,7 @@ def export(model: str | os.PathLike[str], out: str | os.PathLike[str], request: 
     )
     target = export_target(out, plan.to, inputs=[sealed_in(model)])
     loaded = load(model)
-    int8 = None if request.calibrate is None else int8_of(loaded, plan, request.calibrate, request.max_drop)
+    int8 = _int8(loaded, plan, request)
     exported, beside = export_model(loaded, plan, made_of=str(sealed_in(model)), int8=int8)
     proof = _proof(exported, loaded, request) if request.verify else None
     graph = exported.graph
@@ -174,6 +176,13 @@ def export_with(
         if name not in names:
             raise unknown("option of export", name, names)
     return export(model, path, ExportRequest(to, **options))
+
+
+def _int8(loaded: Loaded, plan: ExportPlan, request: ExportRequest) -> Quantised | None:
+    """How int8 is made of the graph, where that was asked for."""
+    if request.calibrate is None:
+        return None
+    return int8_of(loaded, plan, request.calibrate, MAX_DROP if request.max_drop is None else request.max_drop)
 
 
 def _proof(exported: Exported, loaded: Loaded, request: ExportRequest) -> Proof:
@@ -212,7 +221,7 @@ def _page(model: str | os.PathLike[str], out: str | os.PathLike[str], request: E
     target = page_target(out, sealed_in(model))
     runtime, loaded = runtime_of(request.runtime), load(model)
     plan = ExportPlan("onnx", "uint8", request.precision, size=request.image_size)
-    int8 = None if request.calibrate is None else int8_of(loaded, plan, request.calibrate, request.max_drop)
+    int8 = _int8(loaded, plan, request)
     page = page_of(
         loaded, runtime, precision=request.precision, size=request.image_size, made_of=str(sealed_in(model)), int8=int8
     )
