@@ -87,6 +87,11 @@ def test_training_from_a_repository_brings_its_facts_along(repository, hub, pets
     done = said(capfd, *asked, "--out", tmp_path / "run")
     assert {"top1", "strength", "gain"} <= done["probe"].keys()
     assert done["probe"]["gain"] == pytest.approx(done["val"]["top1"] - done["probe"]["top1"])
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"hf://timm/net@{hub.commit}" in page and "Weights at the start" in page
+    gain = 100 * done["probe"]["gain"]
+    words = f"lost to it by {-gain:.2f} points" if gain < 0 else f"gained {gain:.2f} points over it"
+    assert page.count(f"fine-tuning {words}") == 2  # beside the score, and in full among the record
     bundle = load(tmp_path / "run").bundle
     assert bundle.source["weights"].startswith("hf://timm/net@") and bundle.preprocess.std == (0.25,) * 3
     hub.always["*"] = "500"

@@ -11,7 +11,7 @@ import torch
 from reslearn.bundle.file import load, save
 from reslearn.bundle.header import Bundle, Member
 from reslearn.data.sources import open_data
-from reslearn.jobs.card import card_of
+from reslearn.jobs.card import card_of, model_card
 from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.push import config_of, crop_pct, push_model
 from reslearn.nets.build import create_model
@@ -85,6 +85,16 @@ def test_the_card_says_it(model):
     assert card.metadata["pipeline_tag"] == "image-classification"
     found = card.metadata["model-index"][0]["results"][0]
     assert found["dataset"]["split"] == "val" and found["metrics"][0]["value"] == 0.82
+
+
+def test_the_card_names_the_repository_only_where_there_is_one(model, tmp_path):
+    push_model(model, folder=tmp_path / "mine")
+    written = (tmp_path / "mine" / "README.md").read_text()
+    for text in (card_of(model).text, written):
+        assert 'reslearn.load("FOLDER")' in text and "hf://" not in text and "hf-hub:" not in text
+    assert 'timm.create_model("local-dir:FOLDER", pretrained=True)' in written
+    both = model_card(load(model), name="me/net", layout="timm", hashes=False).text
+    assert 'reslearn.load("hf://me/net")' in both and 'timm.create_model("hf-hub:me/net"' in both
 
 
 def test_the_head_of_the_card_is_yaml(model):

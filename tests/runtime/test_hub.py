@@ -97,6 +97,15 @@ def test_what_goes_wrong_once_is_mended(server, tmp_path, faults):
     assert (folder / "model.safetensors").read_bytes() == CONTENT
 
 
+def test_a_large_file_is_gone_on_with(server):
+    """Its library writes pieces of 10 MB: what is smaller comes anew."""
+    server.repositories["me/net"]["model.safetensors"] = CONTENT * 24
+    server.faults[CDN] = ["breaks off"]
+    assert (local("hf://me/net") / "model.safetensors").read_bytes() == CONTENT * 24
+    asked = [asked for method, path, asked in server.asked if path == CDN and method == "GET"]
+    assert len(asked) == 2 and asked[1].startswith("bytes=10485760-")
+
+
 @pytest.mark.parametrize(
     "fault", ["breaks off", "wrong byte", "too short", "too long", "404", "401", "429", "500", "circle"]
 )
