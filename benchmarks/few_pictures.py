@@ -125,8 +125,8 @@ def main():
     Path(options.work).mkdir(parents=True, exist_ok=True)
     print_machine()
     found, seeds = {}, range(options.seeds)
-    for seed in seeds:
-        for kind in KINDS:
+    for kind in KINDS:
+        for seed in seeds:
             found[kind, seed] = scored(kind, options, seed)
             print(f"seed {seed}, {WORDS[kind]}: {found[kind, seed][0]:.2f} %", flush=True)
     print_table(found, seeds)

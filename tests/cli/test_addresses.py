@@ -139,6 +139,7 @@ def test_a_repository_goes_up_and_comes_down_again(repository, hub, net, tmp_pat
 def test_a_card_is_printed_and_written(repository, tmp_path, capfd):
     value = said(capfd, "card", repository, "-o", tmp_path / "README.md")
     assert value["card"] == (tmp_path / "README.md").read_text() and value["metadata"]["license"] == "mit"
+    assert "\n# timm/net\n" in value["card"] and 'reslearn.load("hf://timm/net")' in value["card"]
     assert said(capfd, "card", repository, "-o", tmp_path / "README.md")["card"] == value["card"]
     (tmp_path / "thesis.md").write_text("years")
     assert "no model card of reslearn" in said(capfd, "card", repository, "-o", tmp_path / "thesis.md", status=2)

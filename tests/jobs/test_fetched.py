@@ -10,6 +10,7 @@ import io
 import json
 import multiprocessing
 import os
+import socket
 from dataclasses import dataclass
 
 import pytest
@@ -168,11 +169,12 @@ def test_a_cache_that_another_program_filled_serves_without_a_network(held, tmp_
     """It holds what that program wanted, and nothing says what else the repository has."""
     from huggingface_hub import hf_hub_download
 
-    for name in ("config.json", held.weights):
+    names = {"config.json", "preprocessor_config.json", held.weights} & held.files.keys()
+    for name in names:
         hf_hub_download("me/net", name, cache_dir=tmp_path / "hub", endpoint=held.server.url)
-    wanted = {name: held.files[name] for name in ("config.json", held.weights)}
-    held.server.shutdown()
-    held.server.server_close()
+    wanted = {name: held.files[name] for name in names}
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{nobody.getsockname()[1]}")
     assert held.answers() and whole(tmp_path) == wanted
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert held.answers() and whole(tmp_path) == wanted

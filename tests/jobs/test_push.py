@@ -97,6 +97,26 @@ def test_the_card_names_the_repository_only_where_there_is_one(model, tmp_path):
     assert 'reslearn.load("hf://me/net")' in both and 'timm.create_model("hf-hub:me/net"' in both
 
 
+def test_a_card_goes_by_the_name_that_people_gave(model, tmp_path, monkeypatch):
+    folder = tmp_path / "pets-1.5"
+    push_model(model, folder=folder)
+    monkeypatch.chdir(folder)
+    for named in (folder, ".", "model.safetensors", folder / "model.safetensors"):
+        assert card_of(named).text.split("---\n\n", 1)[1].startswith("# pets-1.5\n")
+    push_model(model, folder=".")
+    assert "\n# pets-1.5\n" in (folder / "README.md").read_text()
+    assert "\n# m\n" in card_of(model).text
+
+
+def test_a_model_that_is_not_there_leaves_no_folder(model, tmp_path):
+    with pytest.raises(UserError):
+        push_model(tmp_path / "nosuch", folder=tmp_path / "a" / "r")
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(UserError, match="--private"):
+        push_model(model, folder=tmp_path / "r", private=True)
+    assert not (tmp_path / "r").exists()
+
+
 def test_the_head_of_the_card_is_yaml(model):
     yaml = pytest.importorskip("yaml", reason="needs a YAML reader: pip install huggingface_hub")
     card = card_of(model)

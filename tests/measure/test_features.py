@@ -15,6 +15,7 @@ from reslearn.data.preprocess import Normalise, apply, to_batch
 from reslearn.data.sources import open_data
 from reslearn.measure import features
 from reslearn.measure.features import STRENGTHS, Pooled, fit_probe, linear_probe, pooled_features
+from reslearn.measure.metrics import softmax
 from reslearn.nets.build import create_model
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import default_preprocess
@@ -60,8 +61,20 @@ def test_the_probe_is_scikit_learn_s_best(classes):
     logits = features[1] @ head.weight.T + head.bias
     assert (logits.argmax(1) == labels[1]).mean() == pytest.approx(probe.top1)
     best = LogisticRegression(C=probe.strength, max_iter=200).fit((features[0] - mean) / deviation, labels[0])
-    ours = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    np.testing.assert_allclose(ours, best.predict_proba((features[1] - mean) / deviation), atol=1e-4)
+    theirs = np.log(best.predict_proba((features[1] - mean) / deviation))
+    ours, theirs = (x - x.mean(1, keepdims=True) for x in (logits, theirs))
+    factor = (ours * theirs).sum() / (theirs * theirs).sum()
+    np.testing.assert_allclose(ours, factor * theirs, atol=1e-3 * factor)
+    right = (60 * probe.top1 + 1) / 62
+    assert softmax(logits).max(1).mean() == pytest.approx(right, abs=1e-6)
+
+
+def test_a_probe_without_a_mistake_is_sure_and_not_too_sure():
+    labels = [np.arange(n) % 3 for n in (30, 21)]
+    features = [np.eye(3, dtype=np.float32)[y] for y in labels]
+    probe, head = fit_probe(features, labels, 3, time.perf_counter())
+    logits = features[1] @ head.weight.T + head.bias
+    assert probe.top1 == 1 and softmax(logits).max(1).mean() == pytest.approx(22 / 23, abs=1e-6)
 
 
 def test_a_probe_is_fitted_to_so_many_pictures_drawn_evenly(monkeypatch):

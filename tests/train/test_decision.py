@@ -36,6 +36,13 @@ def test_an_equal_error_is_no_better_one(tiny_recipe):
     assert (stopped, progress.best_epoch) == (4, 1.0)
 
 
+def test_the_best_may_be_that_of_the_least_loss(tiny_recipe):
+    recipe, progress = replace(tiny_recipe, best_by="loss"), Progress()
+    for epoch, (loss, error) in enumerate([(0.5, 10.0), (0.4, 12.0), (0.4, 8.0), (0.6, 7.0)]):
+        obey(progress, decide(recipe, progress, epoch=float(epoch), loss=loss, error=error), float(epoch))
+    assert (progress.best_loss, progress.best_error, progress.best_epoch) == (0.4, 12.0, 1.0)
+
+
 def test_the_rate_drops_after_the_patience_and_waits_anew(tiny_recipe):
     recipe = replace(tiny_recipe, schedule="plateau", warmup=0.0, lr=1.0, patience=2.0, gamma=0.5)
     assert follow(recipe, ERRORS)[2] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]

@@ -10,6 +10,8 @@ from typing import Any
 
 from ..bundle.file import Loaded, load
 from ..bundle.header import Bundle
+from ..runtime.addresses import is_address, spelled
+from ..runtime.container import FILE_NAME
 from ..spec.cost import cost
 from ..spec.recipes import BUDGETS
 from ..spec.seen import seen_from_json
@@ -30,8 +32,16 @@ class Card:
 def card_of(model: str | os.PathLike[str]) -> Card:
     """The card of a sealed file, run folder or address."""
     loaded = load(model)
-    folder = loaded.path.parent if loaded.path.name == "model.safetensors" else loaded.path
-    return model_card(loaded, name=folder.stem, layout="reslearn", hashes=bool(loaded.known.tensors()))
+    return model_card(loaded, name=name_of(model, loaded), layout="reslearn", hashes=bool(loaded.known.tensors()))
+
+
+def name_of(model: str | os.PathLike[str], loaded: Loaded) -> str:
+    """What a model goes by: OWNER/REPO at the hub, else the folder that was made for it, or its file's name."""
+    if is_address(model):
+        kind, _, rest = spelled(model).partition("://")
+        return rest.partition("@")[0].rstrip("/") if kind == "hf" else loaded.path.stem
+    path = loaded.path.absolute()
+    return path.parent.name if path.name == FILE_NAME else path.stem
 
 
 def model_card(loaded: Loaded, *, name: str, layout: str, hashes: bool) -> Card:

@@ -64,16 +64,19 @@ def push_model(
     """Write `model` as a repository: into `folder`, or at the hub's `address` (hf://OWNER/REPO), or both.
 
     `agree` is asked before anything is uploaded. Raises `UserError` where neither is
-    named, for a folder that holds other things, and where the hub says no.
+    named, for a folder that holds other things, and where the hub says no; then no folder is made.
     """
     if address is None and folder is None:
         raise UserError("name the repository, hf://OWNER/REPO, or a folder with --to-folder")
+    if address is None and private:
+        raise UserError("--private is said of a repository at the hub; name it, hf://OWNER/REPO")
     name = None if address is None else repository_name(address)
     target = None if folder is None else folder_target(Path(folder))
     loaded = load(model)
     with tempfile.TemporaryDirectory() as scratch:
         place = target or Path(scratch)
-        done = write_folder(place, loaded, name or place.name, forget=forget_pictures)
+        place.mkdir(parents=True, exist_ok=True)
+        done = write_folder(place, loaded, name or place.absolute().name, forget=forget_pictures)
         done = replace(done, model=str(model), folder=target, address=address)
         if name is None:
             return done
@@ -99,7 +102,6 @@ def folder_target(folder: Path) -> Path:
         if there and (there - OURS or not is_sealed(folder / FILE_NAME)):
             other = sorted(there - OURS or there)[0]
             raise UserError(f"--to-folder {folder}: {other} is there, and nothing is written beside it; name another")
-    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

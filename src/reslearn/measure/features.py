@@ -1,7 +1,8 @@
 """Pooled features of pictures, what the last layer reads; and a linear probe on them: how far do they go as they are?
 
 The probe is multinomial logistic regression (scikit-learn's) on features of zero mean and unit deviation. How strongly
-it is regularised is chosen on validation pictures.
+it is regularised is chosen on validation pictures, and how sure it is: a penalty that suits few pictures leaves it so
+unsure that training which moved on from it would spend its first steps on that alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..engine.scorer import TorchScorer
 from ..nets.layers import global_pool
 from ..nets.net import Net
 from ..spec.errors import UserError
-from .metrics import accuracy, loss
+from .metrics import Floats, accuracy, loss, softmax
 from .views import predict_logits
 
 Features = NDArray[np.float32]  # (N, channels)
@@ -54,7 +55,10 @@ def pooled_features(
 
 @dataclass(frozen=True)
 class Probe:
-    """What a linear probe reaches on validation pictures, and the `strength` (C) that was chosen on them."""
+    """What a linear probe reaches on validation pictures, and the `strength` (C) that was chosen on them.
+
+    `loss` is of probabilities that are as sure as they are right.
+    """
 
     top1: float
     loss: float
@@ -110,10 +114,26 @@ def fit_probe(
             fitted = LogisticRegression(C=strength, max_iter=200).fit((features[0] - mean) / deviation, labels[0])
         head = _layer(fitted, classes, mean, deviation)
         logits = features[1] @ head.weight.T + head.bias
+        factor = _sure(logits, labels[1])
+        logits, head = factor * logits, LinearHead(factor * head.weight, factor * head.bias)
         found.append((accuracy(logits, labels[1]), -loss(logits, labels[1]), strength, head))
     top1, negative, strength, head = max(found, key=lambda one: one[:2])
     seconds = round(time.perf_counter() - begun, 3)
     return Probe(top1, -negative, len(labels[1]), strength, len(mean), len(labels[0]), seconds), head
+
+
+def _sure(logits: Floats, labels: NDArray[np.int64]) -> float:
+    """The factor of (N, classes) `logits` with which their answers are on average as sure as they are right.
+
+    Two answers more are imagined, one right and one wrong: of few pictures none may be wrong, and nothing is that sure.
+    """
+    wanted = (accuracy(logits, labels) * len(labels) + 1) / (len(labels) + 2)
+    low, high = np.log(1e-3), np.log(1e3)
+    for _ in range(40):
+        middle = (low + high) / 2
+        unsure = softmax(np.exp(middle) * logits).max(axis=1).mean() < wanted
+        low, high = (middle, high) if unsure else (low, middle)
+    return float(np.exp((low + high) / 2))
 
 
 def _layer(fitted: Any, classes: int, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> LinearHead:

@@ -16,6 +16,7 @@ class Augment:
 
     crop: Literal["none", "pad", "random-resized", "scale"] = "none"
     pad: rule.NotNegativeInt = 4  # pixels on each side before a `pad` crop
+    pad_share: rule.Share = 0.0  # or this share of the input's side, where that is more pixels
     border: Literal["zero", "reflect"] = "zero"
     area: rule.Area = (0.08, 1.0)  # random-resized: share of the picture's area
     ratio: rule.Range = (3 / 4, 4 / 3)  # random-resized: width over height
@@ -102,6 +103,7 @@ class Recipe:
 
     # bookkeeping
     select: Literal["last", "best", "ema"] = "last"  # which weights are sealed; best: on validation
+    best_by: Literal["error", "loss"] = "error"  # which validation is the best; of few pictures the loss tells more
     validate_every: rule.Positive = 1.0  # epochs; at the end of one, so less than 1 means each
     checkpoint_every: rule.Positive = 60.0  # seconds; also at a best validation, and at the last step
     log_gradients: bool = False  # the gradient norm of every layer, once an epoch

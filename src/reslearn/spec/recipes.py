@@ -133,23 +133,23 @@ MODERN_IMAGENET = Recipe(
 
 FINETUNE = Recipe(
     name="finetune",
-    source="staged unfreezing and falling rates after 1801.06146, a probe's head after 2202.10054, one cycle",
+    source="unfreezing and falling rates of 1801.06146, a probe's head of 2202.10054, crops of 1912.11370, one cycle",
     departures=("for networks that start from --weights", "one rate for each stage, not for each layer"),
     epochs=15,
     batch_size=64,
-    lr=0.005,
+    lr=0.003,
     nesterov=True,
     decay="weights",
     schedule="one-cycle",
     warmup=0.1,
-    label_smoothing=0.1,
     clip_norm=5.0,
     unfreeze=(0.15, 0.25, 0.35),
     layer_decay=0.7,
-    freeze_bn_below=32,
+    freeze_bn_below=128,
     probe=True,
-    augment=Augment(crop="random-resized", area=(0.35, 1.0), flip="random"),
+    augment=Augment(crop="pad", pad=0, pad_share=1 / 16, border="reflect", flip="random"),
     select="best",
+    best_by="loss",
 )
 
 FOLDER = Recipe(

@@ -40,6 +40,7 @@ class Progress:
     epoch_wrong: int = 0
     epoch_images: int = 0
     best_error: float | None = None  # provisional, on validation, in percent
+    best_loss: float | None = None  # at the same validation; not told by older ones
     best_epoch: float | None = None
     best_file: str | None = None  # its weights, when the recipe selects the best
     stopped_early: bool = False

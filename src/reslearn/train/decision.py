@@ -18,7 +18,7 @@ class Decision:
     loss: float
     error: float  # percent
     seen: RateState  # what the rate depends on from now on
-    improved: bool  # the least error so far
+    improved: bool  # the least error, or loss, so far
     stop: bool  # training ends here
 
 
@@ -26,7 +26,8 @@ def decide(recipe: Recipe, progress: Progress, *, epoch: float, loss: float, err
     """What loss and error (percent) at `epoch` mean for a run that has come as far as `progress`; changes nothing."""
     seen = copy.copy(progress.seen)
     schedule.after_validation(recipe, seen, epoch, error)
-    improved = progress.best_error is None or error < progress.best_error
+    best, now = (progress.best_loss, loss) if recipe.best_by == "loss" else (progress.best_error, error)
+    improved = best is None or now < best
     waited = epoch - (progress.best_epoch or 0)
     stop = not improved and recipe.early_stop is not None and waited >= recipe.early_stop
     return Decision(loss, error, seen, improved, stop)
@@ -37,4 +38,4 @@ def obey(progress: Progress, decision: Decision, epoch: float) -> None:
     progress.seen = decision.seen
     progress.stopped_early = decision.stop
     if decision.improved:
-        progress.best_error, progress.best_epoch = decision.error, epoch
+        progress.best_error, progress.best_loss, progress.best_epoch = decision.error, decision.loss, epoch

@@ -61,6 +61,17 @@ def test_alternating_flip_turns_every_sample_over_each_epoch():
     assert (first ^ second).all() and (first == third).all() and 60 < first.sum() < 140
 
 
+@pytest.mark.parametrize(("side", "pad", "share", "pixels"), [(32, 0, 1 / 16, 2), (48, 1, 1 / 16, 3), (24, 4, 0.1, 4)])
+def test_a_share_pads_with_the_input_s_side(side, pad, share, pixels):
+    images, positions = torch.arange(3 * side * side).view(1, 3, side, side) % 251, np.arange(60)
+    images = images.to(torch.uint8).expand(60, -1, -1, -1)
+    by_share, by_pixels = (
+        augment_batch(images, positions, augment=Augment(crop="pad", border="reflect", **how), seed=3)
+        for how in ({"pad": pad, "pad_share": share}, {"pad": pixels})
+    )
+    assert torch.equal(by_share, by_pixels) and not torch.equal(by_share, images)
+
+
 def test_pad_crop_and_flip_in_one_gather_is_crop_then_flip():
     images, positions = batch(50), np.arange(50)
     both = augment_batch(images, positions, augment=Augment(crop="pad", flip="random"), seed=2)

@@ -34,7 +34,7 @@ def augment_batch(
     which epoch, and are needed by the alternating flip alone.
     """
     flips = _flips(positions, samples, epochs, augment, seed)
-    if augment.crop == "pad" and augment.pad > 0:
+    if augment.crop == "pad" and _padding(images, augment) > 0:
         images = _pad_crop_flip(images, positions, flips, augment, seed)
     elif flips is not None:
         images = torch.where(_to(flips, images)[:, None, None, None], images.flip(3), images)
@@ -57,12 +57,17 @@ def _flips(
     return np.asarray((coin + epochs) % 2 == 1)
 
 
+def _padding(images: Tensor, augment: Augment) -> int:
+    """Pixels on each side before a `pad` crop."""
+    return max(augment.pad, round(augment.pad_share * min(images.shape[2:])))
+
+
 def _pad_crop_flip(
     images: Tensor, positions: Indices, flips: NDArray[np.bool_] | None, augment: Augment, seed: int
 ) -> Tensor:
-    """Pad by `augment.pad`, cut (H, W) at one of (2 pad + 1)^2 offsets, mirror: one gather for the whole batch."""
+    """Pad, cut (H, W) at one of (2 pad + 1)^2 offsets, mirror: one gather for the whole batch."""
     batch, channels, height, width = images.shape
-    pad = augment.pad
+    pad = _padding(images, augment)
     offsets = _to(integers(seed, "crop", positions, 2 * pad + 1, k=2), images)  # (B, 2): all 2 pad + 1 values occur
     if augment.border == "reflect":
         # uint8 has no reflection padding everywhere; indices that bounce at the border do the same without a copy
