@@ -40,7 +40,7 @@ def test_the_two_newest_and_the_best_are_kept(update, tmp_path):
 
 def test_all_of_a_progress_comes_back(update, tiny_spec, tmp_path):
     seen = RateState(holding=True, drops=2, best=3.5, best_epoch=1.25)
-    progress = Progress(7, 0.3, 5.5, 99.0, 123, 4.5, 6, 64, 12.0, 1.5, "best-x", True, "me", seen)
+    progress = Progress(7, 0.3, 5.5, 99.0, 123, 4.5, 6, 64, 12.0, 1.5, "best-x", True, "me", seen, 2.5)
     checkpoint.save(tmp_path, update, progress)
     torch.manual_seed(1)
     other = Update(create_model(tiny_spec, num_classes=10), update.recipe, Settings())

@@ -40,12 +40,12 @@ class Progress:
     epoch_wrong: int = 0
     epoch_images: int = 0
     best_error: float | None = None  # provisional, on validation, in percent
-    best_loss: float | None = None  # at the same validation; not told by older ones
     best_epoch: float | None = None
     best_file: str | None = None  # its weights, when the recipe selects the best
     stopped_early: bool = False
     run: str = ""  # of which run these are the steps; not told by older ones
     seen: RateState = field(default_factory=RateState)  # what the learning rate depends on besides the step
+    best_loss: float | None = None  # where `best_error` was seen; not told by older ones
 
     @property
     def epoch_error(self) -> float:
