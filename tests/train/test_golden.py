@@ -160,7 +160,8 @@ def mutants(recipe):
     """The recipe with one thing wrong at a time: rate, decay, momentum, and whatever its schedule is made of."""
     yield "lr", {"lr": recipe.lr * 1.01}
     yield "weight_decay", {"weight_decay": recipe.weight_decay * 1.05}
-    yield "decay", {"decay": "weights" if recipe.decay == "all" else "all"}
+    if not recipe.settled(1).freeze_bn:  # else it says no more than whether one bias decays, which hardly shows
+        yield "decay", {"decay": "weights" if recipe.decay == "all" else "all"}
     yield "momentum", {"momentum": recipe.momentum + 0.01}
     yield "schedule", {"schedule": "constant"}
     for k, at in enumerate(recipe.milestones):
