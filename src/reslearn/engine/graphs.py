@@ -182,8 +182,8 @@ class OpenVinoScorer(GraphScorer):
 
     @property
     def prepares(self) -> None:
-        """Pictures come prepared: for each new size of picture OpenVINO builds its resizing anew, a quarter of a
-        second long, where ours takes a few milliseconds."""
+        """Pictures come prepared: for each new size of picture OpenVINO builds its resizing anew, for half a
+        second and 27 MiB that stay, where ours takes a few milliseconds."""
 
     def outputs(self, batch: NDArray[Any]) -> Arrays:
         """As `GraphScorer.outputs` says. Each thread has a request of its own."""
