@@ -123,6 +123,8 @@ def test_known_weights_are_listed(capfd):
     rows = said(capfd, "weights", "resnet50")
     assert {row["network"] for row in rows} == {"resnet50"}
     best = next(row for row in rows if row["address"].endswith("ResNet50_Weights.IMAGENET1K_V2"))
+    theirs = said(capfd, "weights", "seresnet*")  # as timm calls them
+    assert theirs and all(row["address"].startswith("hf://timm/seresnet") for row in theirs)
     assert best["acc1"] == 80.858 and best["sha256"] == "11ad3fa6" and best["resize"] == 232
 
 

@@ -79,12 +79,16 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def find_published(pattern: str = "*") -> list[Published]:
-    """What is known by name and whose address or network fits a shell pattern. Raises `UserError` for none."""
+    """What is known by name and whose address, its last part or network fits a shell pattern; `UserError` for none."""
     texts = (pattern, f"*{pattern}*") if "://" in pattern else (pattern,)
     found = [
         one
         for one in published()
-        if any(fnmatch.fnmatchcase(name, text) for name in (one.address, one.network) for text in texts)
+        if any(
+            fnmatch.fnmatchcase(name, text)
+            for name in (one.address, one.address.rpartition("/")[2], one.network)
+            for text in texts
+        )
     ]
     if not found:
         raise unknown("weights or network", pattern, [*dict.fromkeys(one.network for one in published())])
