@@ -88,7 +88,8 @@ def push(
     as_json: Json = False,
 ) -> None:
     """Give a model to others: weights in timm's names, a card, as a folder that `reslearn.load` and timm read."""
-    say(f"reslearn push: {model} to {address or to_folder}")
+    where = address or to_folder
+    say(f"reslearn push: {model}" if where is None else f"reslearn push: {model} to {where}")
     from ..jobs.push import push_model, words_of_hashes
 
     def agree(question: str) -> bool:
