@@ -71,7 +71,7 @@ def test_settings_stand_in_the_record_with_their_source_and_a_resume_keeps_them(
 
     def rates(fp32, bf16):
         known = Rates(1, {"fp32": fp32, "bf16": bf16}, source="measured here on 2026-01-02")
-        monkeypatch.setattr(choice, "known_rates", lambda processor, threads: known.scaled(threads))
+        monkeypatch.setattr(choice, "known_rates", lambda processor, threads, cores: known.scaled(threads))
 
     rates(100.0, 200.0)
     run = train(small_plan(folder), out=tmp_path / "run")

@@ -179,7 +179,9 @@ def test_threads_are_the_cores_shared_out_unless_asked_for(asked, world, threads
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
     made = decide(SHORT, device="cpu", world=world)
     assert made.threads == threads
-    assert ("OMP_NUM_THREADS" in made.source.rpartition(";")[2]) == (asked == "3")
+    why = made.source.rpartition("; ")[2]
+    assert why.startswith(f"{threads} threads: OMP_NUM_THREADS") == (asked == "3")
+    assert ("is no number of threads" in why) == (asked not in (None, "3"))
 
 
 def test_a_core_with_two_threads_gets_one_where_that_was_measured_to_do_more(made_up):
@@ -221,3 +223,13 @@ def test_the_machine_is_read_from_the_system_and_the_user_s_cache(cpuinfo, monke
 def test_settings_that_no_machine_has(wrong, words):
     with pytest.raises(UserError, match=words):
         Settings(**wrong)
+
+
+def test_threads_that_nobody_can_use_are_told(made_up, monkeypatch):
+    many = decide(SHORT, device="cpu", machine=made_up("zen4", threads=64, asked=True, cores=2))
+    assert many.threads == 64 and "more than the 2 cores" in many.source
+    assert "more than" not in decide(SHORT, device="cpu", machine=made_up("zen4", asked=True, cores=2)).source
+    monkeypatch.setenv("OMP_NUM_THREADS", "abc")
+    assert (
+        "OMP_NUM_THREADS='abc' is no number of threads" in decide(SHORT, device="cpu", machine=made_up("zen4")).source
+    )

@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy
@@ -28,8 +29,20 @@ def test_the_compiler_is_the_one_on_the_path():
 
 
 def test_a_missing_module_leaves_its_extra_incomplete(monkeypatch):
-    monkeypatch.setitem(env.EXTRAS, "probe", ("numpy", "no_such_module_here"))
-    assert env.extras()["probe"] == ["no_such_module_here"]
+    lines = [
+        "torch>=2.4",
+        'numpy>=1.26; extra == "probe"',
+        "no_such.module[x]<2,>=1 ; python_version > '3' and extra == 'probe'",
+        'numpy; extra == "whole"',
+    ]
+    monkeypatch.setattr(env.importlib.metadata, "requires", lambda name: lines)
+    assert env.extras() == {"probe": ["no_such.module"], "whole": []}
+
+
+def test_the_extras_are_those_that_can_be_installed():
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        known = tomllib.load(file)["project"]["optional-dependencies"]
+    assert set(env.extras()) == set(known)
 
 
 def test_the_commit_is_git_s_and_a_foreign_repository_is_not_ours(tmp_path):

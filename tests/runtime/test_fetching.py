@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import socket
+import urllib.error
 
 import pytest
 
@@ -97,8 +99,19 @@ def test_a_connection_that_always_breaks_keeps_what_came(server, tmp_path):
 
 def test_nobody_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "_PAUSE", 0.0)
-    with pytest.raises(UserError, match=r"127\.0\.0\.1:1/w\.pth: .*refused.*look at the address"):
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:1/w\.pth: .*refused.*look at the network and the address"):
         fetching.fetch("http://127.0.0.1:1/w.pth", tmp_path / "w.pth", SHA)
+
+
+def test_without_a_network_the_line_says_who_cannot_be_reached(tmp_path, monkeypatch):
+    def nowhere(*_, **__):
+        raise urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
+
+    monkeypatch.setattr(fetching.urllib.request, "urlopen", nowhere)
+    with pytest.raises(
+        UserError, match=r"^https://weights\.example/w\.pth: weights\.example cannot be reached from here \("
+    ):
+        fetching.fetch("https://weights.example/w.pth", tmp_path / "w.pth", SHA)
 
 
 def test_a_file_that_was_altered_in_the_cache_is_fetched_again(server, capsys):

@@ -50,6 +50,11 @@ def test_shipped_rates_grow_with_the_cores(zen4):
     assert eight.gain("bf16") == pytest.approx(335 / 138)
 
 
+def test_threads_beyond_the_cores_add_nothing(cache, zen4):
+    assert known_rates(zen4, 64, 2).matrix == known_rates(zen4, 2, 2).matrix == shipped_rates(zen4, 2).matrix
+    assert known_rates(zen4, 2, 64).threads == 2
+
+
 def test_the_gain_is_that_of_convolutions_where_they_were_measured():
     assert MEASURED.gain("bf16") == pytest.approx(50 / 90)
     assert replace(MEASURED, convolution={}).gain("bf16") == pytest.approx(0.6)
@@ -99,7 +104,8 @@ def test_a_number_that_cannot_be_true_is_not_believed(where, value, cache, zen4)
         assert rates is not None
     else:
         assert rates is None and str(path) in reason and "\n" not in reason
-        assert known_rates(zen4, 2).source.startswith("shipped")
+        told = known_rates(zen4, 2).source
+        assert told.startswith("shipped") and told.endswith("is not believed, see reslearn doctor")
 
 
 @pytest.mark.parametrize(

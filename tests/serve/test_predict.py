@@ -136,6 +136,7 @@ REFUSED = {
     "text": (b"cat", "/predict", "text/plain", 415),
     "no such model": (picture(0), "/predict?model=x", "image/png", 404),
     "top of nothing": (picture(0), "/predict?top=0", "image/png", 422),
+    "misspelt parameter": (picture(0), "/predict?tpo=2", "image/png", 422),
     "top of words": (picture(0), "/predict?top=five", "image/png", 422),
     "a large cam": (picture(0), "/predict?cam=7", "image/png", 422),
     "no such path": (picture(0), "/predicts", "image/png", 404),

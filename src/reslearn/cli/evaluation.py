@@ -125,9 +125,9 @@ def plain_warnings() -> Iterator[None]:
 def _print_results(done: Evaluated) -> None:
     results = done.results
     if len(results) > 1:
-        _print_protocols(results)
+        _print_protocols(results, done.subject.split)
     else:
-        _print_scores(results[0].evaluation, results[0].seconds)
+        _print_scores(results[0].evaluation, results[0].seconds, done.subject.split)
     for result in results:
         if result.details:
             put("", f"{result.evaluation.protocol}")
@@ -139,10 +139,10 @@ def _print_results(done: Evaluated) -> None:
         put("warning: this model was selected on test pictures; a score on them is too good")
 
 
-def _print_protocols(results: Sequence[Result]) -> None:
+def _print_protocols(results: Sequence[Result], split: str) -> None:
     first = results[0].evaluation
     width = max(len(result.evaluation.protocol) for result in results)
-    put(f"{first.images:,} pictures, {_how(first)}")
+    put(f"{first.images:,} pictures of {split}, {_how(first)}")
     put(f"{'protocol':<{width}}  top-1 %  95 %            gain   top-5 %    loss  crops  seconds")
     for result in results:
         e = result.evaluation
@@ -154,10 +154,10 @@ def _print_protocols(results: Sequence[Result]) -> None:
         )
 
 
-def _print_scores(scores: Evaluation, seconds: float) -> None:
+def _print_scores(scores: Evaluation, seconds: float, split: str) -> None:
     low, high = (100 * share for share in scores.top1_interval)
     put(f"protocol   {scores.protocol}, {_how(scores)}, preprocessing {scores.preprocess_hash}")
-    put(f"pictures   {scores.images:,}")
+    put(f"pictures   {scores.images:,} of {split}")
     put(f"top-1      {100 * scores.top1:.2f} % right  (95 %: {low:.2f} .. {high:.2f})")
     if scores.top5 is not None:
         put(f"top-5      {100 * scores.top5:.2f} % right")

@@ -96,7 +96,7 @@ def _print_demo(done: Demo) -> None:
     put()
     bounds = f"(95 %: {low:.1f} .. {high:.1f})"
     put(f"test      {100 * test.top1:.1f} % right: {right} of {test.images} unseen digits {bounds}")
-    put(f"training  {done.run.seconds:.0f} s, {done.run.images_per_second:,.0f} images/s")
+    put(f"training  {done.run.seconds:.0f} s, {done.run.images_per_second:,.0f} images/s in the median step")
     put(f"model     {done.run.model}")
     put(f"report    {done.report}")
     put("", f"next      reslearn predict {done.run.path} some-picture.png")

@@ -175,5 +175,5 @@ def _print_run(run: Run, data: str | None = None) -> None:
         from ..jobs.probe import verdict
 
         put(f"probe     {verdict(run.probe)}")
-    put(f"time      {run.seconds:.1f} s of training, {run.images_per_second:,.0f} images/s")
+    put(f"time      {run.seconds:.1f} s of training, {run.images_per_second:,.0f} images/s in the median step")
     put(f"report    {run.path / 'report.html'}")

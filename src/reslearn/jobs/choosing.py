@@ -114,7 +114,7 @@ class Choice:
             other.append(voice.field("batch_size"))
         why = (
             f"{facts.pictures:,} pictures of {facts.classes} classes, {facts.side} pixels on their shorter side, "
-            f"{facts.gigaflops:,.0f} GFLOP/s"
+            f"{facts.gigaflops:,.0f} GFLOP/s in training"
         )
         lists = "list_models(), reslearn recipes" if voice.python else "reslearn list, recipes"
         return [f"{', '.join(chosen)}: for {why}", f"yours to change: {', '.join(other)} ({lists})"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..runtime.choice import Workload, decide, has_compiler, this_machine
 from ..runtime.environment import environment, extras, free_disk_gib, interpreter, package_versions
-from ..runtime.machine import Rates, kept_rates, shipped_rates
+from ..runtime.machine import Rates, kept_rates
 from ..runtime.processor import Processor
 from ..runtime.settings import Settings
 from ..spec.codec import fields_to_json
@@ -17,6 +17,7 @@ from ..spec.codec import fields_to_json
 if TYPE_CHECKING:
     from ..runtime.measuring import Measurement
 
+OWN_WORK = ("dev", "docs")  # extras for working on the package itself
 SHOWN = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-learn")
 
 
@@ -26,7 +27,7 @@ class Checkup:
 
     interpreter: str
     environment: Mapping[str, object]  # as a run records it
-    rates: Rates | None
+    rates: Rates | None  # what a run decides by
     measured: Measurement | None  # if it was measured just now
     distrusted: str  # why rates that were kept are not believed; empty where they are
     cuda: str | None  # the version that torch is built for
@@ -47,7 +48,11 @@ class Checkup:
     def lines(self) -> list[tuple[str, str]]:
         """Name and sentence, one line each."""
         env, versions = self.environment, package_versions(("reslearn", *SHOWN))
-        missing = [f"{extra} (pip install {' '.join(gone)})" for extra, gone in self.extras.items() if gone]
+        missing = [
+            f"{extra} (pip install {' '.join(gone)})"
+            for extra, gone in self.extras.items()
+            if gone and extra not in OWN_WORK
+        ]
         built = f"for CUDA {self.cuda}, no GPU seen" if self.cuda else "without CUDA"
         glibc = str(env["allocator"]).startswith("glibc")
         tuning = "long commands keep freed memory" if glibc else "left as it is"
@@ -58,8 +63,8 @@ class Checkup:
             ("system", str(env["system"])),
             ("processor", f"{env['cpu']}, {env['cores']} cores, {env['memory_gib']} GiB"),
             ("device", ", ".join(self.devices) or f"cpu (torch built {built})"),
-            ("rates", _rates(self.rates)),
-            *([("measured", self.measured.outcome)] if self.measured else []),
+            ("rates", self.rates.words() if self.rates else "not known: reslearn doctor --measure"),
+            *([("measured", self.measured.words())] if self.measured else []),
             *([("ignored", self.distrusted)] if self.distrusted else []),
             ("bf16, AMX", self.bf16),
             ("compiler", str(env["cxx"] or "no g++: networks run uncompiled; install g++ to train long runs faster")),
@@ -74,8 +79,7 @@ class Checkup:
 def checkup(*, measure: bool = False) -> Checkup:
     """The environment record, torch's view of the machine, the extras, and free space here (GiB).
 
-    With `measure` the processor's rates are measured first, in about two seconds, and kept unless it is busy; they are
-    then what is shown, kept or not.
+    With `measure` the processor's rates are measured first, in about two seconds, and kept unless it is busy.
     """
     import torch
 
@@ -86,13 +90,13 @@ def checkup(*, measure: bool = False) -> Checkup:
         from ..runtime.measuring import measure_and_keep
 
         measured = measure_and_keep(processor, threads)
-    kept, distrusted = kept_rates(processor, threads)
-    rates = measured.rates if measured else kept or shipped_rates(processor, threads)
-    decided = decide(Workload(1.0, 1.0), device="cpu")  # as a run would: by what is kept
+    distrusted = kept_rates(processor, threads)[1]
+    machine = this_machine()  # as a run sees it: with what has just been kept
+    decided = decide(Workload(1.0, 1.0), device="cpu", machine=machine)
     return Checkup(
         interpreter=interpreter(),
         environment=environment(),
-        rates=rates,
+        rates=machine.rates,
         measured=measured,
         distrusted=distrusted,
         cuda=torch.version.cuda,
@@ -116,14 +120,3 @@ def _bf16(processor: Processor, decided: Settings) -> str:
     names = {"amx_bf16": "AMX tiles", "avx512_bf16": "AVX512-bf16, no AMX"}
     has = names.get(processor.bf16_kind, "no AMX, no AVX512-bf16")
     return f"{has}; training in {decided.source.rpartition('; eager')[0]}"
-
-
-def _rates(rates: Rates | None) -> str:
-    """A processor's rates as a sentence."""
-    if rates is None:
-        return "not known: reslearn doctor --measure"
-    words = ", ".join(f"{name} {rate:.4g}" for name, rate in rates.matrix.items()) + " GFLOP/s"
-    if rates.convolution:
-        words += f" (convolutions {', '.join(f'{rate:.3g}' for rate in rates.convolution.values())})"
-    copied = f"; copies {rates.bandwidth:.3g} GB/s" if rates.bandwidth else ""
-    return f"{words}{copied}; {rates.threads} threads, {rates.source}"

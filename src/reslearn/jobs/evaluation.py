@@ -125,7 +125,8 @@ class Evaluated:
 
     def to_json(self) -> dict[str, Any] | list[dict[str, Any]]:
         """The scores of the one protocol, or a list where there are several."""
-        more = {} if self.left_out is None else {"left_out": self.left_out}
+        more: dict[str, Any] = {"split": self.subject.split}
+        more |= {} if self.left_out is None else {"left_out": self.left_out}
         values = [result.to_json() | more for result in self.results]
         return values if len(values) > 1 else values[0]
 

@@ -42,6 +42,7 @@ class Machine:
     rates: Rates | None = None  # None: nobody measured this kind of processor with so many threads
     compiler: bool = False  # torch.compile can build its CPU kernels
     capability: tuple[int, int] | None = None  # of the GPU
+    cores: int | None = None  # logical processors that are here, where known
     whole: bool = True  # whether `threads` is what `doctor --measure` takes by itself
 
     @property
@@ -82,10 +83,10 @@ def this_machine(*, world: int = 1, device: str = "cpu") -> Machine:
         import torch
 
         shared, capability = max(torch.cuda.device_count(), 1), torch.cuda.get_device_capability(device)
-    count = asked or max(cores() // shared, 1)
-    return Machine(
-        processor, count, asked is not None, known_rates(processor, count), has_compiler(), capability, count == cores()
-    )
+    here = cores()
+    count = asked or max(here // shared, 1)
+    rates = known_rates(processor, count, here)
+    return Machine(processor, count, asked is not None, rates, has_compiler(), capability, here, count == here)
 
 
 def asked_threads() -> int | None:
@@ -167,10 +168,14 @@ def _compilation(machine: Machine, eager: Settings, workload: Workload) -> tuple
 def _threads(machine: Machine, device: str) -> tuple[int, str]:
     """Threads of one process, and why."""
     if machine.asked:
-        return machine.threads, f"{machine.threads} threads: OMP_NUM_THREADS"
+        beyond = machine.cores is not None and machine.threads > machine.cores
+        more = f", more than the {machine.cores} cores: they wait for each other" if beyond else ""
+        return machine.threads, f"{machine.threads} threads: OMP_NUM_THREADS{more}"
     if machine.rates is not None and machine.rates.threads < machine.threads and device == "cpu":
         return machine.rates.threads, f"{machine.rates.threads} threads: one a core does more than two"
-    return machine.threads, f"{machine.threads} threads: the cores of a process"
+    ignored = os.environ.get("OMP_NUM_THREADS", "")
+    why = f" (OMP_NUM_THREADS={ignored[:20]!r} is no number of threads)" if ignored and not asked_threads() else ""
+    return machine.threads, f"{machine.threads} threads: the cores of a process{why}"
 
 
 def saved_seconds(settings: Settings, workload: Workload, rates: Rates | None, seconds: float | None = None) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,16 +25,8 @@ PACKAGES = (
     "typer", "rich", "matplotlib", "jinja2", "scipy",
 )  # fmt: skip
 
-# extra -> the packages it brings; `doctor` says which extras are complete.
-EXTRAS = {
-    "arrow": ("pyarrow",),
-    "export": ("onnx", "onnxscript", "onnxruntime"),
-    "heic": ("pillow-heif",),
-    "openvino": ("openvino", "nncf"),
-    "sweep": ("optuna",),
-    "tensorboard": ("tensorboard",),
-    "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "tifffile", "imagecodecs"),
-}
+# A line of the package's own metadata: what an extra brings.
+_OF_AN_EXTRA = re.compile(r"([\w.-]+)[^;]*;.*\bextra *== *.([\w-]+).")
 
 # The instructions that decide how fast a CPU multiplies matrices, in /proc/cpuinfo's spelling.
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
@@ -81,7 +74,13 @@ def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 def extras() -> dict[str, list[str]]:
     """Extra -> the packages of it that are missing; an empty list means that the extra is installed."""
-    return {extra: [name for name in names if not package_versions((name,))] for extra, names in EXTRAS.items()}
+    found: dict[str, list[str]] = {}
+    for line in importlib.metadata.requires("reslearn") or []:
+        match = _OF_AN_EXTRA.match(line)
+        if match is not None:
+            name, extra = match.groups()
+            found.setdefault(extra, []).extend([] if package_versions((name,)) else [name])
+    return found
 
 
 def memory_gib() -> float | None:

@@ -10,11 +10,13 @@ import fcntl
 import hashlib
 import http.client
 import os
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..spec.errors import UserError
 from .files import file_sha256, naming
@@ -25,6 +27,7 @@ _CHUNK = 1 << 20
 _TRIES = 4  # in a row that bring nothing new
 _PAUSE = 0.5  # seconds between them
 _TIMEOUT = 60  # seconds without a byte
+_NONE = "look at the network and the address, or name a file that is here"
 
 _SAID = {
     401: "it wants to know who asks",
@@ -125,9 +128,12 @@ def _download(url: str, part: Path, told: Callable[[int], None] = lambda done: N
             now = part.stat().st_size if part.exists() else 0
             idle = 0 if now > have else idle + 1
             if idle >= _TRIES or (not now and isinstance(error, (urllib.error.URLError, ValueError))):
-                reason = str(getattr(error, "reason", error)).partition("\n")[0] or type(error).__name__
-                kept = f"; {now:,} bytes are kept, run the command again" if now else "; look at the address"
-                raise UserError(f"{url}: {reason}{kept}") from None
+                reason = getattr(error, "reason", error)
+                told_why = str(reason).partition("\n")[0] or type(error).__name__
+                if isinstance(reason, socket.gaierror):
+                    told_why = f"{urlsplit(url).hostname} cannot be reached from here ({reason.strerror})"
+                kept = f"{now:,} bytes are kept, run the command again" if now else _NONE
+                raise UserError(f"{url}: {told_why}; {kept}") from None
             time.sleep(_PAUSE)
 
 

@@ -46,6 +46,14 @@ class Rates:
                 return rates[precision] / rates["fp32"]
         return None
 
+    def words(self) -> str:
+        """All of it as a sentence."""
+        told = f"{_listed(self.matrix)} GFLOP/s"
+        if self.convolution:
+            told += f" (convolutions {_listed(self.convolution)})"
+        copied = f"; copies {self.bandwidth:.3g} GB/s" if self.bandwidth else ""
+        return f"{told}{copied}; {self.threads} threads, {self.source}"
+
     def scaled(self, threads: int) -> Rates:
         """The same kind of processor with another number of cores at work."""
         times = threads / self.threads
@@ -108,9 +116,16 @@ KINDS = (
 )
 
 
-def known_rates(processor: Processor, threads: int) -> Rates | None:
-    """What is known of `threads` threads of this processor: measured here, else shipped for its kind, else None."""
-    return kept_rates(processor, threads)[0] or shipped_rates(processor, threads)
+def known_rates(processor: Processor, threads: int, cores: int | None = None) -> Rates | None:
+    """What is known of `threads` threads of this processor: measured here, else shipped for its kind, else None.
+
+    Shipped are rates of one thread a core, so that threads beyond the `cores` add nothing.
+    """
+    kept, distrusted = kept_rates(processor, threads)
+    rates = kept or shipped_rates(processor, min(threads, cores or threads))
+    if rates is not None and distrusted:
+        return replace(rates, source=f"{rates.source}; what was kept here is not believed, see reslearn doctor")
+    return rates
 
 
 def shipped_rates(processor: Processor, threads: int) -> Rates | None:
@@ -155,6 +170,10 @@ def torch_version() -> str:
     return importlib.metadata.version("torch")
 
 
+def _listed(rates: Mapping[Precision, float]) -> str:
+    return ", ".join(f"{name} {rate:,.0f}" if rate >= 100 else f"{name} {rate:.3g}" for name, rate in rates.items())
+
+
 def _key(processor: Processor, threads: int) -> dict[str, Any]:
     """Everything that another measurement would be needed for."""
     flags = hashlib.sha256(" ".join(sorted(processor.flags)).encode()).hexdigest()[:16]
@@ -183,7 +202,7 @@ def _believed(path: Path, key: Mapping[str, Any]) -> Rates:
     if not 1 <= rates.threads <= key["threads"] or "fp32" not in rates.matrix or rates.bandwidth == 0:
         raise ValueError(f"no rates of 1 to {key['threads']} threads, fp32 among them")
     if not all(low <= rate <= high for rate in given):
-        raise ValueError(f"{given} are no rates of {key['threads']} threads")
+        raise ValueError(f"its rates are not between {low:g} and {high:g}, as those of {key['threads']} threads are")
     if to_json(rates) != body["rates"] or not rates.source.isprintable() or len(rates.source) > 200:
         raise ValueError("it says less or more than such a file does")
     return rates

@@ -35,6 +35,11 @@ class Measurement:
     rates: Rates
     load: Load
     outcome: str  # where it is kept, or why not
+    kept: bool = False
+
+    def words(self) -> str:
+        """What was measured where that is not kept, and what became of it."""
+        return self.outcome if self.kept else f"{self.rates.words()}; {self.outcome}"
 
     def to_json(self) -> dict[str, Any]:
         """The load and the outcome; the rates stand elsewhere."""
@@ -47,7 +52,7 @@ def measure_and_keep(processor: Processor, count: int) -> Measurement:
     if load.busy:
         return Measurement(rates, load, f"not kept: {load.busy}; measure again when the machine is quiet")
     try:
-        return Measurement(rates, load, f"kept in {keep_rates(processor, count, rates)}")
+        return Measurement(rates, load, f"kept in {keep_rates(processor, count, rates)}", kept=True)
     except (OSError, UserError) as error:
         return Measurement(rates, load, f"not kept: {error}")
 

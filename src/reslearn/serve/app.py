@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ..spec.errors import unknown
 from .gate import Gate
 from .inference import inference_routes
 from .pages import page_routes
@@ -29,6 +30,7 @@ _ERRORS = {
     415: "Another kind of body", 422: "A wrong parameter, or no picture that can be read",
     429: "The queue is full; see Retry-After", 503: "No answer in time, or the server is being stopped",
 }  # fmt: skip
+PARAMETERS = ("model", "top", "cam")  # of /predict
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILES = {"schema": {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}}}
 _PICTURES: dict[str, Any] = {
@@ -104,6 +106,9 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         top: Annotated[int, Query(ge=1, description="How many classes to name.")] = 5,
         cam: Annotated[int, Query(ge=0, le=1, description="1: heat of the best class, too.")] = 0,
     ) -> Response:
+        for name in request.query_params:
+            if name not in PARAMETERS:
+                raise Refused(422, str(unknown("parameter", name, PARAMETERS)))
         return await answer(service, request, model, top, cam=bool(cam))
 
     @app.get("/models", summary="What is served")
