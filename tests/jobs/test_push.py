@@ -134,6 +134,18 @@ def test_a_run_s_pictures_are_known_from_its_folder(short_run, tmp_path):
     assert forgotten.hashes == 0 and load(tmp_path / "f").known.known_by == "nothing"
 
 
+def test_what_recognises_pictures_is_believed_whole_or_missed_aloud(short_run, tmp_path, capfd):
+    push_model(short_run, folder=tmp_path / "r")
+    beside = tmp_path / "r" / "seen.safetensors"
+    content = beside.read_bytes()
+    beside.write_bytes(content + b"x")
+    with pytest.raises(UserError, match="altered"):
+        load(tmp_path / "r")
+    beside.unlink()
+    assert load(tmp_path / "r").known.known_by == "nothing"
+    assert "nobody knows which pictures" in capfd.readouterr().err
+
+
 def test_nothing_goes_up_unasked(model):
     with pytest.raises(UserError, match="name the repository"):
         push_model(model)
