@@ -9,7 +9,7 @@ from torch import nn
 
 from reslearn.data.preprocess import Normalise
 from reslearn.engine.scorer import TorchScorer
-from reslearn.interpret.faithfulness import areas, blur, curves, faithfulness
+from reslearn.interpret.faithfulness import LEAST, Learned, areas, blur, curves, faithfulness
 from reslearn.spec.preprocess import default_preprocess
 
 
@@ -21,7 +21,7 @@ class Corner(nn.Module):
         self.weight = nn.Parameter(torch.ones(1))
 
     def forward(self, x):
-        bright = x[:, :, :8, :8].mean((1, 2, 3)) * 4
+        bright = (x[:, :, :8, :8].mean((1, 2, 3)) - 1.2) * 4  # so that what is blurred is not yet sure
         return torch.stack([torch.zeros_like(bright), bright], 1) * self.weight
 
 
@@ -101,3 +101,21 @@ def test_a_single_picture_claims_nothing(scorer, images):
     found = faithfulness(scorer, images[:1], ONES[:1], at_corner(1.0)[:1], grain=8)
     assert not found.beats_chance and found.draws == 20
     assert found.verdict().startswith("1 picture cannot tell")
+
+
+def test_a_gain_that_random_weights_reach_claims_nothing(images):
+    net = Corner()
+    with torch.no_grad():
+        net.weight.mul_(0.01)
+    found = faithfulness(TorchScorer(net, Normalise(default_preprocess(16))), images, ONES, at_corner(1.0), grain=8)
+    gains = found.random.deletion_gain, found.random.insertion_gain
+    assert all(one.clear and one.mean < LEAST for one in gains)
+    assert not found.beats_chance and f"gain less than {LEAST} in deletion and insertion" in found.verdict()
+
+
+@pytest.mark.parametrize(("right", "claimed"), [(10, False), (14, False), (20, True), (29, True)])
+def test_a_network_that_has_learned_nothing_has_no_reasons(scorer, images, right, claimed):
+    found = faithfulness(scorer, images, ONES, at_corner(1.0), grain=8, learned=Learned(right, 30, 10))
+    assert found.beats_chance == claimed == found.learned.something
+    assert (f"names {right} of 30 pictures right" in found.verdict()) != claimed
+    assert found.to_json()["learned"] == {"right": right, "pictures": 30, "largest": 10}

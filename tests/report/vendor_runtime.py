@@ -34,7 +34,7 @@ def main(version: str) -> None:
     HERE.mkdir(exist_ok=True)
     files = {SCRIPT: found.script, WASM: found.wasm}
     for name, content in files.items():
-        (HERE / f"{name}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+        keep(HERE / f"{name}.gz", content)
     about = {
         "name": NAME, "version": found.version, "license": found.licence, "sha512": found.sha512,
         "files": {
@@ -46,6 +46,12 @@ def main(version: str) -> None:
     licence = Path(onnxruntime.__file__).with_name("LICENSE").read_text(encoding="utf-8")  # of the same project
     (HERE / "LICENSE").write_text(licence, encoding="utf-8")
     print(f"{NAME} {found.version}: {sum((HERE / f'{name}.gz').stat().st_size for name in files):,} bytes gzipped")
+
+
+def keep(where: Path, content: bytes) -> None:
+    """Gzip `content` to `where`, unless it is there already: another zlib would write the same in other bytes."""
+    if not where.exists() or gzip.decompress(where.read_bytes()) != content:
+        where.write_bytes(gzip.compress(content, 9, mtime=0))
 
 
 def npm(*arguments: str) -> str:

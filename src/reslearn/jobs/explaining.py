@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ..bundle.file import Loaded, load
 from ..data.anything import Range
-from ..data.dataset import Image
+from ..data.dataset import Image, Indices
 from ..engine.scorer import TorchScorer
 from ..interpret.class_maps import MapPlan, class_maps, grain, map_plan
-from ..interpret.faithfulness import Faithfulness, faithfulness
+from ..interpret.faithfulness import Faithfulness, Learned, faithfulness
 from ..interpret.sheets import MapSheet, feature_sheets, first_filters
 from ..measure.metrics import check_answers, softmax
 from ..predictor.answers import Answer, answer
@@ -179,7 +179,7 @@ def explain(
             for one, found in zip(done, training.of if training else [()] * len(done), strict=True)
         ),
         unread=tuple(Unexplained(*one) for one in looked.unread),
-        faithfulness=_tested(plan, scorer, looked, classes, request.tested),
+        faithfulness=_tested(plan, scorer, looked, classes, _learned(logits, looked.truths), request.tested),
         data=looked.data,
         found=looked.found,
         filters=first_filters(loaded.net),
@@ -247,8 +247,9 @@ def _pictures(
 
 
 def _tested(
-    plan: MapPlan, scorer: TorchScorer, looked: Looked, classes: NDArray[Any], asked: int | None
-) -> Faithfulness | None:
+    plan: MapPlan, scorer: TorchScorer, looked: Looked, classes: NDArray[Any], learned: Learned | None,
+    asked: int | None,
+) -> Faithfulness | None:  # fmt: skip
     size = looked.images.shape[-1]
     count = TESTED[size <= SMALL] if asked is None else asked
     if not count:
@@ -256,4 +257,12 @@ def _tested(
     places = list(spread(len(looked), count))
     images, wanted = looked.images[places], torch.from_numpy(classes[places])
     maps = class_maps(scorer, plan, images, wanted)
-    return faithfulness(scorer, images, wanted, maps, grain=grain(plan, scorer, size))
+    return faithfulness(scorer, images, wanted, maps, grain=grain(plan, scorer, size), learned=learned)
+
+
+def _learned(logits: Floats, truths: Indices | None) -> Learned | None:
+    """None also where all pictures are of one class: any network may be right about these."""
+    counts = np.bincount(truths) if truths is not None else np.zeros(0, int)
+    if truths is None or np.count_nonzero(counts) < 2:
+        return None
+    return Learned(int((logits.argmax(1) == truths).sum()), len(truths), int(counts.max()))

@@ -6,7 +6,7 @@ import html
 import os
 from collections.abc import Iterable
 
-from ...interpret.faithfulness import Against, Faithfulness, Gain
+from ...interpret.faithfulness import LEAST, Against, Faithfulness, Gain
 from ...predictor.answers import UNKNOWN
 from ...report.explained import Bar, ClassRow, ExplainPage, Sheet, Shot, Tile, render_explained
 from ...report.heat import overlay, shown, tiles
@@ -28,7 +28,9 @@ METHODS = {
 }
 TESTS = (
     "Deletion paints the pixels that a map holds most telling in the mean colour, insertion brings them back into a "
-    "blurred picture. A score is the mean probability of the class on the way; random maps are as coarse as these."
+    "blurred picture. A score is the mean probability of the class on the way; random maps are as coarse as these. "
+    f"Maps are believed that gain at least {LEAST} over random ones in both, beyond doubt; where classes are known, "
+    "only those of a network that is right more often than naming the largest class would be."
 )
 
 
@@ -143,7 +145,7 @@ def _tests(test: Faithfulness) -> Grid:
     return Grid(
         title="",
         note=f"{TESTS} On {test.pictures:,} picture{'s' if test.pictures > 1 else ''}{draws}, in {test.steps} steps; a "
-        "gain above 0 means that the maps are better; below it, its 95 % interval.",
+        "gain above 0 means that the maps are better; beside it, its 95 % interval.",
         columns=("", "deletion", "insertion", "gain in deletion", "95 %", "gain in insertion", "95 %"),
         rows=(
             ("the maps", f"{test.deletion:.3f}", f"{test.insertion:.3f}", "", "", "", ""),

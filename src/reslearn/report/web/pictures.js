@@ -50,7 +50,8 @@ export class Item {
   }
 
   failed(words) {
-    this.error = words;
+    const named = `${this.file.name}: `; // it stands above
+    this.error = words.startsWith(named) ? words.slice(named.length) : words;
     this.draw();
     this.change();
   }
