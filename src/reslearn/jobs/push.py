@@ -138,7 +138,8 @@ def words_of_hashes(hashes: int) -> str:
     """For a person: that what recognises seen pictures goes along."""
     if not hashes:
         return ""
-    return f"{hashes:,} hashes of its training pictures go along, by which they are known (--forget-pictures); "
+    what = f"{hashes:,} hashes, of the files and of the pixels of its training pictures, go along"
+    return f"{what}; by them these are known (--forget-pictures leaves them out); "
 
 
 def crop_pct(prepare: Preprocess) -> float:
