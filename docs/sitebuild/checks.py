@@ -1,47 +1,11 @@
-"""What is looked at without Sphinx (numbers typed into prose) and after it (links, addresses of other hosts)."""
+"""What is looked at after Sphinx: links, and addresses of other hosts."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-
-from .pages import VALUE, Page
-
-NO_PROSE = re.compile(
-    r"^(?P<t>`{3,}|~{3,}).*?^(?P=t)[ \t]*$"  # fenced code
-    r"|`[^`]+`"  # code, and so settings that are written as code
-    r"|<!--.*?-->|<[^>]+>"  # HTML
-    r"|\]\([^)]*\)"  # where a link goes
-    r"|\b\d{4}\.\d{4,5}\b"  # arXiv
-    r"|\b(?:Python|section|sections|equation|table|figure|version|v) ?\d+(?:\.\d+)*"
-    r"|\d+(?:\.\d+)*(?:절|장)",
-    re.MULTILINE | re.DOTALL,
-)
-RESULT = re.compile(
-    r"(?<![\w.])\d+\.\d+"  # a decimal
-    r"|\d[\d.]* ?(?:%|퍼센트|percent\b)"
-    r"|\b\d{1,3}(?:,\d{3})+\b"
-    r"|\b\d[\d.]* ?(?:times\b|points\b|seconds?\b|minutes?\b|초|분(?=[ ,.]|간)|배(?=[ ,.가는로의이])|포인트)"
-)
-
-
-def typed_numbers(page: Page) -> list[str]:
-    """Numbers that look like results and are typed into the prose of a page with cells. Such a number comes from
-    `{{ expression }}`; a setting is written as code."""
-    found = []
-    for part in page.parts if page.executed else ():
-        if isinstance(part, str):
-            found += typed(part)
-    return [f"{page.path}: {one!r}" for one in found]
-
-
-def typed(text: str) -> list[str]:
-    """The numbers in one piece of prose that look like results."""
-    text = NO_PROSE.sub(" ", VALUE.sub(" ", text))
-    return [text[max(match.start() - 20, 0) : match.end() + 10].strip() for match in RESULT.finditer(text)]
 
 
 @dataclass

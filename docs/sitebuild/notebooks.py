@@ -16,7 +16,7 @@ HIDE = {"fold": "hide-input", "quiet": "remove-input"}
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 SAID = {
     "en": ("Download this page as a notebook", "its cells took {} s when this page was made", "한국어로 읽기"),
-    "ko": ("이 쪽을 노트북으로 내려받기", "이 쪽의 셀은 만들 때 {}초 걸렸습니다", "Read it in English"),
+    "ko": ("이 페이지를 노트북으로 내려받기", "이 페이지의 셀은 만들 때 {}초 걸렸습니다", "Read it in English"),
 }
 SETUP = {
     "en": "Runs after `pip install` of reslearn, as this page was run; nothing is downloaded.",

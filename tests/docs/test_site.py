@@ -18,7 +18,7 @@ from reslearn.spec.recipes import get_recipe
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
-from sitebuild import api, checks, commands, corrections, hangul, pages  # noqa: E402
+from sitebuild import api, commands, corrections, hangul, numbers, pages  # noqa: E402
 
 ENGLISH = {p.path.removeprefix("en/"): p for p in map(pages.read, sorted((ROOT / "docs/en").rglob("*.md")))}
 KOREAN = {p.path.removeprefix("ko/"): p for p in map(pages.read, sorted((ROOT / "docs/ko").rglob("*.md")))}
@@ -61,12 +61,28 @@ def test_a_page_that_is_behind_is_found(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", [*ENGLISH.values(), *KOREAN.values()], ids=lambda page: page.path)
 def test_no_result_is_typed_into_prose(page):
-    assert checks.typed_numbers(page) == []
+    assert numbers.typed_numbers(page) == []
 
 
 def test_no_result_is_typed_into_the_corrections():
     for one in corrections.corrections():
-        assert [found for text in (*one.en, *one.ko) for found in checks.typed(text)] == [], one.at
+        known = numbers.sums(numbers.prose_of(ENGLISH[corrections.LESSONS[one.lesson]]))
+        assert [found for text in (*one.en, *one.ko) for found in numbers.typed(text, known)] == [], one.at
+
+
+PLANTED = (
+    *("The loss ends at 27.66.", "That is 598 times as much.", "It falls from 9 to 7.", "| ResNet-20 | 8 |"),
+    *("It shrinks to 3e-12.", "It needs 12 MB.", "11689512 weights", "오류율은 9입니다.", "598배가 됩니다."),
+)
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_results_planted_behind_any_cell_are_found(name):
+    for page in (ENGLISH[name], KOREAN[name]):
+        prose = numbers.prose_of(page)
+        for part in prose:
+            found = numbers.typed("\n\n".join([part, *PLANTED]), numbers.sums(prose))
+            assert len(found) == len(PLANTED) + 1, f"{page.path}: {found}"  # "from 9 to 7" are two
 
 
 @pytest.mark.parametrize(
@@ -74,18 +90,39 @@ def test_no_result_is_typed_into_the_corrections():
     [
         ("It ends at 27.66 % error.", True),
         ("It is 598 times as large.", True),
+        ("It is 598-fold.", True),
+        ("It is 598x larger.", True),
+        ("It is 598 × as large.", True),
         ("11,689,512 weights", True),
+        ("11 M parameters", True),
+        ("12 million weights", True),
+        ("11689512 weights", True),
+        ("It falls from 9 to 7.", True),
+        ("an accuracy of 91", True),
+        ("| ResNet-20 | 9 |", True),
+        ("It falls to 3e-12.", True),
+        ("It falls to 10⁻¹².", True),
+        ("It takes 12 ms.", True),
+        ("It takes 2 hours.", True),
+        ("It needs 3 GB.", True),
+        ("85 of 100 pictures are right", True),
+        ("one in 12 is wrong", True),
+        ("figure 12 % better", True),
         ("정확도는 91.2 %입니다", True),
         ("3.5배 큽니다", True),
+        ("손실이 5로 내려갑니다", True),
+        ("3시간 걸립니다", True),
         ("It took 12 seconds.", True),
         ("It ends at {{ percent(error) }}, {{ ratio }} times as much.", False),
         ("ResNet-110 has 54 blocks of 3 × 3, section 4.2, arXiv 1512.03385, `lr=0.1`, [x](a-1.5.md)", False),
         ("ResNet-56과 plain-20, 4.2절, 28 × 28, 2015년", False),
+        ("C = 32 groups of 4 channels, 6n + 2 layers, dy/dx = 1 + F′(x), strides 1, 2, 2, 2, top-5", False),
+        ('"17 instead of 288" is said; 2 · 9 = 18', False),
         ("```console\n$ x\n12.3 %\n```\nafter", False),
     ],
 )
 def test_what_counts_as_a_typed_result(prose, typed):
-    assert bool(checks.typed(prose)) is typed
+    assert bool(numbers.typed(prose, numbers.sums([prose]))) is typed
 
 
 @pytest.mark.parametrize("name", LESSONS)
