@@ -98,3 +98,19 @@ def test_a_rule_that_refuses_keeps_all_from_being_written(data, when):
         lookout.before()
         lookout.after()
     assert written == []
+
+
+def test_what_another_process_has_looked_up_counts_before_anything_is_decoded(data, monkeypatch):
+    """Of two processes each looks up half of the files; the first one's rule hears of all of them."""
+    others, asked = Keyed(data), []
+    others.ask_files(np.arange(5))
+
+    class Two:
+        rank, size, first = 0, 2, True
+
+        def largest(self, rows):
+            return np.maximum(rows, others.rows)
+
+    monkeypatch.setattr("reslearn.measure.lookout.joined", Two)
+    Lookout(data, [knows(data, [0, 1, 3])], rule=lambda found: asked.append(found.trained().tolist())).before()
+    assert asked == [[True, True, False, True, False]]

@@ -200,3 +200,11 @@ def test_most_confused():
         Confused(truth="c", answer="b", count=2, share=1 / 2),
     )
     assert confusion.most_confused(np.eye(3, dtype=np.int64), "abc") == ()
+
+
+def test_without_a_temperature_it_is_one():
+    logits, labels = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 4
+    expected = cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels), reduction="none").numpy()
+    np.testing.assert_allclose(metrics.losses(logits, labels), expected)
+    np.testing.assert_allclose(metrics.loss(logits, labels), expected.mean())
+    np.testing.assert_allclose(metrics.softmax(logits), torch.from_numpy(logits).softmax(1).numpy())

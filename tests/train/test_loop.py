@@ -178,3 +178,13 @@ def test_a_run_that_stopped_early_takes_no_step_more(run):
     work.progress = Progress(step=4, stopped_early=True)
     train(work)
     assert did == [("batches", 4, 0)] and work.progress.step == 4
+
+
+@pytest.mark.parametrize("told", [0, signal.SIGTERM])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_step_is_that_of_all_processes(told, late):
+    """Of two processes that count alike the loss is the mean, wrong answers the sum, and one clock decides."""
+    world = SimpleNamespace(size=2, first=True, sum=lambda *values: [2 * value for value in values])
+    progress, recipe = SimpleNamespace(step=3, lr=0.1), SimpleNamespace(lr=0.1)
+    work = SimpleNamespace(progress=progress, recipe=recipe, world=world, late=late, stop=lambda: told)
+    assert loop.of_all(work, 1.5, 3) == (1.5, 6, told, late)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -40,7 +40,7 @@ def _trained_on(data: dict[str, Any]) -> str | None:
     """`flowers: 3,060 pictures, 340 to choose on`; None where the file does not say."""
     if not data:
         return None
-    name = os.path.basename(str(data["path"]).rstrip("/\\")) if data.get("path") else "pictures given from Python"
+    name = re.split(r"[/\\]", str(data["path"]).rstrip("/\\"))[-1] if data.get("path") else "pictures given from Python"
     counts = [f"{data['train']:,} pictures"] if isinstance(data.get("train"), int) else []
     counts += [f"{data['val']:,} to choose on"] if data.get("val") and isinstance(data["val"], int) else []
     return f"{name}{': ' if counts else ''}{', '.join(counts)}"

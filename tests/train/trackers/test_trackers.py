@@ -109,6 +109,27 @@ def test_a_board_that_is_not_installed_is_one_line_before_anything_is_trained(ca
     assert not (tmp_path / "run").exists()
 
 
+def test_tensorboard_is_told_every_line_of_the_journal(capsys, tmp_path, monkeypatch):
+    told: dict = {}
+
+    class Writer:
+        def __init__(self, folder, purge_step):
+            told["begun"] = [(folder, purge_step)]
+
+        def add_scalar(self, name, value, step):
+            told.setdefault(name, []).append((step, value))
+
+        def close(self):
+            told["closed"] = True
+
+    module = types.SimpleNamespace(SummaryWriter=Writer)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    train(capsys, tmp_path, "--log-to", "tensorboard")
+    lines = [line for line in read_journal(tmp_path / "run" / "metrics.jsonl") if line["kind"] == "step"]
+    assert told["step/loss"] == [(line["step"], line["loss"]) for line in lines] and told["closed"]
+    assert told["begun"] == [(str(tmp_path / "run" / "tensorboard"), 0)]
+
+
 def test_tensorboard_reads_what_the_journal_says(capsys, tmp_path):
     pytest.importorskip("tensorboard", reason="needs tensorboard: pip install tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
