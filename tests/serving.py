@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         waiting = server.faults.get(path, [])
         fault = waiting.pop(0) if waiting and (self.command == "GET" or "HEAD" in waiting[0]) else ""
-        fault = fault or server.always.get(path, "") or server.always.get("*", "")
+        fault = fault.removeprefix("HEAD ") or server.always.get(path, "") or server.always.get("*", "")
         if fault.isdecimal():
             return self.refuse(int(fault))
         if fault == "circle":

@@ -10,6 +10,7 @@ import pytest
 from reslearn.cli.app import main
 from reslearn.data.parts.keyed import file_keys
 from reslearn.data.remote import store as stores
+from reslearn.data.remote.failures import first_line
 from reslearn.data.remote.store import Store
 from reslearn.data.sources import open_data
 from reslearn.spec.errors import UserError
@@ -128,6 +129,10 @@ def test_a_stalled_web_server_is_asked_again(loopback, layouts, monkeypatch):
         ("nonsense://bucket/set", "nonsense"),
         ("memory://bucket/folder#cache=many", "must be a size such as 20GB"),
         ("memory://bucket/folder#urls=yes", "must be allow"),
+        ("memory://bucket/folder#key=ID&secret=SECRET", "and not 'key'"),
+        ("memory://bucket/folder#SECRET", "after the # stand columns"),
+        ("s3://bucket/set?aws_secret_access_key=SECRET", "a signed address"),
+        ("https://host/x.tar?AWSAccessKeyId=ID&Signature=SECRET&Expires=1", "a signed address"),
     ],
 )
 def test_an_address_that_will_not_do_is_one_line_without_secrets(memory, address, said):
@@ -158,6 +163,60 @@ def test_a_table_may_name_addresses_where_that_is_allowed(layouts, loopback, tmp
     assert main(["data", "stats", str(tmp_path / "t.csv"), "--allow-urls", "--json"]) == 0
     loopback.files["/t.csv"] = "\n".join(rows).encode()
     assert len(open_data(f"{loopback.url}/t.csv#urls=allow")) == len(here)
+
+
+def test_a_table_of_signed_addresses_is_refused_for_they_would_be_names_in_every_record(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "path,label\nhttps://h/a.jpg,x\nhttps://h/b.jpg?X-Amz-Signature=SECRET,y\nhttps://h/c.jpg?width=9,x\n"
+    )
+    with pytest.raises(UserError, match=r"https://h/b.jpg: a signed address \(X-Amz-Signature\)") as error:
+        open_data(f"{tmp_path}/t.csv#urls=allow")
+    assert "SECRET" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("400, url='https://cdn.host/x?Signature=SECRET&Key=ID'", "400, url='https://cdn.host/x'"),
+        ("cannot connect to https://me:SECRET@proxy:80 (why?)", "cannot connect to https://proxy:80 (why?)"),
+    ],
+)
+def test_what_a_driver_says_is_said_without_the_secrets_of_addresses(said, told):
+    assert first_line(OSError(said)) == told
+
+
+@pytest.fixture
+def listed(loopback, layouts):
+    """The class folders on a web server that lists each folder as links."""
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    root = layouts / "folder"
+    for path in (root, *root.rglob("*")):
+        at = f"/f/{path.relative_to(root)}".removesuffix("/.")
+        if path.is_file():
+            loopback.files[at] = path.read_bytes()
+        else:
+            links = [f'<a href="{one.name}{"/" * one.is_dir()}">x</a>' for one in sorted(path.iterdir())]
+            loopback.files[f"{at}/"] = loopback.files[at] = "".join(links).encode()
+    return loopback
+
+
+@pytest.mark.parametrize("fault", ["500", "breaks off"])
+@pytest.mark.parametrize("at", ["/f/train/dog/", "/f/train/cat/3.png", "/f/test/"])
+def test_a_folder_or_a_file_that_a_web_server_fails_to_tell_of_is_asked_for_again(listed, layouts, fault, at):
+    """fsspec's driver leaves out what it cannot list, and says of any file it cannot ask for that it is not there."""
+    here = open_data(str(layouts / "folder"))
+    listed.faults[at] = [f"HEAD {fault}" if at.endswith("png") else fault, fault]
+    there = open_data(f"{listed.url}/f")
+    assert list(there.ids) == list(here.ids) and there.fingerprint() == here.fingerprint()
+
+
+def test_whether_a_manifest_is_there_is_asked_until_a_server_tells(listed, monkeypatch):
+    monkeypatch.setattr(stores, "TRIES", 3)
+    listed.always["/f/reslearn-manifest.json"] = "503"
+    with pytest.raises(UserError, match=r"manifest\.json: not to be had in 3 tries"):
+        open_data(f"{listed.url}/f")
+    listed.always["/f/reslearn-manifest.json"] = "403"  # who may not read it is bound by none
+    assert len(open_data(f"{listed.url}/f")) == 40
 
 
 TINY = ["--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--precision", "fp32", "--epochs", "1"]

@@ -16,6 +16,7 @@ import pytest
 from reslearn.bundle.file import load, read_bundle
 from reslearn.cli.app import main
 from reslearn.data.sources import open_data
+from reslearn.spec.errors import UserError
 from reslearn.train.events import Tick
 
 optuna = pytest.importorskip("optuna", reason="needs optuna: pip install optuna")
@@ -166,6 +167,24 @@ def test_a_trial_whose_loss_is_no_number_fails_and_the_others_go_on(pictures, ca
                  "--out", tmp_path / "s")  # fmt: skip
     assert [(one["set"]["lr"], one["state"]) for one in told["trials"]] == [("0.01", "done"), ("1e30", "failed")]
     assert "loss became" in told["trials"][1]["why"] and told["best"]["number"] == 1
+
+
+def test_a_folder_whose_process_died_or_is_about_to_write_is_begun_in(pictures, tmp_path):
+    """Who was killed while it wrote `sweep.json`, or writes it just now, leaves a lock and half a file."""
+    from reslearn.jobs.resolve import TrainRequest
+    from reslearn.jobs.search.record import Asked
+    from reslearn.jobs.search.sweep import LOCK, _begin, plan_sweep
+    from reslearn.runtime.files import LEFTOVER
+
+    record = plan_sweep(
+        TrainRequest(str(pictures), "resnet20_cifar", "demo", changes={"lr": "0.1,0.2"}), Asked()
+    ).record
+    (tmp_path / LOCK).touch()
+    (tmp_path / f".sweep.json.{LEFTOVER}").write_text("{")
+    assert _begin(tmp_path, record) == record
+    assert json.loads((tmp_path / "sweep.json").read_text())["trials"] == 2
+    with pytest.raises(UserError, match="not empty and no sweep"):
+        _begin(pictures, record)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def asked_of(path: str) -> tuple[str, dict[str, str]]:
         return path, {}
     asked = dict(parse_qsl(text, keep_blank_values=True))
     if not asked or not all(asked.values()):
-        raise UserError(f"{path}: after the # stand columns to read, such as {base}#label=species")
+        raise UserError(f"{base}: after the # stand columns to read, such as {base}#label=species")
     return base, asked
 
 

@@ -9,11 +9,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ...spec.errors import UserError
 from ...spec.sizes import parse_size
+from ..layout.columns import COLUMNS
 from ..layout.named_files import is_address
 
-_SECRETS = re.compile(r"(^|-)(sig|signature|token|key|secret|credential|password|awsaccesskeyid)$", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"(^|[-_.])(sig|signature|token|(api|access|account|secret|private)?key(id)?|secret|credentials?|password|passwd|pwd|auth"
+    r"|awsaccesskeyid|googleaccessid)$",
+    re.IGNORECASE,
+)
+_PASSED = re.compile(r"://[^/\s@'\"]+@|\?[^\s'\")>]+")  # a password or a query within a line that a driver wrote
 SIZES = "20GB or 500MB"  # examples
 CACHE, URLS, ALLOW = "cache", "urls", "allow"  # options behind the `#`, beside columns
+_OPTIONS = (CACHE, URLS, *COLUMNS, "image")  # the last of Parquet files
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,16 @@ class Opening:
 
     @classmethod
     def of(cls, asked: Mapping[str, str], where: str) -> Opening:
-        """From what stands behind the `#` of DATA. Raises `UserError` for a size that is none."""
+        """From what stands behind the `#` of DATA. Raises `UserError` for a size that is none, and any other option.
+
+        A driver's own options are refused too, in words without their values: they may be credentials.
+        """
+        for name in asked:
+            if name not in _OPTIONS:
+                raise UserError(
+                    f"{where}: behind the # stand {', '.join(_OPTIONS)}, and not {name[:40]!r}; give the driver its "
+                    "own settings by environment variables or its configuration file"
+                )
         columns = {name: value for name, value in asked.items() if name not in (CACHE, URLS)}
         if URLS in asked and asked[URLS] != ALLOW:
             raise UserError(f"{where}: behind the #, urls is {asked[URLS]!r}; it must be {ALLOW}")
@@ -54,6 +70,8 @@ def with_options(data: str, *, cache_size: str | None = None, allow_urls: bool =
 
 def check_address(url: str) -> None:
     """Raise `UserError` for an address that holds credentials: it would stand in every record of a run."""
+    if "@" not in url and "?" not in url:  # a table may name a million
+        return
     parts = urlsplit(url)
     if "@" in parts.netloc:
         where = f"{parts.scheme}://...@{parts.netloc.rpartition('@')[2]}"
@@ -68,3 +86,8 @@ def check_address(url: str) -> None:
             f"{where}: a signed address ({named[0]}) is a credential, and would be written into every record; name the "
             "object by its own address and give the driver the credentials"
         )
+
+
+def without_secrets(line: str) -> str:
+    """A driver's words without the names, passwords and queries of addresses: servers redirect to signed ones."""
+    return _PASSED.sub(lambda found: "://" if found[0].startswith(":") else "", line)

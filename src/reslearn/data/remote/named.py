@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ...spec.errors import UserError
 from ..layout.named_files import NamedFiles
+from .failures import Refused
 from .store import Entry, Store
 
 _NO_PLACE = os.stat_result((0,) * 10)  # a store does not tell whether two names are one file
@@ -37,5 +37,5 @@ class StoredFiles(NamedFiles):
 def _tried(store: Store, name: str) -> Entry | None:
     try:
         return store.about(name)
-    except UserError:
+    except Refused:
         return None

@@ -18,6 +18,7 @@ from ..dataset import Indices
 from ..formats.files import UNIT, Encoded, Ranges
 from ..formats.pack import Packed
 from ..strings import StringTable
+from .address import check_address
 from .cache import Cache
 from .store import THREADS, Entry, Stamp, Store, process_token
 
@@ -172,6 +173,9 @@ class Addresses(Encoded):
     threads = THREADS
 
     def __init__(self, names: Sequence[str]) -> None:
+        """Raises `UserError` for one that holds credentials: they are the pictures' names in every record."""
+        for name in names:
+            check_address(name)
         self.names = StringTable(names)
         self.sizes: Indices = np.full(len(names), -1, np.int64)
         self._stores: dict[str, Store] = {}

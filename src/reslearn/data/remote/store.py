@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import socket
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +14,13 @@ from urllib.parse import unquote
 
 from ...spec.errors import UserError
 from .address import check_address
+from .failures import Absent, Refused, first_line, refusal
 
 T = TypeVar("T")
 TRIES = 8
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds between two tries, doubled from one to the next
 STALL = 20.0  # seconds for a range, and one more for each megabyte of it
 THREADS = 16  # that ask at once: most of the time they wait
-FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError, UserError)
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "http": "aiohttp",
             "https": "aiohttp", "az": "adlfs", "abfs": "adlfs", "sftp": "paramiko", "oci": "ocifs"}  # fmt: skip
 Stamp = tuple[int, int, int, int]  # as `key_table.stamp_of`; a size of -1: not known when it was changed
@@ -74,7 +73,7 @@ class Store:
                 f"{self.url}: {self.protocol}:// needs {package}, which is not installed; run: pip install {package}"
             ) from None
         except ValueError as error:
-            raise UserError(f"{self.url}: {_first_line(error)}; give an address such as s3://bucket/folder") from None
+            raise UserError(f"{self.url}: {first_line(error)}; give an address such as s3://bucket/folder") from None
         return fs, root.rstrip("/")
 
     def _path(self, name: str) -> str:
@@ -87,13 +86,8 @@ class Store:
 
     def walk(self) -> list[Entry]:
         """Every file below the root, in lexical order. Raises `UserError` where there is nothing."""
-
-        def find() -> dict[str, Any]:
-            fs, root = self._fs()
-            return dict(fs.find(root, detail=True))
-
-        found = self._patient(find, self.url)
-        root = self._fs()[1]
+        fs, root = self._fs()
+        found = self._patient(lambda: _listed(self._fs()[0], root), self.url) if _lists_all(fs) else self._descend(root)
         plain = unquote if self.protocol.startswith("http") else str
         names = {path: plain(path.removeprefix(root).strip("/")) for path in found}
         entries = [_entry(name, found[path]) for path, name in names.items() if name]
@@ -103,25 +97,51 @@ class Store:
             entries = [known.get(entry.name, entry) for entry in entries]
         return sorted(entries, key=lambda entry: entry.name)
 
+    def _descend(self, root: str) -> dict[str, Any]:
+        """What each file is, folder by folder: fsspec's own way down leaves out a folder that it fails to list."""
+        found: dict[str, Any] = {}
+        folders, seen = [root], {root.rstrip("/")}
+        while folders:
+            folder = folders.pop()
+            try:
+                here = self._patient(lambda folder=folder: self._fs()[0].ls(folder, detail=True), self.url)  # type: ignore[misc]
+            except Absent:
+                if folder == root:
+                    raise
+                continue  # a link that leads nowhere
+            for one in here:
+                path = one["name"]
+                if one["type"] != "directory":
+                    found[path] = one
+                elif path.rstrip("/") not in seen:
+                    seen.add(path.rstrip("/"))
+                    folders.append(path)
+        return found
+
     def about(self, name: str = "") -> Entry:
         """One file. Raises `UserError` where it is not there."""
-        found = self._patient(lambda: self._fs()[0].info(self._path(name)), self.place(name))
-        return _entry(name, found)
+        return _entry(name, self._info(name))
 
     def exists(self, name: str) -> bool:
-        """Whether a file is there."""
+        """Whether a file is there, and may be read. Raises `UserError` where no try tells."""
         try:
-            return self._patient(lambda: bool(self._fs()[0].isfile(self._path(name))), self.place(name))
-        except UserError:
+            return bool(self._info(name)["type"] == "file")
+        except Refused:
             return False
+
+    def _info(self, name: str) -> dict[str, Any]:
+        def get() -> dict[str, Any]:
+            fs = self._fs()[0]
+            return dict(fs.info(self._path(name), **_patience(fs)))
+
+        return self._patient(get, self.place(name))
 
     def read(self, name: str, start: int, size: int) -> bytes:
         """So many bytes from `start` on. Raises `UserError` where they cannot be had after all tries."""
 
         def get() -> bytes:
             fs = self._fs()[0]
-            patience = {"timeout": STALL + size / 1e6} if getattr(fs, "async_impl", False) else {}
-            found = fs.cat_file(self._path(name), start=start, end=start + size, **patience)
+            found = fs.cat_file(self._path(name), start=start, end=start + size, **_patience(fs, size))
             if len(found) > size and start + size <= len(found):  # a server without ranges gives the whole file
                 found = found[start : start + size]
             if len(found) != size:
@@ -141,21 +161,14 @@ class Store:
         for count in range(1, TRIES + 1):
             try:
                 return attempt()
-            except FileNotFoundError:
-                raise UserError(f"{place}: nothing is there; check the address") from None
             except UserError:
                 raise
-            except FINAL as error:
-                raise UserError(f"{place}: cannot be read ({_first_line(error)})") from None
-            except Exception as error:  # drivers raise their own kinds, of which some are no OSError
-                if _nowhere(error):
-                    raise UserError(f"{place}: its server is not to be found ({_first_line(error)})") from None
-                if _hopeless(error):
-                    raise UserError(
-                        f"{place}: {_first_line(error)}; give the driver credentials that may read it"
-                    ) from None
+            except Exception as error:
+                final = refusal(error, place)
+                if final is not None:
+                    raise final from None
                 if count == TRIES:
-                    raise UserError(f"{place}: not to be had in {TRIES} tries ({_first_line(error)})") from None
+                    raise UserError(f"{place}: not to be had in {TRIES} tries ({first_line(error)})") from None
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
         raise AssertionError("unreachable")
@@ -165,6 +178,11 @@ class Store:
         if not entry.version:
             return -1, 0, 0, 0
         return entry.size, 0, 0, _number(entry.version)
+
+
+def _patience(fs: Any, size: int = 0) -> dict[str, float]:
+    """How long a driver that can be told so waits for an answer of `size` bytes."""
+    return {"timeout": STALL + size / 1e6} if getattr(fs, "async_impl", False) else {}
 
 
 def _entry(name: str, found: dict[str, Any]) -> Entry:
@@ -180,19 +198,19 @@ def _number(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
-def _nowhere(error: BaseException) -> bool:
-    """Whether no server has this name."""
-    return "DNS" in type(error).__name__ or isinstance(error.__cause__ or error, socket.gaierror)
+def _lists_all(fs: Any) -> bool:
+    """Whether a driver lists all that lies below a place by a way of its own, such as one request for many folders."""
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.spec import AbstractFileSystem
+
+    kind = type(fs)
+    if issubclass(kind, AsyncFileSystem):
+        return kind._find is not AsyncFileSystem._find
+    return kind.find is not AbstractFileSystem.find
 
 
-def _hopeless(error: Exception) -> bool:
-    """Whether no further try will do: there are no credentials, or they do not suffice."""
-    kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
-    return "Credential" in kinds or getattr(error, "status", None) in (401, 403)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _listed(fs: Any, root: str) -> dict[str, Any]:
+    return dict(fs.find(root, detail=True))
 
 
 @functools.cache

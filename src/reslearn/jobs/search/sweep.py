@@ -16,7 +16,7 @@ from pathlib import Path
 from ...data.dataset import Dataset
 from ...data.sources import open_data
 from ...runtime.container import FILE_NAME
-from ...runtime.files import waited_lock, writable_target
+from ...runtime.files import is_leftover, waited_lock, writable_target
 from ...runtime.notes import say
 from ...runtime.process_group import from_environment
 from ...spec.choices import Tracker
@@ -113,7 +113,8 @@ def run_sweep(
 
 def _begin(folder: Path, record: SweepRecord) -> SweepRecord:
     """Write `sweep.json`, or take what is there, where it is the same sweep."""
-    if folder.is_dir() and not (folder / RECORD).exists() and not {e.name for e in folder.iterdir()} <= {LOCK}:
+    names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    if not (RECORD in names or all(name == LOCK or is_leftover(name) for name in names)):
         raise UserError(f"{folder}: not empty and no sweep; name a new folder with --out")
     folder.mkdir(parents=True, exist_ok=True)
     with waited_lock(folder / LOCK, WAIT / 10):
