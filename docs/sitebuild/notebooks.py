@@ -19,8 +19,8 @@ SAID = {
     "ko": ("이 페이지를 노트북으로 내려받기", "이 페이지의 셀은 만들 때 {}초 걸렸습니다", "Read it in English"),
 }
 SETUP = {
-    "en": "Runs after `pip install` of reslearn, as this page was run; nothing is downloaded.",
-    "ko": "reslearn을 `pip install`로 설치한 환경이면 그대로 실행됩니다. 내려받는 데이터는 없습니다.",
+    "en": "Runs in Jupyter where reslearn is installed, as this page was run; no data are downloaded.",
+    "ko": "reslearn이 설치된 환경의 Jupyter에서 그대로 실행됩니다. 내려받는 데이터는 없습니다.",
 }
 
 
