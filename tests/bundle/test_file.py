@@ -281,3 +281,12 @@ def test_networks_and_members_must_agree(tmp_path):
         bundle_of(TINY, TINY, prefixes=["a.", "a."])
     with pytest.raises(UserError, match="different numbers of classes"):
         bundle_of(TINY, replace(TINY, num_classes=4))
+
+
+def test_the_header_alone_is_read_without_the_tensors(sealed, monkeypatch):
+    """`read_bundle` asks for the checksum and no more: of a large file that is much quicker."""
+    forge(sealed, lambda header: with_spec(header, stage_blocks=[2, 1]))
+    for read in (verify, load):
+        assert "is missing" in one_line_from(sealed, read)
+    monkeypatch.delattr(bundle_file, "parse_tensors")
+    assert read_bundle(sealed).members[0].spec.stage_blocks == (2, 1)

@@ -180,3 +180,11 @@ def test_commands_say_the_same_of_a_run_with_a_list(tmp_path, monkeypatch, capsy
     split = read_record(tmp_path / "run").split
     assert [row["name"] for row in rows] == [*split.train, *split.val]
     assert (tmp_path / "run/run.json").stat().st_size < 10_000
+
+
+@pytest.mark.parametrize("name", ["b,c", 'b"c', "b\nc", "b\r\nc", " b", "한글"])
+def test_a_list_is_read_by_any_reader_of_csv(name):
+    names = ["a", name, "d"]
+    read = csv.reader(columns._text(names).splitlines(keepends=True))
+    assert list(read) == [["name"], *([one] for one in names)]
+    assert list(columns._names(columns._text(names))) == names
