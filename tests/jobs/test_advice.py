@@ -31,6 +31,7 @@ FINE = Outcome(
         ({"validated": 0}, "nothing is validated"),
         ({"validated": 10}, "10 points"),
         ({"labels": np.append(np.repeat(np.arange(9), 5_000), 9)}, "one picture to learn from in j"),
+        ({"shards": np.repeat(np.arange(50), 1_000)}, "8 shards that are shuffled together differ from all 50 by"),
     ],
 )
 def test_each_fault_is_told_and_nothing_else_is(change, words):
@@ -95,3 +96,20 @@ def test_advice_is_one_line_that_says_what_to_do():
     assert len(told) == 7
     for line in told:
         assert "\n" not in line and ("--" in line or "crossval" in line or "add pictures" in line or "check" in line)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1_000])
+def test_shards_that_are_drawn_are_told_nothing_and_a_window_that_is_told_is_enough(classes):
+    labels, shards = np.arange(40_000) % classes, np.repeat(np.arange(40), 1_000)
+    drawn = np.random.default_rng(0).permutation(labels)
+    recipe = replace(
+        get_recipe("folder"), augment=replace(get_recipe("folder").augment, sampler="shards", shard_window=1)
+    )
+    plan = replace(GOOD, recipe=recipe, labels=drawn, shards=shards, classes=tuple(map(str, range(classes))))
+    assert not [line for line in before(plan) if "shards differ" in line]
+    [said] = [line for line in before(replace(plan, labels=np.sort(labels))) if "shards differ" in line]
+    wide = int(said.rpartition("shard_window=")[2])
+    enough = replace(recipe, augment=replace(recipe.augment, shard_window=wide))
+    assert not [
+        line for line in before(replace(plan, labels=np.sort(labels), recipe=enough)) if "shards differ" in line
+    ]

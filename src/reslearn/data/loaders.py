@@ -64,7 +64,7 @@ def train_loader(
             f"MixUp and CutMix pair neighbours: {batch_size // processes} pictures per process must be even"
         )
     labels, finish = np.asarray(dataset.labels), Finisher(normalise, augment, seed)
-    shards = _shards_of(dataset) if augment.sampler == "shards" else None
+    shards = shards_of(dataset) if augment.sampler == "shards" else None
     sequence = EndlessOrder(labels, seed=seed, augment=augment, batch_size=batch_size, world=world, shards=shards)
     if kind == "auto":
         kind = "resident" if fits(dataset, normalise.preprocess, augment, finish.device) else "streaming"
@@ -73,7 +73,7 @@ def train_loader(
     return StreamingLoader(dataset, sequence, finish, workers=workers, on_bad_file=on_bad_file)
 
 
-def _shards_of(dataset: Dataset) -> Indices | None:
+def shards_of(dataset: Dataset) -> Indices | None:
     """(len,) the shard of each picture; None where they lie in none."""
     pictures = as_pictures(dataset)
     shards = pictures.reader.shards

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
+from ..data.loaders import shards_of
+from ..data.loading.sampling import unmixed
 from ..spec.net import Spec
 from ..spec.recipe import Recipe
 from ..spec.voice import COMMAND, Voice
@@ -25,6 +27,7 @@ CALM = 0.06  # rate of SGD with momentum at which few steps do no harm, for each
 FEW_A_CLASS = 100  # pictures, from nothing
 GAP = 20.0  # points of error between training and validation that speak of learning by heart
 ABSURD = 5.0  # times the loss of guessing; no working network is so sure and so wrong
+APART = 0.1  # of the pictures of a window of shards that stand for classes rarer or more frequent elsewhere
 STUCK = 0.95  # share of pictures that get one and the same answer
 
 
@@ -39,6 +42,7 @@ class Ahead:
     validated: int | None  # pictures to validate on; None in a cross-validation, which scores every one
     weights: str | None
     depth: int = 0
+    shards: NDArray[np.int64] | None = None  # in which each picture lies, where the recipe walks through them
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def ahead(recipe: Recipe, train: Dataset, validated: int | None, *, weights: str
         validated=validated,
         weights=weights,
         depth=spec.depth,
+        shards=shards_of(train) if recipe.augment.sampler == "shards" else None,
     )
 
 
@@ -74,6 +79,7 @@ def before(plan: Ahead, voice: Voice = COMMAND) -> list[str]:
         *_few_pictures(plan, voice),
         *_validation(plan, voice),
         *_singles(plan),
+        *_unmixed(plan, voice),
     ]
 
 
@@ -149,6 +155,25 @@ def _singles(plan: Ahead) -> Iterator[str]:
             f"one picture to learn from in {_listed(single)}: that cannot teach a class; add pictures, or leave "
             f"{'it' if len(single) == 1 else 'them'} out"
         )
+
+
+def _unmixed(plan: Ahead, voice: Voice) -> Iterator[str]:
+    """Shards of another's making may hold a class each; a window of them then teaches these, and the next others."""
+    if plan.shards is None:
+        return
+    window, count = plan.recipe.augment.shard_window, len(np.unique(plan.shards))
+    apart = unmixed(plan.labels, plan.shards, window)
+    if apart < APART:
+        return
+    wide = window
+    while wide < count and unmixed(plan.labels, plan.shards, wide) >= APART:
+        wide *= 2
+    yield (
+        f"the shards differ in their classes: {_count(min(window, count), 'shard')} that are shuffled together differ "
+        f"from all {count} by {100 * apart:.0f} %, so each stretch of an epoch teaches other classes; write the shards "
+        f"anew in an order that is drawn (reslearn data pack DATA --shards {count}), or widen the window: "
+        f"{voice.field('augment.shard_window', min(wide, count))}"
+    )
 
 
 def _absurd(outcome: Outcome, voice: Voice) -> Iterator[str]:

@@ -117,6 +117,22 @@ def through_shards(shards: Indices, seed: int, epoch: int, window: int) -> Indic
     return shuffled[np.argsort(at[shuffled], kind="stable")]
 
 
+def unmixed(labels: Indices, shards: Indices, window: int) -> float:
+    """How far the classes of a window differ from those of the whole, beyond what chance makes: 0 to 1, the mean of the
+    first epoch's windows, as the share of pictures that would have to be others."""
+    at = windows(shards, 0, 0, window)
+    drawn = labels[order(key(0, "chance"), 0, len(labels))]
+    return _distance(labels, at) - _distance(drawn, at)
+
+
+def _distance(labels: Indices, at: Indices) -> float:
+    counts = np.zeros((int(at.max()) + 1, int(labels.max()) + 1))
+    np.add.at(counts, (at, labels), 1)
+    sizes = counts.sum(1, keepdims=True)
+    apart = np.abs(counts / sizes - counts.sum(0) / len(labels)).sum(1) / 2
+    return float((apart * sizes[:, 0]).sum() / len(labels))
+
+
 def balanced(labels: Indices, seed: int, epoch: int) -> Indices:
     """As many positions as samples, every class equally often (to within one); a class is walked through in a fresh
     shuffle each epoch and starts over when it is short."""
