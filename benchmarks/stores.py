@@ -1,6 +1,8 @@
 """Pictures in a store against the same on a disk, and what walking through shards costs in accuracy.
 
-    python benchmarks/stores.py shuffle --data cifar10-jpeg --out runs/shuffle     three seeds of each way to shuffle
+    python benchmarks/stores.py throughput --data cifar10-jpeg   shards in a bucket on loopback against local ones
+    python benchmarks/stores.py memory --data cifar10-jpeg       memory over 20 epochs, of shards in a bucket
+    python benchmarks/stores.py shuffle --data cifar10-jpeg      three seeds of each way to shuffle, on a ResNet-8
 
 Prints the machine, the versions, n, means or medians, and spreads.
 """
@@ -8,16 +10,21 @@ Prints the machine, the versions, n, means or medians, and spreads.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from data import about
+from data import about, spread, tree_memory
 
 from reslearn.data.care.shard_writing import write_shards
 from reslearn.data.sources import open_data
@@ -54,6 +61,127 @@ def drawn_shards(data: str, folder: Path) -> None:
     source = open_data(data)
     share = len(source.splits["train"]) / len(source)
     write_shards(source, folder, round(SHARDS / share))
+
+
+@contextlib.contextmanager
+def bucket(folder: Path) -> Iterator[dict[str, str]]:
+    """The environment in which s3://bucket holds the files of `folder`, in moto's server, a process of its own."""
+    server = subprocess.Popen(
+        [sys.executable, __file__, "server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    place = server.stdout.readline().strip()
+    found = {"AWS_ENDPOINT_URL": place, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "NO_PROXY": "127.0.0.1"}
+    os.environ.update(found)
+    import s3fs
+
+    fs = s3fs.S3FileSystem(skip_instance_cache=True)
+    fs.mkdir("bucket")
+    fs.put(str(folder) + "/", "bucket/", recursive=True)
+    try:
+        yield {**os.environ}
+    finally:
+        server.communicate()
+
+
+def serve() -> None:
+    """moto's server, until nobody listens any more."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    print("http://{}:{}".format(*server.get_host_and_port()), flush=True)
+    sys.stdin.read()
+    server.stop()
+
+
+def loader_of(data: str, workers: int = 0, sampler: str = "shuffle"):
+    """Batches of 100 training pictures, cropped as for CIFAR, and how many make an epoch."""
+    import torch
+
+    from reslearn.data.loaders import train_loader
+    from reslearn.data.preprocess import Normalise
+    from reslearn.runtime.allocator import tune
+    from reslearn.spec.preprocess import default_preprocess
+    from reslearn.spec.recipe import Augment
+
+    tune()  # as the command does before it trains
+    torch.set_num_threads(1)
+    found = open_data(data, "train")
+    augment = Augment(crop="pad", pad=4, sampler=sampler, shard_window=4)
+    loader = train_loader(found, normalise=Normalise(default_preprocess(32)), augment=augment, batch_size=100, seed=0,
+                          workers=workers, kind="streaming")  # fmt: skip
+    return loader, len(found) // 100
+
+
+def side(data: str) -> None:
+    """One side, in this process: an epoch for each line, in images per second of wall and of CPU time."""
+    loader, steps = loader_of(data)
+    for turn, _ in enumerate(sys.stdin):
+        wall, cpu = time.perf_counter(), time.process_time()
+        for _ in loader.batches(turn * steps, (turn + 1) * steps):
+            pass
+        found = [100 * steps / (time.perf_counter() - wall), 100 * steps / (time.process_time() - cpu)]
+        print(json.dumps(found), flush=True)
+
+
+def throughput(data: str, rounds: int) -> None:
+    """Epochs from a bucket on loopback with a warm cache, and from the same shards on the disk, in turn."""
+    with tempfile.TemporaryDirectory() as root:
+        drawn_shards(data, Path(root) / "set")
+        with bucket(Path(root) / "set") as environment:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+            command = [sys.executable, __file__, "side", "--data"]
+            own = {**environment, "XDG_CACHE_HOME": str(Path(root) / "cache")}
+            places = {"local tars": str(Path(root) / "set"), "bucket": "s3://bucket"}
+            sides = {name: subprocess.Popen([*command, place], env=own, **pipes) for name, place in places.items()}
+            rates: dict[str, list[list[float]]] = {name: [] for name in sides}
+            for turn in range(rounds + 1):
+                for name, one in sides.items():
+                    one.stdin.write("go\n")
+                    rate = json.loads(one.stdout.readline())
+                    if turn:  # the first epoch fills the cache
+                        rates[name].append(rate)
+                    elif name == "bucket":
+                        cold = rate[0]
+            for one in sides.values():
+                one.communicate()
+    print(f"an epoch of {data} as {SHARDS} shards, JPEG decoded and cropped to 32, one thread, n = {rounds}\n")
+    print("| from | images/s | of local | images/s of CPU time | of local |\n|---|---|---|---|---|")
+    for name, found in rates.items():
+        cells = []
+        for kind in (0, 1):
+            values, base = [one[kind] for one in found], [one[kind] for one in rates["local tars"]]
+            shares = [100 * value / local for value, local in zip(values, base, strict=True)]
+            cells += [spread(values, "{:.0f}"), "" if name == "local tars" else f"{spread(shares, '{:.1f}')} %"]
+        print(f"| {name} | {' | '.join(cells)} |")
+    print(f"\nthe first epoch from the bucket, which fills the cache: {cold:.0f} images/s")
+
+
+def memory(data: str, epochs: int) -> None:
+    """Private memory of a process and 2 workers after each epoch of 100 shards, and how it grows by least squares."""
+    with tempfile.TemporaryDirectory() as root:
+        few = Path(root) / "few"
+        source = open_data(data)
+        for row in map(int, np.asarray(source.splits["train"])[:: len(source.splits["train"]) // 2000][:2000]):
+            place = few / "train" / source.classes[int(source.labels[row])]
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{row}.jpg").write_bytes(source.reader.raw(row))
+        write_shards(open_data(few), Path(root) / "set", 100)
+        size = sum(path.stat().st_size for path in (Path(root) / "set").iterdir())
+        os.environ["XDG_CACHE_HOME"] = str(Path(root) / "cache")
+        with bucket(Path(root) / "set"):
+            for cache in ("1GB", f"{size // 5000}KB"):  # holds all; holds a fifth
+                loader, steps = loader_of(f"s3://bucket#cache={cache}", 2, "shards")
+                used = []
+                for epoch in range(epochs):
+                    for _ in loader.batches(epoch * steps, (epoch + 1) * steps):
+                        pass
+                    used.append(tree_memory())
+                half = used[epochs // 2 :]
+                slope = np.polyfit(np.arange(len(half)), half, 1)[0]
+                print(f"2,000 pictures in 100 shards, window 4, a cache of {cache}, 2 workers; MiB after each epoch:")
+                print(" ".join(f"{value:.0f}" for value in used))
+                print(f"slope in the second half: {slope:+.2f} MiB an epoch\n")
 
 
 def reslearn(*arguments: str) -> dict:
@@ -98,15 +226,25 @@ def difference(some: list[float], base: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["shuffle"])
+    parser.add_argument("what", choices=["throughput", "memory", "shuffle", "server", "side"])
     parser.add_argument("--data", default="cifar10-jpeg", help="class folders in train/ and test/")
     parser.add_argument("--out", type=Path, default=Path("runs/stores"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", default="8")
+    parser.add_argument("--epochs", default="5", help="of shuffle")
     parser.add_argument("--only", action="append", default=[], help="'ARM SEED': this alone")
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    if options.what == "server":
+        return serve()
+    if options.what == "side":
+        return side(options.data)
     about()
-    shuffle(options.data, options.out, options.seeds, options.epochs, options.only)
+    if options.what == "throughput":
+        throughput(options.data, options.rounds)
+    elif options.what == "memory":
+        memory(options.data, 20)
+    else:
+        shuffle(options.data, options.out, options.seeds, options.epochs, options.only)
 
 
 if __name__ == "__main__":

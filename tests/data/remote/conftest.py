@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import http.client
 import os
 import tarfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import fsspec
@@ -86,3 +91,71 @@ def s3(layouts, tmp_path_factory):
         fs.put(str(layouts), "bucket", recursive=True)
         yield "s3://bucket/set"
     running.stop()
+
+
+class Trouble(ThreadingHTTPServer):
+    """In front of another server: of every ten requests one goes wrong, each time in another way."""
+
+    daemon_threads = True
+    KINDS = ("503", "hangs up", "breaks off", "stalls")
+    STALL = 2.0  # seconds without a byte, and then the end
+
+    def __init__(self, behind):
+        super().__init__(("127.0.0.1", 0), _Troubled)
+        self.behind, self.count, self.lock = behind, 0, threading.Lock()
+        self.suffered = dict.fromkeys(self.KINDS, 0)
+
+    def next(self):
+        """What goes wrong with the next request; nothing, mostly."""
+        with self.lock:
+            self.count += 1
+            kind = self.KINDS[self.count // 10 % len(self.KINDS)] if self.count % 10 == 0 else ""
+            if kind:
+                self.suffered[kind] += 1
+            return kind
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+class _Troubled(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *words):
+        pass
+
+    def do_GET(self):
+        wrong = self.server.next()
+        if wrong in ("hangs up", "stalls"):
+            time.sleep(self.server.STALL if wrong == "stalls" else 0)
+            self.close_connection = True
+            return None
+        if wrong == "503":
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        asked = http.client.HTTPConnection(self.server.behind)
+        asked.request(self.command, self.path, headers=dict(self.headers))
+        answer = asked.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(body[: len(body) // 2] if wrong == "breaks off" else body)
+        self.close_connection = wrong == "breaks off"
+
+    do_HEAD = do_GET
+
+
+@pytest.fixture
+def trouble(s3, monkeypatch):
+    """The bucket behind a server that fails; the other server's address stays in the variable that s3fs reads."""
+    server = Trouble(os.environ["AWS_ENDPOINT_URL"].removeprefix("http://"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
+    yield server
+    server.shutdown()

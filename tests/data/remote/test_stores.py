@@ -223,36 +223,6 @@ TINY = ["--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "-
 TINY += ["--set", "spec.stage_blocks=1,1,1", "--set", "batch_size=8", "--set", "settings.threads=1"]
 
 
-@pytest.mark.slow
-def test_every_command_takes_an_address_and_no_record_has_credentials(s3, layouts, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        capsys.readouterr()
-        status = main([*map(str, arguments), "--json"])
-        printed, said = capsys.readouterr()
-        assert status == 0, said
-        return json.loads(printed)
-
-    here = run("train", layouts / "tars", *TINY, "--out", "here")
-    there = run("train", f"{s3}/tars", *TINY, "--out", "there", "--cache-size", "1GB")
-    assert here["val"] == there["val"]
-    assert json.loads((tmp_path / "there" / "run.json").read_text())["data"]["path"] == f"{s3}/tars#cache=1GB"
-    scores = [run("evaluate", model, data) for model, data in (("here", layouts / "tars"), ("there", f"{s3}/tars"))]
-    assert scores[0]["top1"] == scores[1]["top1"] and scores[0]["loss"] == scores[1]["loss"]
-    assert run("evaluate", "there", f"{s3}/tars", "--split", "train", "--allow-seen")["seen"]["trained"] > 0
-    checked = run("data", "check", f"{s3}/folder", "-o", "m.json")
-    assert checked["manifest"] == "m.json"
-    run("data", "split", f"{s3}/folder", "-o", "s.json", "--ratio", "9:1")
-    assert len(open_data("s.json").splits) == 3
-    answers = run("predict", "there", f"{s3}/folder")
-    assert len(answers) == 40
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            assert b"SECRETKEY" not in content and b"SECRETID" not in content, path
-
-
 def test_a_run_on_a_disk_goes_on_where_the_same_data_is_in_a_store(layouts, memory, tmp_path, capsys):
     assert main(["train", str(layouts / "folder"), *TINY, "--out", str(tmp_path / "run")]) == 0
     assert main(["resume", str(tmp_path / "run"), "--data", f"{memory}/folder"]) == 0
