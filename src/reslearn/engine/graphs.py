@@ -21,7 +21,7 @@ from ..spec.choices import Combine, Engine, Width
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
 from .exported import LOGITS, Exported
-from .needs import need
+from .needs import need, onnxruntime
 from .scorer import SIDE, Logits, at_once
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -138,9 +138,7 @@ class OnnxScorer(GraphScorer):
 
     def __init__(self, exported: Exported, *, threads: int | None = None, batch_size: int = 256) -> None:
         super().__init__(exported, threads=threads, batch_size=batch_size)
-        need("onnxruntime")
-        import onnxruntime as ort
-
+        ort = onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = self.threads, 1, 3
         self._names = list(exported.graph.outputs)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exported import IMAGES, LOGITS
-from .needs import need, quiet
+from .needs import need, onnxruntime, quiet
 
 Input = NDArray[np.float32]  # (1, 3, S, S)
 Runner = Callable[[Input], NDArray[np.float32]]
@@ -54,9 +54,7 @@ def controlled(model: Any, inputs: Sequence[Input], validation: Iterable[tuple[I
 def runner(model: Any) -> Runner:
     """A function from the graph's input to its logits, whatever kind of graph it is."""
     if hasattr(model, "SerializeToString"):
-        import onnxruntime as ort
-
-        session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        session = onnxruntime().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         return lambda x: np.asarray(session.run([LOGITS], {IMAGES: x})[0])
     import openvino as ov
 

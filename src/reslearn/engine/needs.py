@@ -9,7 +9,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args
 
 from ..spec.choices import Engine
 from ..spec.errors import UserError
@@ -20,6 +20,7 @@ OF_ENGINE: dict[Engine, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime",),
     "openvino": ("openvino",),
 }
+TELLS_NOBODY = "ORT_DISABLE_TELEMETRY"
 MAKES: dict[Engine, tuple[str, ...]] = {  # what making the graph of a sealed file needs besides
     "torch": (),
     "compiled": (),
@@ -37,6 +38,19 @@ def need(*packages: str) -> None:
             f"this needs {' and '.join(packages)}, and {', '.join(gone)} {verb} not installed; "
             f"run: pip install {' '.join(gone)}"
         )
+
+
+def onnxruntime() -> Any:
+    """The module; `UserError` where it is not installed. It is told to report nothing, unless its user says otherwise.
+
+    From 1.29 on it sends what it runs, and a name that it keeps for this machine, unless this variable is set before it
+    is first imported.
+    """
+    need("onnxruntime")
+    os.environ.setdefault(TELLS_NOBODY, "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def engines_here() -> list[Engine]:
@@ -63,6 +77,7 @@ def quiet() -> Iterator[None]:
     """
     logs = [logging.getLogger(name) for name in ("torch.onnx", "nncf")]
     before = [(log, log.level) for log in logs], {name: os.environ.get(name) for name in ("CI", "NNCF_CI")}
+    os.environ.setdefault(TELLS_NOBODY, "1")
     try:
         os.environ.update(CI="true", NNCF_CI="1")
         for log in logs:
