@@ -106,6 +106,14 @@ WRONG = {
     "fractions": tensor(data=[0.5, 1.5, 2.5]),
     "too bright": tensor(data=[1, 2, 256]),
     "too dark": tensor(data=[1, 2, -1]),
+    "a long word among many numbers": tensor(
+        datatype="FP32", shape=[40, 3, 16, 16], data=["x" * 300_000, *[0.5] * (40 * 768 - 1)]
+    ),
+    "words that are numbers": tensor(datatype="FP32", shape=[1, 3, 16, 16], data=["1"] * 768),
+    "larger than any number": b'{"inputs": [{"name": "images", "datatype": "FP32", "shape": [1,3,16,16],'
+    b'"data": [%s]}]}' % b",".join([b"9" * 400, *[b"1"] * 767]),
+    "deep where a word belongs": b'{"inputs": [{"name": %s%s}]}' % (b"[" * 970, b"]" * 970),
+    "ragged further in": tensor(data=[[[[1, 2]], [[3]]]]),
     "ragged": tensor(data=[[1, 2], [3]]),
     "an endless number": b'{"inputs": [{"name": "images", "datatype": "UINT8", "shape": [1,1,1,3], "data": [1,2,'
     + b"9" * 5000

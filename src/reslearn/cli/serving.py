@@ -68,6 +68,4 @@ def serve(
         say(f"listening  {address_of(listener)}; Ctrl-C or SIGTERM ends it")
 
     told = Server(service, started).serve_until_told(listener)
-    status = 130 if told == signal.SIGINT else 0
-    end(status)
-    raise typer.Exit(status)
+    end(130 if told == signal.SIGINT else 0)

@@ -1,9 +1,10 @@
 """Uploaded bytes to prepared pictures, in threads. Ordinary pictures never wait behind a bomb: what is large or of a
-rare kind is decoded apart, one at a time, which bounds the memory of all, too."""
+rare kind is decoded apart, one at a time, which bounds the memory of all, too; and what it took is given back."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,6 +16,7 @@ from ..data.dataset import Image
 from ..data.formats.decode import decode_bytes
 from ..data.pictures.headers import read_header
 from ..data.preprocess import apply
+from ..runtime.allocator import trim
 from ..runtime.processor import cores
 from ..spec.errors import UserError
 from ..spec.preprocess import Preprocess
@@ -22,6 +24,9 @@ from ..spec.preprocess import Preprocess
 T = TypeVar("T")
 LIGHT = 1 << 24  # pixels
 SLIM = 32  # times as long as it is wide, at most
+HEADER_HERE = 1 << 16  # bytes of a file; the header of a larger one, with all before its pixels, is read in a thread
+FREED = 1 << 26  # bytes of decoded pictures after which what threads keep of them goes back to the system
+APART = 2.0  # seconds between two such times, at least: getting memory anew costs time, too
 
 
 class Decoding:
@@ -31,10 +36,12 @@ class Decoding:
         self._most = most
         self._light = ThreadPoolExecutor(cores(), "reslearn decoding")
         self._heavy = ThreadPoolExecutor(1, "reslearn decoding large")
+        self._freed, self._gave = 0, time.monotonic()
 
     async def read(self, raw: bytes, name: str, preprocess: Preprocess) -> Image | str:
         """One picture, uint8 (S, S, 3), or in one line why there is none."""
-        return await self.aside(lambda: self._read(raw, name, preprocess), light=is_light(raw))
+        light = is_light(raw) if len(raw) <= HEADER_HERE else await self.aside(lambda: is_light(raw))
+        return await self.aside(lambda: self._read(raw, name, preprocess), light=light)
 
     async def prepare(self, image: NDArray[np.uint8], name: str, preprocess: Preprocess) -> Image | str:
         """Pixels (H, W, 3) that came decoded, likewise."""
@@ -51,11 +58,23 @@ class Decoding:
 
     def _read(self, raw: bytes, name: str, preprocess: Preprocess) -> Image | str:
         try:
-            return _prepared(decode_bytes(raw, name, self._most), name, preprocess)
+            image = decode_bytes(raw, name, self._most)
+            self._freed += image.nbytes
+            prepared = _prepared(image, name, preprocess)
+            del image
+            self._give_back()
+            return prepared
         except UserError as error:
             return str(error)
         except MemoryError:
             return f"{name}: there is no memory for a picture of this size; resize it"
+
+    def _give_back(self) -> None:
+        """Let the system have what was freed, where that is much."""
+        now = time.monotonic()
+        if self._freed >= FREED and now - self._gave >= APART:
+            self._freed, self._gave = 0, now
+            trim()
 
 
 def is_light(raw: bytes) -> bool:

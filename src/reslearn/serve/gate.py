@@ -85,8 +85,12 @@ class Gate:
             await Refused(500, "the server made a mistake; its log says which").response()(scope, receive, send)
 
     def _admit(self, scope: Scope, path: str) -> None:
-        service = self._service
-        if service.keys and path not in OPEN and not service.allows(Headers(scope=scope)):
+        service, headers = self._service, Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may have read it otherwise
+            raise Refused(
+                400, "the request has Content-Length and Transfer-Encoding; send one", {"Connection": "close"}
+            )
+        if service.keys and path not in OPEN and not service.allows(headers):
             raise Refused(
                 401,
                 "a key is needed: send it as Authorization: Bearer KEY, or as X-API-Key",
@@ -101,7 +105,7 @@ class Gate:
         service.metrics.requests.labels(route, str(exchange.status)).inc()
         service.metrics.seconds.labels(route).observe(seconds)
         told = (exchange.pictures, exchange.model, exchange.error)
-        service.log.request(Line(exchange.id, scope["method"], path[:200], exchange.status, seconds, *told))
+        service.log.request(Line(exchange.id, scope["method"][:20], path[:200], exchange.status, seconds, *told))
 
 
 def route_path(scope: Scope) -> str:

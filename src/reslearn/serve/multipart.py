@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 RAW = ("application/octet-stream", "binary/octet-stream")
+LONGEST = 1000  # characters of a Content-Type; a boundary has 70 at most
 _HOW = "send a form with files (curl -F file=@cat.jpg), or one picture as the body with Content-Type: image/jpeg"
 
 
@@ -36,6 +37,8 @@ def uploads(content_type: str | None, body: bytes, most: int) -> list[Upload]:
     Raises `Refused`: 400 for a form that is broken or holds no file, 413 for more pictures, 415 for another type, 422
     for a field that is no file.
     """
+    if len(content_type or "") > LONGEST:
+        raise Refused(400, f"Content-Type has over {LONGEST} characters; {_HOW}")
     kind, options = parse_options_header(content_type or RAW[0])
     told = kind.decode("latin-1").strip().lower()
     if told == "multipart/form-data":

@@ -36,7 +36,12 @@ class Room:
                         pieces.append(piece)
             except TimeoutError:
                 raise Refused(408, f"the request did not come in within {self.seconds:g} s") from None
-            yield b"".join(pieces)
+            held, body = sum(map(len, pieces)), b"".join(pieces)
+            pieces.clear()  # else all is here twice until it is answered
+            try:
+                yield body
+            finally:
+                self.held -= held
         finally:
             self.held -= sum(map(len, pieces))
 

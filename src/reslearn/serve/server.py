@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
@@ -53,17 +54,15 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def end(status: int) -> None:
-    """End the process, with a thread that is stuck in a decoder, too."""
-    others = [one for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
-    until = time.monotonic() + 0.2
-    for one in others:
-        one.join(max(until - time.monotonic(), 0))
-    if any(one.is_alive() for one in others):
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, AttributeError):
-                stream.flush()
-        os._exit(status)
+def end(status: int) -> NoReturn:
+    """End the process now, with a thread that is stuck in a decoder, too.
+
+    Python's own end takes torch apart, which takes seconds on a busy machine; the grace time has no part for that.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, AttributeError):
+            stream.flush()
+    os._exit(status)
 
 
 class Server(uvicorn.Server):

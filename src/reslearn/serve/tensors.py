@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -119,18 +120,31 @@ def _from_json(data: Any, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
     """The numbers of `data`, a flat list or a nested one."""
     if not isinstance(data, list):
         raise Refused(400, f"{IMAGES}: data is {_shown(data)}; it must be a list of numbers")
-    try:
-        values = np.asarray(data)
-    except ValueError:
-        raise Refused(400, f"{IMAGES}: data is ragged; give a flat list, or one nested as the shape says") from None
-    if values.size != count:
-        raise Refused(400, f"{IMAGES}: data has {values.size} numbers, and its shape {count}")
-    if values.dtype.kind not in ("iu" if dtype.kind == "u" else "iuf"):
+    flat = _flat(data)
+    if len(flat) != count:
+        raise Refused(400, f"{IMAGES}: data has {len(flat)} numbers, and its shape {count}")
+    if not set(map(type, flat)) <= ({int} if dtype.kind == "u" else {int, float}):
         raise Refused(400, f"{IMAGES}: data holds what is no {'whole ' * (dtype.kind == 'u')}number")
+    try:
+        values = np.asarray(flat, None if dtype.kind == "u" else np.float64)
+    except OverflowError:
+        raise Refused(400, f"{IMAGES}: data holds a number that is none of {dtype}") from None
     if dtype.kind == "u" and not (values.min() >= 0 and values.max() <= 255):
         raise Refused(400, f"{IMAGES}: data runs from {values.min()} to {values.max()}; UINT8 is 0..255")
     with np.errstate(over="ignore"):
         return values.ravel().astype(dtype)
+
+
+def _flat(data: list[Any]) -> list[Any]:
+    """The items of `data`, nested or not. NumPy would make room for all as for the longest text among them."""
+    level = data
+    for _ in range(4):
+        if not level or type(level[0]) is not list:
+            break
+        if not all(type(one) is list and len(one) == len(level[0]) for one in level):
+            raise Refused(400, f"{IMAGES}: data is ragged; give a flat list, or one nested as the shape says")
+        level = list(chain.from_iterable(level))
+    return level
 
 
 def _wants_binary(asked: Mapping[str, Any]) -> bool:
@@ -169,5 +183,8 @@ def _id(value: Any) -> str | None:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value)
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "something nested too deep"
     return text if len(text) <= 60 else f"{text[:57]}..."

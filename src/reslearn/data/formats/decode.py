@@ -22,7 +22,7 @@ from ...runtime.opening import PICTURE, read_regular
 from ...spec.errors import UserError
 from ..dataset import Image
 from ..pictures import jpeg2000
-from ..pictures.headers import PNG, Header, read_header
+from ..pictures.headers import PNG, Header, read_header, without_text
 from ..pictures.kinds import CONVERT, MAGIC, Unread, brand, other_kind
 from ..pictures.levels import grey_to_rgb, to_8_bits
 from ..pictures.orientation import of_pillow, orientation, upright
@@ -47,10 +47,12 @@ def decode_bytes(raw: bytes, name: str, most: int = MAX_PIXELS) -> Image:
     One whose header declares more than `most` pixels is refused before any of them is decoded.
     """
     header = read_header(raw)
+    if header is not None and header.excess:
+        raise UserError(f"{name}: a {header.format} with {header.excess} (a decompression bomb?); save it anew")
     if header is not None and _simple(header):
         _check_size(header.width, header.height, name, most)
         try:
-            image = cv2.imdecode(np.frombuffer(raw, np.uint8), _FLAGS)
+            image = cv2.imdecode(np.frombuffer(without_text(raw) if header.text else raw, np.uint8), _FLAGS)
         except cv2.error:
             image = None
         if image is not None:
@@ -213,7 +215,8 @@ def _to_rgb(image: Pillow.Image, raw: bytes, header: Header | None) -> Image:
         raise Unread(f"a picture of 32 bits a sample (mode {image.mode})")
     if header is not None and header.format == "PNG" and header.bits == 16 and header.whole:
         deep = cv2.imdecode(
-            np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+            np.frombuffer(without_text(raw) if header.text else raw, np.uint8),
+            cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION,
         )
         if deep is not None and deep.dtype == np.uint16:
             return to_8_bits(np.ascontiguousarray(deep[..., ::-1]), 16)

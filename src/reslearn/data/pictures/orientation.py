@@ -23,8 +23,10 @@ _XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([0-9]+)")
 
 def exif_orientation(block: bytes) -> int | None:
     """The tag in IFD 0 of an EXIF block (with or without `Exif\\0\\0`): 1..8; 1 for a number outside; None without."""
-    while block.startswith(EXIF_MARK):  # some write it twice
-        block = block[len(EXIF_MARK) :]
+    start = 0
+    while block.startswith(EXIF_MARK, start):  # some write it twice
+        start += len(EXIF_MARK)
+    block = block[start:]
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None:
         return None
@@ -55,7 +57,7 @@ def orientation(exif: bytes, xmp: bytes) -> int:
     """EXIF's word where it has one, else XMP's, else 1 (as Pillow's `exif_transpose`)."""
     found = exif_orientation(exif)
     told = None if found else _XMP.search(xmp)
-    return found or (_valid(int(told[1])) if told else 1)
+    return found or (_valid(int(told[1][-2:])) if told and not told[1][:-2].strip(b"0") else 1)
 
 
 def of_pillow(image: Pillow.Image) -> int:
