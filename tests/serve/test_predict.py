@@ -130,6 +130,7 @@ REFUSED = {
     "half a form": (BROKEN[:80], "/predict", KIND, 400),
     "no end": (BROKEN[:-16], "/predict", KIND, 400),
     "no boundary": (BROKEN, "/predict", "multipart/form-data", 400),
+    "an endless type": (BROKEN, "/predict", f"multipart/form-data; a={';' * 40_000}", 400),
     "a long boundary": (BROKEN, "/predict", f"multipart/form-data; boundary={'x' * 300}", 400),
     "a field": (BROKEN.replace(b'; filename="x.png"', b""), "/predict", KIND, 422),
     "JSON": (b"{}", "/predict", "application/json", 415),
