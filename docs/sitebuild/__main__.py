@@ -61,9 +61,9 @@ def build(*, draft: bool = False) -> None:
     if dead := dead_links(HTML):
         raise PageError("\n".join(["dead links:", *dead]))
     counts = ", ".join(f"{len(list((HTML / one).rglob('*.html')))} {one}" for one in ("en", "ko"))
-    cells = sum(sum(one.seconds.values()) for one in done.values())
+    cells = sum(one.processor for one in done.values())
     print(f"site      {HTML.relative_to(DOCS.parent)}/index.html ({counts} pages)")
-    print(f"cells     {cells:.0f} s of work in {executing:.0f} s; all in {time.monotonic() - start:.0f} s")
+    print(f"cells     {cells:.0f} s of processor in {executing:.0f} s; all in {time.monotonic() - start:.0f} s")
     for line in behind():
         print(f"behind    {line}")
 

@@ -21,19 +21,26 @@ from .pages import DOCS, ROOT, Page, PageError
 
 Outputs = list[dict[str, Any]]
 FIRST = "lang = {!r}  # the language of the words in figures: 'en' or 'ko'"
-TIMEOUT = 240  # seconds a cell may take
+PROCESSOR = (
+    "import resource as __r\n"
+    "print(sum(sum(__r.getrusage(__one)[:2]) for __one in (__r.RUSAGE_SELF, __r.RUSAGE_CHILDREN)))"
+)
+QUIET = ["--IPKernelApp.log_level=ERROR"]  # it warns that its talk on this machine is not encrypted
+TIMEOUT = 240  # seconds a cell may take, and a kernel to start on a busy machine
 HELPERS = (Path(__file__).parent / "values.py").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Executed:
     """What a page's cells put out, in English and Korean, by name; the values of its prose as text, by expression, for
-    the prose before the first cell, behind it, and so on."""
+    the prose before the first cell, behind it, and so on; each cell's seconds; and the processor's seconds of the whole
+    kernel, which do not grow when the machine has other work."""
 
     en: dict[str, Outputs]
     ko: dict[str, Outputs]
     values: list[dict[str, str]]
     seconds: dict[str, float]
+    processor: float = 0.0
 
 
 def execute_all(jobs: list[tuple[Page, list[list[str]]]], *, at_once: int, say: Any = print) -> dict[str, Executed]:
@@ -66,7 +73,8 @@ def _kept(page: Page, values: list[list[str]], code: str, say: Any) -> Executed:
     part = path.with_suffix(f".{os.getpid()}")
     part.write_text(json.dumps(vars(found), ensure_ascii=False), encoding="utf-8")
     part.replace(path)
-    say(f"{page.path}: {len(page.cells)} cells, {sum(found.seconds.values()):.1f} s")
+    took = f"{sum(found.seconds.values()):.1f} s, {found.processor:.1f} s of processor"
+    say(f"{page.path}: {len(page.cells)} cells, {took}")
     return found
 
 
@@ -83,7 +91,10 @@ def execute(page: Page, values: list[list[str]]) -> Executed:
     """Run a page's cells in order, and behind each the expressions of the prose that follows it."""
     notebook = nbformat.v4.new_notebook()
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=TIMEOUT, resources={"metadata": {"path": folder}})
+        place = {"metadata": {"path": folder}}
+        client = NotebookClient(
+            notebook, timeout=TIMEOUT, startup_timeout=TIMEOUT, resources=place, extra_arguments=QUIET
+        )
         with client.setup_kernel(env=_environment()):
             run = _Runner(client, notebook, page.path)
             run(f"{FIRST.format('en')}\n__site = {{}}\nexec({HELPERS!r}, __site)", "language")
@@ -97,7 +108,7 @@ def execute(page: Page, values: list[list[str]]) -> Executed:
                     run("lang = 'en'", "language")
                 seconds[cell.name] = round(time.perf_counter() - start, 3)
                 known.append(_evaluated(run, values[len(known)]))
-            return Executed(en, ko, known, seconds)
+            return Executed(en, ko, known, seconds, float(run(PROCESSOR, "its time")[0]["text"]))
 
 
 def _environment() -> dict[str, str]:

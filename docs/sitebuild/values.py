@@ -43,4 +43,4 @@ def as_text(value, expression):
         return value
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{float(value):,.4g}"
+    return f"{float(value):,.0f}" if 1e4 <= abs(value) < 1e15 else f"{float(value):.4g}"

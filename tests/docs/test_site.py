@@ -18,7 +18,7 @@ from reslearn.spec.recipes import get_recipe
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
-from sitebuild import api, commands, corrections, hangul, numbers, pages  # noqa: E402
+from sitebuild import api, commands, corrections, hangul, numbers, pages, values  # noqa: E402
 
 ENGLISH = {p.path.removeprefix("en/"): p for p in map(pages.read, sorted((ROOT / "docs/en").rglob("*.md")))}
 KOREAN = {p.path.removeprefix("ko/"): p for p in map(pages.read, sorted((ROOT / "docs/ko").rglob("*.md")))}
@@ -123,6 +123,13 @@ def test_results_planted_behind_any_cell_are_found(name):
 )
 def test_what_counts_as_a_typed_result(prose, typed):
     assert bool(numbers.typed(prose, numbers.sums([prose]))) is typed
+
+
+def test_a_value_is_written_as_people_write_it():
+    written = [values.as_text(one, "x") for one in (1234567, 24591.4, 597.57, 0.30741, 1e-12, 7.0, "7.1")]
+    assert written == ["1,234,567", "24,591", "597.6", "0.3074", "1e-12", "7", "7.1"]
+    with pytest.raises(TypeError, match="a number or a text"):
+        values.as_text(None, "x")
 
 
 @pytest.mark.parametrize("name", LESSONS)
