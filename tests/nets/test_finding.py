@@ -160,6 +160,16 @@ def test_a_body_without_a_classifier_is_read_and_nothing_passes_for_its_head(vis
         model_from_contents(mine.spec, read_contents(tmp_path / "w.pth"))
 
 
+def test_the_averaged_body_is_found_without_a_classifier_and_without_counters(vision, tmp_path):
+    _, body, *_ = vision
+    bare = {name: tensor for name, tensor in body.items() if "num_batches" not in name}
+    torch.save({"state_dict": bare, "state_dict_ema": zeroed(bare)}, tmp_path / "w.pth")
+    for prefer, zeros in (("ema", True), ("plain", False)):
+        mine = ours()
+        load_weights(mine, tmp_path / "w.pth", prefer=prefer)
+        assert (mine.state_dict()["stages.0.0.conv1.weight"] == 0).all().item() is zeros
+
+
 def test_a_head_without_a_bias_has_a_bias_of_zeros(vision, tmp_path):
     _, body, weight, _ = vision
     torch.save(body | {"fc.weight": weight}, tmp_path / "w.pth")
