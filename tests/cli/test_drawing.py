@@ -46,13 +46,23 @@ def test_it_tells_programs_what_it_drew(capsys):
         (["resnet34", "-o", "none/a.svg"], "no such folder"),
         (["resnet34", "-o", "mine.svg"], "is not replaced"),
         ([], "Missing argument"),
+        ([""], "unknown model ''"),
+        (["resnet34+shortcut=Z"], "resnet34+shortcut=Z: shortcut: Input should be 'A', 'B'"),
+        (["resnet34+depth=7"], "resnet34+depth=7: unknown field 'depth'"),
+        (["resnet34+"], "'resnet34+': after its name stands field=value, e.g. resnet34+shortcut=B"),
+        (["resnet34+=3"], "after its name stands field=value"),
+        (["resnet20_cifar+variant=se_pre", "--block"], "this net has none: set se_reduction"),
+        (["plain20_cifar+variant=shortcut_gate:-6"], "changes the shortcut, and this net has none"),
+        (["resnet34+variant=se_stage:9"], "set se_reduction"),
+        (["se_resnet34+variant=se_stage:9"], "its stages are 2 to 5"),
+        (["preact_resnet18+variant=bn_after_addition"], "post-activation nets"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2(capsys, tmp_path, arguments, message):
     (tmp_path / "mine.svg").write_text("<svg>mine</svg>")
     status, out, err = call(capsys, *arguments)
     assert (status, out) == (2, "") and message in err.splitlines()[-1] and "Traceback" not in err
-    assert (tmp_path / "mine.svg").read_text() == "<svg>mine</svg>"
+    assert (tmp_path / "mine.svg").read_text() == "<svg>mine</svg>" and "--set" not in err
 
 
 def test_drawing_imports_no_torch(tmp_path):

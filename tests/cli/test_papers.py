@@ -23,6 +23,8 @@ def test_list_names_every_table_figure_and_study(capsys):
     assert status == 0 and {"static", "p1-table6", "p1-fig7", "study-lesion", "p4-table15"} <= set(found)
     assert found["p1-table6"]["runnable"] == 6 and found["p1-table6"]["rows"] == 12
     assert "p1-table6" in call(capsys, "list")[1]
+    tables = [name for name, line in found.items() if line["kind"] == "table"]
+    assert tables[:6] == [f"p1-table{n}" for n in range(1, 7)]
 
 
 SHOWN = ["p1-table6", "p1-table1", "p1-fig6", "study-gate", "static", "p1-table5", "coverage", "p4-table16",
@@ -39,6 +41,45 @@ def test_show_prints_for_people_and_programs(capsys, name):
 def test_show_prints_a_cell_as_the_paper_does(capsys):
     assert "best 6.43 (6.61±0.16)" in call(capsys, "show", "p1-table6")[1]
     assert "0 differs" in call(capsys, "show", "static")[1]
+
+
+def rows_of(capsys, name):
+    return {row["label"]: row for row in json.loads(call(capsys, "show", name, "--json")[1])["published"]["rows"]}
+
+
+def test_show_says_which_of_a_rows_numbers_are_context(capsys):
+    assert rows_of(capsys, "p2-table2")["original"]["context"] == "ResNet-110: quoted from P1 table 6"
+    assert rows_of(capsys, "p4-table2")["ResNet-50"]["context"] == (
+        "original top-1, original top-5: quoted from the net's own paper"
+    )
+    assert rows_of(capsys, "p3-table5")["ResNet-200"]["context"] == (
+        "224 top-1, 224 top-5: quoted from fb.resnet.torch; 320 top-1, 320 top-5: quoted from P2 table 5"
+    )
+    assert rows_of(capsys, "p5-table8")["ResNet-50"]["context"] == "quoted from fb.resnet.torch"
+    assert rows_of(capsys, "p4-table2")["SE-ResNet-50"]["context"] == ""
+
+
+def test_show_prints_the_net_as_it_is_changed_and_what_is_remarked(capsys):
+    assert "se_resnet50, stride_on=1x1, se_bias=False, variant=se_no_squeeze" in call(capsys, "show", "p4-table16")[1]
+    assert "fail  plain110_cifar (a plain net)" in call(capsys, "show", "p2-table1")[1]
+    assert "its column's, variant=bn_after_addition" in call(capsys, "show", "p2-table2")[1]
+    assert "=None" not in call(capsys, "show", "study-bn")[1]
+
+
+def test_only_what_was_run_has_a_statistic(capsys):
+    shown = call(capsys, "show", "p1-table1")[1]
+    assert "statistic" not in shown and shown.rstrip().endswith("counted by: reslearn paper show static")
+    assert "counted by" not in call(capsys, "show", "p1-table5")[1]
+    assert "statistic: 1-crop, median of 5" in call(capsys, "show", "p5-table3")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("study-operations", "paper report --only study-operations"), ("p5-fig4", "paper run p5-fig4 --tier short"),
+     ("study-gradients", "paper run study-gradients")],
+)  # fmt: skip
+def test_what_trains_nothing_says_how_it_is_seen(capsys, name, how):
+    assert call(capsys, "show", name)[1].rstrip().endswith(f"run it: reslearn {how}")
 
 
 def test_a_look_imports_neither_torch_nor_sklearn_nor_matplotlib():

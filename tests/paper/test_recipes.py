@@ -104,6 +104,13 @@ TRUE = {
     ),
     "first weights drawn for this depth instead of taken from a shallower net": lambda x: True,
     "trains on all 50,000 pictures; the paper holds 5,000 of them out": lambda x: True,
+    "batch statistics over 8 pictures instead of 64": lambda x: x.bn_batch == 8,
+    "batch statistics over 128 pictures instead of 64": lambda x: x.bn_batch == 128,
+    "lr 0.01 instead of 0.1": lambda x: x.lr == 0.01,
+    "three times the budget: 192,000 iterations": lambda x: x.iterations == 192_000 == 3 * r.P1_CIFAR.iterations,
+    "a quarter of the budget, at the second learning rate: 16,000 iterations at 0.01": lambda x: (
+        x.iterations == 16_000 == r.P1_CIFAR.iterations / 4 and (x.lr, x.schedule) == (0.01, "constant")
+    ),
 }
 RESNEXT = "post-activation blocks and batch 128"
 
@@ -120,6 +127,18 @@ def test_every_departure_that_is_told_is_true(recipe):
             assert recipe.batch_size == 128
         else:
             assert TRUE[text](recipe), text
+
+
+@pytest.mark.parametrize("recipe", used(), ids=lambda recipe: recipe.name)
+def test_a_recipe_that_names_the_same_source_says_in_what_it_differs(recipe):
+    named = [known for known in RECIPES.values() if known.source == recipe.source and known.name != recipe.name]
+    assert recipe.departures or not named
+
+
+@pytest.mark.parametrize("recipe", used(), ids=lambda recipe: recipe.name)
+def test_who_crops_as_fb_resnet_torch_tells_of_its_crops(recipe):
+    told = set(r.FB_IMAGENET.departures) <= set(recipe.departures)
+    assert told == (recipe.augment == r.FB_IMAGENET.augment)
 
 
 def test_resnext_declares_its_readmes_blocks_and_batch():

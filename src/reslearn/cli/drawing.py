@@ -37,8 +37,8 @@ def draw(
     from ..runtime.replacing import FIGURE, replaceable
 
     path = out or Path(f"{names[0].partition('+')[0]}.svg")
-    check_kind(path)
     scene = drawn(names, block=block, language="ko" if lang == "ko" else "en")
+    check_kind(path)
     replaceable(path, FIGURE, "-o")
     say(f"reslearn draw: {', '.join(names)}")
     found = write_drawing(scene, path)

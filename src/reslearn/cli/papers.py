@@ -18,7 +18,7 @@ from .output import emit, put, say
 if TYPE_CHECKING:
     from ..paper.told import Written
 
-paper = typer.Typer(no_args_is_help=True, help="Check the papers: every table, figure and argument as one command.")
+paper = typer.Typer(no_args_is_help=True, help="Check the papers: tables, figures and arguments, each as one command.")
 
 StoreOption = Annotated[Path, typer.Option("--store", help="The results store.")]
 DEFAULT_STORE = Path("runs/paper")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .output import put
@@ -34,12 +34,14 @@ def print_details(found: Shown) -> None:
         _print_published(found)
         put()
     if "entries" not in found:
+        if "command" in found:
+            put(f"counted by: {found['command']}")
         return
     if found["question"]:
         put(found["title"], *found["question"].split("\n"), "")
     rows = [
-        [e["label"], e["net"] + "".join(f", {k}={v}" for k, v in e["changes"].items()), e["recipe"] or "-", e["data"],
-         " ".join(e["protocols"]), str(e["runs"])]
+        [e["label"], _changed(e["net"], e["changes"]), e["recipe"] or "-", e["data"], " ".join(e["protocols"]),
+         str(e["runs"])]
         for e in found["entries"]
         if e["net"]
     ]  # fmt: skip
@@ -79,7 +81,8 @@ def print_outcome(found: Outcome) -> None:
 def _print_published(found: Shown) -> None:
     table = found["published"]
     put(f"{table['title']} ({found['paper']})")
-    put(f"protocol and statistic: {', '.join([*table['protocols'], *table['statistics']])}")
+    if table["statistics"]:
+        put(f"protocol and statistic: {', '.join([*table['protocols'], *table['statistics']])}")
     rows = [[row["label"], *row["cells"], _here(row)] for row in table["rows"]]
     _columns(["", *table["columns"], "network"], rows, right=range(1, len(table["columns"]) + 1))
     if table["note"]:
@@ -87,10 +90,15 @@ def _print_published(found: Shown) -> None:
 
 
 def _here(row: PublishedRow) -> str:
-    """The row's network here; why it is not trained, or why it is never judged."""
+    """The row's network here; why it is not trained, or why it is never judged; what the paper remarks on it."""
     remarks = [row["outside"] and f"outside: {row['outside']}", row["context"] and f"context: {row['context']}"]
-    told = "; ".join(remark for remark in remarks if remark)
-    return " ".join(part for part in (row["net"] or "-", told and f"({told})") if part)
+    told = "; ".join(remark for remark in (*remarks, row["note"]) if remark)
+    net = "-" if row["outside"] and not row["net"] else _changed(row["net"] or "its column's", row["changes"])
+    return " ".join(part for part in (net, told and f"({told})") if part)
+
+
+def _changed(net: str, changes: Mapping[str, object]) -> str:
+    return net + "".join(f", {name}={value}" for name, value in changes.items() if value is not None)
 
 
 def _print_measured(found: Measured | None) -> None:

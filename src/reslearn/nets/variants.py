@@ -170,42 +170,17 @@ WHOLE_NET = ("no_norm", "no_norm_init", "init", "no_affine")
 
 
 def build_variant(spec: NetSpec, variant: str) -> ResNet:
-    """The network of a spec with the block or the change that `variant` names.
-
-    Raises `UserError` for an unknown variant, for a wrong count of numbers after its colon, and for a net that lacks
-    what the variant changes.
-    """
+    """The network of a spec with the block or the change that `variant` names. Raises `UserError` for an unknown
+    variant and for a wrong count of numbers after its colon; a spec whose net lacks what is changed there is none."""
     name, numbers = parse(variant)
     if name in WHOLE_NET:
         return _whole_net(spec, name, numbers)
     make = BLOCKS[name]
-    _check(spec, name, make)
     net = ResNet(spec, block=lambda block: make(block, *numbers))
     last = net.blocks()[-1]
     if isinstance(last, ReluOnlyPreactivation):
         last.last = True
     return net
-
-
-def _check(spec: NetSpec, name: str, make: Block) -> None:
-    """Raise `UserError` where a net lacks what the variant changes."""
-    what = f"{spec.name}: the variant {name!r}"
-    if spec.shortcut == "none" and isinstance(make, type) and issubclass(make, ChangedShortcut):
-        raise UserError(f"{what} changes the shortcut, and this net has none")
-    if name.startswith("se_") and not spec.se_reduction:
-        raise UserError(f"{what} changes the gates, and this net has none: set se_reduction, e.g. to 16")
-    if name == "se_stage" and not any(block.gate_channels for block in spec.blocks()):
-        raise UserError(
-            f"{spec.name}: {spec.variant!r} leaves no gate; its stages are 2 to {len(spec.stage_blocks) + 1}"
-        )
-    if name in ("se_pre", "se_post", "se_identity", "se_3x3") and spec.activation != "post":
-        raise UserError(f"{what} is defined for post-activation nets")
-    if name == "se_identity" and spec.shortcut == "none":
-        raise UserError(f"{what} gates the shortcut, and this net has none")
-    if name == "se_3x3" and spec.block != "bottleneck":
-        raise UserError(f"{what} stands after the 3x3 of a bottleneck; this net has basic blocks")
-    if name in ("one_layer", "kernels") and spec.block != "basic":
-        raise UserError(f"{what} is made of a basic block; this net has bottlenecks")
 
 
 def _whole_net(spec: NetSpec, name: str, numbers: list[float]) -> ResNet:

@@ -58,6 +58,7 @@ class Experiment:
     question: str = ""  # studies: what is asked, and how it is answered
     after: str | None = None  # what is computed from all the trained nets together (`probes.py`)
     measured: str | None = None  # what is measured in its place, without training (`measured.py`)
+    by_tier: bool = False  # whether the tier changes what is measured
 
     def entry(self, label: str) -> Entry:
         """The entry of that label; an unknown one lists the labels."""

@@ -220,9 +220,11 @@ def _later_figures() -> Iterator[Experiment]:
         "Time of one minibatch, forward and backward: thin and wide nets",
         (),
         "times",
-        "P5 figure 4: a wide net computes more in the same time than a thin and deep one. Measured on this machine: "
-        "the median time of a minibatch of 32, forward and backward.",
+        "P5 section 1 and figure 4: a wide net of 16 layers is as good as a thin one of 1000 with about as many "
+        "parameters, and several times faster to train. Measured here: the median time of a minibatch of 32, forward "
+        "and backward.",
         measured="times",
+        by_tier=True,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..spec.codec import to_json
 from ..spec.errors import unknown
 from .cells.tiers import too_large
@@ -10,7 +12,7 @@ from .entry import DATA_NAMES, Entry, Experiment
 from .experiments import experiments
 from .published.claims import CLAIMS, PAPERS, TABLES
 from .published.static_check import check_all, not_checked
-from .published.tables import Table
+from .published.tables import COUNTED, Claim, Table
 from .told import EntryLine, Listed, Published, Shown, Static
 
 STATIC, COVERAGE = "static", "coverage"
@@ -22,17 +24,16 @@ def kind(name: str) -> str:
 
 
 def listing() -> list[Listed]:
-    """Every name that `show` knows, in the order of papers."""
+    """Every name that `show` knows: the checks, tables in the order of papers, figures, studies."""
     known = experiments()
-    static_only = [table for name, table in TABLES.items() if name not in known]
     found = [_static_line(), _coverage_line()]
-    found += [_line(experiment) for experiment in known.values()]
     found += [
-        {"name": t.name, "kind": "table", "title": t.title, "rows": len(t.rows), "runnable": 0, "data": []}
-        for t in static_only
-    ]
-    order = {"table": 1, "figure": 2, "study": 3, "check": 0}
-    return sorted(found, key=lambda line: order[line["kind"]])
+        _line(known[name]) if name in known
+        else {"name": name, "kind": "table", "title": t.title, "rows": len(t.rows), "runnable": 0, "data": []}
+        for name, t in TABLES.items()
+    ]  # fmt: skip
+    found += [_line(experiment) for name, experiment in known.items() if name not in TABLES]
+    return found
 
 
 def details(name: str) -> Shown:
@@ -59,25 +60,38 @@ def details(name: str) -> Shown:
             "recipes": list({e.recipe.name: to_json(e.recipe) for e in experiment.entries if e.net}.values()),
             "command": command(experiment),
         }
+    elif any(check.table == name for check in check_all()):
+        found |= {"command": f"reslearn paper show {STATIC}"}
     return found
 
 
 def published(table: Table) -> Published:
     """A table as printed."""
     claims = [claim for claim in CLAIMS if claim.table == table.name]
-    runs = {f"{c.statistic} of {c.runs}" if c.runs > 1 else c.statistic for c in claims}
+    scored = [claim for claim in claims if claim.quantity not in COUNTED]
+    runs = {f"{c.statistic} of {c.runs}" if c.runs > 1 else c.statistic for c in scored}
     return {
         "title": table.title,
         "columns": [column.name for column in table.columns],
         "rows": [
-            {"label": r.label, "cells": list(r.cells), "net": r.net, "outside": r.outside, "note": r.note,
-             "context": "; ".join(dict.fromkeys(c.context for c in claims if c.row == r.label and c.context))}
+            {"label": r.label, "cells": list(r.cells), "net": r.net, "changes": dict(r.changes), "outside": r.outside,
+             "note": r.note, "context": _context([c for c in scored if c.row == r.label])}
             for r in table.rows
         ],
         "note": table.note,
         "statistics": sorted(runs),
         "protocols": sorted({claim.protocol for claim in claims if claim.protocol}),
     }  # fmt: skip
+
+
+def _context(claims: Sequence[Claim]) -> str:
+    """Why numbers of a row are never judged; with their columns where others of the row are."""
+    of: dict[str, list[str]] = {}
+    for claim in claims:
+        of.setdefault(claim.context, []).append(claim.column)
+    if len(of) < 2:
+        return "".join(of)
+    return "; ".join(f"{', '.join(dict.fromkeys(names))}: {why}" for why, names in of.items() if why)
 
 
 def entry_values(entry: Entry) -> EntryLine:
@@ -107,9 +121,12 @@ def static_values() -> Static:
 
 
 def command(experiment: Experiment) -> str | None:
-    """The command that runs an experiment, with the data it needs; None where nothing is trained."""
+    """The command that runs an experiment, with the data it needs, or shows what is only counted; None where its rows
+    are all outside."""
     if experiment.measured:
-        return f"reslearn paper run {experiment.name}"
+        return f"reslearn paper run {experiment.name}" + (" --tier short" if experiment.by_tier else "")
+    if not experiment.entries:
+        return f"reslearn paper report --only {experiment.name}"
     wanted = list(dict.fromkeys(DATA_NAMES[entry.data] for entry in experiment.entries if entry.net))
     if not wanted:
         return None

@@ -75,6 +75,7 @@ P2_IMAGENET_ASPECT = replace(
     P1_IMAGENET,
     name="paper-imagenet-aspect",
     source="1603.05027 table 5, scale and aspect",
+    departures=(*P1_IMAGENET.departures, *FB_IMAGENET.departures),
     augment=FB_IMAGENET.augment,
 )
 P3_IMAGENET = replace(

@@ -18,11 +18,12 @@ class Listed(TypedDict):
 
 
 class PublishedRow(TypedDict):
-    """A row as printed; `outside` says why its network is not here, `context` why it is never judged."""
+    """A row as printed; `outside` says why it is not run here, `context` why it, or a column of it, is never judged."""
 
     label: str
     cells: list[str]
     net: str | None
+    changes: Mapping[str, object]
     outside: str | None
     note: str
     context: str

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .errors import UserError
 from .rule import check_fields, plain
+from .variant import check as check_variant
 
 if TYPE_CHECKING:
     from .net import NetSpec
@@ -31,6 +32,7 @@ def validate(spec: NetSpec) -> None:
     check_fields(spec)
     check_stages("stage_blocks", spec.stage_blocks, spec.stage_channels)
     _validate_together(spec)
+    check_variant(spec)
 
 
 def _validate_together(spec: NetSpec) -> None:

@@ -64,6 +64,32 @@ def parse(variant: str) -> tuple[str, list[float]]:
     return name, numbers
 
 
+SHORTCUTS = ("constant_scaling", "exclusive_gate", "shortcut_gate", "dropout_shortcut", "se_identity")
+POST = ("bn_after_addition", "relu_before_addition", "relu_only_preactivation", "se_pre", "se_post", "se_identity",
+        "se_3x3")  # fmt: skip
+
+
+def check(spec: NetSpec) -> None:
+    """Raise `UserError` for an unknown variant, and for one of a net that lacks what it changes."""
+    if spec.variant is None:
+        return
+    name, numbers = parse(spec.variant)
+    what = f"the variant {spec.variant!r}"
+    if spec.shortcut == "none" and name in SHORTCUTS:
+        raise UserError(f"{what} changes the shortcut, and this net has none: set shortcut, e.g. to B")
+    if name.startswith("se_") and not spec.se_reduction:
+        raise UserError(f"{what} changes the gates, and this net has none: set se_reduction, e.g. to 16")
+    stages = range(2, len(spec.stage_blocks) + 2)
+    if name == "se_stage" and numbers[0] not in stages:
+        raise UserError(f"{what} leaves no gate; its stages are {stages[0]} to {stages[-1]}")
+    if name in POST and spec.activation != "post":
+        raise UserError(f"{what} is defined for post-activation nets: use activation='post'")
+    if name == "se_3x3" and spec.block != "bottleneck":
+        raise UserError(f"{what} stands after the 3x3 of a bottleneck; this net has basic blocks")
+    if name in ("one_layer", "kernels") and spec.block != "basic":
+        raise UserError(f"{what} is made of a basic block; this net has bottlenecks")
+
+
 def reshape(spec: NetSpec, block: BlockSpec) -> BlockSpec:
     """`block` with the layers that the variant of its network gives it; most variants change none."""
     name, numbers = parse(spec.variant) if spec.variant else ("", [])

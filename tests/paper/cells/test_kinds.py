@@ -75,4 +75,4 @@ def test_a_figure_that_cannot_be_drawn_says_why_and_what_to_run(add_result, tmp_
     add_result("study-lesion", "plain-56", 9.0)
     add_result("study-lesion", "ResNet-56", 9.0)
     section = make_section(experiments()["study-lesion"], list(store.results()), store)
-    assert section.draw is None and "needs lesion measured on the trained nets" in section.missing
+    assert section.draw is None and "needs errors with one block dropped, measured on the tr" in section.missing

@@ -15,6 +15,7 @@ from reslearn.paper.cells.measured import batch
 from reslearn.paper.cells.store import Store
 from reslearn.paper.cells.thirds import fate, first_over_last, plain
 from reslearn.paper.experiments import get_experiment
+from reslearn.paper.findings.conclusions import SMOKE_ONLY
 from reslearn.paper.findings.sections import make_section
 
 
@@ -62,7 +63,8 @@ def test_the_factor_is_that_of_the_residual_function_alone():
 def test_what_is_in_the_store_is_not_measured_again(found, monkeypatch):
     store, value = found
     monkeypatch.setattr(measured, "MEASURES", {})
-    assert measured.measure(get_experiment("study-gradients"), "smoke", store)["rows"] == value["rows"]
+    for tier in ("smoke", "full"):  # which changes nothing of it
+        assert measured.measure(get_experiment("study-gradients"), tier, store)["rows"] == value["rows"]
 
 
 def test_the_section_tells_and_draws_what_was_measured(found):
@@ -74,7 +76,7 @@ def test_the_section_tells_and_draws_what_was_measured(found):
 
 def test_without_a_measurement_the_section_says_what_to_run(tmp_path):
     section = make_section(get_experiment("p5-fig4"), [], Store(tmp_path))
-    assert not section.has_results and section.idle == "Not run: `reslearn paper run p5-fig4`."
+    assert not section.has_results and section.idle == "Not run: `reslearn paper run p5-fig4 --tier short`."
 
 
 def test_times_of_a_minibatch(monkeypatch, tmp_path, capsys):
@@ -83,6 +85,25 @@ def test_times_of_a_minibatch(monkeypatch, tmp_path, capsys):
     value = json.loads(capsys.readouterr().out)["measured"]
     assert value["batch"] == 2 and [row["net"] for row in value["rows"]] == ["a", "b"]
     assert all(row["seconds"] > 0 for row in value["rows"])
+
+
+FIVE = ("thin, 164", "thin, 1001", "WRN-40-4", "WRN-16-10", "WRN-28-10")
+
+
+def test_a_trial_of_times_is_told_as_one_and_replaces_nothing(monkeypatch, tmp_path):
+    experiment, store = get_experiment("p5-fig4"), Store(tmp_path)
+    monkeypatch.setattr(measured, "TIMED", tuple((label, "plain20_cifar", {}) for label in FIVE))
+    trial = make_section(experiment, [], _with(store, experiment, "smoke"))
+    assert trial.shown.startswith("smoke, measured on") and trial.conclusion[-1] == SMOKE_ONLY
+    monkeypatch.setattr(measured, "TIMED_BATCH", {"smoke": 2, "short": 3, "full": 3})
+    found = make_section(experiment, [], _with(store, experiment, "short"))
+    assert found.shown.startswith("measured on") and SMOKE_ONLY not in found.conclusion
+    assert measured.measure(experiment, "smoke", store)["batch"] == 3
+
+
+def _with(store, experiment, tier):
+    measured.measure(experiment, tier, store)
+    return store
 
 
 def test_thirds_and_their_words():

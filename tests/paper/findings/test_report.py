@@ -138,6 +138,29 @@ def test_a_study_of_one_row_compares_nothing(add_result, tmp_path):
     assert sections_of([tmp_path / "store"], ["study-shortcuts"])[0].draw is not None
 
 
+def test_a_tables_trainings_are_those_behind_its_numbers(add_result, tmp_path):
+    for row in ("ResNet-20", "ResNet-56"):
+        add_result("p1-table6", row, 20.0, tier="short", fraction=0.05)
+    for seed in (0, 1):
+        add_result("p1-table6", "ResNet-20", 13.0, tier="short", fraction=0.2, seed=seed)
+    table, figure = (sections_of([tmp_path / "store"], [name])[0] for name in ("p1-table6", "p1-fig6"))
+    assert {line.row: line.tier for line in table.lines if line.ours} == {
+        "ResNet-20": "short (1/5)", "ResNet-56": "short (1/20)"}  # fmt: skip
+    assert [text.split(":")[0] for text in table.trainings] == ["ResNet-20", "ResNet-56"]
+    assert [["2 runs" in text for text in section.trainings] for section in (table, figure)] == [
+        [True, False], [False, False]]  # fmt: skip
+
+
+def test_a_figure_of_some_rows_names_the_others(add_result, tmp_path):
+    for row in ("none (plain)", "A: zero padding"):
+        add_result("study-shortcuts", row, 9.0)
+    section = sections_of([tmp_path / "store"], ["study-shortcuts"])[0]
+    assert section.missing == ("Not among these: B: projections where shapes change, C: projections everywhere")
+    for row in ("B: projections where shapes change", "C: projections everywhere"):
+        add_result("study-shortcuts", row, 9.0)
+    assert sections_of([tmp_path / "store"], ["study-shortcuts"])[0].missing == ""
+
+
 def test_the_curve_shown_is_the_median_run(add_result, tmp_path):
     for seed, error in enumerate((9.0, 8.0, 8.5)):
         add_result("p1-fig1", "plain-20", error, seed=seed)

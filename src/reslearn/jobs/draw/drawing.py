@@ -27,7 +27,10 @@ def named_spec(text: str) -> Spec:
     spec = get_spec(name)
     if not changes:
         return spec
-    changed = set_fields(spec, parse_assignments(changes, "shortcut=B"))
+    empty = next((change for change in changes if not change.partition("=")[0] or "=" not in change), None)
+    if empty is not None:
+        raise UserError(f"'{text}': after its name stands field=value, e.g. {name}+shortcut=B; '{empty}' is none")
+    changed = set_fields(spec, parse_assignments(changes, "shortcut=B"), where=text)
     return replace(changed, name=text) if len(text) < 40 else changed
 
 

@@ -20,6 +20,7 @@ from ...runtime.files import read_json, write_json
 from ..entry import Experiment
 from .store import Store
 from .thirds import first_over_last
+from .tiers import TIERS
 
 GRADIENT_BATCH = 8
 NETS = (("plain-20", "plain20_cifar"), ("plain-56", "plain56_cifar"), ("ResNet-20", "resnet20_cifar"),
@@ -39,10 +40,13 @@ TIMED_REPEATS = {"smoke": 1, "short": 3, "full": 10}
 
 
 def measure(experiment: Experiment, tier: str, store: Store) -> dict[str, Any]:
-    """What an experiment measures: read if this tier's is in the store, else measured and written there."""
+    """What an experiment measures: read if the store has it, of this tier or a higher one where the tier changes it;
+    else measured and written there."""
     path = store.measured_file(experiment.name)
-    if path.exists() and (found := read_json(path)).get("tier") == tier:
-        return dict(found)
+    if path.exists():
+        found = read_json(path)
+        if not experiment.by_tier or TIERS.index(found["tier"]) >= TIERS.index(tier):  # type: ignore[arg-type]
+            return dict(found)
     from .run import machine
 
     value = MEASURES[experiment.measured or ""](tier)

@@ -13,6 +13,7 @@ from .operations import points
 from .part_conclusions import PARTS
 from .verdicts import Ordered
 
+SMOKE_ONLY = "The smoke tier only shows that the machinery works; read nothing into its numbers."
 WORDS = {"holds": "as claimed", "contrary": "contrary to the claim", "unclear": "too close to tell"}
 
 
@@ -30,7 +31,7 @@ def conclude(
     if name == "study-ensemble":
         sentences += [text for value in after for text in _ensemble(value)]
     if group.first.tier == "smoke":
-        sentences.append("The smoke tier only shows that the machinery works; read nothing into its numbers.")
+        sentences.append(SMOKE_ONLY)
     return sentences
 
 
@@ -58,8 +59,9 @@ def _constructed(group: Group) -> Iterator[str]:
         scratch = group.curves().get("ResNet-56")
         if run.train_error is not None and scratch is not None and scratch.train_error is not None:
             yield (
-                f"Trained on, it ends at {run.train_error:.2f} % training and {run.test_error:.2f} % test error; "
-                f"ResNet-56 from scratch ends at {scratch.train_error:.2f} % and {scratch.test_error:.2f} %."
+                f"Trained on, it ends at {run.train_error:.2f} % training error, now of augmented pictures and so no "
+                f"measure beside the line above, and {run.test_error:.2f} % test error; ResNet-56 from scratch ends at "
+                f"{scratch.train_error:.2f} % and {scratch.test_error:.2f} %."
             )
 
 
@@ -101,8 +103,8 @@ def _responses(group: Group) -> Iterator[str]:
             means[label] = statistics.fmean(layer["std"] for layer in found)
             gap = max(abs(layer["std"] - layer["closed_form"]) / layer["closed_form"] for layer in found)
             yield (
-                f"{label}: {len(found)} layers, mean deviation {means[label]:.3f}; it differs from the closed form by "
-                f"at most {100 * gap:.1f} %."
+                f"{label}: {len(found)} layers, mean deviation {means[label]:.3f}; a layer differs from what BN's own "
+                f"parameters promise by at most {100 * gap:.1f} %."
             )
     for depth in ("20", "56"):
         plain, residual = means.get(f"plain-{depth}"), means.get(f"ResNet-{depth}")

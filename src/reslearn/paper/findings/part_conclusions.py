@@ -44,9 +44,14 @@ def times(found: Mapping[str, Any]) -> Iterator[str]:
     deep, wide = rows["thin, 1001"], rows["WRN-28-10"]
     yield (
         f"On {found['machine']['cpu']} with {found['threads']} threads, minibatches of {found['batch']}, median of "
-        f"{found['repeats']}: " + ", ".join(f"{net} {seconds:.2f} s" for net, seconds in rows.items()) + "."
+        f"{found['repeats']} (and largest less smallest): "
+        + ", ".join(f"{row['net']} {row['seconds']:.2f} s ({row['spread']:.2f})" for row in found["rows"])
+        + "."
     )
-    yield f"The thin net of 1001 layers takes {deep / wide:.2f} times as long as WRN-28-10; P5 finds the latter better."
+    yield (
+        f"The thin net of 1001 layers takes {deep / wide:.2f} times as long as WRN-28-10, which P5 finds better, and "
+        f"{deep / rows['WRN-16-10']:.2f} times as long as WRN-16-10."
+    )
 
 
 def convergence(group: Group) -> Iterator[str]:

@@ -12,8 +12,8 @@ from ..cells.store import Result, Store
 from ..entry import DATA_NAMES, Entry, Experiment
 from ..overview import command, kind
 from ..published.tables import Claim
-from .captions import CAPTIONS
-from .conclusions import WORDS, conclude
+from .captions import CAPTIONS, PROBED
+from .conclusions import SMOKE_ONLY, WORDS, conclude
 from .figures import FIGURES, PANELS, curves
 from .groups import Group, checked_orders, groups_of, judged, of_older_recipes
 from .operations import chart
@@ -108,10 +108,12 @@ def make_section(experiment: Experiment, results: Sequence[Result], store: Store
         ),
         conclusion=tuple(_concluded(experiment, best, checked, after, measured)),
         shown=_shown(experiment, groups, measured),
-        trainings=tuple(_trainings(best)) if best else (),
+        trainings=tuple(_trainings(experiment, groups)),
         draw=draw,
         caption=CAPTIONS.get(experiment.figure or "", ""),
-        missing=". ".join(filter(None, ("" if draw else _missing(experiment, best), _left_out(experiment, results)))),
+        missing=". ".join(
+            filter(None, (_missing(experiment, best, drawn=draw is not None), _left_out(experiment, results)))
+        ),
     )
 
 
@@ -119,19 +121,26 @@ def _concluded(
     experiment: Experiment, best: Group | None, checked: Sequence[Ordered], after: Sequence[Any], measured: Any
 ) -> list[str]:
     if experiment.measured:
-        return list(MEASURED[experiment.measured](measured)) if measured else ["Not run."]
+        told = list(MEASURED[experiment.measured](measured)) if measured else ["Not run."]
+        return [*told, SMOKE_ONLY] if measured and _is_smoke(experiment, measured) else told
     return conclude(experiment.name, best, checked, after)
 
 
 def _shown(experiment: Experiment, groups: Sequence[Group], measured: Any) -> str:
     if experiment.measured:
-        return f"measured on {measured['machine']['cpu']}" if measured else ""
+        smoke = "smoke, " if measured and _is_smoke(experiment, measured) else ""
+        return f"{smoke}measured on {measured['machine']['cpu']}" if measured else ""
     if not experiment.entries:
         return "counted"
     if not groups:
         return ""
     longer = [_beside(group) for group in groups[1:] if rank(group.first) > rank(groups[0].first)]
     return "; ".join([f"{groups[0].tier} on {_data(groups[0].first)}", *longer])
+
+
+def _is_smoke(experiment: Experiment, measured: Any) -> bool:
+    """Whether what was measured is a trial alone; what is the same at every tier never is."""
+    return experiment.by_tier and measured["tier"] == "smoke"
 
 
 def _beside(group: Group) -> str:
@@ -146,15 +155,17 @@ def _left_out(experiment: Experiment, results: Sequence[Result]) -> str:
     return f"Left out: {count} results of an earlier form of these recipes" if count else ""
 
 
-def _missing(experiment: Experiment, best: Group | None) -> str:
-    """Why there is no figure although there are results, and what to run."""
+def _missing(experiment: Experiment, best: Group | None, *, drawn: bool) -> str:
+    """Which rows are not among those shown; where there is no figure although there are results, why, and what to
+    run."""
     if best is None or experiment.figure is None:
         return ""
     lacking = [e.label for e in experiment.entries if e.net and e.label not in best.results]
-    wanted = {probe for entry in experiment.entries for probe in entry.probes}
-    why = (
-        f"needs {', '.join(sorted(wanted))} measured on the trained nets, which are not in the store" if wanted else ""
-    )
+    if drawn:
+        return f"Not among these: {', '.join(lacking)}" if lacking else ""
+    wanted = sorted({probe for entry in experiment.entries for probe in entry.probes})
+    probes = ", ".join(PROBED[probe] for probe in wanted)
+    why = f"needs {probes}, measured on the trained nets, which are not in the store" if wanted else ""
     if experiment.after:
         why = "needs all its rows trained by one machine"
     return (
@@ -208,8 +219,17 @@ def _data(result: Result) -> str:
     return f"{result.data['name']} ({result.data['train']:,} training, {result.data['test']:,} test pictures{leaked})"
 
 
-def _trainings(group: Group) -> Iterator[str]:
-    for label, results in group.results.items():
+def _trainings(experiment: Experiment, groups: Sequence[Group]) -> Iterator[str]:
+    """How each row was trained: of a table the training whose error stands in it, else that of the group shown."""
+    for label in [entry.label for entry in experiment.entries]:
+        having = [group for group in groups if label in group.results]
+        if kind(experiment.name) == "table":
+            having = sorted(having, key=lambda group: rank(group.results[label][0]), reverse=True)
+        elif having and having[0] is not groups[0]:
+            continue
+        if not having:
+            continue
+        results = having[0].results[label]
         first = results[0]
         recipe, settings = first.recipe, first.settings
         steps = recipe["iterations"] or (first.curve.step[-1] if first.curve.step else 0)
@@ -218,8 +238,8 @@ def _trainings(group: Group) -> Iterator[str]:
         time = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
         yield (
             f"{label}: {steps:,} steps of {recipe['batch_size']} ({recipe['name']}), {len(results)} run"
-            f"{'s' if len(results) > 1 else ''}, {settings.get('precision', 'fp32')}, {time} at "
-            f"{first.images_per_second:,.0f} images/s on {where}"
+            f"{'s' if len(results) > 1 else ''}, {settings.get('precision', 'fp32')}, {time} on {where} "
+            f"({first.images_per_second:,.0f} images/s in the last steps)"
         )
 
 

@@ -9,7 +9,8 @@ points (0.25 on CIFAR-100), the spread that papers report for such nets.
 
 An order ("worse", "better") holds when the mean errors differ in the published direction by more than two standard
 errors of the counts behind them, is contrary when they do so the other way, and is unclear in between. "Not worse"
-holds unless the error is higher by more than that.
+holds unless the error is higher by more than that. Training error is the running mean over the last epoch, on augmented
+pictures. One seed's luck is in neither count: an order of two nets trained once each is a hint.
 """
 
 from __future__ import annotations
