@@ -45,7 +45,7 @@ def measure(experiment: Experiment, tier: str, store: Store) -> dict[str, Any]:
     path = store.measured_file(experiment.name)
     if path.exists():
         found = read_json(path)
-        if not experiment.by_tier or TIERS.index(found["tier"]) >= TIERS.index(tier):  # type: ignore[arg-type]
+        if not experiment.by_tier or TIERS.index(found["tier"]) >= TIERS.index(tier):
             return dict(found)
     from .run import machine
 
