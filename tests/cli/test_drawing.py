@@ -22,10 +22,10 @@ def call(capsys, *arguments):
     return status, *capsys.readouterr()
 
 
-def test_a_drawing_is_named_after_the_first_network(capsys, tmp_path):
-    assert call(capsys, "resnet20_cifar", "plain20_cifar")[0] == 0
-    assert (tmp_path / "resnet20_cifar.svg").read_text().startswith("<svg ")
-    assert call(capsys, "resnet20_cifar")[0] == 0  # a drawing of ours is replaced
+def test_a_drawing_is_named_after_its_networks(capsys, tmp_path):
+    assert call(capsys, "resnet20_cifar", "plain20_cifar", "resnet20_cifar+shortcut=B")[0] == 0
+    assert (tmp_path / "resnet20_cifar-plain20_cifar.svg").read_text().startswith("<svg ")
+    assert call(capsys, "resnet20_cifar")[0] == call(capsys, "resnet20_cifar")[0] == 0  # a drawing of ours is replaced
 
 
 def test_it_tells_programs_what_it_drew(capsys):

@@ -153,4 +153,4 @@ def test_a_pack_says_what_the_manifest_leaves_out(capsys, here):
     capsys.readouterr()
     assert main(["data", "pack", "pictures", "-o", "a.pack"]) == 0
     out, err = capsys.readouterr()
-    assert "1 picture(s) left out" in err and "5 pictures" in out
+    assert "1 picture left out" in err and "5 pictures" in out

@@ -154,3 +154,50 @@ def test_a_comparison_says_what_differs(here, capsys):
     assert {one["what"] for one in found["differs"]} >= {"preprocess.size", "recipe.name"}
     out, _ = call(capsys, "compare", "m.safetensors", "n.safetensors", "--data", "pets", "-o", "c.html")
     assert "differs    network.stem_channels: 4 / 8" in out and "What differs" in (here / "c.html").read_text()
+
+
+def test_a_temperature_of_few_pictures_or_of_a_model_that_knows_nothing_is_told(here, capsys):
+    _, err = call(capsys, "calibrate", "m.safetensors", "pets", "--split", "all")
+    assert "advice    " in err and ("learned nothing" in err or "12 pictures" in err)
+
+
+def test_a_folder_of_pictures_is_no_run_and_no_place_for_one(here, capsys):
+    _, err = call(capsys, "resume", "pets", status=2)
+    assert "pets: no run here" in err and "reslearn train DATA" in err and "--out" not in err
+    _, err = call(capsys, "resume", "nowhere", status=2)
+    assert "--out nowhere" in err
+
+
+def test_nothing_computes_where_no_picture_can_be_read(here, capsys):
+    _, err = call(capsys, "predict", "m.safetensors", "nope.jpg", status=2)
+    assert "nope.jpg" in err and "engine " not in err
+    _, err = call(capsys, "predict", "m.safetensors", "nope.jpg", "pets/cat/0.png", status=2)
+    assert "nope.jpg" in err and "engine " in err
+
+
+def test_one_fault_has_one_wording(here, capsys):
+    (here / "pets/cat/words.png").write_bytes(b"hello")
+    _, err = call(capsys, "predict", "m.safetensors", "pets/cat/words.png", status=2)
+    said = "pets/cat/words.png: not an image in a format that is read"
+    assert f"{said}: JPEG" in err
+    _, err = call(capsys, "evaluate", "m.safetensors", "pets", status=2)
+    assert f"{said}; remove it" in err
+
+
+def test_a_bench_of_data_uses_what_a_training_would_and_names_no_settings(here, capsys):
+    out, _ = call(capsys, "bench", "data", "pets", "--steps", "2", "--batch", "4")
+    assert "to train so" not in out and "settings" not in out
+    chosen = value(capsys, "train", "pets", "--dry-run")["chosen"]
+    assert f"({chosen['model']} at {chosen['image_size']}, from this machine's rate)" in out
+    assert f"augmentation of {chosen['recipe']}" in out
+    named = value(capsys, "bench", "data", "pets", "--steps", "2", "--batch", "4", "--model", "resnet18",
+                  "--image-size", "20", "--recipe", "folder")  # fmt: skip
+    assert (named["model"], named["image_size"], named["recipe"]) == ("resnet18", 20, "folder")
+
+
+def test_ctrl_c_is_a_line(monkeypatch, capsys):
+    def pressed(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("typer.main.get_command", pressed)
+    assert main(["list"]) == 130 and capsys.readouterr().err == "reslearn: stopped by Ctrl-C\n"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reslearn.jobs.advice import Ahead, Outcome, after, before
+from reslearn.jobs.advice import Ahead, Outcome, after, after_folds, before, calibrated
 from reslearn.spec.recipe import Recipe
 from reslearn.spec.recipes import get_recipe
 from reslearn.spec.voice import PYTHON
@@ -28,6 +28,7 @@ FINE = Outcome(
         ({"steps": 9}, "9 steps in all"),
         ({"steps": 9, "recipe": get_recipe("fast-cifar")}, "a learning rate of 0.4 is high for 9 steps"),
         ({"labels": np.repeat(np.arange(10), 20)}, "--weights default"),
+        ({"labels": np.arange(10)}, "1 picture a class is few"),
         ({"validated": 0}, "nothing is validated"),
         ({"validated": 10}, "10 points"),
         ({"labels": np.append(np.repeat(np.arange(9), 5_000), 9)}, "one picture to learn from in j"),
@@ -62,6 +63,10 @@ def test_recipes_are_at_peace_with_what_they_are_made_for(recipe):
         ({"confusion": np.array([[60, 0], [30, 10]])}, ""),
         ({"confusion": np.array([[50, 10], [30, 10]])}, "no better than always naming the largest class"),
         ({"train_error": 2.0, "val_error": 40.0}, "by heart"),
+        (
+            {"confusion": np.array([[1, 0], [0, 0]])},
+            "1 of 1 right: of new pictures it may be anything from 21",
+        ),
     ],
 )
 def test_a_result_is_told_what_it_is_worth(change, words):
@@ -113,3 +118,32 @@ def test_shards_that_are_drawn_are_told_nothing_and_a_window_that_is_told_is_eno
     assert not [
         line for line in before(replace(plan, labels=np.sort(labels), recipe=enough)) if "shards differ" in line
     ]
+
+
+def test_folds_together_and_folds_that_learned_nothing():
+    stuck = replace(FINE, confusion=np.array([[50, 0], [50, 0]]), val_error=50.0)
+    assert after_folds(FINE, [FINE] * 3) == []
+    assert after_folds(stuck, [stuck] * 3) == after(stuck) != []
+    (told,) = after_folds(FINE, [FINE, stuck, FINE])
+    assert told.startswith("fold 2 of 3: no better there") and "--set lr=" in told
+    (told,) = after_folds(FINE, [stuck, FINE, stuck], PYTHON)
+    assert told.startswith("folds 1, 3 of 3") and "--" not in told
+    tiny = replace(stuck, confusion=np.array([[3, 0], [2, 0]]))  # by chance
+    assert after_folds(FINE, [FINE, tiny]) == []
+
+
+@pytest.mark.parametrize(
+    ("confusion", "gain", "words"),
+    [
+        (np.diag([450, 450]) + 50 * np.eye(2, dtype=int)[::-1], 0.05, ""),
+        (np.diag([450, 450]) + 50 * np.eye(2, dtype=int)[::-1], 0.001, "do not tell the temperature 2.5 from 1"),
+        (np.diag([4, 4]) + np.eye(2, dtype=int)[::-1], 0.5, "10 pictures, 2 of them wrong"),
+        (np.diag([5, 5]), 0.5, "no mistake among them"),
+        (np.array([[500, 0], [500, 0]]), 0.5, "learned nothing"),
+        (np.array([[400, 100], [420, 80]]), 0.5, "no better than always naming the largest class"),
+    ],
+)
+def test_a_temperature_is_told_what_it_is_worth(confusion, gain, words):
+    told = calibrated(confusion, gain=gain, temperature=2.5)
+    assert (words in told[0] and len(told) == 1 and "\n" not in told[0]) if words else told == []
+    assert "--" not in " ".join(calibrated(confusion, gain=gain, temperature=2.5, voice=PYTHON))

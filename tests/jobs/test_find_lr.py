@@ -42,9 +42,16 @@ def test_the_curve_says_where_it_is_least_and_where_it_breaks():
     losses = [2.3 - min(step, 60) / 40 + max(step - 70, 0) * 0.2 for step in range(90)]
     seen = outcome(rates[:90], losses, asked=100, recipe_lr=0.1, seed=0)
     assert seen.lowest == pytest.approx(rates[60], rel=0.01) and seen.suggested == pytest.approx(rates[60] / 4, rel=0.3)
-    assert seen.diverged == pytest.approx(rates[89], rel=0.01) and "it breaks at" in seen.words
+    assert seen.diverged == pytest.approx(rates[89], rel=0.01) and "times that, where the test ends" in seen.words
     whole = outcome(rates, [2.3 - step / 100 for step in range(100)], asked=100, recipe_lr=0.1, seed=0)
-    assert whole.diverged is None and "never broke" in whole.words
+    assert whole.diverged is None and whole.worse is None and "falls to the last" in whole.words
+    risen = outcome(rates, [2.3 - min(s, 60) / 50 + max(s - 60, 0) / 20 for s in range(100)], asked=100, recipe_lr=0.1,
+                    seed=0)  # fmt: skip
+    assert risen.diverged is None and risen.losses[-1] > risen.losses[0] > risen.losses[83] > 2.2
+    assert risen.worse == pytest.approx(rates[85], rel=0.01) and "on it is above where it began" in risen.words
+    better = outcome(rates, [2.3 - min(s, 60) / 50 + max(s - 60, 0) / 90 for s in range(100)], asked=100, recipe_lr=0.1,
+                     seed=0)  # fmt: skip
+    assert better.worse is None and "it ends at 1.53, below where it began" in better.words
     with pytest.raises(UserError, match="no finite number"):
         outcome(rates[:2], losses[:2], asked=100, recipe_lr=0.1, seed=0)
 
@@ -52,7 +59,7 @@ def test_the_curve_says_where_it_is_least_and_where_it_breaks():
 def test_a_terminal_gets_a_curve(found):
     lines = drawn(found, width=50, height=10)
     assert len(lines) == 12 and max(map(len, lines)) <= 60 and sum(line.count("*") for line in lines) >= 20
-    flat = RangeTest((1e-5, 1e-3, 1e-1), (2.0, 2.0, 2.0), 1e-5, None, 1e-5, 0.1, 3, 0)
+    flat = RangeTest((1e-5, 1e-3, 1e-1), (2.0, 2.0, 2.0), 1e-5, None, None, 1e-5, 0.1, 3, 0)
     assert any("*" in line for line in drawn(flat))
 
 

@@ -138,7 +138,7 @@ def test_a_folder_holds_what_data_would_read(tmp_path):
         (tmp_path / name).write_bytes(b'{"spec": 1}')
     told = []
     assert find_pictures([tmp_path], note=told.append) == [tmp_path / "a.png", tmp_path / "b/1.png"]
-    assert told == [f"{tmp_path}: 1 file(s) that are no pictures, left out: n.txt"]
+    assert told == [f"{tmp_path}: 1 file of another kind than pictures, left out: n.txt"]
     with pytest.raises(UserError, match="an address, not a file; download the picture"):
         find_pictures(["https://x.org/a.png"])
 

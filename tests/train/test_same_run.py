@@ -17,10 +17,12 @@ from PIL import Image as Pillow
 from reslearn.bundle.file import load
 from reslearn.cli.app import main
 from reslearn.data.care.check import check_data
+from reslearn.data.care.splitting import split_data
 from reslearn.data.formats.files import Files
 from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import ArrayDataset, Subset
+from reslearn.data.parts.manifest import read_manifest
 from reslearn.data.parts.splits import choose_splits
 from reslearn.data.sources import open_data
 from reslearn.runtime.settings import Settings
@@ -313,6 +315,23 @@ def test_what_an_index_or_a_manifest_says_of_pictures_is_not_believed(folder, tm
     refused(tmp_path / "folder", "12 pictures replaced")
 
 
+def test_a_label_that_moved_is_told_under_a_manifest_too(folder, tmp_path):
+    """A manifest with splits refuses what is gone; a run knows better what became of it, and where it is no matter."""
+    split_data(str(folder), ratio="8:2:2")
+    begin(folder, tmp_path / "run")
+    record = read_record(tmp_path / "run")
+    beside = next(n for n in read_manifest(str(folder / "reslearn-manifest.json")).ids
+                  if n not in (*record.split.train, *record.split.val))  # fmt: skip
+    mine = record.split.train[0]
+    (folder / beside).rename(folder / "moved.png")
+    assert resume(tmp_path / "run").model.exists()  # a test picture: none of the run's
+    (folder / "moved.png").rename(folder / beside)
+    begin(folder, tmp_path / "other")
+    other = folder / ("b" if mine[0] == "a" else "a") / "moved.png"
+    (folder / mine).rename(other)
+    refused(tmp_path / "other", rf"1 label changed \({mine} was {mine[0]}, is {other.parent.name}\); put it back")
+
+
 def test_a_finished_run_learns_where_its_data_is(folder, tmp_path):
     begin(folder, tmp_path / "run", stop=None)
     sealed = (tmp_path / "run" / "model.safetensors").read_bytes()
@@ -354,7 +373,7 @@ def test_a_run_without_its_record_of_pictures_says_so(folder, tmp_path, capsys):
     write(folder / "b" / "new.png", PNG[1][0])
     resume(tmp_path / "run")
     said = capsys.readouterr().err
-    assert "no keys of 12 of its 12" in said and "recorded no labels" in said and "1 picture(s) came" in said
+    assert "no keys of 12 of its 12" in said and "recorded no labels" in said and "1 picture came" in said
 
 
 def test_data_given_from_python_is_compared_as_well(tmp_path):

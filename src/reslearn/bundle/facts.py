@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
+from ..spec.text import counted
 from .header import Bundle
 
 
@@ -41,6 +42,6 @@ def _trained_on(data: dict[str, Any]) -> str | None:
     if not data:
         return None
     name = re.split(r"[/\\]", str(data["path"]).rstrip("/\\"))[-1] if data.get("path") else "pictures given from Python"
-    counts = [f"{data['train']:,} pictures"] if isinstance(data.get("train"), int) else []
+    counts = [counted(data["train"], "picture")] if isinstance(data.get("train"), int) else []
     counts += [f"{data['val']:,} to choose on"] if data.get("val") and isinstance(data["val"], int) else []
     return f"{name}{': ' if counts else ''}{', '.join(counts)}"

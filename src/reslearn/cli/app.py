@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
             result = typer.main.get_command(app).main(arguments, prog_name="reslearn", standalone_mode=False)
             return result if isinstance(result, int) else 0
         except (KeyboardInterrupt, typer.Abort):
-            return 130
+            return _fail("stopped by Ctrl-C", 130)
         except Retold:
             return 2
         except UserError as error:

@@ -9,6 +9,7 @@ import typer
 from ..runtime.allocator import tune
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
+from ..spec.text import counted
 from . import options as opt
 from .addresses import opened_so
 from .output import emit, put, say
@@ -102,17 +103,19 @@ def infer(
         tuned_allocator=tuned,
         say=say,
     )
-    emit(result.to_json(), as_json, lambda: _print(result))
+    emit(result.to_json(), as_json, lambda: _print(result, trained=False))
 
 
 def data(
     path: opt.Data,
     batch: Batch = 128,
-    image_size: int = 224,
-    recipe: Annotated[str, typer.Option(help="Whose augmentation.")] = "paper-cifar",
+    image_size: opt.ImageSize = None,
+    recipe: Annotated[str | None, typer.Option(help="Whose augmentation; what `train` would choose if absent.")] = None,
     steps: int = 50,
     workers: int = 0,
-    model: Annotated[str, typer.Option(help="The network that computing is told for.")] = "resnet18",
+    model: Annotated[
+        str | None, typer.Option(help="The network that computing is told for; what `train` would choose if absent.")
+    ] = None,
     cache_size: opt.CacheSize = None,
     as_json: opt.Json = False,
 ) -> None:
@@ -131,10 +134,11 @@ def data(
 def _print_reading(result: Speed, rates: Rates) -> None:
     put(f"reading    {rates.reading:>9,.0f} images/s  ({rates.megabytes_per_second:,.1f} MB/s)")
     put(f"decoding   {rates.decoding:>9,.0f} images/s")
-    put(f"computing  {rates.computing:>9,.0f} images/s  ({rates.model}, from this machine's rate)")
+    size = result.about["image_size"]
+    put(f"computing  {rates.computing:>9,.0f} images/s  ({rates.model} at {size}, from this machine's rate)")
     put(f"{rates.held_back_by} holds a training back")
-    put("the loader as a whole:")
-    _print(result)
+    put(f"the loader as a whole ({result.about['loader']}, augmentation of {result.about['recipe']}):")
+    _print_rate(result)
 
 
 def settings_of(changes: list[str] | None) -> dict[str, str]:
@@ -152,17 +156,24 @@ def _print_engines(found: list[Speed]) -> None:
         )
 
 
-def _print(result: Speed) -> None:
-    settings, load = result.settings, result.load
-    how = f"{settings.precision}, {'compiled' if settings.compile else 'eager'}, {settings.threads} threads"
+def _print_rate(result: Speed) -> None:
     put(
         f"{result.images_per_second:,.1f} images/s  (median of {result.n}, spread {result.spread:.1%}; "
         f"{result.sustained:,.1f} over all the time)"
     )
-    if load is not None and load.busy:
-        put(f"busy      {load.busy}: measure again when the machine is quiet")
+    if result.load is not None and result.load.busy:
+        put(f"busy      {result.load.busy}: measure again when the machine is quiet")
+
+
+def _print(result: Speed, *, trained: bool = True) -> None:
+    """The rate, and the settings that it was reached with: of a training, as it would take them."""
+    settings = result.settings
+    how = f"{settings.precision}, {'compiled' if settings.compile else 'eager'}, {counted(settings.threads, 'thread')}"
+    _print_rate(result)
     put(f"settings  {settings.device}, {how}; first step {result.first_step_seconds} s")
     if settings.source:
         put(f"because   {settings.source}")
+    if not trained:
+        return
     chosen = {"compile": settings.compile, "precision": settings.precision, "threads": settings.threads}
     put("to train so: " + " ".join(f"--set settings.{name}={str(value).lower()}" for name, value in chosen.items()))

@@ -11,6 +11,7 @@ from ..runtime.container import sealed_in
 from ..runtime.replacing import PAGE, sealed_target
 from ..spec.choices import Combine
 from ..spec.errors import UserError
+from ..spec.text import counted
 from . import options as opt
 from .asking import Looking, asking
 from .evaluation import plain_warnings
@@ -122,7 +123,7 @@ def _print_ensemble(done: Ensembled) -> None:
     low, high = (100 * share for share in gain.interval)
     best = done.members[gain.best].model
     put(f"gain       {100 * gain.top1:+.2f} points over {best} (95 %: {low:+.2f} .. {high:+.2f})")
-    put(f"scored on  {done.images:,} pictures of {done.scored_on}")
+    put(f"scored on  {counted(done.images, 'picture')} of {done.scored_on}")
     print_seen("seen       ", whole.seen)
     if done.selected_on == done.scored_on:
         put("note       members were chosen on these same pictures, so this is a little too good; add --score-split")
@@ -137,7 +138,7 @@ def _print_comparison(done: Compared) -> None:
     for letter, side in (("A", done.a), ("B", done.b)):
         shown = ", ".join(f"{100 * score.top1:.2f}" for score in side.scores)
         put(f"{letter}  {side.name}  {', '.join(side.networks)}, {side.parameters:,} parameters: {shown} % right")
-    put(f"on {found.images:,} pictures of {done.split} ({done.data}); {found.test}")
+    put(f"on {counted(found.images, 'picture')} of {done.split} ({done.data}); {found.test}")
     if found.only_a is not None:
         put(f"right alone: A {found.only_a:,}, B {found.only_b:,}")
     put(done.verdict)

@@ -10,6 +10,7 @@ import typer
 
 from ..jobs.progress import watching
 from ..runtime.files import writable_target
+from ..spec.text import counted
 from ..train.events import Watch
 from . import options as opt
 from .addresses import opened_so
@@ -59,9 +60,9 @@ def crossval(
     out = out or chosen_folder(data, kind="-crossval")
     writable_target(out, "folder", "--out")
     request = asked.request(data, forget_pictures=forget_pictures)
-    from ..jobs.crossval import as_begun, plan_crossval, run_crossval
+    from ..jobs.crossval import as_begun, is_begun, plan_crossval, run_crossval
 
-    plan = plan_crossval(request, folds=folds, group=group, only=fold)
+    plan = plan_crossval(request, folds=folds, group=group, only=fold, begun=is_begun(out))
     plan = as_begun(out, plan)
     from ..data.table import as_pictures
 
@@ -108,15 +109,21 @@ def _print_crossval(done: Crossval | None, out: Path) -> None:
         put(f"folds are missing; bring them into {out} and give the same command without --fold to merge them")
         return
     for number, val in enumerate(done.scores, 1):
-        put(f"fold {number:<4}  {100 * val['top1']:.2f} % right, loss {val['loss']:.4f}, {val['images']:,} pictures")
+        put(
+            f"fold {number:<4}  {100 * val['top1']:.2f} % right, loss {val['loss']:.4f}, "
+            f"{counted(val['images'], 'picture')}"
+        )
     mean, std = done.spread()
     top1 = f"{100 * mean['top1']:.2f} ± {100 * std['top1']:.2f} %"
     put(f"mean       {top1} right, loss {mean['loss']:.4f} ± {std['loss']:.4f} (standard deviation over folds)")
     whole = done.out_of_fold
     low, high = (100 * share for share in whole.top1_interval)
-    put(f"all        {100 * whole.top1:.2f} % of {whole.images:,} pictures right (95 %: {low:.2f} .. {high:.2f})")
+    put(
+        f"all        {100 * whole.top1:.2f} % of {counted(whole.images, 'picture')} right "
+        f"(95 %: {low:.2f} .. {high:.2f})"
+    )
     print_seen("seen       ", whole.seen)
-    put(f"model      {done.model} (the {len(done.runs)} networks as one)")
+    put(f"model      {done.model} (the {counted(len(done.runs), 'network')} as one)")
     put(f"pictures   {done.predictions} (every picture's logits by the network that had not seen it)")
     put(f"report     {out / 'report.html'}")
 
@@ -124,10 +131,10 @@ def _print_crossval(done: Crossval | None, out: Path) -> None:
 def _print_plan(plan: CrossvalPlan) -> None:
     sizes, start, settings = plan.held_out(), plan.start, plan.start.settings
     say(
-        f"data      {sum(sizes):,} pictures in {plan.record.count} folds of {min(sizes):,} to {max(sizes):,}, "
+        f"data      {counted(sum(sizes), 'picture')} in {plan.record.count} folds of {min(sizes):,} to {max(sizes):,}, "
         f"{plan.record.method}; {plan.test_pictures:,} of test left alone"
     )
-    say(f"network   {start.spec.name}, input {start.preprocess.size}, {max(plan.steps()):,} steps a fold")
+    say(f"network   {start.spec.name}, input {start.preprocess.size}, {counted(max(plan.steps()), 'step')} a fold")
     for word, line in plan.lines():
         say(f"{word:<9} {line}")
     say(f"settings  {settings.device}, {settings.precision}, {'compiled' if settings.compile else 'eager'}")

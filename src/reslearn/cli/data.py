@@ -15,6 +15,7 @@ from ..runtime.replacing import FIGURE, PAGE
 from ..spec.choices import Cifar, Encoding, ExportTo
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError, check_at_least
+from ..spec.text import counted
 from .addresses import opened_so
 from .data_view import print_check, print_preview, print_split, print_stats
 from .names import as_typed
@@ -206,7 +207,7 @@ def pack(
         "shorter_side": resize,
         "seconds": round(time.monotonic() - started, 3),
     }
-    emit(value, as_json, lambda: put(f"{out}: {len(packed):,} pictures, {size / 1e6:,.1f} MB, {encoding}"))
+    emit(value, as_json, lambda: put(f"{out}: {counted(len(packed), 'picture')}, {size / 1e6:,.1f} MB, {encoding}"))
 
 
 def _shards(data: str, out: Path, count: int, options: PackOptions, as_json: bool) -> None:
@@ -228,7 +229,13 @@ def _shards(data: str, out: Path, count: int, options: PackOptions, as_json: boo
         "shards": [path.name for path in files],
         "seconds": round(time.monotonic() - started, 3),
     }
-    emit(value, as_json, lambda: put(f"{out}: {len(dataset):,} pictures in {len(files)} shards, {size / 1e6:,.1f} MB"))
+    emit(
+        value,
+        as_json,
+        lambda: put(
+            f"{out}: {counted(len(dataset), 'picture')} in {counted(len(files), 'shard')}, {size / 1e6:,.1f} MB"
+        ),
+    )
 
 
 def export(
@@ -253,7 +260,10 @@ def export(
     emit(
         done.to_json(),
         as_json,
-        lambda: put(f"{done.path}: {done.pictures:,} pictures in {done.files:,} files, {done.bytes / 1e6:,.1f} MB"),
+        lambda: put(
+            f"{done.path}: {counted(done.pictures, 'picture')} in {counted(done.files, 'file')}, "
+            f"{done.bytes / 1e6:,.1f} MB"
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..spec.text import counted
 from .output import put, put_table
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def print_check(found: CheckReport, manifest: str | None) -> None:
     """The findings of `data check`, and where its manifest is."""
-    put(f"{found.pictures:,} pictures, {found.clean:,} without a fault")
+    put(f"{counted(found.pictures, 'picture')}, {found.clean:,} without a fault")
     if findings := found.found_in_words():
         put(f"found     {findings}")
     for line in found.problems:
@@ -37,7 +38,7 @@ def print_check(found: CheckReport, manifest: str | None) -> None:
         ("duplicates under different labels", found.conflicts),
     ):
         if groups:
-            put("", f"{title} ({len(groups):,} groups)")
+            put("", f"{title} ({counted(len(groups), 'group')})")
             for group in groups[:5]:
                 put(f"  {'  '.join(group[:6])}{' ...' if len(group) > 6 else ''}")
     put()
@@ -47,7 +48,7 @@ def print_check(found: CheckReport, manifest: str | None) -> None:
     if found.imbalance >= 10:
         put(f"imbalance: the largest class has {found.imbalance:.1f} times the pictures of the smallest")
     if manifest:
-        put("", f"{manifest}: {len(found.excluded):,} pictures are left out of training")
+        put("", f"{manifest}: {counted(len(found.excluded), 'picture')} left out of training")
 
 
 def print_preview(made: Preview) -> None:
@@ -64,7 +65,7 @@ def print_stats(found: Statistics) -> None:
     for name, (least, median, most) in (("width", found.width), ("height", found.height)):
         put(f"{name:9} {least} to {most}, median {median}")
     for name, values in (("mean", found.mean), ("std", found.std)):
-        put(f"{name:9} {', '.join(f'{v:.4f}' for v in values)}  (RGB in 0..1, {found.measured:,} pictures)")
+        put(f"{name:9} {', '.join(f'{v:.4f}' for v in values)}  (RGB in 0..1, {counted(found.measured, 'picture')})")
     put(f"imbalance {found.imbalance:.2f}")
 
 
@@ -76,7 +77,7 @@ def print_split(result: SplitResult) -> None:
     ]
     put_table(["split", "pictures", "achieved", "wanted"], rows, pad_edge=False)
     if result.known:
-        put(f"{result.known:,} pictures kept the split they had")
+        put(f"{counted(result.known, 'picture')} kept the split they had")
     put(f"{result.manifest}: pictures are known by {result.identity}")
 
 

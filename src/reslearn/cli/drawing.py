@@ -12,6 +12,7 @@ from .options import Json
 from .output import emit, put, say
 
 Language = Literal["en", "ko"]
+MOST = 120  # letters of a file's name that names what is drawn
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +27,7 @@ def draw(
     block: Annotated[bool, typer.Option("--block", help="One block of each, with layers, channels, shortcut.")] = False,
     lang: Annotated[str, typer.Option(help="Language of the words: en or ko.")] = "en",
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="F.svg or F.png; the first NAME.svg if absent.")
+        Path | None, typer.Option("-o", "--out", help="F.svg or F.png; the names with .svg if absent.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -36,10 +37,16 @@ def draw(
     from ..jobs.draw.drawing import draw as drawn
     from ..runtime.replacing import FIGURE, replaceable
 
-    path = out or Path(f"{names[0].partition('+')[0]}.svg")
+    path = out or Path(_file_name(names))
     scene = drawn(names, block=block, language="ko" if lang == "ko" else "en")
     check_kind(path)
     replaceable(path, FIGURE, "-o")
     say(f"reslearn draw: {', '.join(names)}")
     found = write_drawing(scene, path)
     emit(found, as_json, lambda: put(f"drawing   {found['path']}"))
+
+
+def _file_name(names: list[str]) -> str:
+    """All that is drawn, as far as the name of a file holds it."""
+    whole = "-".join(dict.fromkeys(name.partition("+")[0] for name in names))
+    return f"{whole if len(whole) <= MOST else f'{whole[:MOST]}-and-more'}.svg"

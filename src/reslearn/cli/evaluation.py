@@ -12,6 +12,7 @@ import typer
 
 from ..runtime.notes import warn
 from ..runtime.replacing import PAGE, PREDICTIONS
+from ..spec.text import counted
 from . import options as opt
 from .addresses import opened_so
 from .asking import Looking, asking
@@ -133,7 +134,7 @@ def _print_results(done: Evaluated) -> None:
             put("", f"{result.evaluation.protocol}")
             _print_details(result.details)
     if done.left_out:
-        put(f"left out   {done.left_out:,} pictures of classes that the model does not know")
+        put(f"left out   {counted(done.left_out, 'picture')} of classes that the model does not know")
     print_seen("seen       ", results[0].evaluation.seen)
     if results[0].evaluation.selected_on_test:
         put("warning: this model was selected on test pictures; a score on them is too good")
@@ -142,7 +143,7 @@ def _print_results(done: Evaluated) -> None:
 def _print_protocols(results: Sequence[Result], split: str) -> None:
     first = results[0].evaluation
     width = max(len(result.evaluation.protocol) for result in results)
-    put(f"{first.images:,} pictures of {split}, {_how(first)}")
+    put(f"{counted(first.images, 'picture')} of {split}, {_how(first)}")
     put(f"{'protocol':<{width}}  top-1 %  95 %            gain   top-5 %    loss  crops  seconds")
     for result in results:
         e = result.evaluation
@@ -197,7 +198,7 @@ def _percent(share: float | None) -> str:
 
 def _print_calibration(done: Calibrated) -> None:
     print_seen("seen         ", done.seen)
-    put(f"temperature  {done.temperature:.4f}  (fitted on {done.images:,} pictures of {done.split})")
+    put(f"temperature  {done.temperature:.4f}  (fitted on {counted(done.images, 'picture')} of {done.split})")
     for name in ("nll", "ece", "brier"):
         put(f"{name:<11}  {getattr(done.before, name):.4f} -> {getattr(done.after, name):.4f}")
     put("note         the numbers after -> are of the pictures that it was fitted on, so they are a little too good")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..spec.choices import Engine, GraphInput, Outputs, Width
+from ..spec.text import counted
 from . import options as opt
 from .output import emit, print_seen, put, say
 
@@ -109,7 +110,7 @@ def _print_export(done: Written) -> None:
     put(f"graph      {done.to}, {done.input} input, {done.precision}{opset}")
     kept = done.calibration
     if kept is not None:
-        put(f"int8       ranges of {len(kept.pictures):,} pictures of {kept.split} of {kept.data}")
+        put(f"int8       ranges of {counted(len(kept.pictures), 'picture')} of {kept.split} of {kept.data}")
         if kept.drop is not None and kept.drop_interval is not None:
             low, high = kept.drop_interval
             given = "; some layers were given back" if kept.controlled else ""
@@ -123,7 +124,8 @@ def _print_export(done: Written) -> None:
         return
     alike = "" if proof.agreement is None else f", the same class for {proof.agreement:.2%}"
     put(
-        f"verified   {proof.engine} on {proof.pictures:,} pictures ({proof.on}): gap at most {proof.max_gap:.2g}{alike}"
+        f"verified   {proof.engine} on {counted(proof.pictures, 'picture')} ({proof.on}): "
+        f"gap at most {proof.max_gap:.2g}{alike}"
     )
 
 
@@ -131,7 +133,7 @@ def _print_rows(rows: list[Agreement]) -> None:
     for row in rows:
         alike = "" if row.agreement is None else f", the same class for {row.agreement:.2%}"
         put(
-            f"{row.engine:<12}{row.precision}, {row.pictures:,} pictures: gap at most {row.max_gap:.2g}, "
+            f"{row.engine:<12}{row.precision}, {counted(row.pictures, 'picture')}: gap at most {row.max_gap:.2g}, "
             f"mean {row.mean_gap:.2g}{alike}"
         )
         if row.top1 is not None and row.top1_reference is not None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..report.pages import duration
 from ..runtime.replacing import PAGE
 from ..spec.errors import UserError
+from ..spec.text import counted
 from . import options as opt
 from .asking import Training, asking
 from .output import check_targets, emit, put, say
@@ -84,15 +86,10 @@ def _print_forecast(result: Forecast) -> None:
     )
     put(f"bound by  {'reading pictures' if result.bound == 'loader' else 'computing'}")
     put(f"memory    {result.memory_bytes / gib:.1f} of {result.memory_available_bytes / gib:.1f} GiB at the peak")
-    epoch, total = _clock(result.seconds_per_epoch), _clock(result.seconds_total)
-    put(f"time      {epoch} an epoch, {total} for {result.steps:,} steps")
+    epoch, total = duration(result.seconds_per_epoch), duration(result.seconds_total)
+    put(f"time      {epoch} an epoch, {total} for {counted(result.steps, 'step')}")
     put(f"disk      {result.checkpoint_bytes / gib:.2f} GiB for the run, {result.free_disk_bytes / gib:.0f} GiB free")
     if result.busy:
         put(f"busy      {result.busy}: plan again when the machine is quiet")
     nothing = "nothing can be told on a busy machine" if result.busy else "nothing: these settings are the best known"
     put(f"suggested {result.suggestion or nothing}")
-
-
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d} h" if hours else f"{rest // 60}:{rest % 60:02d} min"

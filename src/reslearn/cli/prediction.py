@@ -12,6 +12,7 @@ import typer
 
 from ..runtime.notes import note as tell
 from ..spec.errors import UserError
+from ..spec.text import counted
 from . import options as opt
 from .output import emit, put, rewrite_line, say
 
@@ -126,7 +127,7 @@ def _progress() -> Callable[[int, int], None]:
             return
         rate = (done - first) / max(now - began, 1e-9)
         left = (total - done) / rate
-        line = f"{done:,} of {total:,} pictures  {rate:,.0f}/s  {int(left // 60)}:{int(left % 60):02d} left"
+        line = f"{done:,} of {counted(total, 'picture')}  {rate:,.0f}/s  {int(left // 60)}:{int(left % 60):02d} left"
         if live:
             rewrite_line(f"{line:<72}", last=done == total)
         else:

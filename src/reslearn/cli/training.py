@@ -12,6 +12,7 @@ from ..runtime.allocator import tune
 from ..runtime.process_group import from_environment, restarted
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json
+from ..spec.text import counted
 from . import options as opt
 from .addresses import opened_so
 from .asking import Training, asking
@@ -154,22 +155,28 @@ def print_plan(plan: Plan) -> None:
         say(f"note      {note}")
     for reason in plan.left_out.values():
         say(f"left out  of validation: {reason}")
-    say(f"network   {start.spec.name}, input {size} x {size}, {plan.steps:,} steps of {start.recipe.batch_size}")
+    say(
+        f"network   {start.spec.name}, input {size} x {size}, "
+        f"{counted(plan.steps, 'step')} of {start.recipe.batch_size}"
+    )
     for line in start.weights_lines():
         say(f"weights   {line}")
     for line in start.frozen_lines(plan.steps):
         say(f"frozen    {line}")
     how = "compiled (the first step takes half a minute)" if settings.compile else "eager"
     allocator = "tuned" if settings.tuned_allocator else "default"
-    say(f"settings  {settings.device}, {settings.precision}, {how}, {settings.threads} threads, {allocator} allocator")
+    say(
+        f"settings  {settings.device}, {settings.precision}, {how}, {counted(settings.threads, 'thread')}, "
+        f"{allocator} allocator"
+    )
     say(f"because   {settings.source}")
 
 
 def _print_run(run: Run, data: str | None = None) -> None:
     put(f"model     {run.model}")
     if run.val is not None:
-        right, count = f"{100 * run.val['top1']:.2f} %", f"{run.val['images']:,}"
-        put(f"val       {right} of {count} pictures right, loss {run.val['loss']:.4f}")
+        right, count = f"{100 * run.val['top1']:.2f} %", counted(run.val["images"], "picture")
+        put(f"val       {right} of {count} right, loss {run.val['loss']:.4f}")
         print_seen("seen      ", seen_from_json(run.val["seen"]))
     if run.probe is not None:
         from ..jobs.probe import verdict

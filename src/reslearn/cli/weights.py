@@ -11,6 +11,7 @@ import typer
 from ..runtime.replacing import CARD
 from ..spec.codec import to_json
 from ..spec.errors import UserError
+from ..spec.text import counted
 from .options import Data, Device, ForgetPictures, Json, Sealed, Workers
 from .output import check_targets, emit, put, say
 
@@ -119,7 +120,7 @@ def features(
 
     target = features_target(output)
     done = write_features(model, data, target, split=split, device=present(device), workers=workers)
-    text = f"features  {output}: {done.pictures:,} pictures, {done.channels:,} numbers each"
+    text = f"features  {output}: {counted(done.pictures, 'picture')}, {done.channels:,} numbers each"
     emit(done.to_json(), as_json, lambda: put(text))
 
 

@@ -69,8 +69,8 @@ def read_file(path: str) -> Image:
         raise UserError(f"{path}: the file is empty (0 bytes), no picture")
     try:
         return decode_bytes(raw, path)
-    except NotAPicture:  # its owner may well want to keep it
-        raise UserError(f"{path}: not a picture in a format that is read: {', '.join(formats())}") from None
+    except NotAPicture as error:  # its owner may well want to keep it
+        raise UserError(f"{str(error).rpartition('; ')[0]}: {', '.join(formats())}") from None
 
 
 def as_dataset(data: Any, value_range: Range | None = None, *, classes: Sequence[str] | None = None) -> Pictures:

@@ -15,6 +15,7 @@ import numpy as np
 from ..runtime.opening import open_regular
 from ..spec.choices import OnBadFile
 from ..spec.errors import UserError, check_choice, some
+from ..spec.text import counted
 from .formats.pack import is_pack, open_pack
 from .formats.tar_index import DAMAGED, open_tar
 from .layout.archives import TARS, Archives, archives_in, asked_of, is_plain, refuse_pointer
@@ -41,6 +42,7 @@ def open_data(
     on_bad_file: OnBadFile = "stop",
     manifest: bool = True,
     strict: bool = True,
+    stale: bool = False,
     say: Say | None = None,
 ) -> Pictures:
     """Open DATA; with `split`, only that declared part of it. Pictures are decoded when they are read.
@@ -50,22 +52,27 @@ def open_data(
     random access is packed. `#label=species&path=photo` after a table's name (`image` and `label` after that of a
     Parquet file) says which columns are meant. Raises `UserError` naming the path and the remedy; without `strict`,
     what makes a set unfit for training (a class without pictures, a missing file) is left in its `problems` instead.
+    With `stale`, so is a manifest whose pictures have changed since: who asks so compares them with what he knows.
     """
     check_choice("on_bad_file", on_bad_file, get_args(OnBadFile))
     path = os.fspath(path)
     if is_address(path):
-        return _open_address(path, split, on_bad_file=on_bad_file, manifest=manifest, strict=strict, say=say)
+        return _open_address(
+            path, split, on_bad_file=on_bad_file, manifest=manifest, strict=strict, stale=stale, say=say
+        )
     rules = manifest_path(path) if manifest and os.path.exists(manifest_path(path)) else None
     if path.endswith(".json") and os.path.exists(path):
         rules, path = path, data_of(path, read_manifest(path))
         if is_address(path):
             data, obeyed = _at(path, say), read_manifest(rules)
-            return _finished(data, path, split, on_bad_file=on_bad_file, strict=strict, rules=(obeyed, rules))
+            return _finished(
+                data, path, split, on_bad_file=on_bad_file, strict=strict, stale=stale, rules=(obeyed, rules)
+            )
         if path != "digits" and not os.path.exists(asked_of(path)[0]):
             raise UserError(f"{rules}: its data {path} is gone; put it back or make the manifest anew")
     data = _open(path, split_seed, say)
     found = (read_manifest(rules), rules) if rules else None
-    return _finished(data, path, split, on_bad_file=on_bad_file, strict=strict, rules=found)
+    return _finished(data, path, split, on_bad_file=on_bad_file, strict=strict, stale=stale, rules=found)
 
 
 def _finished(
@@ -75,13 +82,14 @@ def _finished(
     *,
     on_bad_file: OnBadFile,
     strict: bool,
+    stale: bool,
     rules: tuple[Manifest, str] | None,
 ) -> Pictures:
     """What was opened, under its manifest and the rules for training, and the part that was asked for."""
     obeyed = None if rules is None else rules[0]
     data = _settled(data, path, on_bad_file, obeyed.excluded if obeyed else (), strict)
     if rules is not None:
-        data = obey(data, *rules)
+        data = obey(data, *rules, stale=stale)
     unlearned = _unlearned(data, path)
     if strict:
         _refuse(unlearned)
@@ -91,7 +99,14 @@ def _finished(
 
 
 def _open_address(
-    path: str, split: str | None, *, on_bad_file: OnBadFile, manifest: bool, strict: bool, say: Say | None
+    path: str,
+    split: str | None,
+    *,
+    on_bad_file: OnBadFile,
+    manifest: bool,
+    strict: bool,
+    stale: bool,
+    say: Say | None,
 ) -> Pictures:
     """The pictures at an address, or under the manifest there."""
     from .remote.manifests import beside, data_under, fetched_manifest
@@ -106,7 +121,8 @@ def _open_address(
     data = _at(f"{url}{mark}{options}", say)
     place = "" if found is None else path.partition("#")[0]
     rules = None if found is None else (found, place if place.endswith(".json") else manifest_path(url))
-    return _finished(data, path, split, on_bad_file=on_bad_file, strict=strict, rules=rules).told(path=path)
+    opened = _finished(data, path, split, on_bad_file=on_bad_file, strict=strict, stale=stale, rules=rules)
+    return opened.told(path=path)
 
 
 def _at(path: str, say: Say | None) -> Pictures:
@@ -236,7 +252,7 @@ def _settled(data: Pictures, path: str, on_bad_file: str, excluded: Collection[s
     notes = [*data.table.notes, *look_alikes(data.classes, path), *odd_names(data.classes, path)]
     strays = [stray.name for stray in found.strays if stray.name not in excluded]
     if strays and found.sealed:
-        notes.append(f"{path}: {len(strays)} file(s) that are no images, left out: {some(strays)}")
+        notes.append(f"{path}: {counted(len(strays), 'file')} of another kind than images, left out: {some(strays)}")
     elif strays and on_bad_file == "stop":
         raise UserError(
             f"{os.path.join(path, strays[0])}: not an image{_more(strays)}; remove it, run `reslearn data check` "

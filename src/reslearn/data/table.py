@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spec.preprocess import Preprocess
+from ..spec.text import counted
 from .dataset import Dataset, Image, Indices
 from .strings import StringTable
 
@@ -131,7 +132,7 @@ class Pictures:
         names = ", ".join(self.classes[:4]) + (", ..." if len(self.classes) > 4 else "")
         where = self.path or "in memory"
         return (
-            f"{type(self).__name__}({where}: {len(self):,} pictures{f' ({parts})' if parts else ''}, "
+            f"{type(self).__name__}({where}: {counted(len(self), 'picture')}{f' ({parts})' if parts else ''}, "
             f"{len(self.classes)} classes: {names})"
         )
 

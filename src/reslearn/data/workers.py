@@ -67,7 +67,7 @@ class Workers:
         for result in self._results():
             if isinstance(result, _Failure):
                 self.close()
-                raise UserError(result.message)
+                raise result.error
             yield result
 
     def _results(self) -> Iterator[Any]:
@@ -91,8 +91,8 @@ def _as_it_is(result: Any) -> Any:
 
 
 class _Failure:
-    def __init__(self, message: str) -> None:
-        self.message = message
+    def __init__(self, error: UserError) -> None:
+        self.error = type(error)(str(error))  # without what it came from, which may not be told to another process
 
 
 class _Caught(Dataset[Any]):
@@ -105,7 +105,7 @@ class _Caught(Dataset[Any]):
         try:
             return self._function(task)
         except UserError as error:
-            return _Failure(str(error))
+            return _Failure(error)
 
 
 class _Tasks(Sampler[Any]):

@@ -16,6 +16,7 @@ from ..runtime.choice import this_machine
 from ..runtime.machine import Rates
 from ..spec.choices import Engine, Width
 from ..spec.cost import cost
+from ..spec.text import counted
 from .exported import Exported
 from .kept_graphs import WIDTHS, is_kept
 from .needs import engines_here
@@ -67,7 +68,10 @@ def choose(facts: Facts) -> Choice:
         return Choice(
             able[0], f"{able[0]}: saves about {seconds:,.0f} s, its graph takes {MAKE_SECONDS:.0f} s to make, once"
         )
-    return Choice("torch", f"torch: {facts.count:,} pictures are done before another engine's graph is made")
+    return Choice(
+        "torch",
+        f"torch: done with {counted(facts.count, 'picture')} before another engine's graph is made",
+    )
 
 
 def default_engine(

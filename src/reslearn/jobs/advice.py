@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from ..data.dataset import Dataset
 from ..data.loaders import shards_of
 from ..data.loading.sampling import unmixed
+from ..measure.metrics import wilson_interval
 from ..spec.net import Spec
 from ..spec.recipe import Recipe
+from ..spec.text import counted
 from ..spec.voice import COMMAND, Voice
 from ..train.schedule import learning_rate, start
 
@@ -28,6 +30,10 @@ FEW_A_CLASS = 100  # pictures, from nothing
 GAP = 20.0  # points of error between training and validation that speak of learning by heart
 ABSURD = 5.0  # times the loss of guessing; no working network is so sure and so wrong
 APART = 0.1  # of the pictures of a window of shards that stand for classes rarer or more frequent elsewhere
+FEW_TO_JUDGE = 20  # pictures of a fold; on fewer it fails to beat the largest class by chance
+FEW_TO_SCORE = 30  # pictures, on which one is 3 points and more
+FEW_TO_CALIBRATE = 30
+SURELY = 3.84  # twice the gain in log-likelihood by which one fitted number is told from another: chi-square, 95 %
 STUCK = 0.95  # share of pictures that get one and the same answer
 
 
@@ -86,7 +92,47 @@ def before(plan: Ahead, voice: Voice = COMMAND) -> list[str]:
 def after(outcome: Outcome, voice: Voice = COMMAND) -> list[str]:
     """What a result is worth, and what to change, in the words of `voice`."""
     absurd = list(_absurd(outcome, voice))  # what few steps explain is no learning by heart
-    return [*absurd, *_no_better(outcome), *([] if absurd else _by_heart(outcome, voice))]
+    nothing = [*absurd, *_no_better(outcome)]
+    return [*nothing, *([] if absurd else _by_heart(outcome, voice)), *([] if nothing else _by_few(outcome, voice))]
+
+
+def after_folds(whole: Outcome, folds: Sequence[Outcome], voice: Voice = COMMAND) -> list[str]:
+    """The same of a cross-validation: of all pictures together, or else of single folds."""
+    lines = after(whole, voice)
+    lost = [
+        str(k)
+        for k, fold in enumerate(folds, 1)
+        if fold.confusion is not None
+        and fold.confusion.sum() >= FEW_TO_JUDGE
+        and [*_absurd(fold, voice), *_no_better(fold)]
+    ]
+    if lost and not [*_absurd(whole, voice), *_no_better(whole)]:
+        lines.append(
+            f"fold{'' if len(lost) == 1 else 's'} {', '.join(lost)} of {len(folds)}: no better there than always "
+            f"naming one class, so the result hangs on luck; train longer, or with a lower rate ({voice.field('lr')})"
+        )
+    return lines
+
+
+def calibrated(confusion: NDArray[np.int64], *, gain: float, temperature: float, voice: Voice = COMMAND) -> list[str]:
+    """What a temperature is worth that was fitted on these pictures, each of whose losses fell by `gain` nats by it."""
+    count, wrong = int(confusion.sum()), int(confusion.sum() - np.trace(confusion))
+    learned = list(_no_better(Outcome(None, None, None, confusion, len(confusion), from_weights=False)))
+    if learned:
+        return [f"{line}; a temperature cannot mend that" for line in learned]
+    lines = []
+    more = f"fit it on more pictures ({voice.option('val_fraction', 0.2)} of a training, or {voice.call('crossval')})"
+    if not wrong:
+        lines.append(
+            f"{counted(count, 'picture')} and no mistake among them: nothing says how sure it may be, and the "
+            f"temperature {temperature:.3g} makes it surer than it can know; {more}"
+        )
+    elif count < FEW_TO_CALIBRATE or 2 * count * gain < SURELY:
+        lines.append(
+            f"{counted(count, 'picture')}, {wrong:,} of them wrong, do not tell the temperature {temperature:.3g} "
+            f"from 1, which changes nothing: on other pictures it may do harm; {more}"
+        )
+    return lines
 
 
 def _few_steps(plan: Ahead, voice: Voice) -> Iterator[str]:
@@ -98,7 +144,7 @@ def _few_steps(plan: Ahead, voice: Voice) -> Iterator[str]:
     field = voice.field("batch_size", smaller)
     other = f", or smaller batches ({field})" if smaller < plan.recipe.batch_size else ""
     yield (
-        f"{_count(plan.steps, 'step')} in all: a network from nothing learns little in fewer than {FEW_STEPS}; "
+        f"{counted(plan.steps, 'step')} in all: a network from nothing learns little in fewer than {FEW_STEPS}; "
         f"train longer ({voice.option('epochs', epochs)}){other}"
     )
 
@@ -113,9 +159,11 @@ def _rate(plan: Ahead, voice: Voice) -> Iterator[str]:
     calm = CALM * max(total, 1) / 100
     if peak > max(calm, CALM):
         lower = float(f"{max(calm, CALM) * recipe.lr / recipe.peak_lr:.1g}")
+        share = recipe.peak_lr / recipe.lr  # what the batch size makes of the recipe's rate
+        at_batch = "" if math.isclose(share, 1) else f", which is {lower * share:.2g} in batches of {recipe.batch_size}"
         yield (
-            f"a learning rate of {peak:.3g} is high for {_count(total, 'step')}: the loss may not come down from it; "
-            f"train longer, or {voice.field('lr', lower)} "
+            f"a learning rate of {peak:.3g} is high for {counted(total, 'step')}: the loss may not come down from it; "
+            f"train longer, or {voice.field('lr', lower)}{at_batch} "
             "(reslearn plan DATA --find-lr shows what it bears)"
         )
 
@@ -125,8 +173,9 @@ def _few_pictures(plan: Ahead, voice: Voice) -> Iterator[str]:
         return
     each = len(plan.labels) / max(len(plan.classes), 1)
     if each < FEW_A_CLASS:
+        few = "1 picture a class is" if round(each) == 1 else f"{each:.0f} pictures a class are"
         yield (
-            f"{each:.0f} pictures a class are few to learn from nothing; start from trained weights: "
+            f"{few} few to learn from nothing; start from trained weights: "
             f"{voice.option('weights', 'default')}, or {voice.option('weights', 'FILE')}"
             f"{', ' if voice.python else ' '}{voice.option('model', 'NETWORK')} (recipe finetune)"
         )
@@ -140,9 +189,9 @@ def _validation(plan: Ahead, voice: Voice) -> Iterator[str]:
             "nothing is validated, so nothing tells how it does on new pictures; hold some out "
             f"({voice.option('val_fraction', 0.2)}), or use {voice.call('crossval')}"
         )
-    elif plan.validated < 30:
+    elif plan.validated < FEW_TO_SCORE:
         yield (
-            f"{_count(plan.validated, 'picture')} to validate on: one more right is {100 / plan.validated:.0f} "
+            f"{counted(plan.validated, 'picture')} to validate on: one more right is {100 / plan.validated:.0f} "
             f"points; {voice.call('crossval')} scores every picture"
         )
 
@@ -196,7 +245,7 @@ def _no_better(outcome: Outcome) -> Iterator[str]:
     most = int(outcome.confusion.sum(axis=0).max())
     present = int((outcome.confusion.sum(axis=1) > 0).sum())
     if present > 1 and most >= STUCK * count:
-        what = "every picture" if most == count else f"{most:,} of {count:,} pictures"
+        what = "every picture" if most == count else f"{most:,} of {counted(count, 'picture')}"
         yield f"it gives {what} one and the same answer: it has learned nothing yet; train longer, or check the labels"
     elif present > 1 and right <= largest:
         yield (
@@ -217,6 +266,18 @@ def _by_heart(outcome: Outcome, voice: Voice) -> Iterator[str]:
         )
 
 
+def _by_few(outcome: Outcome, voice: Voice) -> Iterator[str]:
+    """A share of few pictures says little of others."""
+    if outcome.confusion is None or not 0 < (count := int(outcome.confusion.sum())) < FEW_TO_SCORE:
+        return
+    right = int(np.trace(outcome.confusion))
+    low, high = (100 * share for share in wilson_interval(right, count))
+    yield (
+        f"{right} of {count} right: of new pictures it may be anything from {low:.0f} to {high:.0f} % (95 %); "
+        f"{voice.call('crossval')} scores every picture"
+    )
+
+
 def outcome_of(
     epochs: Sequence[Mapping[str, Any]],
     val: Mapping[str, Any] | None,
@@ -235,10 +296,6 @@ def outcome_of(
         classes=classes,
         from_weights=from_weights,
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _listed(names: Sequence[str]) -> str:

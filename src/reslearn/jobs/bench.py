@@ -30,6 +30,7 @@ from ..spec.codec import fields_to_json
 from ..spec.errors import UserError, check_at_least
 from ..spec.preprocess import default_preprocess
 from ..spec.recipes import get_recipe
+from ..spec.text import counted
 from ..spec.voice import Voice
 from ..train.batch_size import check_batch, check_world
 from ..train.checkpoint import Progress
@@ -179,7 +180,7 @@ def measure_first(say: Callable[[str], None]) -> None:
         return
     from ..runtime.measuring import measure_and_keep
 
-    say(f"measuring {machine.threads} threads of {machine.processor.kind}, two seconds")
+    say(f"measuring {counted(machine.threads, 'thread')} of {machine.processor.kind}, two seconds")
     say(f"rates     {measure_and_keep(machine.processor, machine.threads).outcome}")
 
 

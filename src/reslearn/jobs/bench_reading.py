@@ -12,6 +12,7 @@ import numpy as np
 from ..data.dataset import Indices
 from ..data.layout.named_files import is_address
 from ..data.loaders import train_loader
+from ..data.memory import part
 from ..data.preprocess import Normalise, apply
 from ..data.sources import open_data
 from ..data.table import Pictures
@@ -25,7 +26,7 @@ from ..spec.errors import check_at_least
 from ..spec.preprocess import Preprocess, default_preprocess
 from ..spec.recipes import get_recipe
 from .bench import Speed, Stopwatch, check_sizes
-from .choosing import gigaflops
+from .choosing import choose, facts_of, gigaflops
 
 SAMPLE = 256  # pictures that are read for the rates, at most
 PATIENCE = 10.0  # seconds for each of them
@@ -49,19 +50,28 @@ class Rates:
 
 
 def bench_data(
-    path: str, *, batch: int = 128, image_size: int = 224, recipe: str = "paper-cifar", steps: int = 50,
-    workers: int = 0, model: str = "resnet18",
+    path: str, *, batch: int = 128, image_size: int | None = None, recipe: str | None = None, steps: int = 50,
+    workers: int = 0, model: str | None = None,
 ) -> tuple[Speed, Rates]:  # fmt: skip
-    """Images/s of the training loader alone, and what its parts reach. Raises as `bench_train` does."""
+    """Images/s of the training loader alone, and what its parts reach. Raises as `bench_train` does.
+
+    What is not named of network, size and recipe (its augmentation) is what `train` would choose on these pictures.
+    """
     check_sizes(batch, image_size, steps)
     check_at_least("--workers", workers, 0)
-    spec, preprocess = get_spec(model), default_preprocess(image_size)
     data = open_data(path)
-    rates = _rates(data, preprocess, model, workload(spec, image_size, 1000).seconds(gigaflops()) / 1000)
+    if "train" in data.splits:  # what a run would train on, its held out pictures included
+        data = part(data, "train")
+    choice = choose(facts_of(data), model=model, recipe=recipe, image_size=image_size)
+    values = get_recipe(recipe or choice.recipe or "")
+    spec = get_spec(model or choice.model or "", num_classes=len(data.classes))
+    size = image_size or choice.image_size or values.image_size or spec.image_size
+    preprocess = default_preprocess(size)
+    rates = _rates(data, preprocess, spec.name, workload(spec, size, 1000).seconds(gigaflops()) / 1000)
     loader = train_loader(
         data,
         normalise=Normalise(preprocess),
-        augment=get_recipe(recipe).augment,
+        augment=values.augment,
         batch_size=batch,
         seed=0,
         workers=workers,
@@ -69,7 +79,8 @@ def bench_data(
     clock = Stopwatch(2, workers or 1)
     for _ in loader.batches(0, steps + 2):
         clock.lap()
-    return clock.result(batch, Settings(workers=workers), data=path, loader=loader.kind), rates
+    about: dict[str, str | int] = {"data": path, "loader": loader.kind, "image_size": size, "recipe": values.name}
+    return clock.result(batch, Settings(workers=workers), **about), rates
 
 
 def _rates(data: Pictures, preprocess: Preprocess, model: str, seconds: float) -> Rates:

@@ -14,14 +14,18 @@ from ..data.parts.keys import Keys
 from ..data.parts.known import Known
 from ..engine.scorer import Logits
 from ..measure.calibration import brier, choose_threshold, fit_temperature, reliability
+from ..measure.confusion import confusion_matrix
 from ..measure.evaluation import Evaluation
 from ..measure.metrics import loss
 from ..measure.scoring import Scoring
 from ..runtime.addresses import is_address
+from ..runtime.notes import say
 from ..spec.choices import Engine
 from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
 from ..spec.seen import Seen
+from ..spec.voice import COMMAND, Voice
+from .advice import calibrated
 from .evaluation import evaluate_subject
 from .subject import Data, open_for, subject_of, training_of
 from .unseen import Watched, recogniser, watched
@@ -71,8 +75,11 @@ def calibrate_model(
     *,
     target_precision: float | None = None,
     scoring: Scoring = Scoring(),  # noqa: B008 - a frozen value
+    voice: Voice = COMMAND,
 ) -> Calibrated:
     """Fit a temperature on the split of `data` that `scoring` names (`val` if none) and reseal the model's file.
+
+    Says, in the words of `voice`, where it is worth little.
 
     The file recognises the pictures ever after as selected
     on, and one calibrated on test pictures is marked so. Raises `UserError` for the pictures it was trained on, unless
@@ -113,6 +120,10 @@ def calibrate_model(
         threshold=threshold,
         data=(loaded.bundle.data or {}) | marks,
     )
+    before, after_fit = _numbers(logits, labels, 1.0), _numbers(logits, labels, temperature)
+    confusion = confusion_matrix(logits, labels)
+    for line in calibrated(confusion, gain=before[0] - after_fit[0], temperature=temperature, voice=voice):
+        say(f"advice    {line}")
     if unreached is not None:
         raise UserError(f"{unreached}; the temperature {temperature:.4g} is stored all the same")
     return Calibrated(
@@ -124,8 +135,8 @@ def calibrate_model(
         threshold=threshold,
         coverage=coverage,
         precision=precision,
-        before=Belief(*_numbers(logits, labels, 1.0)),
-        after=FittedBelief(*_numbers(logits, labels, temperature), seen=after),
+        before=Belief(*before),
+        after=FittedBelief(*after_fit, seen=after),
         seen=scores.seen,
         selected_on_test=subject.split == "test" or scores.selected_on_test,
     )

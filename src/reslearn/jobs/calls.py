@@ -24,7 +24,7 @@ from ..train.crossval import Crossval
 from .calibration import Calibrated, calibrate_model
 from .compare import Compared, compare_models
 from .convert import Converted, convert_weights
-from .crossval import plan_crossval, run_crossval
+from .crossval import is_begun, plan_crossval, run_crossval
 from .ensemble import Ensembled, ensemble_models
 from .naming import chosen_folder
 from .progress import watching
@@ -57,7 +57,7 @@ def calibrate(
     )
     path = _path(model)
     given = _data(data, value_range, path)
-    return calibrate_model(path, given, target_precision=target_precision, scoring=scoring)
+    return calibrate_model(path, given, target_precision=target_precision, scoring=scoring, voice=PYTHON)
 
 
 def ensemble(
@@ -162,13 +162,13 @@ def crossval(
         split_seed=split_seed, precision=precision, on_bad_file=on_bad_file, forget_pictures=forget_pictures,
         weights=None if weights is None else os.fspath(weights), prefer=prefer,
     )  # fmt: skip
-    plan = plan_crossval(request, folds=folds, group=group)
+    folder = os.fspath(out if out is not None else chosen_folder(data, kind="-crossval"))
+    plan = plan_crossval(request, folds=folds, group=group, begun=is_begun(folder))
     plan.choice.tell(PYTHON)
     for line in plan.advice(PYTHON):
         say(f"advice    {line}")
-    folder = out if out is not None else chosen_folder(data, kind="-crossval")
     with watching() as watch:
-        done = run_crossval(plan, out=folder, watch=lambda fold: watch)
+        done = run_crossval(plan, out=folder, watch=lambda fold: watch, voice=PYTHON)
     if done is None:
         raise RuntimeError(f"{folder}: folds are missing although all were trained")
     return done

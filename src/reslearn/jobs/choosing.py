@@ -23,6 +23,7 @@ from ..spec.catalogue import get_spec
 from ..spec.net import Spec
 from ..spec.recipe import Recipe
 from ..spec.recipes import BUDGETS, get_recipe
+from ..spec.text import counted
 from ..spec.voice import COMMAND, Voice
 
 LOOKED_AT = 48  # pictures whose sizes are read
@@ -113,7 +114,8 @@ class Choice:
             chosen.append(f"batches of {self.changes['batch_size']}")
             other.append(voice.field("batch_size"))
         why = (
-            f"{facts.pictures:,} pictures of {facts.classes} classes, {facts.side} pixels on their shorter side, "
+            f"{counted(facts.pictures, 'picture')} of {facts.classes} classes, "
+            f"{facts.side} pixels on their shorter side, "
             f"{facts.gigaflops:,.0f} GFLOP/s in training"
         )
         lists = "list_models(), reslearn recipes" if voice.python else "reslearn list, recipes"

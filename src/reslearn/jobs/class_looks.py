@@ -20,6 +20,7 @@ from ..engine.scorer import TorchScorer
 from ..interpret.class_maps import MapPlan, class_maps
 from ..interpret.likeness import Floats, extremes, likeness_features, nearest
 from ..report.heat import heat_of
+from ..spec.text import counted
 from .looked_at import SMALL, Looked, spread
 from .subject import open_for, subject_of, training_of
 
@@ -133,7 +134,7 @@ def neighbours(
         return Like(among.ids[place], among.classes[label], likeness, apply(image, preprocess))
 
     of = [tuple(like(*one) for one in row) for row in found]
-    return Neighbours(of, f"{data.path or 'pictures given from Python'}, {what}: {len(among):,} pictures")
+    return Neighbours(of, f"{data.path or 'pictures given from Python'}, {what}: {counted(len(among), 'picture')}")
 
 
 def _training_part(loaded: Loaded, data: Dataset) -> tuple[Dataset, str]:

@@ -16,6 +16,7 @@ from ..data.loaders import readable
 from ..data.memory import Subset
 from ..data.sources import open_data
 from ..runtime.environment import command_line, environment, now
+from ..runtime.notes import say
 from ..runtime.process_group import from_environment
 from ..spec.errors import UserError
 from ..spec.recipe import Recipe
@@ -31,7 +32,7 @@ from ..train.records.crossval import RECORD, CrossvalRecord, check_recipe, read_
 from ..train.records.run import describe, labels_text
 from .advice import ahead, before
 from .choosing import Choice
-from .pages.crossval import write_crossval_report
+from .pages.crossval import think_of_folds
 from .pages.tables import FILE_NAME
 from .resolve import Start, TrainRequest, asked_recipe, check_asked, complete, resolve_start
 
@@ -95,13 +96,14 @@ class CrossvalPlan:
 
 
 def plan_crossval(
-    request: TrainRequest, *, folds: int, group: str | None = None, only: int | None = None
+    request: TrainRequest, *, folds: int, group: str | None = None, only: int | None = None, begun: bool = False
 ) -> CrossvalPlan:
     """What a cross-validation resolves to, before anything is trained.
 
     `group` is a pattern whose first group, in a picture's name, names what must stay in one fold; without it the
     groups that the data declares are kept. `only` is the one fold that will be trained, checked here. Every fold
     starts from the request's weights. With `on_bad_file="skip"`, pictures that cannot be read stand in no fold.
+    What was `begun` compares its pictures itself, with those that it began with.
     """
     check_fold(only, folds)
     if from_environment().size > 1:
@@ -109,7 +111,7 @@ def plan_crossval(
     check_asked(request)
     if request.model is not None and request.recipe is not None:  # known before anything is read
         _check_recipe(asked_recipe(request), request)
-    dataset = open_data(request.data, on_bad_file=request.on_bad_file)
+    dataset = open_data(request.data, on_bad_file=request.on_bad_file, stale=begun)
     left_out = readable(dataset)[1] if request.on_bad_file == "skip" else {}
     groups = named_groups(dataset, group, "--group")
     where, method = choose_folds(dataset, folds, split_seed=request.split_seed, groups=groups, left_out=left_out)
@@ -119,9 +121,9 @@ def plan_crossval(
         request = replace(request, changes={**settled, **request.changes})
     recipe = asked_recipe(request)
     _check_recipe(recipe, request)
-    begun = resolve_start(request, recipe, len(dataset.classes), len(where) * (folds - 1) // folds)
+    first = resolve_start(request, recipe, len(dataset.classes), len(where) * (folds - 1) // folds)
     record = CrossvalRecord(
-        **begun.shared(),
+        **first.shared(),
         count=max(where.values()),
         folds=where,
         method=method,
@@ -130,11 +132,11 @@ def plan_crossval(
         environment=environment(),
         command=command_line(),
         created=now(),
-        weights_sha256=None if begun.origin is None else begun.origin.sha256,
+        weights_sha256=None if first.origin is None else first.origin.sha256,
         labels=labels_text(label for name, label in zip(dataset.ids, dataset.labels, strict=True) if name in where),
         pictures=len(dataset),
     )
-    return CrossvalPlan(record, dataset, begun, left_out, choice)
+    return CrossvalPlan(record, dataset, first, left_out, choice)
 
 
 def _check_recipe(recipe: Recipe, request: TrainRequest) -> None:
@@ -154,11 +156,19 @@ def run_crossval(
     out: str | os.PathLike[str],
     only: int | None = None,
     watch: Callable[[int], Watch] | None = None,
+    voice: Voice = COMMAND,
 ) -> Crossval | None:
-    """Begin or continue a cross-validation in `out`; None while folds are missing."""
+    """Begin or continue a cross-validation in `out`; None while folds are missing.
+
+    What it thinks of the result it says in the words of `voice`.
+    """
     folder, weights = Path(out), plan.record.weights
     start(folder, plan.record)
-    return _reported(folder, lambda: proceed(folder, plan.dataset, weights=weights, only=only, watch=watch))
+
+    def go() -> Crossval | None:
+        return proceed(folder, plan.dataset, weights=weights, only=only, watch=watch, voice=voice)
+
+    return _reported(folder, go, voice)
 
 
 def resume_folds(
@@ -174,13 +184,14 @@ def resume_folds(
     return done
 
 
-def _reported(folder: Path, go: Callable[[], Crossval | None]) -> Crossval | None:
-    """What `go` returns, which trains what is left and merges; with a report unless nothing is new."""
+def _reported(folder: Path, go: Callable[[], Crossval | None], voice: Voice = COMMAND) -> Crossval | None:
+    """What `go` returns, which trains what is left and merges; with a report and advice unless nothing is new."""
     sealed = _stamp(folder / MODEL)
     done = go()
     if done is not None and (_stamp(folder / MODEL) != sealed or not (folder / FILE_NAME).exists()):
         with still_there(folder, RECORD):
-            write_crossval_report(done)
+            for line in think_of_folds(done, voice):
+                say(f"advice    {line}")
     return done
 
 
@@ -192,13 +203,18 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
+def is_begun(out: str | os.PathLike[str]) -> bool:
+    """Whether a cross-validation stands in `out` already, which is then gone on with."""
+    return (Path(out) / RECORD).exists()
+
+
 def as_begun(out: str | os.PathLike[str], plan: CrossvalPlan) -> CrossvalPlan:
     """`plan` with the settings of the cross-validation that `out` holds already, if any: nothing is decided anew.
 
     Its folds stand, too, where the data has gained pictures or names. Raises `UserError` for data that it did not begin
     with.
     """
-    if not (Path(out) / RECORD).exists():
+    if not is_begun(out):
         return plan
     there = read_record(Path(out))
     record = replace(plan.record, settings=there.settings)

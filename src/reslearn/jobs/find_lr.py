@@ -16,10 +16,12 @@ import torch
 from ..data.loaders import train_loader
 from ..data.preprocess import Normalise
 from ..nets.build import create_model
+from ..report.values import Fact
 from ..runtime.device import weight_type
 from ..runtime.environment import command_line, environment
 from ..runtime.switches import owned
 from ..spec.errors import UserError, check_at_least
+from ..spec.text import counted
 from ..train.update import prepare_update
 from .resolve import Plan
 
@@ -38,6 +40,7 @@ class RangeTest:
     losses: tuple[float, ...]  # running mean, nats
     lowest: float  # the rate at the least loss
     diverged: float | None  # the rate at which it had risen beyond use; None: it never did
+    worse: float | None  # the rate from which on it stays above where it began; None: it does not
     suggested: float
     recipe_lr: float
     steps: int
@@ -50,9 +53,17 @@ class RangeTest:
     @property
     def words(self) -> str:
         """The outcome in a sentence."""
-        end = f"it breaks at {self.diverged:.2g}" if self.diverged else "it never broke"
+        last, least = self.losses[-1], min(self.losses)
+        if self.diverged:
+            end = f"at {self.diverged:.2g} it is {TOO_MUCH:g} times that, where the test ends"
+        elif self.worse:
+            end = f"from {self.worse:.2g} on it is above where it began"
+        elif last > least:
+            end = f"it ends at {last:.2f}, below where it began"
+        else:
+            end = f"and falls to the last, so a higher one may do, too (--find-lr goes up to {self.rates[-1]:.2g})"
         has = f"the recipe has {self.recipe_lr:g}"
-        return f"the loss is least at {self.lowest:.2g}, {end}; {has}; try --set lr={self.suggested:g}"
+        return f"the loss is least at {self.lowest:.2g} ({least:.2f}), {end}; {has}; try --set lr={self.suggested:g}"
 
 
 def find_lr(
@@ -124,11 +135,18 @@ def outcome(rates: Sequence[float], losses: Sequence[float], *, asked: int, reci
         losses=tuple(round(loss, 5) for loss in losses),
         lowest=float(f"{rates[at]:.3g}"),
         diverged=float(f"{rates[-1]:.3g}") if broke else None,
+        worse=_worse_from(rates, losses, at),
         suggested=float(f"{rates[at] / BELOW:.1g}"),
         recipe_lr=recipe_lr,
         steps=len(rates),
         seed=seed,
     )
+
+
+def _worse_from(rates: Sequence[float], losses: Sequence[float], at: int) -> float | None:
+    """The rate, above that of the least loss, from which on the loss stays above where it began."""
+    good = max(i for i in range(at, len(losses)) if i == at or losses[i] <= losses[0])
+    return float(f"{rates[good + 1]:.3g}") if good + 1 < len(rates) else None
 
 
 def drawn(found: RangeTest, *, width: int = 60, height: int = 12) -> list[str]:
@@ -147,24 +165,31 @@ def drawn(found: RangeTest, *, width: int = 60, height: int = 12) -> list[str]:
     return [*lines, f"{'':7} +{'-' * width}", f"{'':9}{left}{'learning rate':^{width - len(left) - len(right)}}{right}"]
 
 
+def _end(found: RangeTest) -> Fact:
+    """Up to where it can be trained."""
+    if found.diverged:
+        return Fact(label="breaks at", value=f"{found.diverged:g}", note="three times the least loss")
+    if found.worse:
+        return Fact(label="too high from", value=f"{found.worse:g}", note="above where the loss began")
+    return Fact(label="highest tried", value=f"{found.rates[-1]:g}", note="the loss stays below where it began")
+
+
 def write_page(path: str, found: RangeTest, plan: Plan) -> None:
     """The page of a range test."""
     from ..report.pages import render
-    from ..report.values import Fact, RateCurve, Report
+    from ..report.values import RateCurve, Report
     from ..runtime.replacing import write_page as write
     from .pages.tables import environment_table, fields_table
 
     page = Report(
         name=f"learning rate of {plan.start.spec.name}",
         summary=f"{plan.data.path or 'pictures given from Python'}, recipe {plan.start.recipe.name}, "
-        f"{found.steps} steps from seed {found.seed}",
+        f"{counted(found.steps, 'step')} from seed {found.seed}",
         verdict=(f"{found.words[0].upper()}{found.words[1:]}.",),
         facts=(
             Fact(label="suggested", value=f"{found.suggested:g}", note=f"--set lr={found.suggested:g}"),
             Fact(label="least loss at", value=f"{found.lowest:g}", note=f"{min(found.losses):.3f} nats"),
-            Fact(
-                label="breaks at", value=f"{found.diverged:g}" if found.diverged else "–", note="three times the least"
-            ),
+            _end(found),
             Fact(label="recipe", value=f"{found.recipe_lr:g}", note=plan.start.recipe.name),
         ),
         rates=RateCurve(rate=found.rates, loss=found.losses, suggested=found.suggested),

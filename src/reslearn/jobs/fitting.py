@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from pathlib import Path
 
 from torch import nn
 
@@ -29,6 +30,7 @@ from ..train.events import Watch
 from ..train.fit import Run
 from ..train.fit import fit as fit_run
 from ..train.origin import check_start
+from ..train.stopping import leading_on
 from .advice import ahead, before
 from .choosing import choose, facts_of
 from .naming import chosen_folder
@@ -103,16 +105,17 @@ def fit(
     folder = out if out is not None else chosen_folder(whole.path or "run")
     for line in before(ahead(how, train, 0 if val is None else len(val), weights=started, spec=spec), PYTHON):
         say(f"advice    {line}")
-    with contextlib.nullcontext(watch) if watch is not None else watching() as told:
-        run = fit_run(
-            spec, train, val, how, out=folder, seed=seed, weights=started, prefer=prefer, settings=settings,
-            preprocess=preprocess, split_seed=split_seed, split_method=split_method, overwrite=overwrite,
-            on_bad_file=on_bad_file, forget_pictures=forget_pictures, transform=transform, watch=told,
-        )  # fmt: skip
-    if from_environment().first:
-        run = probed(run, lambda record: (train, val))
-        if report:
-            finish_report(run.path, PYTHON)
+    with leading_on(Path(folder), data=whole.path, voice=PYTHON):
+        with contextlib.nullcontext(watch) if watch is not None else watching() as told:
+            run = fit_run(
+                spec, train, val, how, out=folder, seed=seed, weights=started, prefer=prefer, settings=settings,
+                preprocess=preprocess, split_seed=split_seed, split_method=split_method, overwrite=overwrite,
+                on_bad_file=on_bad_file, forget_pictures=forget_pictures, transform=transform, watch=told,
+            )  # fmt: skip
+        if from_environment().first:
+            run = probed(run, lambda record: (train, val))
+            if report:
+                finish_report(run.path, PYTHON)
     return run
 
 

@@ -44,8 +44,15 @@ def predict_pictures(request: PredictRequest, *, say: Say, note: Say) -> list[Pr
     model = with_threshold(open_model(request.model, device=device), request.threshold)
     pictures = given(list(request.images), allow_urls=request.allow_urls, note=note)
     choice = _choice(request, model, len(pictures), device)
-    predictor = _predictor(request, model, choice, device, say)
-    return list(predictor.stream(pictures, request.top, workers=request.workers))
+    predictor = _predictor(request, model, choice, device)
+    answers: list[Prediction | Unread] = []
+    told = False
+    for answer in predictor.stream(pictures, request.top, workers=request.workers):
+        if not told and not isinstance(answer, Unread):  # where none can be read, nothing has computed
+            told = True
+            _tell(choice, say)
+        answers.append(answer)
+    return answers
 
 
 def predict_file(
@@ -65,8 +72,9 @@ def predict_file(
         choice = world.tell(_choice(request, model, count, device, kept=kept, layer=wanted.features))
         for turn in (True, False):  # the first process makes the engine's graph, the others find it
             if world.first is turn:
-                predictor = _predictor(request, model, choice, device, say)
+                predictor = _predictor(request, model, choice, device)
             world.barrier()
+        _tell(choice, say)
         return write_answers(predictor, pictures, out, wanted, world=world, progress=progress)
 
 
@@ -96,7 +104,12 @@ def _choice(
     return default_engine(model, precision=request.precision, device=device, count=count)
 
 
-def _predictor(request: PredictRequest, model: Model, choice: Choice, device: str, say: Say) -> Predictor:
+def _tell(choice: Choice, say: Say) -> None:
+    if choice.why:
+        say(f"engine    {choice.why}")
+
+
+def _predictor(request: PredictRequest, model: Model, choice: Choice, device: str) -> Predictor:
     scorer = scorer_of(
         model,
         engine=choice.engine,
@@ -104,6 +117,4 @@ def _predictor(request: PredictRequest, model: Model, choice: Choice, device: st
         device=device if choice.engine == "torch" else None,
         batch_size=request.batch_size,
     )
-    if choice.why:
-        say(f"engine    {choice.why}")
     return Predictor.of(model, scorer, choice.why or "asked for")

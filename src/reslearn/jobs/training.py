@@ -16,6 +16,7 @@ from ..train.folder import still_there
 from ..train.origin import check_start
 from ..train.records.run import RunRecord
 from ..train.reopening import reopen
+from ..train.stopping import leading_on
 from .probe import probed
 from .resolve import Plan
 
@@ -24,20 +25,21 @@ def train(plan: Plan, *, out: str | os.PathLike[str], overwrite: bool = False, w
     """Train what `plan` resolved into the run folder `out`, and write its report."""
     request, start = plan.request, plan.start
     check_start(start.recipe, request.weights)
-    run = begin(
-        start,
-        plan.train_data,
-        plan.val_data,
-        out=out,
-        origin=start.origin,
-        split_seed=request.split_seed,
-        split_method=plan.split_method,
-        overwrite=overwrite,
-        watch=watch,
-    )
-    if from_environment().first:
-        run = probed(run, lambda record: (plan.train_data, plan.val_data))
-        finish_report(run.path)
+    with leading_on(Path(out), data=request.data):
+        run = begin(
+            start,
+            plan.train_data,
+            plan.val_data,
+            out=out,
+            origin=start.origin,
+            split_seed=request.split_seed,
+            split_method=plan.split_method,
+            overwrite=overwrite,
+            watch=watch,
+        )
+        if from_environment().first:
+            run = probed(run, lambda record: (plan.train_data, plan.val_data))
+            finish_report(run.path)
     return run
 
 
@@ -54,12 +56,13 @@ def resume(
     """
     folder = Path(run)
     sealed = (folder / "model.safetensors").exists()
-    done = resume_run(folder, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
-    reported = (folder / "report.html").exists()
-    if from_environment().first:
-        done = probed(done, lambda record: _parts(folder, record, data))
-        if not (sealed and reported):  # a report of the unfinished run is out of date
-            finish_report(folder)
+    with leading_on(folder):
+        done = resume_run(folder, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
+        reported = (folder / "report.html").exists()
+        if from_environment().first:
+            done = probed(done, lambda record: _parts(folder, record, data))
+            if not (sealed and reported):  # a report of the unfinished run is out of date
+                finish_report(folder)
     return done, sealed and reported
 
 

@@ -11,6 +11,7 @@ from ..spec.choices import Engine, Width
 from ..spec.codec import to_json
 from ..spec.preprocess import Preprocess
 from ..spec.seen import Seen
+from ..spec.text import counted
 from . import metrics
 from .calibration import reliability
 from .classes import names_of
@@ -53,7 +54,8 @@ class Evaluation:
     def __repr__(self) -> str:
         low, high = (100 * share for share in self.top1_interval)
         return (
-            f"Evaluation({self.images:,} pictures, {100 * self.top1:.2f} % right (95 %: {low:.2f} .. {high:.2f}), "
+            f"Evaluation({counted(self.images, 'picture')}, {100 * self.top1:.2f} % right "
+            f"(95 %: {low:.2f} .. {high:.2f}), "
             f"loss {self.loss:.4f}, {self.protocol}, {self.precision})"
         )
 
@@ -78,7 +80,7 @@ class Evaluation:
         if self.seen.worth_saying:
             facts.append(("seen", str(self.seen)))
         figure = drawn(confusion_matrix(self.logits, self.labels), names)
-        headline = f"{100 * self.top1:.2f} % of {self.images:,} pictures right"
+        headline = f"{100 * self.top1:.2f} % of {counted(self.images, 'picture')} right"
         return cell(headline, facts, [("which class was taken for which", figure)])
 
     def to_json(self) -> dict[str, Any]:

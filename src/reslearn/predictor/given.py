@@ -35,6 +35,7 @@ from ..data.sources import TABLES, open_data
 from ..data.strings import StringTable
 from ..data.table import Pictures, Table, as_pictures
 from ..spec.errors import UserError, some
+from ..spec.text import counted
 from .sources import Addresses, Files, Memory, Rows, Source, Unreadable
 
 Note = Callable[[str], None]
@@ -213,7 +214,8 @@ def _below(path: str, note: Note | None) -> list[str]:
     """The pictures anywhere in a folder, sorted."""
     branch = Branch(DiskTree(path), "")
     if branch.pictures and branch.strays and note is not None:
-        note(f"{path}: {len(branch.strays)} file(s) that are no pictures, left out: {some(sorted(branch.strays))}")
+        files = counted(len(branch.strays), "file")
+        note(f"{path}: {files} of another kind than pictures, left out: {some(sorted(branch.strays))}")
     return [str(one) for one in sorted(Path(path) / name for name in branch.pictures)]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..report import figures
+from ..spec.text import counted
 from .confusion import confusion_matrix
 from .ink import to_inline_svg
 from .search import importance_bars, parallel_coordinates
@@ -93,7 +94,7 @@ def _inside(part: Details) -> dict[str, Any]:
         "confusion_svg": to_inline_svg(
             confusion_matrix(part.confusion, part.classes), f"confusion matrix on {part.split}"
         ),
-        "confusion_note": f"{count - wrong:,} of {count:,} pictures right, {wrong:,} wrong",
+        "confusion_note": f"{count - wrong:,} of {counted(count, 'picture')} right, {wrong:,} wrong",
         "confused": part.confused,
         "reliability_svg": to_inline_svg(figures.reliability(part.bins), f"reliability on {part.split}"),
         "reliability_note": f"calibration error (ECE) {number(part.ece, 3)}{_at(part.temperature)}; on the dashed line "

@@ -14,6 +14,7 @@ from ..spec.errors import UserError
 from ..spec.net import Spec
 from ..spec.recipe import Recipe
 from ..spec.rule import MOST
+from ..spec.text import counted
 from .machine import MEASURE, Rates, known_rates
 from .processor import Processor, cores, read_processor
 from .settings import Precision, Settings
@@ -143,7 +144,7 @@ def _precision(machine: Machine, device: str) -> tuple[Precision, str]:
         return choice, f"{choice}: a GPU of capability {capable[0]}.{capable[1]}"
     rates = machine.rates
     if rates is None:
-        what = f"{machine.threads} threads of {machine.processor.kind}"
+        what = f"{counted(machine.threads, 'thread')} of {machine.processor.kind}"
         return "fp32", f"fp32: nobody measured {what}; `{machine.measure}` does"
     gain = rates.gain("bf16")
     if gain is None:
@@ -170,12 +171,12 @@ def _threads(machine: Machine, device: str) -> tuple[int, str]:
     if machine.asked:
         beyond = machine.cores is not None and machine.threads > machine.cores
         more = f", more than the {machine.cores} cores: they wait for each other" if beyond else ""
-        return machine.threads, f"{machine.threads} threads: OMP_NUM_THREADS{more}"
+        return machine.threads, f"{counted(machine.threads, 'thread')}: OMP_NUM_THREADS{more}"
     if machine.rates is not None and machine.rates.threads < machine.threads and device == "cpu":
-        return machine.rates.threads, f"{machine.rates.threads} threads: one a core does more than two"
+        return machine.rates.threads, f"{counted(machine.rates.threads, 'thread')}: one a core does more than two"
     ignored = os.environ.get("OMP_NUM_THREADS", "")
     why = f" (OMP_NUM_THREADS={ignored[:20]!r} is no number of threads)" if ignored and not asked_threads() else ""
-    return machine.threads, f"{machine.threads} threads: the cores of a process{why}"
+    return machine.threads, f"{counted(machine.threads, 'thread')}: the cores of a process{why}"
 
 
 def saved_seconds(settings: Settings, workload: Workload, rates: Rates | None, seconds: float | None = None) -> float:

@@ -14,6 +14,10 @@ class UserError(ValueError):
     """
 
 
+class BadPicture(UserError):
+    """One picture that cannot be read. What reads many may do without it, where its user says so."""
+
+
 class Fault(RuntimeError):
     """Something broke that is not the user's input: a process that died, a folder that vanished, a mistake of ours.
 

@@ -14,6 +14,11 @@ def shown(text: str) -> str:
     return _UNSEEN.sub(lambda found: _escaped(found.group()), text)
 
 
+def counted(number: int, what: str, *, several: str = "") -> str:
+    """`1 picture`, `2,000 pictures`; `several` is the plural where no s makes it, such as `classes`."""
+    return f"{number:,} {what if number == 1 else several or f'{what}s'}"
+
+
 def is_text(text: str) -> bool:
     """Whether bytes can be `text`: JSON can write half of a character, which no file or name holds."""
     try:

@@ -25,6 +25,7 @@ from ..runtime.files import exclusive_lock
 from ..spec.codec import to_json
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json, summed
+from ..spec.voice import COMMAND, Voice
 from .events import Watch
 from .fit import Run, begin, finished_run, resume
 from .fold_data import Again, follow, reopen_folds
@@ -42,7 +43,7 @@ from .folder import still_there
 from .origin import read_origin, weights_sha256
 from .records.belonging import split_digest
 from .records.crossval import RECORD, CrossvalRecord, read_record, write_record
-from .stopping import Interrupted
+from .stopping import leading_on
 from .together import digest
 
 
@@ -97,6 +98,7 @@ def proceed(
     weights: str | None = None,
     only: int | None = None,
     watch: Callable[[int], Watch] | None = None,
+    voice: Voice = COMMAND,
 ) -> Crossval | None:
     """Train what is left of every fold, or of fold `only`; merge once all are there (None before that).
 
@@ -108,14 +110,11 @@ def proceed(
     record = record if weights is None else replace(record, weights=weights)
     check_fold(only, record.count)
     again = reopen_folds(folder, record, dataset, data)
-    with still_there(folder, RECORD):
+    with still_there(folder, RECORD), leading_on(folder, RECORD, data=again.data.path, voice=voice):
         if again.record.moved != record.moved:
             write_record(folder, replace(again.record, weights=read_record(folder).weights))
         for k in range(1, record.count + 1) if only is None else [only]:
-            try:
-                train_fold(folder, again, k, watch=None if watch is None else watch(k))
-            except Interrupted as stopped:
-                raise Interrupted(folder, stopped.signum) from None  # it is all of this that is gone on with
+            train_fold(folder, again, k, watch=None if watch is None else watch(k))
         if any(not (fold_folder(folder, k) / PREDICTIONS).exists() for k in range(1, record.count + 1)):
             return None
         return merge(folder, again.record)

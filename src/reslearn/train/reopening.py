@@ -23,6 +23,7 @@ from ..runtime.environment import now
 from ..runtime.notes import note
 from ..spec.choices import OnBadFile
 from ..spec.errors import UserError
+from ..spec.text import counted
 from .pictures import Kept, read_pictures
 from .records.belonging import run_id
 from .records.crossval import CrossvalRecord
@@ -78,13 +79,13 @@ def recheck(folder: Path, record: RunRecord, train: Dataset, val: Dataset | None
 def open_again(folder: Path, path: str | None, moved_to: str | None, on_bad_file: OnBadFile) -> Dataset:
     """The data of `folder`, from where it was or from where it has been moved to."""
     if moved_to is not None:
-        return open_data(moved_to, on_bad_file=on_bad_file)
+        return open_data(moved_to, on_bad_file=on_bad_file, stale=True)  # what changed, the run itself can tell
     if path is None or not _is_there(path):
         raise UserError(
             f"{path}: the data of {folder} is no longer there; where it has moved, name its new place: "
             f"reslearn resume {folder} --data NEWPATH"
         )
-    return open_data(path, on_bad_file=on_bad_file)
+    return open_data(path, on_bad_file=on_bad_file, stale=True)
 
 
 def recorded_sides(folder: Path, record: RunRecord) -> tuple[Recorded, Recorded]:
@@ -169,7 +170,7 @@ def find_again(folder: Path, record: RunRecord | CrossvalRecord, recorded: Recor
 def remark(folder: Path, recorded: Recorded, found: FoundAgain, added: int) -> None:
     """Say, a line each, what is no change but good to know."""
     if added > 0:
-        note(f"{folder}: {added:,} picture(s) came to the data since it began; they are in none of its parts")
+        note(f"{folder}: {counted(added, 'picture')} came to the data since it began, and in none of its parts")
     if found.renamed:
         note(f"{folder}: {found.renamed:,} of its pictures have other names now; they are the same")
     if found.by_name:

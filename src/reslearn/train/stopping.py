@@ -1,8 +1,12 @@
-"""A signal asks a run to stop: the loop answers after its step, and what is done by then is on disk."""
+"""A signal asks a run to stop: the loop answers after its step, and what is done by then is on disk.
+
+Whatever else ends a training early leads on, too: to `reslearn resume`, or to what is to be done about a picture.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import threading
 import types
@@ -10,15 +14,59 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..spec.errors import BadPicture, Fault, UserError
+from ..spec.voice import COMMAND, Voice
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # what asks a run to stop
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # a disk that takes no more
 
 
 class Interrupted(Exception):
     """The run was asked to stop by signal `signum`; its state is on disk and `resume` goes on from there."""
 
-    def __init__(self, folder: Path, signum: int) -> None:
-        super().__init__(f"stopped and saved; go on with: reslearn resume {folder}")
-        self.signum = signum
+    def __init__(self, folder: Path, signum: int, *, at_once: bool = False) -> None:
+        """`at_once` by a second signal, within a step: what was saved before it is there."""
+        how = "stopped at once; go on from what was saved with" if at_once else "stopped and saved; go on with"
+        super().__init__(f"{how}: reslearn resume {folder}")
+        self.signum, self.at_once = signum, at_once
+
+
+class DiskFull(Fault):
+    """The disk failed or was full in mid-training; what was written before is whole, and `resume` goes on from it."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"{reason}; nothing was half-written, mend the cause and go on with: reslearn resume {folder}")
+        self.reason = reason
+
+
+@contextlib.contextmanager
+def leading_on(
+    folder: Path, record: str = "run.json", *, data: str | None = None, voice: Voice = COMMAND
+) -> Iterator[None]:
+    """What ends the training in `folder` before its end says how to go on, in the words of `voice`.
+
+    `record` is what makes a run, a cross-validation or a sweep of the folder; `data` is where its pictures are. Outer
+    ones win: of a fold, it is the whole that is gone on with.
+    """
+    try:
+        yield
+    except BadPicture as error:
+        found = f"`reslearn data check{'' if data is None else f' {data}'}` finds them all"
+        without = voice.option("on_bad_file", "skip")
+        raise UserError(f"{error}; {found}, or train without what cannot be read: {without}") from None
+    except Interrupted as stopped:
+        raise Interrupted(folder, stopped.signum, at_once=stopped.at_once) from None
+    except DiskFull as full:
+        raise DiskFull(folder, full.reason) from full.__cause__
+    except KeyboardInterrupt:
+        if not (folder / record).exists():  # nothing has begun
+            raise
+        raise Interrupted(folder, signal.SIGINT, at_once=True) from None
+    except OSError as error:
+        if error.errno not in FULL or not (folder / record).exists():
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        raise DiskFull(folder, f"{where}{error.strerror}") from error
 
 
 @contextlib.contextmanager

@@ -97,12 +97,12 @@ def test_json_without_a_label_is_none(tmp_path):
     members = {f"{c}/{i}.jpg": encode(picture(i)) for c in "ab" for i in (0, 1)}
     members |= {name.replace(".jpg", ".json"): b'{"w": 3}' for name in members}
     data = open_data(write_tar(tmp_path / "a.tar", members))
-    assert data.classes == ("a", "b") and len(data) == 4 and "4 file(s) that are no images" in data.notes[0]
+    assert data.classes == ("a", "b") and len(data) == 4 and "4 files of another kind than images" in data.notes[0]
 
 
 def test_labels_without_a_picture_are_counted(tmp_path):
     data = open_data(write_tar(tmp_path / "a.tar", shard(0, 4) | {"9.cls": b"1", "9.txt": b"a caption"}))
-    assert len(data) == 4 and "1 label(s) without a picture that is read" in data.notes[0]
+    assert len(data) == 4 and "1 label without a picture that is read" in data.notes[0]
 
 
 def test_class_names_from_a_list_in_the_shard(tmp_path):
@@ -311,7 +311,7 @@ def test_rows_without_a_picture_are_findings(tmp_path):
     pq.write_table(pa.table({"image": images, "label": [0, 1] * 3}), tmp_path / "a.parquet")
     report, _ = check_data(str(tmp_path / "a.parquet"), write=False)
     assert report.pictures == 6 and [row["id"] for row in report.faults["empty"]] == ["a.parquet:4", "a.parquet:5"]
-    assert any("2 row(s) hold no picture: row 4 has the address https://x.org/1.png" in note for note in report.notes)
+    assert any("2 rows without a picture: row 4 has the address https://x.org/1.png" in note for note in report.notes)
     pq.write_table(pa.table({"image": images, "label": [0, 1] * 3}).slice(0, 0), tmp_path / "b.parquet")
     with pytest.raises(UserError, match="no rows with a picture"):
         open_data(tmp_path / "b.parquet")
@@ -372,7 +372,7 @@ def test_parquet_has_the_splits_and_groups_that_a_table_would_have(tmp_path):
     assert not odd.splits and list(odd.table.groups) == ["7", "7", "8", "9"]
     assert "the column 'split' holds 'fold-2', which is no split, so it is not read" in odd.notes[0]
     named = opened("train-0.parquet", split=["train", "train", "train", "test"])
-    assert list(named.splits) == ["train"] and "in 1 row(s) the column 'split' differs" in named.notes[0]
+    assert list(named.splits) == ["train"] and "in 1 row the column 'split' differs" in named.notes[0]
     assert not opened("c.parquet", split=[1, 2, 3, 4]).splits  # numbers are folds, if anything
 
 

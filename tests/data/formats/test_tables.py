@@ -65,7 +65,7 @@ def test_names_with_spaces_and_quotes(folder):
         ("path,label\nimg/000.jpg,cat\nimg/000.jpg,dog", ["line 3", "already in line 2"]),
         ("img/000.jpg,cat\nimg/001.jpg,cat", ["only one class"]),
         ("img/000.jpg,cat,train\nimg/001.jpg,dog,tset", ["line 2", "unknown split 'tset'", "test"]),
-        ("img/000.jpg,cat,train\nimg/001.jpg,dog", ["line 2", "2 column(s)"]),
+        ("img/000.jpg,cat,train\nimg/001.jpg,dog", ["line 2", "2 columns"]),
         ("path,label\nimg/000.jpg,cat\nimg/001.jpg,dog\nimg/002.jpg, ", ["line 4", "no label"]),
         ("path,label\n\nimg/000.jpg,cat\n,\n\nimg/001.jpg,", ["line 6", "no label"]),
         ("path,label,split\n\nimg/000.jpg,cat,train\n\nimg/001.jpg,dog,tset", ["line 5", "unknown split"]),
@@ -85,7 +85,7 @@ def test_what_is_wrong_names_the_line(table, text, words):
     [
         ("# pictures\n\nimg/000.jpg cat\n# more\nimg/999.jpg dog", ["line 5", "no file"]),
         ("# pictures\nimg/000.jpg,cat\n\nimg/001.jpg,\n", ["line 4", "no label"]),
-        ("img/000.jpg cat\nimg/001.jpg\nimg/002.jpg dog", ["line 2", "1 column(s)"]),
+        ("img/000.jpg cat\nimg/001.jpg\nimg/002.jpg dog", ["line 2", "1 column where"]),
     ],
 )
 def test_lines_of_a_list_are_counted_with_its_blanks_and_comments(table, text, words):

@@ -120,7 +120,7 @@ def test_a_table_and_parquet_leave_the_same_rows_out_aloud(tmp_path):
     for source in (tmp_path / "d.csv", parquet):
         data = open_data(source, say=lambda _: None)
         assert contents(data) == want and len(data.notes) == 1
-        assert f"{len(files) - len(pets())} row(s)" in data.notes[0] and "hidden or system files" in data.notes[0]
+        assert f"{len(files) - len(pets())} rows" in data.notes[0] and "hidden or system files" in data.notes[0]
     assert contents(open_data(root)) == want
 
 
@@ -291,7 +291,7 @@ def test_empty_classes_and_strays_are_findings_and_refusals(tmp_path):
     data = open_data(tar)  # an archive cannot well be mended: it is read, and what is left out is said
     assert data.classes == ("cat", "dog") and len(data) == 4
     assert any("'bird', 'fish'" in note for note in data.notes)
-    assert any("3 file(s) that are no images" in note for note in data.notes)
+    assert any("3 files of another kind than images" in note for note in data.notes)
     report, _ = check_data(str(tar), write=False)
     assert report.pictures == 7 == sum(sum(row.values()) for row in report.classes.values())
     for name in ("cat/notes.txt", "dog/0.txt", "bird/sound.wav"):
@@ -353,7 +353,7 @@ def test_links_into_a_hidden_store_are_followed(tmp_path):
 def test_links_out_of_a_tar_and_rings_are_counted_aloud(tmp_path):
     files = pets({"cat/a.png": "/data/a.png", "cat/b.png": "../../b.png", "dog/c.png": "d.png", "dog/d.png": "c.png"})
     data = open_data(write_tar(tmp_path / "d.tar", files | {"dog/self": "..", "dog/loop": "loop/x"}))
-    assert len(data) == 4 and "6 link(s) lead to nothing in the archive" in data.notes[0]
+    assert len(data) == 4 and "6 links to nothing in the archive" in data.notes[0]
     assert contents(data) == contents(open_data(write_tree(tmp_path / "d", pets())))
 
 
@@ -365,7 +365,7 @@ def test_a_sparse_member_is_counted_aloud(tmp_path):
     raw[at + 148 : at + 156] = b"%06o\0 " % (sum(raw[at : at + 148]) + 8 * 32 + sum(raw[at + 156 : at + 512]))
     path.write_bytes(raw)
     data = open_data(path)
-    assert len(data) == 4 and "1 sparse file(s), not read: cat/s.png" in data.notes[0]
+    assert len(data) == 4 and "1 sparse file, not read: cat/s.png" in data.notes[0]
 
 
 def test_shards_of_class_folders_have_the_splits_of_their_names(tmp_path):

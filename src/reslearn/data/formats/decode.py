@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from PIL import ImageFile, UnidentifiedImageError
 
 from ...runtime.opening import PICTURE, read_regular
-from ...spec.errors import UserError
+from ...spec.errors import BadPicture, UserError
 from ..dataset import Image
 from ..pictures import jpeg2000
 from ..pictures.headers import PNG, Header, read_header, without_text
@@ -37,12 +37,12 @@ _NEEDS = {
 }
 
 
-class NotAPicture(UserError):
+class NotAPicture(BadPicture):
     """A file that is in no format of a picture that is read; damage and emptiness are other matters."""
 
 
 def decode_bytes(raw: bytes, name: str, most: int = MAX_PIXELS) -> Image:
-    """Decode one encoded picture to RGB uint8 (H, W, 3). Raises `UserError` naming `name` when it cannot be whole.
+    """Decode one encoded picture to RGB uint8 (H, W, 3). Raises `BadPicture` naming `name` when it cannot be whole.
 
     One whose header declares more than `most` pixels is refused before any of them is decoded.
     """
@@ -68,11 +68,11 @@ def decode_file(path: str) -> Image:
 
 
 def read_bytes(path: str) -> bytes:
-    """The bytes of a file, or a `UserError` with its name."""
+    """The bytes of a file, or a `BadPicture` with its name."""
     try:
         return read_regular(path, PICTURE)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise BadPicture(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 _HAS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
@@ -90,12 +90,12 @@ def _simple(header: Header) -> bool:
 
 def _check_size(width: int, height: int, name: str, most: int) -> None:
     if width * height > most:
-        raise UserError(f"{name}: {width}x{height} is over {most:,} pixels (a decompression bomb?); resize it")
+        raise BadPicture(f"{name}: {width}x{height} is over {most:,} pixels (a decompression bomb?); resize it")
 
 
 def _decode_carefully(raw: bytes, name: str, header: Header | None, most: int) -> Image:
     if not raw:
-        raise UserError(f"{name}: the file is empty (0 bytes); remove it or replace it")
+        raise BadPicture(f"{name}: the file is empty (0 bytes); remove it or replace it")
     if ImageFile.LOAD_TRUNCATED_IMAGES:  # somebody's global switch would hand us half pictures
         raise UserError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set; unset it, truncated files must be an error")
     with warnings.catch_warnings():
@@ -109,31 +109,31 @@ def _decode_carefully(raw: bytes, name: str, header: Header | None, most: int) -
         except UserError:
             raise
         except Unread as error:
-            raise UserError(f"{name}: {error}") from None
+            raise BadPicture(f"{name}: {error}") from None
         except UnidentifiedImageError:
             raise _unidentified(raw, name) from None
         except Pillow.DecompressionBombError:
-            raise UserError(f"{name}: over {MAX_PIXELS:,} pixels (a decompression bomb?); resize it") from None
+            raise BadPicture(f"{name}: over {MAX_PIXELS:,} pixels (a decompression bomb?); resize it") from None
         except MemoryError:
             raise
         except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError, ... on damage
             reason = str(error) or type(error).__name__
             if _OTHER_KIND.search(reason):
-                raise UserError(f"{name}: an image of a kind that is not read ({reason}); {CONVERT}") from None
-            raise UserError(f"{name}: damaged or truncated image ({reason}); replace it") from None
+                raise BadPicture(f"{name}: an image of a kind that is not read ({reason}); {CONVERT}") from None
+            raise BadPicture(f"{name}: damaged or truncated image ({reason}); replace it") from None
 
 
 _OTHER_KIND = re.compile(r"unsupported|not (yet )?supported|not implemented", re.IGNORECASE)
 
 
-def _unidentified(raw: bytes, name: str) -> UserError:
+def _unidentified(raw: bytes, name: str) -> BadPicture:
     """What to say of a file that no plugin of Pillow opens."""
     if raw.startswith(MAGIC):
-        return UserError(f"{name}: damaged or truncated image (its header); replace it")
+        return BadPicture(f"{name}: damaged or truncated image (its header); replace it")
     kind = other_kind(raw) or _known_to_pillow(raw)
     if kind is not None:
-        return UserError(f"{name}: {kind[0]}, not an image in a format we read; {kind[1]}")
-    return NotAPicture(f"{name}: not an image in a format we read; remove it or replace it")
+        return BadPicture(f"{name}: {kind[0]}, not an image in a format that is read; {kind[1]}")
+    return NotAPicture(f"{name}: not an image in a format that is read; remove it or replace it")
 
 
 def _known_to_pillow(raw: bytes) -> tuple[str, str] | None:

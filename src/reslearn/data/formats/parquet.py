@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...spec.errors import UserError
+from ...spec.text import counted
 from ..layout.archives import folder_split
 from ..layout.named_files import is_address
 from ..layout.parquet_columns import (
@@ -59,7 +60,7 @@ def open_rows(files: Sequence[str], path: str, asked: Mapping[str, str] | None =
     classes, of_kept = row_classes([labels[i] for i in kept], kept, names, path)
     if not kept:
         raise UserError(f"{path}: no rows with a picture and a label")
-    problem = f"{path}: {len(classes)} class(es); a classifier needs at least two"
+    problem = f"{path}: {counted(len(classes), 'class', several='classes')}; a classifier needs at least two"
     reader = _Rows(os.path.abspath(path), files, image, starts, kept)
     return Pictures(
         Table(
@@ -97,7 +98,7 @@ class _Rows(Encoded):
         if not self._bare:
             return ()
         row, instead = next(iter(self._bare.items()))
-        return (f"{self.path}: {len(self._bare)} row(s) hold no picture: row {row} has {instead}",)
+        return (f"{self.path}: {counted(len(self._bare), 'row')} without a picture: row {row} has {instead}",)
 
     def name(self, row: int) -> str:
         """The set, the file and the row."""

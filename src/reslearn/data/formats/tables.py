@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...spec.errors import UserError, some, unknown
+from ...spec.text import counted
 from ..dataset import Indices
 from ..layout.columns import Columns, read_columns
 from ..layout.labels import class_order
@@ -67,7 +68,8 @@ def _without_clutter(path: str, columns: Columns) -> tuple[Columns, list[str]]:
     hidden = [i for i, name in enumerate(plain) if in_clutter(name[len(common) :].lstrip("/"))]
     if not hidden or len(hidden) == len(plain):
         return columns, []
-    line = f"{path}: {len(hidden)} row(s) name hidden or system files, left out: {some([plain[i] for i in hidden])}"
+    names = some([plain[i] for i in hidden])
+    line = f"{path}: {counted(len(hidden), 'row')} with hidden or system files, left out: {names}"
     return columns.rows(sorted({*range(len(plain))} - {*hidden})), [line]
 
 

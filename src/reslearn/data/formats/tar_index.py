@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ...runtime.opening import open_regular
 from ...spec.errors import UserError, some
+from ...spec.text import counted
 from ..layout.archives import PACKED
 from ..layout.listing import in_clutter
 
@@ -59,10 +60,10 @@ def read_index(path: str) -> Index:
     # Clutter goes last: what versions data, such as git-annex or DVC, links to files in a hidden folder.
     found.files = [file for file in found.files if not in_clutter(clean(file[0]))]
     found.folders = {folder for folder in found.folders if not in_clutter(folder)}
-    for what, names in (("link(s) lead to nothing in the archive", lost), ("sparse file(s)", sparse)):
+    for what, where, names in (("link", " to nothing in the archive", lost), ("sparse file", "", sparse)):
         names = [name for name in names if not in_clutter(name.split(" -> ")[0])]
         if names:
-            found.notes.append(f"{path}: {len(names)} {what}, not read: {some(names)}")
+            found.notes.append(f"{path}: {counted(len(names), what)}{where}, not read: {some(names)}")
     return found
 
 

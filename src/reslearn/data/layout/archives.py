@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from ...runtime.opening import open_regular
 from ...spec.errors import UserError, some
+from ...spec.text import counted
 from ..pictures.kinds import EXTENSIONS
 from .listing import is_clutter, split_of
 from .named_files import is_address
@@ -70,7 +71,7 @@ def archives_in(folder: str) -> Archives | None:
     if not found:
         return None
     inside = os.path.commonpath([os.path.dirname(file) for file in found])
-    note = f"{folder}: the set is {len(found)} file(s) in {os.path.relpath(inside, folder)}"
+    note = f"{folder}: the set is {counted(len(found), 'file')} in {os.path.relpath(inside, folder)}"
     return Archives(found, inside, (note + (f"; not read: {some(sorted(pictures))}" if pictures else ""),))
 
 
@@ -79,7 +80,7 @@ def archives_among(names: Sequence[str], where: str) -> tuple[list[str], tuple[s
     here = _of_one_kind(sorted(name for name in names if "/" not in name))
     if here:
         others = [name for name in names if name not in here and name.lower().endswith((".parquet", *TARS))]
-        note = f"{where}: the set is {len(here)} archive(s) in it; not read: {some(others)}"
+        note = f"{where}: the set is {counted(len(here), 'archive')} in it; not read: {some(others)}"
         return here, (note,) if others else ()
     if any(os.path.splitext(name)[1].lower() in EXTENSIONS for name in names if "/" in name):
         return [], ()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...spec.errors import UserError, some
+from ...spec.text import counted
 from ..pictures.kinds import EXTENSIONS
 from .charset import text_file
 from .labels import LABELS, ONE_EACH, one_label
@@ -82,12 +83,12 @@ def read_columns(path: str, asked: Mapping[str, str]) -> Columns:
     hot = [i for i in range(len(head)) if f"hot {i}" in places]
     if "path" not in places or not ("label" in places or hot):
         raise UserError(
-            f"{path}, line {lines[0]}: needs a path and a label in each line; found {len(cells[0])} column(s)"
+            f"{path}, line {lines[0]}: needs a path and a label in each line; found {counted(len(cells[0]), 'column')}"
         )
     need = max(places.values()) + 1
     for line, row in zip(lines, cells, strict=True):
         if len(row) < need:
-            raise UserError(f"{path}, line {line}: {len(row)} column(s) where {need} are needed")
+            raise UserError(f"{path}, line {line}: {counted(len(row), 'column')} where {need} are needed")
     columns = {name: [row[i].strip() for row in cells] for name, i in places.items()}
     for column in columns.values():
         for line, cell in zip(lines, column, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...runtime.opening import descriptor_path, open_regular
 from ...spec.errors import UserError, some
-from ...spec.text import is_text
+from ...spec.text import counted, is_text
 from ..dataset import Indices
 from .columns import COLUMNS
 from .labels import LABELS, ONE_EACH, class_order, listed_classes, one_label
@@ -99,7 +99,8 @@ def row_splits(
     said = [split_of(cell) if isinstance(cell, str) else None for cell in cells]
     if any(by_file):
         differ = sum(a != b for a, b in zip(by_file, said, strict=True))
-        line = f"{path}: the splits are those of the files' names; in {differ:,} row(s) the column '{column}' differs"
+        rows = counted(differ, "row")
+        line = f"{path}: the splits are those of the files' names; in {rows} the column '{column}' differs"
         return list(by_file), [line] if differ else []
     strange = next((cell for cell, split in zip(cells, said, strict=True) if split is None), None)
     if None in said:
@@ -187,7 +188,7 @@ def kept_rows(
     hidden = {i for i, name in enumerate(paths) if name and in_clutter(name.replace("\\", "/"))}
     if hidden:
         shown = some([str(paths[i]) for i in sorted(hidden)])
-        notes.append(f"{path}: {len(hidden)} row(s) hold hidden or system files, left out: {shown}")
+        notes.append(f"{path}: {counted(len(hidden), 'row')} with hidden or system files, left out: {shown}")
     kept = [i for i, split in enumerate(splits) if split not in bare and i not in hidden]
     for i in kept:
         if labels[i] is None or (labels[i] == -1 and names is not None):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ...spec.errors import UserError, some
+from ...spec.text import counted
 from .listing import split_of
 from .tree import LAYOUT, Listing, NoPictures, Tree, join, pictures
 
@@ -65,7 +66,7 @@ def account(tree: Tree, at: str, parts: Mapping[str, str], found: Listing) -> No
         remedy = f", or give {tree.path}/{tables[0]}" if loose and (tables := tables_in(tree, at)) else ""
         raise NoPictures(f"{tree.path}: no pictures found in class folders{beside}; {LAYOUT}{remedy}")
     if loose:
-        found.notes.append(f"{tree.path}: {len(loose)} picture(s) in no class folder, not read: {some(loose)}")
+        found.notes.append(f"{tree.path}: {counted(len(loose), 'picture')} in no class folder, not read: {some(loose)}")
     for split, members in found.splits.items():
         if not members:
             instead = " and a part of train is held out instead" if split == "val" else ""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ...runtime.opening import parse_json
 from ...spec.errors import UserError, some
+from ...spec.text import counted
 from ..pictures.kinds import EXTENSIONS
 from .charset import decode_text
 from .labels import LABELS, one_label
@@ -67,7 +68,9 @@ def read_samples(members: Iterable[Member], read: Callable[[Member], bytes], pat
         raise UserError(bare)
     alone = [beside[".cls"].name for key, beside in labels.items() if key not in pictures and ".cls" in beside]
     if alone:
-        found.notes.append(f"{path}: {len(alone)} label(s) without a picture that is read, left out: {some(alone)}")
+        found.notes.append(
+            f"{path}: {counted(len(alone), 'label')} without a picture that is read, left out: {some(alone)}"
+        )
     return found
 
 

@@ -18,6 +18,7 @@ from ...runtime.files import read_json, write_json
 from ...spec.codec import from_json, to_json
 from ...spec.errors import UserError
 from ...spec.names import spelling
+from ...spec.text import counted
 from ..dataset import Dataset, Indices
 from ..layout.archives import TARS
 from ..layout.named_files import is_address
@@ -96,14 +97,14 @@ def _picked(column: Sequence[str], rows: Indices) -> list[str]:
 
 
 def _notes(manifest: Manifest, path: str, rows: Indices, same: NDArray[np.bool_]) -> list[str]:
-    notes = [f"{path}: {len(manifest.excluded)} picture(s) left out"] if manifest.excluded else []
+    notes = [f"{path}: {counted(len(manifest.excluded), 'picture')} left out"] if manifest.excluded else []
     new = int((rows < 0).sum())
     if new:
-        fate = "belong to no split" if manifest.split else "are unchecked"
-        notes.append(f"{path}: {new} new picture(s) {fate}; run `reslearn data {_command(manifest)}` again")
+        fate = "in no split" if manifest.split else "unchecked"
+        notes.append(f"{path}: {counted(new, 'new picture')} {fate}; run `reslearn data {_command(manifest)}` again")
     changed = int((~same).sum()) - new
     if changed and not manifest.split:  # one with splits is refused until they are split again
-        notes.append(f"{path}: {changed} changed picture(s) are unchecked; run `reslearn data check` again")
+        notes.append(f"{path}: {counted(changed, 'changed picture')} unchecked; run `reslearn data check` again")
     return notes
 
 
@@ -123,14 +124,15 @@ def _kept_splits(source: Dataset, kept: Indices) -> dict[str, Indices]:
     return {name: place[members][place[members] >= 0] for name, members in source.splits.items()}
 
 
-def obey(source: Pictures, manifest: Manifest, path: str) -> Pictures:
-    """`source` under `manifest`. Raises `UserError` if the manifest is another data set's, or splits what is gone."""
+def obey(source: Pictures, manifest: Manifest, path: str, *, stale: bool = False) -> Pictures:
+    """`source` under `manifest`. Raises `UserError` if the manifest is another data set's, or splits what is gone
+    (unless `stale`: what is gone is then in no split)."""
     if [spelling(name) for name in source.classes] != [spelling(name) for name in manifest.classes]:
         raise UserError(
             f"{path}: made for classes {_short(manifest.classes)}, but {source.path} has {_short(source.classes)}; "
             f"run `reslearn data {_command(manifest)}` again"
         )
-    if manifest.split:
+    if manifest.split and not stale:
         there = dict(zip(source.ids, source.sizes.tolist(), strict=True))
         for name, size in zip(manifest.ids, manifest.sizes, strict=True):
             if name not in manifest.excluded and there.get(name) != size:

@@ -15,6 +15,7 @@ from ...report.pages import interval, percent, render
 from ...report.values import Curves, Fact, Gallery, Grid, Report, Table
 from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
+from ...spec.text import counted
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record
 from ..compare import Compared, Side
@@ -34,7 +35,7 @@ def comparison_report(done: Compared) -> Report:
     low, high = (100 * bound for bound in found.interval)
     return Report(
         name=f"{done.a.name} and {done.b.name}",
-        summary=f"{found.images:,} pictures of {done.split}, {done.data or 'given from Python'}; "
+        summary=f"{counted(found.images, 'picture')} of {done.split}, {done.data or 'given from Python'}; "
         f"{scores[0].protocol}, {scores[0].precision}",
         notes=remarks(any(score.selected_on_test for score in scores), done.seen),
         verdict=(done.verdict,),
@@ -74,7 +75,10 @@ def _sides(done: Compared) -> Grid:
     if all(len(side.scores) == 1 for side in sides):
         rows.append(("95 % interval", *(interval(side.scores[0].top1_interval) for side in sides)))
         rows.append(
-            ("right alone", *(f"{count:,} pictures" for count in (done.comparison.only_a, done.comparison.only_b)))
+            (
+                "right alone",
+                *(counted(count or 0, "picture") for count in (done.comparison.only_a, done.comparison.only_b)),
+            )
         )
     return Grid(title="Side by side", columns=("", done.a.name, done.b.name), rows=tuple(rows))
 

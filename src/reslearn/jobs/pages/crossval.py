@@ -5,36 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...bundle.file import read_bundle
 from ...data.memory import Subset
 from ...data.sources import open_data
+from ...measure.confusion import confusion_matrix
 from ...measure.evaluation import score
 from ...measure.predictions import read_predictions
 from ...report.pages import duration, interval, percent, render
 from ...report.values import Curves, Details, Fact, Floats, Grid, Report
 from ...runtime.files import write_atomic
 from ...spec.errors import UserError
+from ...spec.text import counted
+from ...spec.voice import COMMAND, Voice
 from ...train.crossval import Crossval
 from ...train.fold_models import MODEL, PREDICTIONS, fold_folder
 from ...train.records.crossval import CrossvalRecord, read_record
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record as read_run
+from ..advice import Outcome, after_folds, outcome_of
 from .details import look_inside
 from .tables import FILE_NAME, Rows, curves, heading, record_tables, score_row
 
 
-def write_crossval_report(done: Crossval) -> Path:
-    """Write `report.html` into the folder of a finished cross-validation and return its path."""
-    path = done.path / FILE_NAME
-    write_atomic(path, render(crossval_report(done)))
-    return path
+def think_of_folds(done: Crossval, voice: Voice = COMMAND) -> tuple[str, ...]:
+    """Write `report.html` into the folder of a finished cross-validation; returns what it says of the result."""
+    report = crossval_report(done, voice)
+    write_atomic(done.path / FILE_NAME, render(report))
+    return report.verdict
 
 
-def crossval_report(done: Crossval) -> Report:
-    """What the page shows, as plain values."""
+def crossval_report(done: Crossval, voice: Voice = COMMAND) -> Report:
+    """What the page shows, as plain values; advice in the words of `voice`."""
     folder, record, whole, (mean, std) = done.path, read_record(done.path), done.out_of_fold, done.spread()
     notes: list[str] = []
     details: tuple[Details, ...] = ()
@@ -47,6 +53,7 @@ def crossval_report(done: Crossval) -> Report:
         name=heading(record.spec.name, record.data["path"]),
         summary=f"{folder.resolve().name}: cross-validation, recipe {record.recipe.name}, "
         f"{record.count} {record.method} folds, begun {record.created[:16].replace('T', ' ')}",
+        verdict=tuple(_advice(record, done, voice)),
         notes=tuple(notes),
         facts=(
             Fact(
@@ -54,7 +61,7 @@ def crossval_report(done: Crossval) -> Report:
             ),
             Fact(label="folds", value=spread, note="mean and standard deviation"),
             Fact(label="pictures", value=f"{whole.images:,}", note="each judged by a network that had not seen it"),
-            Fact(label="training", value=duration(done.seconds), note=f"{record.count} networks"),
+            Fact(label="training", value=duration(done.seconds), note=counted(record.count, "network")),
         ),
         scores=(score_row("out of fold", whole.to_json(), details[0].plain_ece if details else None),),
         grids=(_folds(done),),
@@ -63,6 +70,26 @@ def crossval_report(done: Crossval) -> Report:
         command=record.command,
         tables=record_tables(record, _data(record)),
     )
+
+
+def _advice(record: CrossvalRecord, done: Crossval, voice: Voice) -> list[str]:
+    """What the result is worth: of all pictures together, then of the folds."""
+    kept = read_predictions(done.predictions)
+
+    def outcome(rows: NDArray[np.bool_], epochs: list[dict[str, Any]], val: dict[str, Any]) -> Outcome:
+        looked = confusion_matrix(kept.logits[rows], kept.labels[rows])
+        classes, started = record.spec.num_classes, record.weights is not None
+        return outcome_of(epochs, val, looked, classes=classes, from_weights=started)
+
+    folds, ends = [], []
+    for k, val in enumerate(done.scores, 1):
+        journal = read_journal(fold_folder(done.path, k) / "metrics.jsonl")
+        epochs = [line for line in journal if line["kind"] == "epoch"]
+        ends += [line["train_error"] for line in epochs[-1:] if line.get("train_error") is not None]
+        folds.append(outcome(np.asarray(kept.fold) == k, epochs, val))
+    learned = [{"train_error": float(np.mean(ends))}] if ends else []
+    whole = outcome(np.ones(len(kept.labels), bool), learned, done.out_of_fold.to_json())
+    return after_folds(whole, folds, voice)
 
 
 def _folds(done: Crossval) -> Grid:

@@ -11,6 +11,7 @@ from ...report.pages import interval, percent, render
 from ...report.values import Fact, Grid, Report, Table
 from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
+from ...spec.text import counted
 from ..evaluation import Evaluated
 from .details import ece_note, look_inside
 from .heats import heats_of
@@ -32,7 +33,7 @@ def evaluation_report(done: Evaluated) -> Report:
     right = round(last.top1 * last.images)
     return Report(
         name=heading(name, data.path),
-        summary=f"{loaded.path}, {subject.split}: {last.images:,} pictures, {last.protocol}, {last.precision}",
+        summary=f"{loaded.path}, {subject.split}: {counted(last.images, 'picture')}, {last.protocol}, {last.precision}",
         notes=remarks(last.selected_on_test, last.seen),
         facts=(
             Fact(label="accuracy", value=percent(last.top1), note=f"{right:,} of {last.images:,}"),

@@ -11,6 +11,7 @@ from ...report.explained import ExplainPage, bars_figure, render_explained
 from ...report.values import Fact, Grid, Table
 from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
+from ...spec.text import counted
 from ..layers import Layers
 from .tables import environment_table
 
@@ -26,7 +27,7 @@ def layers_page(done: Layers) -> ExplainPage:
     """What the page shows, as plain values."""
     return ExplainPage(
         name=f"{done.network}: what its layers do",
-        summary=f"{done.model} on {done.data}: {done.pictures:,} pictures",
+        summary=f"{done.model} on {done.data}: {counted(done.pictures, 'picture')}",
         facts=tuple(_facts(done)),
         figures=tuple(_figures(done)),
         figures_note="Every layer in its order. " + " ".join(
@@ -53,7 +54,9 @@ def _facts(done: Layers) -> Iterable[Fact]:
     if done.lesion is not None and done.lesion.dropped:
         name, worst = max(done.lesion.dropped, key=lambda one: one[1])
         yield Fact(
-            label="error, intact", value=f"{done.lesion.intact:.1f} %", note=f"{done.lesion_pictures:,} pictures"
+            label="error, intact",
+            value=f"{done.lesion.intact:.1f} %",
+            note=counted(done.lesion_pictures, "picture"),
         )
         yield Fact(label="most telling block", value=name, note=f"without it the error is {worst:.1f} %")
 

@@ -23,6 +23,7 @@ from ...runtime.files import write_atomic
 from ...spec.cost import cost
 from ...spec.errors import UserError
 from ...spec.seen import Seen, seen_from_json
+from ...spec.text import counted
 from ...spec.voice import COMMAND, Voice
 from ...train.records import ledger
 from ...train.records.belonging import check_belongs
@@ -137,7 +138,7 @@ def _remarked(lines: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterable[st
     for (name, *how), line in lines.items():
         seen = seen_from_json(line.get("seen"))
         if how == PLAIN and seen.trained:
-            yield f"Of the {line['images']:,} pictures of {name}, what the model has seen: {seen}."
+            yield f"Of the {counted(line['images'], 'picture')} of {name}, what the model has seen: {seen}."
 
 
 def _changed(split: str, now: Evaluation, line: Mapping[str, Any] | None) -> Iterable[str]:
@@ -163,8 +164,8 @@ def _data(record: RunRecord) -> Rows:
     return [
         ("path", record.data["path"] or "given from Python"),
         ("fingerprint", record.data["fingerprint"]),
-        ("train", f"{len(record.split.train):,} pictures"),
-        ("validation", f"{len(record.split.val):,} pictures"),
+        ("train", counted(len(record.split.train), "picture")),
+        ("validation", counted(len(record.split.val), "picture")),
         ("split", f"{record.split.method}, seed {record.split.seed}"),
         ("classes", f"{len(classes)}: {shown}"),
     ]

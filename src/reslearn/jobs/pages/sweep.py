@@ -12,6 +12,7 @@ from ...report.pages import duration, interval, number, percent, render
 from ...report.values import Curves, Fact, Grid, Report, Score, Search, SearchAxis, Table
 from ...runtime.files import write_atomic
 from ...spec.space import Axis, Choices
+from ...spec.text import counted
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record as read_run
 from ..search.result import Sweep, Tried, rank
@@ -37,7 +38,7 @@ def sweep_report(done: Sweep) -> Report:
     run = read_run(best.folders[0])
     return Report(
         name=heading(run.spec.name, record.data),
-        summary=f"{done.path.resolve().name}: sweep of {len(done.tried)} trials, recipe {run.recipe.name}, "
+        summary=f"{done.path.resolve().name}: sweep of {counted(len(done.tried), 'trial')}, recipe {run.recipe.name}, "
         f"begun {record.created[:16].replace('T', ' ')}",
         notes=(CHOSEN,),
         verdict=(done.verdict,),
@@ -58,15 +59,14 @@ def sweep_report(done: Sweep) -> Report:
 def _how(done: Sweep) -> str:
     record = done.record
     how = "proposed by Optuna's TPE" if record.sampler == "tpe" else "spread evenly, known beforehand"
-    return (
-        f"{how}; {record.seeds} run(s) a trial; {'poor ones are ended early' if record.prune else 'none ended early'}"
-    )
+    early = "poor ones are ended early" if record.prune else "none ended early"
+    return f"{how}; {counted(record.seeds, 'run')} a trial; {early}"
 
 
 def _facts(done: Sweep) -> Iterable[Fact]:
     best = done.best
     if best.top1 is not None:
-        seeds = f"mean of {len(best.runs)} seeds" if len(best.runs) > 1 else f"trial {best.trial.number}"
+        seeds = f"mean of {counted(len(best.runs), 'seed')}" if len(best.runs) > 1 else f"trial {best.trial.number}"
         yield Fact(label="best validation accuracy", value=best.top1.percent(), note=seeds)
     for name, text in best.trial.values.items():
         yield Fact(label=name, value=text, note=f"of {done.record.space[name]}")
@@ -80,7 +80,7 @@ def _facts(done: Sweep) -> Iterable[Fact]:
 def _scores(done: Sweep) -> Iterable[Score]:
     for run in done.best.runs:
         if run.val is not None:
-            yield score_row("val", {**run.val, "remark": f"chosen on it among {done.compared} trials"}, None)
+            yield score_row("val", {**run.val, "remark": f"chosen on it among {counted(done.compared, 'trial')}"}, None)
 
 
 def _trials(done: Sweep) -> Grid:

@@ -22,9 +22,11 @@ from ...runtime.process_group import from_environment
 from ...spec.choices import Tracker
 from ...spec.errors import UserError, check_at_least
 from ...spec.space import Axis
+from ...spec.text import counted
 from ...train.events import Watch
 from ...train.fit import finished_run
 from ...train.folder import still_there
+from ...train.stopping import leading_on
 from ...train.trackers.forward import Begin
 from ..naming import RUNS, numbered_folders
 from ..resolve import Plan, TrainRequest, resolve
@@ -100,7 +102,7 @@ def run_sweep(
     data = None
     if record is not None:
         record = _begin(folder, record)
-    with still_there(folder, RECORD):
+    with still_there(folder, RECORD), leading_on(folder, RECORD, data=None if record is None else record.data):
         record = record or read_record(folder)
         study = Study(folder, record)
         with waited_lock(folder / LOCK, WAIT / 10):
@@ -130,7 +132,7 @@ def _begin(folder: Path, record: SweepRecord) -> SweepRecord:
 
 def _open(record: SweepRecord) -> Dataset:
     """The pictures. Raises `UserError` where they are others than the sweep was begun with."""
-    data = open_data(record.data, on_bad_file=record.on_bad_file)
+    data = open_data(record.data, on_bad_file=record.on_bad_file, stale=True)
     if data.fingerprint() != record.fingerprint:
         raise UserError(f"{record.data}: other pictures than the sweep was begun with; put them back, or begin anew")
     return data
@@ -151,7 +153,7 @@ def _train_all(study: Study, data: Dataset, told: Told) -> None:
         if not left:
             return
         if not waited:
-            say(f"waiting for {len(left)} trial(s) that other processes train")
+            say(f"waiting for {counted(len(left), 'trial')} that other processes train")
             waited = True
         time.sleep(WAIT)
 

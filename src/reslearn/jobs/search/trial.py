@@ -17,7 +17,6 @@ from ...spec.errors import UserError
 from ...train.events import Listener, Reading, Tick, Watch
 from ...train.fit import Run, begin, finished_run, resume
 from ...train.loop import Diverged
-from ...train.stopping import Interrupted
 from ...train.trackers.forward import Begin, forwarded
 from ..resolve import asked_recipe, resolve
 from .record import SweepRecord
@@ -61,8 +60,6 @@ def train_trial(study: Study, trial: Trial, data: Dataset, told: Told) -> None:
             watch = _judged(study, trial, told.watch) if number == 0 else told.watch
             with forwarded(told.begins, path, watch) as watch:
                 _train(path, record, trial.values, number, data, watch)
-    except Interrupted as stopped:
-        raise Interrupted(folder, stopped.signum) from None  # it is the sweep that is gone on with
     except _Pruned:
         study.prune(trial)
         say(f"trial {trial.number} ended early: worse than most by then")

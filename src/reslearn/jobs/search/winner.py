@@ -23,7 +23,6 @@ from ...train.events import Watch
 from ...train.fit import Run, begin, finished_run, resume, sealed_run
 from ...train.pictures import read_pictures
 from ...train.records.run import read_record as read_run
-from ...train.stopping import Interrupted
 from ..resolve import TrainRequest, resolve
 from .record import SweepRecord
 from .result import Tried, compared, rank
@@ -83,28 +82,22 @@ def retrain(folder: Path, record: SweepRecord, best: Tried, data: Dataset, watch
     path, request = folder / RETRAINED, _without_validation(record, best)
     plan = resolve(request, data)
     if (path / "run.json").exists() and read_run(path).recipe == plan.start.recipe:
-        try:
-            run = finished_run(path) or resume(path, watch=watch, allow_different_numerics=True)
-        except Interrupted as stopped:
-            raise Interrupted(folder, stopped.signum) from None
+        run = finished_run(path) or resume(path, watch=watch, allow_different_numerics=True)
     else:
         say(f"retrained on training and validation pictures together: {in_words(best.trial.values)}")
         splits = choose_splits(data, val_fraction=request.val_fraction, split_seed=request.split_seed)
         every = Subset(data, np.sort(np.concatenate([splits["train"], splits["val"]])))
-        try:
-            run = begin(
-                plan.start,
-                every,
-                None,
-                out=path,
-                origin=plan.start.origin,
-                split_seed=request.split_seed,
-                split_method="none",
-                overwrite=True,
-                watch=watch,
-            )
-        except Interrupted as stopped:
-            raise Interrupted(folder, stopped.signum) from None
+        run = begin(
+            plan.start,
+            every,
+            None,
+            out=path,
+            origin=plan.start.origin,
+            split_seed=request.split_seed,
+            split_method="none",
+            overwrite=True,
+            watch=watch,
+        )
     bundle, tensors = read_tensors(run.model)
     count = (read_bundle(best.runs[0].model).data or {})[TRIALS]
     if (bundle.data or {}).get(TRIALS) != count:

@@ -133,7 +133,11 @@ def read_record(folder: Path) -> RunRecord:
     """Read `run.json`. Raises `UserError` where `folder` is no run, one of a newer format, or damaged."""
     path = folder / "run.json"
     if not path.exists():
-        raise UserError(f"{folder}: no run here (no run.json); start one with `reslearn train DATA ... --out {folder}`")
+        there = folder.is_dir() and any(folder.iterdir())  # other things, among which no run can begin
+        begin = "name the folder of a run; `reslearn train DATA` begins one and says where" if there else (
+            f"start one with `reslearn train DATA ... --out {folder}`"
+        )  # fmt: skip
+        raise UserError(f"{folder}: no run here (no run.json); {begin}")
     data = read_parts(path)
     listed = columns.read_list(path, data)
     data["split"] = split = from_json(Split, data.get("split"), f"{path}: split")
