@@ -59,3 +59,12 @@ def test_importing_every_module_hides_no_name():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    ("CheckReport", "SplitResult", "Run", "Crossval", "Calibrated", "Compared", "Ensembled", "Evaluation", "Loaded",
+     "Prediction", "Pictures", "Scene", "Predictor"),
+)  # fmt: skip
+def test_what_a_call_returns_is_a_line_and_not_all_its_fields(name):
+    assert not hasattr(getattr(reslearn, name).__repr__, "__wrapped__"), "a dataclass prints every field, arrays too"

@@ -39,7 +39,8 @@ def refused(capsys, *arguments):
     return lines[0]
 
 
-def test_one_argument_begins_a_run_that_ends_and_says_what_it_thinks(here, capsys):
+def test_one_argument_begins_a_run_that_ends_and_says_what_it_thinks(here, capsys, monkeypatch):
+    monkeypatch.setattr("socket.getaddrinfo", lambda *place, **more: pytest.fail(f"asked the network: {place}"))
     out, err = call(capsys, "train", "digits", *FEW)
     assert "chosen    resnet20_cifar, recipe demo, 16 pixels" in err and "--model" in err and "--recipe" in err
     assert "run       runs/digits-1" in err and "model     runs/digits-1/model.safetensors" in out

@@ -11,6 +11,7 @@ from ..report.pages import duration
 from ..runtime.replacing import PAGE
 from ..spec.errors import UserError
 from ..spec.text import counted
+from ..train.stopping import naming_remedies
 from . import options as opt
 from .asking import Training, asking
 from .output import check_targets, emit, put, say
@@ -52,12 +53,13 @@ def plan(
     check_seconds(seconds)
     resolved = resolve(request)
     print_plan(resolved)
-    if find_lr:
-        _range_test(resolved, html, as_json)
-        return
-    for line in resolved.advice():
-        say(f"advice    {line}")
-    result = forecast(resolved, seconds=seconds)
+    with naming_remedies(data):
+        if find_lr:
+            _range_test(resolved, html, as_json)
+            return
+        for line in resolved.advice():
+            say(f"advice    {line}")
+        result = forecast(resolved, seconds=seconds)
     emit(result.to_json() | {"chosen": resolved.choice.to_json()}, as_json, lambda: _print_forecast(result))
 
 

@@ -24,6 +24,7 @@ from ..spec.choices import Engine
 from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
 from ..spec.seen import Seen
+from ..spec.text import counted
 from ..spec.voice import COMMAND, Voice
 from .advice import calibrated
 from .evaluation import evaluate_subject
@@ -63,6 +64,12 @@ class Calibrated:
     after: FittedBelief
     seen: Seen
     selected_on_test: bool
+
+    def __repr__(self) -> str:
+        return (
+            f"Calibrated({self.model}: temperature {self.temperature:.3g} on {counted(self.images, 'picture')} of "
+            f"{self.split}, loss {self.before.nll:.4f} -> {self.after.nll:.4f})"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The contract's keys."""

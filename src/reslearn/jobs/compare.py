@@ -53,6 +53,9 @@ class Compared:
     pictures: Dataset  # that both were scored on, in the order of their scores
     differs: tuple[Difference, ...] = ()  # beside the answers, between the first training of each
 
+    def __repr__(self) -> str:
+        return f"Compared({self.verdict})"
+
     @property
     def verdict(self) -> str:
         """The outcome in words, with the models' names."""

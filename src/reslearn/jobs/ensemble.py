@@ -25,6 +25,7 @@ from ..runtime.replacing import sealed_target
 from ..spec.choices import Combine
 from ..spec.codec import fields_to_json
 from ..spec.errors import UserError, check_choice
+from ..spec.text import counted
 from .members import OF_RUNS, common_pictures, load_all, score_all
 from .subject import Data, open_for
 from .unseen import Watched, watched
@@ -52,6 +53,10 @@ class Ensembled:
     gain: Gain
     mean_member_loss: float  # of those that have a weight
     model: Path | None = None  # the sealed file, if one was asked for
+
+    def __repr__(self) -> str:
+        right = f"{100 * self.ensemble.top1:.2f} % of {counted(self.images, 'picture')} of {self.scored_on} right"
+        return f"Ensembled({self.model or 'in memory'}: {right}, by {counted(len(self.members), 'member')})"
 
     def to_json(self) -> dict[str, Any]:
         """The contract's keys."""

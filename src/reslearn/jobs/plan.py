@@ -72,6 +72,7 @@ def forecast(plan: Plan, *, seconds: float = PROBE_SECONDS) -> Forecast:
         seed=0,
         workers=settings.workers,
         kind=settings.loader,
+        on_bad_file=plan.request.on_bad_file,
     )
     loading = _loader_rate(loader, seconds)
     with owned(settings.threads):

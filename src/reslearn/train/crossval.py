@@ -25,6 +25,7 @@ from ..runtime.files import exclusive_lock
 from ..spec.codec import to_json
 from ..spec.errors import UserError
 from ..spec.seen import seen_from_json, summed
+from ..spec.text import counted
 from ..spec.voice import COMMAND, Voice
 from .events import Watch
 from .fit import Run, begin, finished_run, resume
@@ -56,6 +57,11 @@ class Crossval:
     predictions: Path
     runs: tuple[Run, ...]
     out_of_fold: Evaluation  # every picture once, by the network that had not seen it
+
+    def __repr__(self) -> str:
+        whole = self.out_of_fold
+        right = f"{100 * whole.top1:.2f} % of {counted(whole.images, 'picture')} right"
+        return f"Crossval({self.path}: {right} out of {counted(len(self.runs), 'fold')})"
 
     @property
     def scores(self) -> list[dict[str, Any]]:

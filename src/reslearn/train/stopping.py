@@ -40,6 +40,17 @@ class DiskFull(Fault):
 
 
 @contextlib.contextmanager
+def naming_remedies(data: str | None, voice: Voice = COMMAND) -> Iterator[None]:
+    """A picture of `data` that cannot be read, and ends what reads them, is told with what to do about it."""
+    try:
+        yield
+    except BadPicture as error:
+        found = f"`reslearn data check{'' if data is None else f' {data}'}` finds them all"
+        without = voice.option("on_bad_file", "skip")
+        raise UserError(f"{error}; {found}, or train without what cannot be read: {without}") from None
+
+
+@contextlib.contextmanager
 def leading_on(
     folder: Path, record: str = "run.json", *, data: str | None = None, voice: Voice = COMMAND
 ) -> Iterator[None]:
@@ -49,11 +60,8 @@ def leading_on(
     ones win: of a fold, it is the whole that is gone on with.
     """
     try:
-        yield
-    except BadPicture as error:
-        found = f"`reslearn data check{'' if data is None else f' {data}'}` finds them all"
-        without = voice.option("on_bad_file", "skip")
-        raise UserError(f"{error}; {found}, or train without what cannot be read: {without}") from None
+        with naming_remedies(data, voice):
+            yield
     except Interrupted as stopped:
         raise Interrupted(folder, stopped.signum, at_once=stopped.at_once) from None
     except DiskFull as full:

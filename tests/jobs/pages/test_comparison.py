@@ -56,10 +56,16 @@ def test_a_cross_validation_ends_in_its_page_and_report_renews_it(tmp_path, caps
     assert main([*command, "--out", str(out), "--fold", "1", "--json"]) == 0
     assert main(["report", str(out)]) == 2 and "fold 2 is not finished" in capsys.readouterr().err
     assert main([*command, "--out", str(out), "--json"]) == 0
-    value = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed, said = capsys.readouterr()
+    value = json.loads(printed.splitlines()[-1])
+    thoughts = [
+        line.removeprefix("advice    ") for line in said.partition("fold 2")[2].splitlines() if "advice " in line
+    ]
+    assert thoughts  # two epochs teach little
     text = html.unescape((out / "report.html").read_text())
     kept = read_predictions(out / "out-of-fold.safetensors")
     right = int((kept.logits.argmax(axis=1) == kept.labels).sum())
+    assert all(thought in text for thought in thoughts)
     assert f"{right:,} of 1,437 pictures right" in text and f"± {100 * value['std']['top1']:.2f} %" in text
     (out / "report.html").unlink()
     assert main(["report", str(out), "--figures", str(tmp_path / "figures"), "--json"]) == 0

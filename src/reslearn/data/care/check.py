@@ -14,6 +14,7 @@ import numpy as np
 from ...runtime.replacing import write_page
 from ...spec.codec import fields_to_json
 from ...spec.errors import check_choice
+from ...spec.text import counted
 from ..dataset import Dataset, Progress
 from ..parts.manifest import Manifest, carried, described, places, relative, under, write_manifest
 from ..sources import open_data
@@ -44,6 +45,11 @@ class CheckReport:
     excluded: dict[str, str]  # identity -> why training leaves it out
     problems: list[str] = field(default_factory=list)  # for which training refuses the set as it is
     notes: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return (
+            f"CheckReport({self.data}: {counted(self.pictures, 'picture')}, {self.found_in_words() or 'nothing amiss'})"
+        )
 
     @property
     def clean(self) -> int:

@@ -59,6 +59,10 @@ class SplitResult:
     groups: int | None
     notes: tuple[str, ...] = ()  # of the source
 
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name} {part.pictures:,}" for name, part in self.splits.items())
+        return f"SplitResult({self.manifest}: {parts})"
+
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
         return fields_to_json(self)
