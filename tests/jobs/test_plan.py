@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from reslearn.cli.app import main
 from reslearn.runtime.load import Load, Watcher
 
+TINY = ["--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--epochs", "1"]
+TINY += ["--set", "spec.stage_blocks=[1,1,1]", "--set", "batch_size=8", "--set", "settings.compile=false"]
 PLAN = ["plan", "digits", "--model", "resnet20_cifar", "--recipe", "demo", "--image-size", "8", "--seconds", "0.2"]
 PLAN += ["--set", "spec.stage_blocks=[1,1,1]", "--set", "batch_size=16"]
 
@@ -39,3 +44,24 @@ def test_slow_steps_of_a_busy_machine_suggest_nothing(monkeypatch, capsys):
         monkeypatch.setattr(Watcher, "load", lambda self, times=(), others=others: Load(others, 2, 2))
         assert main([*PLAN, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["suggestion"] == suggested
+
+
+@pytest.mark.parametrize("command", ["plan", "train", "crossval"])
+def test_a_damaged_picture_is_named_with_what_to_do_about_it(command, tmp_path, capsys):
+    draw = np.random.default_rng(0)
+    for i in range(32):
+        path = tmp_path / "pets" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+    for path in (tmp_path / "pets").rglob("*.png"):
+        if path.stem in ("3", "8"):  # whichever part they come to lie in
+            path.write_bytes(path.read_bytes()[:300])
+    where = [] if command == "plan" else ["--out", str(tmp_path / "out")]
+    more = {"plan": ["--seconds", "0.1"], "train": [], "crossval": ["--folds", "2"]}[command]
+    given = [command, str(tmp_path / "pets"), *TINY, *where, *more]
+    assert main(given) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "damaged or truncated" in line and f"`reslearn data check {tmp_path / 'pets'}`" in line
+    assert line.endswith("--on-bad-file skip")
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)  # where a run had begun
+    assert main([*given, "--on-bad-file", "skip"]) == 0

@@ -40,7 +40,7 @@ class RangeTest:
     losses: tuple[float, ...]  # running mean, nats
     lowest: float  # the rate at the least loss
     diverged: float | None  # the rate at which it had risen beyond use; None: it never did
-    worse: float | None  # the rate from which on it stays above where it began; None: it does not
+    worse: float | None  # the rate, above that of the least, at which it climbs above where it began; None: it does not
     suggested: float
     recipe_lr: float
     steps: int
@@ -57,7 +57,7 @@ class RangeTest:
         if self.diverged:
             end = f"at {self.diverged:.2g} it is {TOO_MUCH:g} times that, where the test ends"
         elif self.worse:
-            end = f"from {self.worse:.2g} on it is above where it began"
+            end = f"at {self.worse:.2g} it climbs above where it began"
         elif last > least:
             end = f"it ends at {last:.2f}, below where it began"
         else:
@@ -130,23 +130,18 @@ def outcome(rates: Sequence[float], losses: Sequence[float], *, asked: int, reci
         )
     at = min(range(len(losses)), key=losses.__getitem__)
     broke = len(rates) < asked
+    after = list(zip(rates, losses, strict=True))[at:]
     return RangeTest(
         rates=tuple(float(f"{rate:.4g}") for rate in rates),
         losses=tuple(round(loss, 5) for loss in losses),
         lowest=float(f"{rates[at]:.3g}"),
         diverged=float(f"{rates[-1]:.3g}") if broke else None,
-        worse=_worse_from(rates, losses, at),
+        worse=next((float(f"{rate:.3g}") for rate, loss in after if loss > losses[0]), None),
         suggested=float(f"{rates[at] / BELOW:.1g}"),
         recipe_lr=recipe_lr,
         steps=len(rates),
         seed=seed,
     )
-
-
-def _worse_from(rates: Sequence[float], losses: Sequence[float], at: int) -> float | None:
-    """The rate, above that of the least loss, from which on the loss stays above where it began."""
-    good = max(i for i in range(at, len(losses)) if i == at or losses[i] <= losses[0])
-    return float(f"{rates[good + 1]:.3g}") if good + 1 < len(rates) else None
 
 
 def drawn(found: RangeTest, *, width: int = 60, height: int = 12) -> list[str]:
@@ -170,7 +165,7 @@ def _end(found: RangeTest) -> Fact:
     if found.diverged:
         return Fact(label="breaks at", value=f"{found.diverged:g}", note="three times the least loss")
     if found.worse:
-        return Fact(label="too high from", value=f"{found.worse:g}", note="above where the loss began")
+        return Fact(label="too high from", value=f"{found.worse:g}", note="the loss climbs above where it began")
     return Fact(label="highest tried", value=f"{found.rates[-1]:g}", note="the loss stays below where it began")
 
 
@@ -179,10 +174,10 @@ def write_page(path: str, found: RangeTest, plan: Plan) -> None:
     from ..report.pages import render
     from ..report.values import RateCurve, Report
     from ..runtime.replacing import write_page as write
-    from .pages.tables import environment_table, fields_table
+    from .pages.tables import environment_table, fields_table, heading
 
     page = Report(
-        name=f"learning rate of {plan.start.spec.name}",
+        name=f"Learning rate for {heading(plan.start.spec.name, plan.data.path)}",
         summary=f"{plan.data.path or 'pictures given from Python'}, recipe {plan.start.recipe.name}, "
         f"{counted(found.steps, 'step')} from seed {found.seed}",
         verdict=(f"{found.words[0].upper()}{found.words[1:]}.",),

@@ -303,3 +303,12 @@ def test_unreadable_files_are_no_duplicates_of_one_another(folder):
         "a/cut.jpg": "truncated",
         "b/cut.jpg": "truncated",
     }
+
+
+def test_the_page_s_style_is_css_and_names_are_text(folder):
+    data = open_data(folder({"<b>": 3, "b": 3}), on_bad_file="skip", manifest=False)
+    text = render_check(check(data, workers=0)[0], data)
+    style = text[text.index("<style>") : text.index("</style>")]
+    fonts = [line for line in style.splitlines() if "font" in line and '"' in line]
+    assert fonts and not any(mark in style for mark in ("&#34;", "&quot;", "&#39;"))  # a browser ignores it
+    assert "&lt;b&gt;" in text and "<td><b>" not in text

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 
 import numpy as np
 import pytest
@@ -48,6 +49,8 @@ def test_compare_writes_its_page(pair, tmp_path, capsys):
     assert main(["compare", *map(str, pair), "--report", str(page), "--json"]) == 0
     value, text = json.loads(capsys.readouterr().out), html.unescape(page.read_text())
     assert value["verdict"] in text and "McNemar" in text and "Side by side" in text
+    interval = re.search(r"95 % interval ([-+0-9.]+) to ([-+0-9.]+) points", value["verdict"])
+    assert f"95 %: {interval[1]} to {interval[2]}" in text  # the tile is of the same one as the sentence
 
 
 def test_a_cross_validation_ends_in_its_page_and_report_renews_it(tmp_path, capsys):

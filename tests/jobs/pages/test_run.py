@@ -4,6 +4,7 @@ import dataclasses
 import html
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -90,6 +91,7 @@ def test_the_page_carries_what_is_needed_to_repeat_the_run(short_run):
         environment["cpu"], "This run is not reproducible", "1,293 pictures",
     ):  # fmt: skip
         assert expected in text
+    assert re.search(r"<details><summary>\d+ more at their defaults</summary><dl class=.record.>", text)
 
 
 def test_an_unfinished_run_has_curves_and_says_so(short_run):

@@ -32,7 +32,9 @@ def write_comparison_report(path: str | os.PathLike[str], done: Compared) -> Pat
 def comparison_report(done: Compared) -> Report:
     """What the page shows, as plain values."""
     found, scores = done.comparison, (*done.a.scores, *done.b.scores)
-    low, high = (100 * bound for bound in found.interval)
+    sign = -100 if found.difference < 0 else 100  # as the verdict has it: what the better one is ahead by
+    low, high = sorted(sign * bound for bound in found.interval)
+    ahead, behind = (done.a, done.b) if found.difference < 0 else (done.b, done.a)
     return Report(
         name=f"{done.a.name} and {done.b.name}",
         summary=f"{counted(found.images, 'picture')} of {done.split}, {done.data or 'given from Python'}; "
@@ -43,8 +45,8 @@ def comparison_report(done: Compared) -> Report:
             *(Fact(label=side.name, value=percent(_mean(side), 2), note=_trainings(side)) for side in (done.a, done.b)),
             Fact(
                 label="difference",
-                value=f"{100 * found.difference:+.2f}",
-                note=f"points of {done.b.name} over {done.a.name}; 95 %: {low:+.2f} to {high:+.2f}",
+                value=f"{abs(100 * found.difference):.2f}",
+                note=f"points that {ahead.name} is ahead of {behind.name}; 95 %: {low:+.2f} to {high:+.2f}",
             ),
             Fact(label="p", value=f"{found.p_value:.2g}" if found.p_value >= 0.001 else "< 0.001", note=found.test),
         ),
