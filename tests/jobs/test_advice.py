@@ -146,4 +146,4 @@ def test_folds_together_and_folds_that_learned_nothing():
 def test_a_temperature_is_told_what_it_is_worth(confusion, gain, words):
     told = calibrated(confusion, gain=gain, temperature=2.5)
     assert (words in told[0] and len(told) == 1 and "\n" not in told[0]) if words else told == []
-    assert "--" not in " ".join(calibrated(confusion, gain=gain, temperature=2.5, voice=PYTHON))
+    assert "--" not in " ".join(told)  # it is read from Python, too

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..report.pages import duration
 from ..runtime.replacing import PAGE
 from ..spec.errors import UserError
 from ..spec.text import counted
@@ -81,6 +80,8 @@ def _range_test(plan: Plan, html: Path | None, as_json: bool) -> None:
 
 
 def _print_forecast(result: Forecast) -> None:
+    from ..report.pages import duration
+
     gib = 2**30
     put(
         f"speed     {result.images_per_second:,.0f} images/s, its steps' spread {result.spread:.1%}; "

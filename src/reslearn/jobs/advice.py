@@ -114,25 +114,24 @@ def after_folds(whole: Outcome, folds: Sequence[Outcome], voice: Voice = COMMAND
     return lines
 
 
-def calibrated(confusion: NDArray[np.int64], *, gain: float, temperature: float, voice: Voice = COMMAND) -> list[str]:
+def calibrated(confusion: NDArray[np.int64], *, gain: float, temperature: float) -> list[str]:
     """What a temperature is worth that was fitted on these pictures, each of whose losses fell by `gain` nats by it."""
     count, wrong = int(confusion.sum()), int(confusion.sum() - np.trace(confusion))
     learned = list(_no_better(Outcome(None, None, None, confusion, len(confusion), from_weights=False)))
     if learned:
         return [f"{line}; a temperature cannot mend that" for line in learned]
-    lines = []
-    more = f"fit it on more pictures ({voice.option('val_fraction', 0.2)} of a training, or {voice.call('crossval')})"
+    more = "fit it on more: a larger val, or other labelled pictures"
     if not wrong:
-        lines.append(
+        return [
             f"{counted(count, 'picture')} and no mistake among them: nothing says how sure it may be, and the "
             f"temperature {temperature:.3g} makes it surer than it can know; {more}"
-        )
-    elif count < FEW_TO_CALIBRATE or 2 * count * gain < SURELY:
-        lines.append(
+        ]
+    if count < FEW_TO_CALIBRATE or 2 * count * gain < SURELY:
+        return [
             f"{counted(count, 'picture')}, {wrong:,} of them wrong, do not tell the temperature {temperature:.3g} "
             f"from 1, which changes nothing: on other pictures it may do harm; {more}"
-        )
-    return lines
+        ]
+    return []
 
 
 def _few_steps(plan: Ahead, voice: Voice) -> Iterator[str]:

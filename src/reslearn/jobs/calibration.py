@@ -25,7 +25,6 @@ from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
 from ..spec.seen import Seen
 from ..spec.text import counted
-from ..spec.voice import COMMAND, Voice
 from .advice import calibrated
 from .evaluation import evaluate_subject
 from .subject import Data, open_for, subject_of, training_of
@@ -82,11 +81,10 @@ def calibrate_model(
     *,
     target_precision: float | None = None,
     scoring: Scoring = Scoring(),  # noqa: B008 - a frozen value
-    voice: Voice = COMMAND,
 ) -> Calibrated:
     """Fit a temperature on the split of `data` that `scoring` names (`val` if none) and reseal the model's file.
 
-    Says, in the words of `voice`, where it is worth little.
+    Says where it is worth little.
 
     The file recognises the pictures ever after as selected
     on, and one calibrated on test pictures is marked so. Raises `UserError` for the pictures it was trained on, unless
@@ -129,7 +127,7 @@ def calibrate_model(
     )
     before, after_fit = _numbers(logits, labels, 1.0), _numbers(logits, labels, temperature)
     confusion = confusion_matrix(logits, labels)
-    for line in calibrated(confusion, gain=before[0] - after_fit[0], temperature=temperature, voice=voice):
+    for line in calibrated(confusion, gain=before[0] - after_fit[0], temperature=temperature):
         say(f"advice    {line}")
     if unreached is not None:
         raise UserError(f"{unreached}; the temperature {temperature:.4g} is stored all the same")

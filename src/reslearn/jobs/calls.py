@@ -57,7 +57,7 @@ def calibrate(
     )
     path = _path(model)
     given = _data(data, value_range, path)
-    return calibrate_model(path, given, target_precision=target_precision, scoring=scoring, voice=PYTHON)
+    return calibrate_model(path, given, target_precision=target_precision, scoring=scoring)
 
 
 def ensemble(
