@@ -124,6 +124,8 @@ def test_folds_together_and_folds_that_learned_nothing():
     stuck = replace(FINE, confusion=np.array([[50, 0], [50, 0]]), val_error=50.0)
     assert after_folds(FINE, [FINE] * 3) == []
     assert after_folds(stuck, [stuck] * 3) == after(stuck) != []
+    (told,) = after_folds(replace(FINE, confusion=np.diag([9, 9])), [FINE])
+    assert "18 of 18 right" in told and "crossval" not in told
     (told,) = after_folds(FINE, [FINE, stuck, FINE])
     assert told.startswith("fold 2 of 3: no better there") and "--set lr=" in told
     (told,) = after_folds(FINE, [stuck, FINE, stuck], PYTHON)

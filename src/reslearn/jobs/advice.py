@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,7 @@ class Outcome:
     confusion: NDArray[np.int64] | None  # (C, C) on the split that was looked at: rows truth, columns answer
     classes: int
     from_weights: bool
+    every: bool = False  # picture was scored, each by a network that had not seen it
 
 
 def ahead(recipe: Recipe, train: Dataset, validated: int | None, *, weights: str | None, spec: Spec) -> Ahead:
@@ -98,7 +99,7 @@ def after(outcome: Outcome, voice: Voice = COMMAND) -> list[str]:
 
 def after_folds(whole: Outcome, folds: Sequence[Outcome], voice: Voice = COMMAND) -> list[str]:
     """The same of a cross-validation: of all pictures together, or else of single folds."""
-    lines = after(whole, voice)
+    lines = after(replace(whole, every=True), voice)
     lost = [
         str(k)
         for k, fold in enumerate(folds, 1)
@@ -271,10 +272,8 @@ def _by_few(outcome: Outcome, voice: Voice) -> Iterator[str]:
         return
     right = int(np.trace(outcome.confusion))
     low, high = (100 * share for share in wilson_interval(right, count))
-    yield (
-        f"{right} of {count} right: of new pictures it may be anything from {low:.0f} to {high:.0f} % (95 %); "
-        f"{voice.call('crossval')} scores every picture"
-    )
+    more = "more pictures would tell" if outcome.every else f"{voice.call('crossval')} scores every picture"
+    yield f"{right} of {count} right: of new pictures it may be anything from {low:.0f} to {high:.0f} % (95 %); {more}"
 
 
 def outcome_of(
