@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 import cv2
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..spec.errors import Fault, UserError
+from ..spec.errors import BadPicture, Fault, UserError
 from ..spec.rule import MOST
 from .dataset import Indices, Progress
 
@@ -92,7 +92,8 @@ def _as_it_is(result: Any) -> Any:
 
 class _Failure:
     def __init__(self, error: UserError) -> None:
-        self.error = type(error)(str(error))  # without what it came from, which may not be told to another process
+        kind = BadPicture if isinstance(error, BadPicture) else UserError
+        self.error = kind(str(error))  # what it came from can perhaps not be told to another process
 
 
 class _Caught(Dataset[Any]):

@@ -62,12 +62,13 @@ def bench_data(
     data = open_data(path)
     if "train" in data.splits:  # what a run would train on, its held out pictures included
         data = part(data, "train")
+    read = _read(data)
     choice = choose(facts_of(data), model=model, recipe=recipe, image_size=image_size)
     values = get_recipe(recipe or choice.recipe or "")
     spec = get_spec(model or choice.model or "", num_classes=len(data.classes))
     size = image_size or choice.image_size or values.image_size or spec.image_size
     preprocess = default_preprocess(size)
-    rates = _rates(data, preprocess, spec.name, workload(spec, size, 1000).seconds(gigaflops()) / 1000)
+    rates = _rates(data, read, preprocess, spec.name, workload(spec, size, 1000).seconds(gigaflops()) / 1000)
     loader = train_loader(
         data,
         normalise=Normalise(preprocess),
@@ -83,19 +84,32 @@ def bench_data(
     return clock.result(batch, Settings(workers=workers), **about), rates
 
 
-def _rates(data: Pictures, preprocess: Preprocess, model: str, seconds: float) -> Rates:
-    rows = order(0, 0, len(data))[:SAMPLE]  # before anything else is read, so nothing of it lies in a cache of ours
+@dataclass(frozen=True)
+class _Read:
+    """Some pictures as bytes, and how many a second came."""
+
+    raws: dict[int, bytes | None]
+    rows: Indices
+    sizes: list[int]
+    rate: float
+
+
+def _read(data: Pictures) -> _Read:
+    """Before anything else is read, so that nothing of it lies in a cache of ours."""
+    rows = order(0, 0, len(data))[:SAMPLE]
     raws: dict[int, bytes | None] = {}
 
     def read(i: int) -> int:
         raws[i] = data.raw(i)
         return len(raws[i] or b"")
 
-    sizes, reading = _timed(read, rows, data.reader.threads or None)
-    if not any(sizes):  # bare pixels: reading them is all there is to it
-        reading = float("inf")
-    done = rows[: len(sizes)]
-    _, decoding = _timed(lambda i: apply(data.decode(i, raws[i]), preprocess), done, None)
+    sizes, rate = _timed(read, rows, data.reader.threads or None)
+    return _Read(raws, rows[: len(sizes)], sizes, rate if any(sizes) else float("inf"))  # bare pixels: decoding is all
+
+
+def _rates(data: Pictures, read: _Read, preprocess: Preprocess, model: str, seconds: float) -> Rates:
+    sizes, reading = read.sizes, read.rate
+    _, decoding = _timed(lambda i: apply(data.decode(i, read.raws[i]), preprocess), read.rows, None)
     computing = 1 / seconds
     elsewhere: Bound = "network" if data.path is not None and is_address(data.path) else "disk"
     slowest = min((computing, "computing"), (decoding, "decoding"), (reading, elsewhere))
