@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent / "src" / "reslearn"
 CALLED = {"jobs", "paper", "data", "measure", "train", "predictor", "serve"}
 AS_FILES_HOLD = {
-    "jobs/advice.py: outcome_of",
+    "jobs/worth.py: outcome_of",
     "train/fit.py: Run.val",
     "train/crossval.py: Crossval.scores",
     "paper/cells/store.py: Store.after",

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reslearn.jobs.advice import Ahead, Outcome, after, after_folds, before, calibrated
+from reslearn.jobs.advice import Ahead, before
+from reslearn.jobs.worth import Outcome, after, after_folds, calibrated
 from reslearn.spec.recipe import Recipe
 from reslearn.spec.recipes import get_recipe
 from reslearn.spec.voice import PYTHON

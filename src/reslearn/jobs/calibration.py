@@ -25,10 +25,10 @@ from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
 from ..spec.seen import Seen
 from ..spec.text import counted
-from .advice import calibrated
 from .evaluation import evaluate_subject
 from .subject import Data, open_for, subject_of, training_of
 from .unseen import Watched, recogniser, watched
+from .worth import calibrated
 
 
 @dataclass(frozen=True)

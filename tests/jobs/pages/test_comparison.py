@@ -54,7 +54,7 @@ def test_compare_writes_its_page(pair, tmp_path, capsys):
 
 
 def test_a_cross_validation_ends_in_its_page_and_report_renews_it(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("reslearn.jobs.advice.FEW_TO_SCORE", 10_000)  # so that there is something to say
+    monkeypatch.setattr("reslearn.jobs.worth.FEW_TO_SCORE", 10_000)  # so that there is something to say
     out = tmp_path / "cv"
     command = ["crossval", "digits", "--folds", "2", "--model", "resnet20_cifar", "--recipe", "demo", *QUICK]
     assert main([*command, "--out", str(out), "--fold", "1", "--json"]) == 0

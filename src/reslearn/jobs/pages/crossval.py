@@ -27,7 +27,7 @@ from ...train.fold_models import MODEL, PREDICTIONS, fold_folder
 from ...train.records.crossval import CrossvalRecord, read_record
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record as read_run
-from ..advice import Outcome, after_folds, outcome_of
+from ..worth import Outcome, after_folds, outcome_of
 from .details import look_inside
 from .tables import FILE_NAME, Rows, curves, heading, record_tables, score_row
 

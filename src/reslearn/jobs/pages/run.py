@@ -29,9 +29,9 @@ from ...train.records import ledger
 from ...train.records.belonging import check_belongs
 from ...train.records.journal import read_journal
 from ...train.records.run import RunRecord, read_record
-from ..advice import after, outcome_of
 from ..subject import as_training, cache_folder, subject_of
 from ..unseen import recogniser
+from ..worth import after, outcome_of
 from .details import look_inside
 from .heats import heats_of
 from .start import probe_facts, start_tables
