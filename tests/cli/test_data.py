@@ -164,7 +164,7 @@ def test_an_unknown_download_lists_what_there_is(capsys, tmp_path):
 
 def test_people_get_tables(capsys, pictures):
     for arguments, words in (
-        (("check", pictures), ["30 pictures, 30 without a fault", "cat", "0 pictures are left out"]),
+        (("check", pictures), ["30 pictures, 30 without a fault", "cat", "0 pictures left out"]),
         (("stats", pictures), ["median 56", "mean", "std", "imbalance 1.00"]),
         (("split", pictures, "--ratio", "3:1"), ["75.00 %", "25.00 %", "known by content"]),
     ):

@@ -105,10 +105,10 @@ def test_predict_answers_the_sound_ones_and_lists_the_bad(capsys, model, picture
         assert words in line and "remove" not in line
     assert main(["predict", str(model), str(folder)]) == 2
     assert capsys.readouterr().out.count("\n") == 2
-    refuse(capsys, ["0.jpg: not a picture", "JPEG, PNG"], "predict", model, folder / "0.jpg")
+    refuse(capsys, ["0.jpg: not an image", "JPEG, PNG"], "predict", model, folder / "0.jpg")
     assert main(["predict", str(model), str(folder / "0.jpg"), "--json"]) == 2
     (only,) = json.loads(capsys.readouterr().out)
-    assert "not a picture" in only["error"] and only["predictions"] == []
+    assert "not an image" in only["error"] and only["predictions"] == []
 
 
 def test_calibrate(capsys, model, pictures):
