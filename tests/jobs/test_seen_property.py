@@ -39,6 +39,7 @@ from reslearn.train.fit import fit, resume
 from reslearn.train.folds import choose_folds
 from reslearn.train.records.crossval import CrossvalRecord, start
 from reslearn.train.records.run import describe, labels_text
+from reslearn.train.stopping import Interrupted
 
 TINY = NetSpec(
     name="tiny", stem="cifar", stem_channels=4, block="basic", stage_blocks=(1,), stage_channels=(4,), num_classes=2
@@ -225,7 +226,7 @@ class World:
             labels=labels_text(data.labels[[where.get(name, 0) > 0 for name in data.ids]]),
         ))  # fmt: skip
         if self.draw.random() < 0.4:
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(Interrupted):
                 crossval.proceed(out, data, watch=lambda fold: _Stop(2))
         done = crossval.proceed(out, data)
         for fold, run in enumerate(done.runs, 1):
