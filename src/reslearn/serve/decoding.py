@@ -25,7 +25,7 @@ T = TypeVar("T")
 LIGHT = 1 << 24  # pixels
 SLIM = 32  # times as long as it is wide, at most
 HEADER_HERE = 1 << 16  # bytes of a file; the header of a larger one, with all before its pixels, is read in a thread
-FREED = 1 << 26  # bytes of decoded pictures after which what threads keep of them goes back to the system
+FREED = 1 << 24  # bytes of decoded pictures after which what threads keep of them goes back to the system
 APART = 2.0  # seconds between two such times, at least: getting memory anew costs time, too
 
 

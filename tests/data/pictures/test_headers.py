@@ -90,7 +90,7 @@ def test_metadata_that_look_like_scans_are_none():
 TEXTS = {
     "much, packed well": packed(b"Comment", 1 << 20) * 300,
     "orientation, packed well": packed(b"Raw profile type exif", 1 << 20) * 300,
-    "EXIF's mark": chunk(b"eXIf", b"Exif\0\0" * 200_000),
+    "EXIF's mark": chunk(b"eXIf", b"Exif\0\0" * 100_000),
     "a long number": chunk(b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0tiff:Orientation="' + b"1" * 6000 + b'"'),
     "no text at all": chunk(b"iTXt", b"XML:com.adobe.xmp\0"),
 }
