@@ -12,7 +12,6 @@ import zlib
 
 from PIL import Image
 
-from ..data.pictures.test_headers import TEXTS, png, with_scans
 from .hosting import answers, encoded, in_order, picture, read_all, request
 
 PICTURES = [picture(seed) for seed in range(40)]
@@ -39,7 +38,6 @@ def _bomb_gif():
 
 
 BOMBS = [png_of(60_000, 60_000), png_of(30_000, 400), png_of(4_000, 4_000), _bomb_gif(), png_of(100_000, 1)]
-BOMBS += [with_scans(20_000, 4_000), *(png(text) for text in TEXTS.values())]  # which keep a decoder busy
 ODD = [
     b"/" * 3000,
     b"/%00",
