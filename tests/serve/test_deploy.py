@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import site
 import subprocess
 import sys
 import time
@@ -76,7 +75,7 @@ def test_the_images_steps_in_a_fresh_environment(tmp_path):
 
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     own = Path(next((tmp_path / "venv" / "lib").iterdir())) / "site-packages"
-    (own / "others.pth").write_text(site.getsitepackages()[0])
+    (own / "others.pth").write_text("\n".join(one for one in sys.path if one.endswith("site-packages")))
     app_folder = tmp_path / "app"
     app_folder.mkdir()
     surroundings = os.environ | {"PATH": f"{tmp_path / 'venv' / 'bin'}:{os.environ['PATH']}"}
