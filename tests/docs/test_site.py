@@ -169,6 +169,13 @@ def test_every_correction_has_a_place_and_something_to_run():
     assert {one.lesson for one in found if one.box} == set(corrections.LESSONS)
 
 
+def test_no_name_in_the_corrections_is_read_as_markup():
+    """`__init__` outside of code would be printed as bold init."""
+    for one in corrections.corrections():
+        for text in (*one.en, *one.ko):
+            assert "__" not in re.sub(r"`[^`]+`|\{\{.+?\}\}", "", text), one.at
+
+
 def test_the_tables_of_corrections_are_made_where_they_belong():
     known = dict.fromkeys(corrections.values(), "7")
     box = corrections.placed("<!-- box -->\n\n<!-- slips -->", corrections.LESSONS[8], "ko", known)
