@@ -85,8 +85,11 @@ def bucket(folder: Path) -> Iterator[dict[str, str]]:
 
 def serve() -> None:
     """moto's server, until nobody listens any more."""
+    import logging
+
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print("http://{}:{}".format(*server.get_host_and_port()), flush=True)

@@ -18,11 +18,12 @@ from matplotlib.figure import Figure
 from ..report import figures
 from ..spec.text import counted
 from .confusion import confusion_matrix
-from .ink import to_inline_svg
+from .ink import PIXELS, to_inline_svg
 from .search import importance_bars, parallel_coordinates
 from .values import Details, Gallery, Picture, Report
 
 TEMPLATES = Path(__file__).parent / "templates"
+WIDE = 500  # CSS pixels of a figure, beyond which its words would be too small on a phone
 ALL_ROWS = 25  # of more classes, the worst are shown and the others fold away
 WORST_ROWS = 12
 SIDE_BY_SIDE = 6  # rows of classes, beyond which they stand in two halves beside each other
@@ -78,8 +79,12 @@ def _trials(report: Report) -> Iterator[tuple[str, str, Figure]]:
 
 
 def card(title: str, note: str, figure: Figure) -> dict[str, str]:
-    """A figure, its title and its caption, as templates take them."""
-    return {"title": title, "note": note, "svg": to_inline_svg(figure, f"{title}, {note}")}
+    """A figure, its title and its caption, as templates take them. A wide one is scrolled on a phone, not shrunk."""
+    svg, width = to_inline_svg(figure, f"{title}, {note}"), figure.get_figwidth() * PIXELS
+    if width > WIDE:
+        least = f"min-width:{round(0.85 * width)}px;max-width:"
+        svg = f'<div class="scroll drawn">{svg.replace("max-width:", least, 1)}</div>'
+    return {"title": title, "note": note, "svg": svg}
 
 
 def _inside(part: Details) -> dict[str, Any]:

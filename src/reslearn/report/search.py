@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -48,29 +50,40 @@ def parallel_coordinates(search: Search) -> Figure:
 
 
 def _stand(axes: Axes, every: tuple[SearchAxis, ...]) -> None:
-    """One upright line an axis, with its marks on the left and its name below."""
-    axes.set(xlim=(-0.42, len(every) - 0.9), ylim=(-0.04, 1.04))
+    """One upright line an axis, with its ends' marks above and below it, where no trial passes, and its name below.
+
+    Other marks stand beside it, over the lines of trials, those of the error on the outer side.
+    """
+    axes.set(xlim=(-0.42, len(every) - 0.58), ylim=(-0.04, 1.04))
     axes.grid(False)
     axes.spines["bottom"].set_visible(False)
     axes.set_yticks([])
     axes.set_xticks(range(len(every)), [axis.name for axis in every])
-    axes.tick_params(axis="x", length=0, pad=6)
+    axes.tick_params(axis="x", length=0, pad=12)
     for label in axes.get_xticklabels():
         label.set_color(INK["ink"])
     for x, axis in enumerate(every):
         axes.plot([x, x], [0, 1], color=INK["muted"], linewidth=0.9, zorder=1)
+        last = x == len(every) - 1
         for place, text in axis.marks:
-            axes.plot([x - 0.02, x], [place, place], color=INK["muted"], linewidth=0.9, zorder=1)
+            tick = [x, x + 0.02] if last else [x - 0.02, x]
+            axes.plot(tick, [place, place], color=INK["muted"], linewidth=0.9, zorder=1)
+            where: dict[str, Any] = {
+                "xytext": (6 if last else -6, 0),
+                "ha": "left" if last else "right",
+                "va": "center",
+            }
+            if place in (0.0, 1.0):
+                where = {"xytext": (0, 6 if place else -6), "ha": "center", "va": "bottom" if place else "top"}
             axes.annotate(
                 text,
                 (x, place),
-                xytext=(-6, 0),
                 textcoords="offset points",
-                ha="right",
-                va="center",
                 fontsize=7.2,
                 color=INK["muted"],
                 zorder=5,
+                annotation_clip=False,
+                **where,
             )
 
 

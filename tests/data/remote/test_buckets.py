@@ -83,7 +83,7 @@ def test_every_command_says_of_a_bucket_what_it_says_of_a_disk(s3, layouts, run,
     checks = [
         run("data", "check", data, "-o", f"{k}.json") for k, data in enumerate((layouts / "folder", f"{s3}/folder"))
     ]
-    assert [check["images"] for check in checks] == [40, 40]
+    assert [check["pictures"] for check in checks] == [40, 40]
     run("data", "split", f"{s3}/folder", "-o", "s.json", "--ratio", "9:1")
     assert len(open_data("s.json").splits) == 3
     answers = [run("predict", "there", data) for data in (layouts / "folder", f"{s3}/folder")]

@@ -39,6 +39,8 @@ def test_lists_and_spans_are_searched_and_all_else_is_shared():
         ({"schedule": "step,linaer"}, "linaer"),
         ({"spec.stem": "cifar,nonsense"}, "nonsense"),
         ({"lr": "0.1,x"}, "lr"),
+        ({"model": "resnet20_cifar,resnet32_cifar"}, "--model names; begin a sweep for each"),
+        ({"lr": "0.1,0.2", "seed": "0,1,2"}, "--seeds 3"),
     ],
 )
 def test_every_value_of_the_space_is_tried_before_anything_is_trained(changes, said):

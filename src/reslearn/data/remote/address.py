@@ -9,14 +9,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ...spec.errors import UserError
 from ...spec.sizes import parse_size
+from ...spec.text import SECRET
 from ..layout.columns import COLUMNS
 from ..layout.named_files import is_address
 
-_SECRETS = re.compile(
-    r"(^|[-_.])(sig|signature|token|(api|access|account|secret|private)?key(id)?|secret|credentials?|password|passwd|pwd|auth"
-    r"|awsaccesskeyid|googleaccessid)$",
-    re.IGNORECASE,
-)
+_SECRETS = re.compile(rf"(^|[-_.])({SECRET})$", re.IGNORECASE)
 _PASSED = re.compile(r"://[^/\s@'\"]+@|\?[^\s'\")>]+")  # a password or a query within a line that a driver wrote
 SIZES = "20GB or 500MB"  # examples
 CACHE, URLS, ALLOW = "cache", "urls", "allow"  # options behind the `#`, beside columns

@@ -16,6 +16,12 @@ from ...spec.recipes import get_recipe
 from ...spec.space import FORMS, Axis, Point, every, read_axis, size
 from ..resolve import TARGETS, TrainRequest, check_asked
 
+SHARED = {  # options that are no fields, and are asked for as if they were
+    "model": "--model names; begin a sweep for each, or search fields of the network, such as --set spec.shortcut=A,B",
+    "recipe": "--recipe names; begin a sweep for each, or search fields of the recipe, such as --set lr=log:0.01..1",
+    "seed": "--seed begins with; --seeds 3 trains each trial with three seeds and compares their means",
+}
+
 
 def kind_of(request: TrainRequest, name: str) -> dict[str, bool]:
     """What `read_axis` must know of a field."""
@@ -41,6 +47,8 @@ def split_assignments(request: TrainRequest) -> tuple[dict[str, str], tuple[Axis
     space: dict[str, str] = {}
     axes: list[Axis] = []
     for name, text in request.changes.items():
+        if name in SHARED:
+            raise UserError(f"--set {name}={text}: all trials share what {SHARED[name]}")
         axis = read_axis(name, text, **kind_of(request, name))
         if axis is not None:
             space[name] = text
