@@ -165,7 +165,7 @@ def memory(data: str, epochs: int) -> None:
     with tempfile.TemporaryDirectory() as root:
         few = Path(root) / "few"
         source = open_data(data)
-        for row in map(int, np.asarray(source.splits["train"])[:: len(source.splits["train"]) // 2000][:2000]):
+        for row in map(int, np.asarray(source.splits["train"])[:: len(source.splits["train"]) // 1000][:1000]):
             place = few / "train" / source.classes[int(source.labels[row])]
             place.mkdir(parents=True, exist_ok=True)
             (place / f"{row}.jpg").write_bytes(source.reader.raw(row))
@@ -182,7 +182,7 @@ def memory(data: str, epochs: int) -> None:
                     used.append(tree_memory())
                 half = used[epochs // 2 :]
                 slope = np.polyfit(np.arange(len(half)), half, 1)[0]
-                print(f"2,000 pictures in 100 shards, window 4, a cache of {cache}, 2 workers; MiB after each epoch:")
+                print(f"1,000 pictures in 100 shards, window 4, a cache of {cache}, 2 workers; MiB after each epoch:")
                 print(" ".join(f"{value:.0f}" for value in used))
                 print(f"slope in the second half: {slope:+.2f} MiB an epoch\n")
 

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ...runtime.files import remove_leftovers, user_cache, waited_lock, write_atomic
 from ...runtime.opening import open_regular
@@ -48,17 +48,32 @@ class Cache:
             os.utime(path)
         return content
 
-    def range(self, key: str, start: int, size: int) -> bytes | None:
-        """A part of a piece; None where it is not there."""
-        path = self.path(key)
+    def open(self, key: str) -> BinaryIO | None:
+        """A piece to read parts of; None where it is not there."""
         try:
-            with open_regular(path) as file:
-                found = os.pread(file.fileno(), size, start)
-                if time.time() - os.fstat(file.fileno()).st_mtime > 60:
-                    os.utime(path)
+            return open_regular(self.path(key))
         except (OSError, UserError):
             return None
+
+    def part(self, piece: BinaryIO, start: int, size: int) -> bytes | None:
+        """A part of an open piece, which is in use from now on; None where it has been removed from the cache."""
+        handle = piece.fileno()
+        about = os.fstat(handle)
+        if not about.st_nlink:  # what is held open takes its room on the disk
+            return None
+        if time.time() - about.st_mtime > 60:
+            with contextlib.suppress(OSError):
+                os.utime(handle)
+        found = os.pread(handle, size, start)
         return found if len(found) == size else None
+
+    def range(self, key: str, start: int, size: int) -> bytes | None:
+        """A part of a piece; None where it is not there."""
+        piece = self.open(key)
+        if piece is None:
+            return None
+        with piece:
+            return self.part(piece, start, size)
 
     def has(self, key: str) -> bool:
         """Whether a piece is there."""

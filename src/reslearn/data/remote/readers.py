@@ -6,9 +6,10 @@ and kept. Where it does not, pieces are kept that were fetched ahead; all else i
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from .address import check_address
 from .cache import Cache
 from .store import THREADS, Entry, Stamp, Store, process_token
 
+HELD = 256  # pieces that a process keeps open
+
 
 class Pieces:
     """The files of a set in a store, read through a cache."""
@@ -31,20 +34,29 @@ class Pieces:
         self.entries = {entry.name: entry for entry in entries}
         self.fits = sum(entry.size for entry in entries) <= cache.limit * 3 // 4
         self._token = process_token()
+        self._held: dict[tuple[str, int], BinaryIO] = {}  # open pieces of larger files
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_held": {}}  # another process opens its own
 
     def read(self, name: str, start: int, size: int) -> bytes:
         """So many bytes of a file from `start` on."""
         first, last = start // UNIT, max(start + size - 1, start) // UNIT
+        if first == last:
+            return self._part(name, first, start, size)
         parts = []
         for unit in range(first, last + 1):
             low, high = max(start, unit * UNIT), min(start + size, (unit + 1) * UNIT)
             parts.append(self._part(name, unit, low, high - low))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def _part(self, name: str, unit: int, start: int, size: int) -> bytes:
         """Bytes of one piece."""
         within = start - unit * UNIT
-        found = self.cache.range(self._key(name, unit), within, size)
+        if self.fits and size < self.entries[name].size:
+            found = self._part_held(name, unit, within, size)
+        else:
+            found = self.cache.range(self._key(name, unit), within, size)
         if found is not None:
             return found
         if self.fits:
@@ -52,6 +64,21 @@ class Pieces:
             if piece is not None:
                 return piece[within : within + size]
         return self.store.read(name, start, size)
+
+    def _part_held(self, name: str, unit: int, within: int, size: int) -> bytes | None:
+        """Bytes of a piece of a set that fits, which is kept open: to open it costs as much as decoding 32 pixels."""
+        piece = self._held.get((name, unit))
+        if piece is None:
+            piece = self.cache.open(self._key(name, unit))
+            if piece is None:
+                return None
+            if len(self._held) >= HELD:
+                self._held = {}
+            self._held[name, unit] = piece
+        found = self.cache.part(piece, within, size)
+        if found is None:
+            self._held.pop((name, unit), None)
+        return found
 
     def fetch(self, name: str, unit: int) -> bytes | None:
         """A piece, kept from now on; None where the cache is too small for it."""
@@ -113,7 +140,11 @@ class _Fetched(Ranges):
 
     def name(self, row: int) -> str:
         """The archive's address and the member."""
-        return f"{self.pieces.store.place(self.file(row))}: {self.names[row]}"
+        return f"{self._places[int(self._which[row])]}: {self.names[row]}"
+
+    @functools.cached_property
+    def _places(self) -> list[str]:
+        return [self.pieces.store.place(file) for file in self.files]
 
     def stored(self, row: int) -> bytes:
         size = int(self.sizes[row])
@@ -129,7 +160,7 @@ class _Fetched(Ranges):
 
     def ahead(self, rows: Indices, stop: threading.Event) -> None:
         """Fetch what the pictures at `rows` lie in, unless the cache is too small for it, until `stop` is set."""
-        units = list(dict.fromkeys(unit for row in rows for unit in self._units(int(row))))
+        units = self._units(np.asarray(rows))
         if sum(min(UNIT, self.pieces.entries[name].size) for name, _ in units) > self.pieces.cache.limit // 2:
             return
         for name, unit in units:
@@ -141,10 +172,16 @@ class _Fetched(Ranges):
                 except UserError:  # whoever needs it will say so
                     return
 
-    def _units(self, row: int) -> Iterable[tuple[str, int]]:
-        first = int(self._offsets[row])
-        last = max(first + int(self.sizes[row]) - 1, first)
-        return ((self.file(row), unit) for unit in range(first // UNIT, last // UNIT + 1))
+    def _units(self, rows: Indices) -> list[tuple[str, int]]:
+        """The pieces that pictures lie in, in the order in which they begin; then those that some reach into."""
+        which, start = np.asarray(self._which)[rows], self._offsets[rows]
+        first, last = start // UNIT, np.maximum(start + self.sizes[rows] - 1, start) // UNIT
+        codes = which * (int(first.max(initial=0)) + 1) + first
+        begun = np.sort(np.unique(codes, return_index=True)[1])
+        found = [(self.files[int(which[i])], int(first[i])) for i in begun]
+        for i in np.flatnonzero(last > first):
+            found += [(self.files[int(which[i])], unit) for unit in range(int(first[i]) + 1, int(last[i]) + 1)]
+        return list(dict.fromkeys(found))
 
 
 class RemoteRanges(_Fetched):
