@@ -142,3 +142,24 @@ def test_a_link_stays_one(tmp_path):
     link.symlink_to(real)
     files.write_atomic(link, "new")
     assert link.is_symlink() and real.read_text() == "new" and len(list(tmp_path.rglob("*"))) == 3
+
+
+def test_a_forked_process_holds_no_lock_that_its_parent_held(tmp_path):
+    """A worker that is forked while a thread fetches would keep the piece's lock for ever, and wait for itself."""
+    ready, tell = os.pipe()
+    end, keep = os.pipe()
+    with files.exclusive_lock(tmp_path / "lock"):
+        child = os.fork()
+        if not child:
+            os.close(keep)
+            os.write(tell, b"x")
+            os.read(end, 1)  # until the parent has tried
+            os._exit(0)
+        with pytest.raises(files.Busy), files.exclusive_lock(tmp_path / "lock"):
+            pass
+        os.read(ready, 1)
+    with files.exclusive_lock(tmp_path / "lock"):  # let go by the parent, and by nobody else
+        pass
+    for handle in (ready, tell, end, keep):
+        os.close(handle)
+    os.waitpid(child, 0)

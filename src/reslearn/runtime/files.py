@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from ..spec.errors import UserError
 from .opening import kind_of, open_regular, open_to_append, parse_json, read_document
@@ -164,8 +165,28 @@ def exclusive_lock(path: str | os.PathLike[str], busy: str | None = None) -> Ite
                 ) from None
             if not _is_at(file.fileno(), path):  # its last holder removed it between our opening and our locking
                 continue
-            yield
+            _drop_at_forks()
+            _LOCKS.add(file)
+            try:
+                yield
+            finally:
+                _LOCKS.discard(file)
             return
+
+
+_LOCKS: set[IO[bytes]] = set()  # that this process holds
+
+
+@functools.cache
+def _drop_at_forks() -> None:
+    """From now on a forked process holds none of our locks: it would keep them when we let go, and wait for itself."""
+    os.register_at_fork(after_in_child=_drop)
+
+
+def _drop() -> None:
+    for file in _LOCKS:
+        file.close()  # ours stays locked: it is another descriptor
+    _LOCKS.clear()
 
 
 @contextlib.contextmanager
