@@ -13,7 +13,7 @@ RESNET50 = 4.1e9
 @pytest.mark.parametrize(
     ("facts", "engine", "why"),
     [
-        (Facts(ALL, count=1, macs=RESNET50), "torch", "done before"),
+        (Facts(ALL, count=1, macs=RESNET50), "torch", "before another engine's graph"),
         (Facts(ALL, count=100_000, macs=RESNET50), "onnxruntime", "saves"),
         (Facts(ALL, count=None, macs=RESNET50), "onnxruntime", "any number"),
         (Facts(ALL, kept=("openvino",), count=1, macs=RESNET50), "openvino", "kept"),

@@ -24,8 +24,8 @@ ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider
 @pytest.mark.parametrize("asked", [None, "0"])
 def test_onnx_runtime_reports_nothing_unless_its_user_says_so(tmp_path, asked):
     """What it would send it keeps in the user's cache first: without a report there is no such file."""
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxruntime")
+    pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
     theirs = ("CI", "TF_BUILD", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS")
     around = {name: value for name, value in os.environ.items() if name not in theirs}
     around |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}

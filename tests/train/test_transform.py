@@ -12,6 +12,7 @@ from reslearn.data.memory import Subset
 from reslearn.data.parts.splits import choose_splits
 from reslearn.train.fit import NOT_REPRODUCIBLE
 from reslearn.train.records.run import read_record
+from reslearn.train.stopping import Interrupted
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_resuming_asks_for_the_transform_again(tmp_path, parts, tiny_spec, tiny_
             raise KeyboardInterrupt
         return picture
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="stopped at once; go on from what was saved"):
         reslearn.fit(tiny_spec, *parts, replace(tiny_recipe, iterations=6), out=tmp_path / "run", transform=dies)
     with pytest.raises(reslearn.UserError, match="transform given from Python"):
         reslearn.resume(tmp_path / "run")

@@ -36,10 +36,9 @@ class Opening:
         """
         for name in asked:
             if name not in _OPTIONS:
-                raise UserError(
-                    f"{where}: behind the # stand {', '.join(_OPTIONS)}, and not {name[:40]!r}; give the driver its "
-                    "own settings by environment variables or its configuration file"
-                )
+                remedy = "; give the driver its own settings by environment variables or its configuration file"
+                known = f"behind the # stand {', '.join(_OPTIONS)}, and not {name[:40]!r}"
+                raise UserError(f"{where}: {known}{remedy if is_address(where) else ''}")
         columns = {name: value for name, value in asked.items() if name not in (CACHE, URLS)}
         if URLS in asked and asked[URLS] != ALLOW:
             raise UserError(f"{where}: behind the #, urls is {asked[URLS]!r}; it must be {ALLOW}")
