@@ -83,15 +83,14 @@ def checkup(*, measure: bool = False) -> Checkup:
     """
     import torch
 
-    machine = this_machine()
+    machine, measured = this_machine(), None
     processor, threads = machine.processor, machine.threads
-    measured = None
     if measure:
         from ..runtime.measuring import measure_and_keep
 
         measured = measure_and_keep(processor, threads)
+        machine = this_machine()  # as a run sees it: with what has just been kept
     distrusted = kept_rates(processor, threads)[1]
-    machine = this_machine()  # as a run sees it: with what has just been kept
     decided = decide(Workload(1.0, 1.0), device="cpu", machine=machine)
     return Checkup(
         interpreter=interpreter(),

@@ -44,6 +44,7 @@ class Machine:
     compiler: bool = False  # torch.compile can build its CPU kernels
     capability: tuple[int, int] | None = None  # of the GPU
     cores: int | None = None  # logical processors that are here, where known
+    ignored: str = ""  # what OMP_NUM_THREADS says where that is no number of threads
     whole: bool = True  # whether `threads` is what `doctor --measure` takes by itself
 
     @property
@@ -86,8 +87,10 @@ def this_machine(*, world: int = 1, device: str = "cpu") -> Machine:
         shared, capability = max(torch.cuda.device_count(), 1), torch.cuda.get_device_capability(device)
     here = cores()
     count = asked or max(here // shared, 1)
-    rates = known_rates(processor, count, here)
-    return Machine(processor, count, asked is not None, rates, has_compiler(), capability, here, count == here)
+    return Machine(
+        processor, count, asked is not None, known_rates(processor, count, here), has_compiler(), capability, here,
+        "" if asked else os.environ.get("OMP_NUM_THREADS", ""), count == here,
+    )  # fmt: skip
 
 
 def asked_threads() -> int | None:
@@ -174,8 +177,7 @@ def _threads(machine: Machine, device: str) -> tuple[int, str]:
         return machine.threads, f"{counted(machine.threads, 'thread')}: OMP_NUM_THREADS{more}"
     if machine.rates is not None and machine.rates.threads < machine.threads and device == "cpu":
         return machine.rates.threads, f"{counted(machine.rates.threads, 'thread')}: one a core does more than two"
-    ignored = os.environ.get("OMP_NUM_THREADS", "")
-    why = f" (OMP_NUM_THREADS={ignored[:20]!r} is no number of threads)" if ignored and not asked_threads() else ""
+    why = f" (OMP_NUM_THREADS={machine.ignored[:20]!r} is no number of threads)" if machine.ignored else ""
     return machine.threads, f"{counted(machine.threads, 'thread')}: the cores of a process{why}"
 
 
