@@ -64,6 +64,17 @@ def strangers():
     return module_beside("nets/strangers.py")
 
 
+@pytest.fixture(scope="session")
+def timm_config():
+    """The `config.json` that timm writes beside a ResNet-18 of one block a stage."""
+    return {
+        "architecture": "resnet18", "num_classes": 3, "model_args": {"layers": [1, 1, 1, 1]},
+        "label_names": ["a", "b", "c"],
+        "pretrained_cfg": {"input_size": [3, 32, 32], "interpolation": "bicubic", "crop_pct": 0.875, "mean": [0.5] * 3,
+                           "std": [0.25] * 3, "license": "mit"},
+    }  # fmt: skip
+
+
 @pytest.fixture
 def loopback():
     """A server on loopback (`serving.py`): files, repositories of a hub, and what goes wrong with them."""

@@ -14,12 +14,6 @@ from reslearn.nets.build import create_model
 from reslearn.nets.weights import export_state
 from reslearn.spec.errors import UserError
 
-TIMM = {
-    "architecture": "resnet18", "num_classes": 3, "model_args": {"layers": [1, 1, 1, 1]},
-    "label_names": ["a", "b", "c"],
-    "pretrained_cfg": {"input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.25] * 3, "crop_pct": 0.875},
-}  # fmt: skip
-
 
 @pytest.fixture
 def repository(tmp_path):
@@ -36,8 +30,8 @@ def repository(tmp_path):
     return make
 
 
-def test_a_repository_that_says_all_answers(repository):
-    folder, net = repository(TIMM)
+def test_a_repository_that_says_all_answers(repository, timm_config):
+    folder, net = repository(timm_config)
     assert is_foreign(folder)
     loaded, x = load(folder), torch.randn(2, 3, 32, 32)
     with torch.no_grad():
@@ -47,13 +41,10 @@ def test_a_repository_that_says_all_answers(repository):
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
-    [
-        ({"num_classes": 3}, "which network it is"),
-        ({name: value for name, value in TIMM.items() if name != "pretrained_cfg"}, "how pictures are prepared for it"),
-    ],
+    ("missing", "words"),
+    [("architecture", "which network it is"), ("pretrained_cfg", "how pictures are prepared for it")],
 )
-def test_what_a_repository_does_not_say_is_asked_for(repository, config, words):
-    folder, _ = repository(config)
+def test_what_a_repository_does_not_say_is_asked_for(repository, timm_config, missing, words):
+    folder, _ = repository({name: value for name, value in timm_config.items() if name != missing})
     with pytest.raises(UserError, match=f"nothing there says {words}; turn it into a sealed file: reslearn convert"):
         load(folder)

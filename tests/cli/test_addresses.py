@@ -18,12 +18,6 @@ from reslearn.predictor.predictor import predict
 from reslearn.spec.catalogue import get_spec
 
 SPEC = get_spec("resnet18", num_classes=3, stage_blocks=(1, 1, 1, 1))
-TIMM = {
-    "architecture": "resnet18", "num_classes": 3, "model_args": {"layers": [1, 1, 1, 1]},
-    "label_names": ["a", "b", "c"],
-    "pretrained_cfg": {"input_size": [3, 32, 32], "interpolation": "bicubic", "crop_pct": 0.875, "mean": [0.5] * 3,
-                       "std": [0.25] * 3, "license": "mit"},
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -33,10 +27,10 @@ def net():
 
 
 @pytest.fixture
-def repository(hub, net):
+def repository(hub, net, timm_config):
     """The address of a repository of timm's kind that holds `net`."""
     state = {name: tensor.contiguous() for name, tensor in export_state(net, "timm").items()}
-    hub.repositories["timm/net"] = {"config.json": json.dumps(TIMM).encode(), "model.safetensors": save(state)}
+    hub.repositories["timm/net"] = {"config.json": json.dumps(timm_config).encode(), "model.safetensors": save(state)}
     return "hf://timm/net"
 
 

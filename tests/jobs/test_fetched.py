@@ -23,12 +23,6 @@ from reslearn.nets.build import create_model
 from reslearn.nets.weights import export_state
 from reslearn.spec.errors import UserError
 
-TIMM = {
-    "architecture": "resnet18", "num_classes": 3, "model_args": {"layers": [1, 1, 1, 1]},
-    "label_names": ["a", "b", "c"],
-    "pretrained_cfg": {"input_size": [3, 32, 32], "interpolation": "bicubic", "crop_pct": 0.875, "mean": [0.5] * 3,
-                       "std": [0.25] * 3, "license": "mit"},
-}  # fmt: skip
 THEIRS = {
     "model_type": "resnet", "architectures": ["ResNetForImageClassification"], "depths": [1, 1, 1, 1],
     "hidden_sizes": [16, 32, 64, 128], "embedding_size": 8, "layer_type": "bottleneck", "hidden_act": "relu",
@@ -72,7 +66,7 @@ def logits_of(model):
 
 
 @pytest.fixture(scope="session")
-def repositories(strangers, _short_run, tmp_path_factory):
+def repositories(strangers, timm_config, _short_run, tmp_path_factory):
     """kind -> the files of a repository of that kind."""
     torch.manual_seed(0)
     net = create_model("resnet18", num_classes=3, stage_blocks=(1, 1, 1, 1))
@@ -86,7 +80,7 @@ def repositories(strangers, _short_run, tmp_path_factory):
     ours = tmp_path_factory.mktemp("pushed") / "r"
     push_model(_short_run, folder=ours)
     return {
-        "timm": card | {"config.json": json.dumps(TIMM).encode(), "model.safetensors": serialise(timm)},
+        "timm": card | {"config.json": json.dumps(timm_config).encode(), "model.safetensors": serialise(timm)},
         "transformers": theirs | {"model.safetensors": serialise(hub)},
         "transformers, a pickle": theirs | {"pytorch_model.bin": memory.getvalue()},
         "ours": {path.name: path.read_bytes() for path in ours.iterdir()},
