@@ -13,7 +13,7 @@ from PIL import Image
 
 from reslearn.data.formats.decode import decode_bytes
 from reslearn.data.pictures.headers import MOST_SCANS, MOST_SEGMENTS, read_header, without_text
-from reslearn.spec.errors import UserError
+from reslearn.spec.errors import BadPicture
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 
@@ -65,7 +65,7 @@ TOO_MUCH = {
 def test_more_than_a_picture_needs_is_refused_at_once(what):
     began = time.process_time()
     with pytest.raises(
-        UserError, match=r"^x: a (PNG|JPEG) with over [0-9,]+ (chunks|segments|scans) .*; save it anew$"
+        BadPicture, match=r"^x: a (PNG|JPEG) with over [0-9,]+ (chunks|segments|scans) .*; save it anew$"
     ):
         decode_bytes(TOO_MUCH[what], "x")
     assert time.process_time() - began < 2  # seconds of a slow machine; it was half a minute

@@ -15,6 +15,7 @@ import warnings
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageFile, UnidentifiedImageError
 
@@ -48,11 +49,11 @@ def decode_bytes(raw: bytes, name: str, most: int = MAX_PIXELS) -> Image:
     """
     header = read_header(raw)
     if header is not None and header.excess:
-        raise UserError(f"{name}: a {header.format} with {header.excess} (a decompression bomb?); save it anew")
+        raise BadPicture(f"{name}: a {header.format} with {header.excess} (a decompression bomb?); save it anew")
     if header is not None and _simple(header):
         _check_size(header.width, header.height, name, most)
         try:
-            image = cv2.imdecode(np.frombuffer(without_text(raw) if header.text else raw, np.uint8), _FLAGS)
+            image = _by_opencv(raw, header, _FLAGS)
         except cv2.error:
             image = None
         if image is not None:
@@ -124,6 +125,11 @@ def _decode_carefully(raw: bytes, name: str, header: Header | None, most: int) -
 
 
 _OTHER_KIND = re.compile(r"unsupported|not (yet )?supported|not implemented", re.IGNORECASE)
+
+
+def _by_opencv(raw: bytes, header: Header, flags: int) -> NDArray[np.generic] | None:
+    """(H, W, 3) in BGR; None where it cannot be read. Of text, which no pixel needs, nothing is decoded."""
+    return cv2.imdecode(np.frombuffer(without_text(raw) if header.text else raw, np.uint8), flags)
 
 
 def _unidentified(raw: bytes, name: str) -> BadPicture:
@@ -214,10 +220,7 @@ def _to_rgb(image: Pillow.Image, raw: bytes, header: Header | None) -> Image:
     if image.mode in {"I", "F"}:
         raise Unread(f"a picture of 32 bits a sample (mode {image.mode})")
     if header is not None and header.format == "PNG" and header.bits == 16 and header.whole:
-        deep = cv2.imdecode(
-            np.frombuffer(without_text(raw) if header.text else raw, np.uint8),
-            cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION,
-        )
+        deep = _by_opencv(raw, header, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
         if deep is not None and deep.dtype == np.uint16:
             return to_8_bits(np.ascontiguousarray(deep[..., ::-1]), 16)
     return np.asarray(image.convert("RGB"), dtype=np.uint8)
