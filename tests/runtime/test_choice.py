@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reslearn.runtime import choice, machine, processor
-from reslearn.runtime.choice import Machine, Workload, decide, planned_workload, this_machine, workload
+from reslearn.runtime.choice import Machine, Workload, decide, planned_workload, settings_here, this_machine, workload
 from reslearn.runtime.machine import Rates, shipped_rates
 from reslearn.runtime.processor import read_processor
 from reslearn.runtime.settings import Settings
@@ -113,6 +113,27 @@ def test_a_gpu_decides_by_its_capability(capability, precision, made_up, monkeyp
     made = decide(long_run(WIDE), machine=machine)
     assert (made.device, made.precision, made.threads) == ("cuda", precision, 16) and "measure" not in made.source
     assert decide(long_run(WIDE), machine=machine, device="cpu").device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "begun", "goes_on"),
+    [
+        (0, Settings(device="cuda", precision="bf16", workers=3), {"device": "cpu", "precision": "bf16", "workers": 3}),
+        (0, Settings(device="cuda:1", precision="fp16", loader="streaming"), {"device": "cpu", "loader": "streaming"}),
+        (1, Settings(device="cuda:1", precision="fp16"), {"device": "cuda", "precision": "fp16", "threads": 1}),
+        (1, Settings(device="cuda", precision="fp16", compile=True), {"device": "cuda", "compile": False}),
+        (1, Settings(precision="bf16", threads=7), {"device": "cpu", "precision": "bf16", "threads": 7}),
+    ],
+)
+def test_settings_from_elsewhere_are_followed_as_far_as_this_machine_can(gpus, begun, goes_on, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setenv("CXX", "a-compiler-that-is-not-here")
+    found = settings_here(begun, SHORT)
+    assert {name: getattr(found, name) for name in goes_on} == goes_on
+    assert found.device != "cpu" or found.precision != "fp16"
 
 
 @pytest.mark.parametrize(

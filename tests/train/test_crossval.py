@@ -16,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image as Pillow
 
 from reslearn.bundle.file import load
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.sources import open_data
+from reslearn.jobs.pages.crossval import crossval_report
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.metrics import accuracy, loss
 from reslearn.measure.predictions import read_predictions, write_predictions
@@ -190,6 +192,22 @@ def test_the_folds_together_are_one_sealed_file(whole):
     shares = [np.exp(m.logits - np.log(np.exp(m.logits).sum(1, keepdims=True))) for m in members]
     assert ensemble.loss == pytest.approx(loss(np.log(np.mean(shares, axis=0)), ensemble.labels), abs=1e-5)
     assert ensemble.top1_interval[0] <= ensemble.top1 <= ensemble.top1_interval[1]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_folds_of_a_gpu_s_are_trained_without_one(tmp_path, tiny_spec, tiny_recipe):
+    data, folder = few(100), tmp_path / "cv"
+    begun(data, folder, record_of(data, tiny_spec, tiny_recipe, folds=2, settings=Settings(device="cuda")))
+    assert read_run(folder / "fold-1").settings.device == "cpu"
+    other = json.loads((folder / "fold-1" / "run.json").read_text())
+    other["environment"]["numerics"]["processor"] = "z80"
+    (folder / "fold-1" / "run.json").write_text(json.dumps(other))
+    (folder / "fold-1" / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"processor was z80.*fold-1 --allow-different-numerics"):
+        proceed(folder, data)
+    done = proceed(folder, data, allow_different_numerics=True)
+    (told,) = crossval_report(done).notes
+    assert told.startswith("Fold 1 is of more than one arithmetic: after step 6 processor was z80")
 
 
 def test_again_it_only_reads(whole):

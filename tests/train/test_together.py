@@ -10,7 +10,6 @@ import torch
 from reslearn.runtime.process_group import World
 from reslearn.spec.errors import Fault, Retold, UserError
 from reslearn.train.checkpoint import Progress
-from reslearn.train.numerics import check_numerics, numerics
 from reslearn.train.together import check_equal, check_same_start, digest, share_state, together
 
 
@@ -87,21 +86,3 @@ def test_all_begin_at_one_step(own, other, tmp_path):
     check_same_start(tmp_path, progress, Among(0, 2, others=[other]))
     with pytest.raises(UserError, match=rf"find checkpoints of steps {own or 0}, {other + 1} in it"):
         check_same_start(tmp_path, progress, Among(0, 2, others=[other + 1]))
-
-
-class Record:
-    def __init__(self, then):
-        self.environment = {} if then is None else {"numerics": then}
-
-
-def test_arithmetic_that_differs_is_named_or_allowed():
-    now = numerics(World())
-    assert now["processes"] == "1" and now["torch"] == torch.__version__.partition("+")[0]
-    for then in (now, None, "damaged", {}, {"a fact that is recorded no more": "x"}):
-        check_numerics(Record(then), World(), False)
-    for name in now:
-        with pytest.raises(UserError, match=f"{name} was other, is .*--allow-different-numerics"):
-            check_numerics(Record(now | {name: "other"}), World(), False)
-        check_numerics(Record(now | {name: "other"}), World(), True)
-    with pytest.raises(UserError, match="processes was 1, is 2"):
-        check_numerics(Record(now), World(0, 2), False)

@@ -77,12 +77,14 @@ def crossval(
     emit(done.to_json() if done else _waiting(out, plan.record.count), as_json, lambda: _print_crossval(done, out))
 
 
-def resume_crossval(out: Path, as_json: bool, *, data: str | None = None) -> None:
+def resume_crossval(
+    out: Path, as_json: bool, *, data: str | None = None, allow_different_numerics: bool = False
+) -> None:
     """`resume` of a cross-validation's folder: train what is left of its folds and merge them."""
     from ..jobs.crossval import resume_folds
 
     with watching() as watch:
-        done = resume_folds(out, data=data, watch=_announcer(watch))
+        done = resume_folds(out, data=data, allow_different_numerics=allow_different_numerics, watch=_announcer(watch))
     emit(done.to_json(), as_json, lambda: _print_crossval(done, out))
 
 

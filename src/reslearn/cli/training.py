@@ -126,7 +126,7 @@ def resume(
     if (run / "crossval.json").exists():
         if log_to:
             raise UserError(f"--log-to: {run} is a cross-validation, whose folds tell no board; leave it out")
-        resume_crossval(run, as_json, data=data)
+        resume_crossval(run, as_json, data=data, allow_different_numerics=allow_different_numerics)
         return
     if (run / "sweep.json").exists():
         resume_sweep(run, as_json, data=data, log_to=log_to)

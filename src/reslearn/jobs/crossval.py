@@ -172,13 +172,21 @@ def run_crossval(
 
 
 def resume_folds(
-    folder: str | os.PathLike[str], *, data: str | None = None, watch: Callable[[int], Watch] | None = None
+    folder: str | os.PathLike[str],
+    *,
+    data: str | None = None,
+    allow_different_numerics: bool = False,
+    watch: Callable[[int], Watch] | None = None,
 ) -> Crossval:
     """Continue the cross-validation in `folder` to its end, from its `crossval.json` alone.
 
     `data` is where its data has moved to.
     """
-    done = _reported(Path(folder), lambda: proceed(folder, data=data, watch=watch))
+
+    def go() -> Crossval | None:
+        return proceed(folder, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
+
+    done = _reported(Path(folder), go)
     if done is None:
         raise RuntimeError(f"{folder}: folds are missing although all were trained")
     return done

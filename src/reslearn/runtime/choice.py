@@ -15,6 +15,7 @@ from ..spec.net import Spec
 from ..spec.recipe import Recipe
 from ..spec.rule import MOST
 from ..spec.text import counted
+from .device import is_here
 from .machine import MEASURE, Rates, known_rates
 from .processor import Processor, cores, read_processor
 from .settings import Precision, Settings
@@ -128,6 +129,21 @@ def decide(
     eager = Settings(device=device, precision=chosen, threads=threads, tuned_allocator=tuned_allocator)
     compiled, how = _compilation(machine, eager, workload)
     return replace(eager, compile=compiled, source=f"{why}; {how}; {shared}")
+
+
+def settings_here(settings: Settings, workload: Workload, *, world: int = 1) -> Settings:
+    """The `settings` of a run that was begun elsewhere, as far as this machine can follow them.
+
+    On a device that is here they stay as they are, but for a compiler that is missing; for any other, all is chosen
+    anew, the precision only where it needs a GPU.
+    """
+    if is_here(settings.device):
+        return replace(settings, compile=settings.compile and has_compiler())
+    if settings.device.startswith("cuda") and is_here("cuda"):  # the second GPU, where there is but one
+        return replace(settings, device="cuda")
+    kept = None if settings.autocast == "fp16" else settings.autocast
+    chosen = decide(workload, precision=kept, tuned_allocator=settings.tuned_allocator, world=world)
+    return replace(chosen, workers=settings.workers, loader=settings.loader)
 
 
 def _device(name: str | None) -> str:

@@ -37,6 +37,15 @@ def present(name: str | None, engine: Engine | None = None) -> str:
     return name
 
 
+def is_here(name: str) -> bool:
+    """Whether a device is here."""
+    try:
+        present(name)
+    except UserError:
+        return False
+    return True
+
+
 def check_settings(settings: Settings) -> Settings:
     """`settings`. Raises `UserError` where they ask for a device that is not here, or fp16 without a GPU."""
     present(settings.device)

@@ -111,6 +111,15 @@ def any_intact(folder: Path) -> bool:
     return any(_read(path) is not None for path in _newest_first(folder))
 
 
+def newest_step(folder: Path) -> int:
+    """The step of the newest intact checkpoint; 0 where there is none."""
+    for path in _newest_first(folder):
+        found = _read(path)
+        if found is not None:
+            return int(json.loads(found[1]["progress"])["step"])
+    return 0
+
+
 def run_of(path: Path) -> str | None:
     """Which run a file is an intact checkpoint of, "" where it does not tell; None for any other file."""
     found = _read(path) if path.is_file() and _NAME.fullmatch(path.name) else None

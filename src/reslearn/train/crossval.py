@@ -41,6 +41,7 @@ from .fold_models import (
     predicted_by,
 )
 from .folder import still_there
+from .numerics import followed
 from .origin import read_origin, weights_sha256
 from .records.belonging import split_digest
 from .records.crossval import RECORD, CrossvalRecord, read_record, write_record
@@ -103,6 +104,7 @@ def proceed(
     data: str | None = None,
     weights: str | None = None,
     only: int | None = None,
+    allow_different_numerics: bool = False,
     watch: Callable[[int], Watch] | None = None,
     voice: Voice = COMMAND,
 ) -> Crossval | None:
@@ -120,7 +122,7 @@ def proceed(
         if again.record.moved != record.moved:
             write_record(folder, replace(again.record, weights=read_record(folder).weights))
         for k in range(1, record.count + 1) if only is None else [only]:
-            train_fold(folder, again, k, watch=None if watch is None else watch(k))
+            train_fold(folder, again, k, allow_different_numerics, watch=None if watch is None else watch(k))
         if any(not (fold_folder(folder, k) / PREDICTIONS).exists() for k in range(1, record.count + 1)):
             return None
         return merge(folder, again.record)
@@ -132,20 +134,26 @@ def check_fold(only: int | None, count: int) -> None:
         raise UserError(f"--fold is {only}; it must lie in 1..{count}")
 
 
-def train_fold(folder: Path, again: Again, k: int, *, watch: Watch | None) -> Run:
-    """Train fold `k` (or go on with it) and predict the pictures it has not seen; a finished fold is only read."""
+def train_fold(
+    folder: Path, again: Again, k: int, allow_different_numerics: bool = False, *, watch: Watch | None
+) -> Run:
+    """Train fold `k` (or go on with it) and predict the pictures it has not seen; a finished fold is only read.
+
+    A fold begins with the settings of `crossval.json`, as far as this machine can follow them.
+    """
     path, record = fold_folder(folder, k), again.record
     seen, held, names = again.parts(k)
     if (path / "run.json").exists():
         check_own(path, names, held)
         follow(path, record)
         drop_foreign(path)
-        run = resume(path, train_data=seen, val_data=held, watch=watch)
+        allowed = allow_different_numerics
+        run = resume(path, train_data=seen, val_data=held, allow_different_numerics=allowed, watch=watch)
     else:
         if record.weights is not None and weights_sha256(record.weights) != record.weights_sha256:
             raise UserError(f"{record.weights}: not the weights that {folder} was begun with; bring those here")
         run = begin(
-            replace(record, seed=record.seed + k - 1),
+            replace(record, seed=record.seed + k - 1, settings=followed(record, len(seen))),
             seen,
             held,
             out=path,

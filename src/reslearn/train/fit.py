@@ -32,7 +32,7 @@ from .events import Watch
 from .execute import execute, forget
 from .folder import new_folder, refuse_existing, still_there
 from .mean_image import load_mean_image, with_mean_image
-from .numerics import check_numerics, numerics
+from .numerics import carried_on, numerics
 from .origin import Origin, read_origin, starting_preprocess
 from .parts import open_parts
 from .pictures import RunPictures, marks_of, seen_before
@@ -221,7 +221,7 @@ def resume(
     parts are not those that it began with.
     """
     folder, world = Path(run), from_environment()
-    record = read_record(folder)
+    before = record = read_record(folder)
     if data is not None and train_data is not None:
         raise UserError("resume: give data, where it has moved to, or train_data and val_data, not both")
     with exclusive_lock(folder / "lock") if world.first else contextlib.nullcontext():
@@ -229,9 +229,9 @@ def resume(
         if finished is not None:
             forget(folder, record)
             if data is not None and world.first:
-                move(folder, record, reopen(folder, record, os.fspath(data)))
+                rewrite(folder, record, reopen(folder, record, os.fspath(data)))
             return finished
-        check_numerics(record, world, allow_different_numerics)
+        record = carried_on(folder, record, world, allow_different_numerics)
         check_world(record.recipe, world)
         check_batch(record.spec, record.recipe, record.preprocess.size, world.size)
         if (NOT_REPRODUCIBLE in record.notes) != (transform is not None):
@@ -240,6 +240,7 @@ def resume(
                 f"Python; go on with reslearn.resume(run{', transform=...' if transform is None else ''})"
             )
         with process_group(record.settings.device) as world:
+            record = world.tell(record)
             find = (
                 partial(reopen, folder, record, None if data is None else os.fspath(data))
                 if train_data is None
@@ -249,15 +250,15 @@ def resume(
             mean_image = load_mean_image(folder, record)
             pictures = RunPictures(again.train, again.val, seen_before(record.weights, whole_of(again.train)))
             pictures.recall(folder, record.data["fingerprint"])
-            move(folder, record, again)
+            rewrite(folder, before, again)
             parts = open_parts(record, pictures, mean_image, world, watch, transform)
             execute(folder, again.record, parts, world, watch=watch)
         return sealed_run(folder)
 
 
-def move(folder: Path, before: RunRecord, again: Reopened) -> None:
-    """Write into `run.json` where the data is now, if it has moved."""
-    if from_environment().first and again.record.moved != before.moved:
+def rewrite(folder: Path, before: RunRecord, again: Reopened) -> None:
+    """Write into `run.json` where the data is now, if it has moved, and on what it goes on, if on something else."""
+    if from_environment().first and again.record != before:
         write_record(folder, again.record)
 
 

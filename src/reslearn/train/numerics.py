@@ -1,15 +1,22 @@
-"""The facts of a machine that a run's last bits depend on; a resume elsewhere is refused, or allowed by name."""
+"""The facts of a machine that a run's last bits depend on: a resume elsewhere is refused, or allowed and noted."""
 
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 
-from ..runtime.process_group import World
+from ..runtime.choice import planned_workload, settings_here
+from ..runtime.notes import note
+from ..runtime.process_group import World, from_environment
 from ..runtime.processor import read_processor
+from ..runtime.settings import Settings
 from ..spec.errors import UserError
+from . import checkpoint
 from .records.run import RunRecord
+from .records.terms import Terms
 
 
 def numerics(world: World) -> dict[str, str]:
@@ -24,18 +31,43 @@ def numerics(world: World) -> dict[str, str]:
     }
 
 
-def check_numerics(record: RunRecord, world: World, allowed: bool) -> None:
-    """Stop a resume whose arithmetic would differ from the run's, unless that is allowed.
+def carried_on(folder: Path, record: RunRecord, world: World, allowed: bool) -> RunRecord:
+    """The record of the run in `folder` as it goes on here: where the arithmetic differs, its notes say so from now on.
 
     With another number of processes the global batches, their order and their augmentation stay what they were;
-    which samples are normalised together, and the last bits, do not.
+    which samples are normalised together, and the last bits, do not. Raises `UserError` for a difference unless that
+    is `allowed`.
     """
-    then, now = record.environment.get("numerics"), numerics(world)
-    if not isinstance(then, dict):
-        then = {}
-    changed = [f"{name} was {then[name]}, is {now[name]}" for name in now if name in then and then[name] != now[name]]
-    if changed and not allowed:
+    then, here = record.environment.get("numerics"), numerics(world)
+    then = then if isinstance(then, dict) else {}
+    changed = [f"{name} was {then[name]}, is {here[name]}" for name in here if then.get(name, here[name]) != here[name]]
+    before, settings = record.settings, followed(record, len(record.split.train), world)
+    changed += [
+        f"{name} was {getattr(before, name)}, is {getattr(settings, name)}"
+        for name in ("device", "precision", "compile")
+        if getattr(before, name) != getattr(settings, name)
+    ]
+    if not changed:
+        return record
+    told = "; ".join(changed)
+    if not allowed:
         raise UserError(
-            f"this machine's arithmetic differs from the run's: {'; '.join(changed)}; the same pictures would be seen "
-            f"in the same order, but with other last bits: --allow-different-numerics goes on"
+            f"this machine's arithmetic differs from the run's: {told}; the same pictures would be seen in the same "
+            f"order, but with other last bits: reslearn resume {folder} --allow-different-numerics goes on"
         )
+    steps = checkpoint.newest_step(folder / "checkpoints")
+    mixed = f"of more than one arithmetic: after step {steps:,} {told}"
+    if world.first:
+        note(f"{folder}: goes on, though {told}")
+    return replace(
+        record,
+        settings=settings,
+        environment=record.environment | {"numerics": here},
+        notes=(*record.notes, mixed) if steps else record.notes,
+    )
+
+
+def followed(terms: Terms, images: int, world: World | None = None) -> Settings:
+    """The settings of a training on so many pictures, as far as this machine can follow them."""
+    work = planned_workload(terms.spec, terms.recipe, images, terms.preprocess.size)
+    return settings_here(terms.settings, work, world=(world or from_environment()).size)

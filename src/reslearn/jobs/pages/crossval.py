@@ -42,7 +42,8 @@ def think_of_folds(done: Crossval, voice: Voice = COMMAND) -> tuple[str, ...]:
 def crossval_report(done: Crossval, voice: Voice = COMMAND) -> Report:
     """What the page shows, as plain values; advice in the words of `voice`."""
     folder, record, whole, (mean, std) = done.path, read_record(done.path), done.out_of_fold, done.spread()
-    notes: list[str] = []
+    runs = [read_run(fold_folder(folder, k)) for k in range(1, record.count + 1)]
+    notes = [f"Fold {k} is {note}." for k, run in enumerate(runs, 1) for note in run.notes]
     details: tuple[Details, ...] = ()
     try:
         details = tuple(_details(record, folder))

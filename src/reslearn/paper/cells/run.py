@@ -200,7 +200,7 @@ class Runner:
     def _result(self, cell: Cell, run: Path, *, loaded: Loaded | None = None, diverged: int | None = None) -> Result:
         lines = read_journal(run / "metrics.jsonl")
         end: dict[str, Any] = next((line for line in reversed(lines) if line["kind"] == "end"), {})
-        settings = read_record(run).settings  # a resumed run's own, whatever would be decided now
+        record = read_record(run)  # a resumed run's own, whatever would be decided now
         return Result(
             identity=cell.identity,
             net=cell.entry.net or "",
@@ -215,8 +215,9 @@ class Runner:
             diverged=diverged,
             seconds=end.get("seconds", 0.0),
             images_per_second=end.get("images_per_second", 0.0),
-            settings=to_json(settings),
+            settings=to_json(record.settings),
             machine=machine(),
+            notes=record.notes,
             created=now(),
         )
 

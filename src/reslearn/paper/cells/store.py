@@ -57,6 +57,7 @@ class Result:
     images_per_second: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # of the run's record: what its numbers must not be read without
     created: str = ""
     format: int = FORMAT
 

@@ -235,11 +235,12 @@ def _trainings(experiment: Experiment, groups: Sequence[Group]) -> Iterator[str]
         steps = recipe["iterations"] or (first.curve.step[-1] if first.curve.step else 0)
         hours = sum(result.seconds for result in results) / 3600
         where = ", ".join([*(first.machine.get("gpus") or [first.machine.get("cpu", "")])])
+        told = "".join(f"; {note}" for result in results for note in result.notes)
         time = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
         yield (
             f"{label}: {steps:,} steps of {recipe['batch_size']} ({recipe['name']}), {len(results)} run"
             f"{'s' if len(results) > 1 else ''}, {settings.get('precision', 'fp32')}, {time} on {where} "
-            f"({first.images_per_second:,.0f} images/s in the last steps)"
+            f"({first.images_per_second:,.0f} images/s in the last steps){told}"
         )
 
 
