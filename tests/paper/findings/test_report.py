@@ -184,3 +184,10 @@ def test_a_pages_marked_blocks_are_made_anew(add_result, tmp_path):
 
 def test_a_published_table_is_printed_as_the_paper_prints_it():
     assert "| ResNet-110 | 110 | 1.7M | best 6.43 (6.61±0.16) | `resnet110_cifar` |" in render_published("p1-table6")
+
+
+def test_a_training_that_went_on_elsewhere_says_so(add_result, tmp_path):
+    path = add_result("p1-fig6", "plain-56", 20.0) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"notes": ["of more than one arithmetic: a, b"]}))
+    (told,) = sections_of([tmp_path / "store"], ["p1-fig6"])[0].trainings
+    assert told.endswith("; of more than one arithmetic: a, b")
