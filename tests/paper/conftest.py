@@ -51,7 +51,7 @@ MEASURED = {
         "path": [{"block": f"stages.2.{i}", "along": 1 + i / 100, "norm": 1.1} for i in range(9)],
     },
     "p5-fig4": {"batch": 32, "repeats": 3, "threads": 1,
-                "rows": [{"net": net, "seconds": 1.0 + i, "spread": 0.1}
+                "rows": [{"net": net, "seconds": 1.0 + i, "spread": 0.1, "macs": 1e9 + i * 1e8}
                          for i, net in enumerate(("thin, 164", "thin, 1001", "WRN-40-4", "WRN-16-10", "WRN-28-10"))]},
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ from reslearn.paper.cells.store import Store
 from reslearn.paper.cells.thirds import fate, first_over_last, plain
 from reslearn.paper.experiments import get_experiment
 from reslearn.paper.findings.conclusions import SMOKE_ONLY
+from reslearn.paper.findings.part_conclusions import times
 from reslearn.paper.findings.sections import make_section
 
 
@@ -112,3 +113,12 @@ def test_thirds_and_their_words():
     assert first_over_last(layers) == 4.0
     assert [plain(x) for x in (861.4, 6.42, 6.29e-13, 1320.0)] == ["861", "6.4", "6.3e-13", "1,320"]
     assert [fate(x)[:11] for x in (100, 1, 0.001)] == ["it explodes", "it stays wi", "it vanishes"]
+
+
+def test_times_are_told_with_what_they_were_measured_on():
+    rows = [{"net": net, "seconds": 1.0 + i, "spread": 0.1, "macs": 1e9 + i * 1e9} for i, net in enumerate(FIVE)]
+    found = {"rows": rows, "batch": 32, "repeats": 3, "threads": 2, "machine": {"cpu": "a CPU", "gpus": ["a GPU"]}}
+    on_cpu, on_gpu = (list(times(found | {"device": device})) for device in ("cpu", "cuda"))
+    assert on_cpu[0].startswith("On a CPU with 2 threads, minibatches of 32") and "1.00 times as long as" in on_cpu[2]
+    assert on_gpu[0].startswith("On a GPU, minibatches of 32") and on_gpu[1:] == on_cpu[1:2]
+    assert list(times(found)) == on_cpu  # stored before the device was

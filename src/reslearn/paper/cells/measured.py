@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 from ...interpret.gradients import gradient_norms, path_factors
 from ...nets.build import create_model
+from ...runtime.device import present
 from ...runtime.environment import now
 from ...runtime.files import read_json, write_json
+from ...spec.catalogue import get_spec
+from ...spec.cost import cost
 from ..entry import Experiment
 from .store import Store
 from .thirds import first_over_last
@@ -72,14 +75,17 @@ def gradients(tier: str) -> dict[str, Any]:
 
 
 def times(tier: str) -> dict[str, Any]:
-    """Median seconds of one minibatch, forward and backward, for each net of P5 figure 4."""
-    images, labels = batch(TIMED_BATCH[tier])
+    """Median seconds of one minibatch, forward and backward, for each net of P5 figure 4; on a GPU where one is."""
+    device = present(None)
+    images, labels = (tensor.to(device) for tensor in batch(TIMED_BATCH[tier]))
     rows = []
     for label, name, changes in TIMED:
-        net = drawn(name, **changes).train()
+        net = drawn(name, **changes).train().to(device)
         seconds = [_step(net, images, labels) for _ in range(TIMED_REPEATS[tier] + 1)][1:]  # the first one warms up
-        rows.append({"net": label, "seconds": statistics.median(seconds), "spread": max(seconds) - min(seconds)})
-    return {"batch": len(images), "repeats": TIMED_REPEATS[tier], "threads": torch.get_num_threads(), "rows": rows}
+        rows.append({"net": label, "seconds": statistics.median(seconds), "spread": max(seconds) - min(seconds),
+                     "macs": cost(get_spec(name, **changes), 32).macs})  # fmt: skip
+    how = {"device": device, "threads": torch.get_num_threads()}
+    return {"batch": len(images), "repeats": TIMED_REPEATS[tier], **how, "rows": rows}
 
 
 MEASURES: Mapping[str, Callable[[str], dict[str, Any]]] = MappingProxyType({"gradients": gradients, "times": times})
@@ -102,4 +108,6 @@ def drawn(name: str, **changes: Any) -> nn.Module:
 def _step(net: nn.Module, images: Tensor, labels: Tensor) -> float:
     start = time.perf_counter()
     F.cross_entropy(net(images), labels).backward()  # type: ignore[no-untyped-call]
+    if images.is_cuda:
+        torch.cuda.synchronize()
     return time.perf_counter() - start

@@ -42,8 +42,10 @@ def times(found: Mapping[str, Any]) -> Iterator[str]:
     """p5-fig4."""
     rows = {row["net"]: row["seconds"] for row in found["rows"]}
     deep, wide = rows["thin, 1001"], rows["WRN-28-10"]
+    gpu = found.get("device", "cpu") != "cpu"
+    where = found["machine"]["gpus"][0] if gpu else f"{found['machine']['cpu']} with {found['threads']} threads"
     yield (
-        f"On {found['machine']['cpu']} with {found['threads']} threads, minibatches of {found['batch']}, median of "
+        f"On {where}, minibatches of {found['batch']}, median of "
         f"{found['repeats']} (and largest less smallest): "
         + ", ".join(f"{row['net']} {row['seconds']:.2f} s ({row['spread']:.2f})" for row in found["rows"])
         + "."
@@ -52,6 +54,12 @@ def times(found: Mapping[str, Any]) -> Iterator[str]:
         f"The thin net of 1001 layers takes {deep / wide:.2f} times as long as WRN-28-10, which P5 finds better, and "
         f"{deep / rows['WRN-16-10']:.2f} times as long as WRN-16-10."
     )
+    if not gpu:
+        each = {row["net"]: row["seconds"] / row["macs"] for row in found["rows"]}
+        yield (
+            f"For each multiply-add the thin net takes {each['thin, 1001'] / each['WRN-28-10']:.2f} times as long as "
+            "WRN-28-10, on a CPU. P5 measured on a GPU, of which thin layers leave much more idle."
+        )
 
 
 def convergence(group: Group) -> Iterator[str]:

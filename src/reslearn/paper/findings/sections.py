@@ -129,7 +129,8 @@ def _concluded(
 def _shown(experiment: Experiment, groups: Sequence[Group], measured: Any) -> str:
     if experiment.measured:
         smoke = "smoke, " if measured and _is_smoke(experiment, measured) else ""
-        return f"{smoke}measured on {measured['machine']['cpu']}" if measured else ""
+        where = measured and (measured["machine"]["gpus"] if measured.get("device", "cpu") != "cpu" else None)
+        return f"{smoke}measured on {', '.join(where or [measured['machine']['cpu']])}" if measured else ""
     if not experiment.entries:
         return "counted"
     if not groups:
