@@ -13,6 +13,7 @@ from PIL import Image
 from reslearn.bundle.file import load, reseal, save
 from reslearn.bundle.header import Bundle, Member
 from reslearn.cli.app import main
+from reslearn.jobs.evaluation import evaluate_model
 from reslearn.measure.calibration import reliability
 from reslearn.measure.metrics import loss
 from reslearn.nets.build import create_model
@@ -59,8 +60,6 @@ def test_one_row_has_one_temperature(here, capsys):
     assert {k: v for k, v in after.items() if k != "calibrated"} == {
         k: v for k, v in before.items() if k != "calibrated"
     }
-    from reslearn.jobs.evaluation import evaluate_model
-
     scores = evaluate_model("m.safetensors", "pets")
     assert after["calibrated"] == {
         "temperature": 2.5,
@@ -73,14 +72,49 @@ def test_one_row_has_one_temperature(here, capsys):
     assert "at T 2.50" in page and f"{after['loss']:.4f}" in page and f"{after['calibrated']['loss']:.4f}" in page
 
 
-def test_a_target_out_of_reach_stores_the_temperature_all_the_same(here, capsys):
-    asked = ["calibrate", "m.safetensors", "pets", "--split", "all", "--target-precision", "1"]
+@pytest.fixture
+def right(here, capsys):
+    """A folder of eighteen pictures, on which a model that tells cats from dogs makes no mistake, the surest first."""
+    logits = evaluate_model("m.safetensors", "pets").logits
+    sealed = load(here / "m.safetensors")
+    with torch.no_grad():
+        for one in sealed.net.head.fc.parameters():
+            one *= 100
+        sealed.net.head.fc.bias[0] -= 100 * float((logits[:, 0] - logits[:, 1]).mean())
+    save(here / "m.safetensors", [sealed.net], sealed.bundle)
+    answers = [
+        row["predictions"][0] | {"path": row["path"]} for row in value(capsys, "predict", "m.safetensors", "zoo")
+    ]
+    for i, answer in enumerate(sorted(answers, key=lambda one: -one["probability"])):
+        (here / "right" / answer["label"]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(answer["path"], here / "right" / answer["label"] / f"{i:02}.png")
+    return here / "right"
+
+
+def test_a_target_out_of_reach_stores_the_temperature_all_the_same(right, capsys):
+    surest = next(right.glob("*/00.png"))
+    surest.rename(right / ("dog" if surest.parent.name == "cat" else "cat") / "00.png")  # and wrong
+    asked = ["calibrate", "m.safetensors", "right", "--split", "all", "--target-precision", "1"]
     _, err = call(capsys, *asked, status=2)
     assert "no threshold reaches" in err and "is stored all the same" in err
-    sealed = load(here / "m.safetensors").bundle
+    sealed = load(right.parent / "m.safetensors").bundle
     assert sealed.temperature is not None and sealed.threshold is None
     _, err = call(capsys, *asked[:-1], "7", status=2)
     assert "must lie in" in err
+
+
+def test_no_temperature_is_stored_where_no_picture_is_wrong(right, capsys):
+    model, asked = right.parent / "m.safetensors", ["calibrate", "m.safetensors", "right", "--split", "all"]
+    before = model.read_bytes()
+    out, err = call(capsys, *asked)
+    assert "temperature  1.0000  (as before, for none is fitted on 18 pictures" in out and "no mistake among" in err
+    assert model.read_bytes() == before and "too good" not in out
+    done = value(capsys, *asked, "--target-precision", "0.9")
+    assert (done["temperature"], done["fitted"], done["coverage"]) == (1.0, False, 1.0)
+    bundle = load(model).bundle
+    assert bundle.temperature is None and bundle.threshold == pytest.approx(done["threshold"])
+    reseal(model, temperature=1.5)
+    assert value(capsys, *asked)["temperature"] == 1.5 == load(model).bundle.temperature
 
 
 def test_pictures_of_classes_that_the_model_does_not_know(here, capsys):
@@ -141,6 +175,36 @@ def test_a_preview_says_which_picture_and_class(here, capsys):
     assert "row 1   cat  cat/0.png" in out and "row 2   dog  dog/0.png" in out
     shown = value(capsys, "data", "preview", "pets", "--recipe", "demo", "--rows", 3, "--columns", 2)
     assert shown["pictures"][0] == {"id": "cat/0.png", "class": "cat"} and len(shown["pictures"]) == 3
+
+
+@pytest.mark.parametrize("named", [[], ["--recipe", "folder"], ["--image-size", "20"], ["--set", "epochs=0.01"]])
+def test_a_preview_shows_what_a_training_would_see(named, here, capsys):
+    """And says so, unless both are named."""
+    run = value(capsys, "train", "zoo", "--dry-run", *named)
+    out, err = call(capsys, "data", "preview", "zoo", "--rows", 3, "--columns", 2, *named)
+    size = run["preprocess"]["size"]
+    assert f"training's (recipe {run['recipe']['name']}, {size} pixels)" in out
+    chosen = [line for line in err.splitlines() if line.startswith("chosen ")]
+    assert ("recipe demo" in chosen[0]) == ("--recipe" not in named) and "resnet" not in chosen[0]
+    assert ("--image-size" in chosen[1]) == ("--image-size" not in named)
+    assert value(capsys, "data", "preview", "zoo", "--recipe", "folder", "--image-size", 8)["image_size"] == 8
+
+
+def test_a_preview_takes_what_a_training_takes(here, capsys):
+    for wrong, words in (
+        (["--recipe", "dem"], "did you mean demo"),
+        (["--set", "settings.threads=1"], "--set settings"),
+        (["--set", "augment.flipp=none"], "did you mean augment.flip"),
+        (["--set", "lr=x"], "lr"),
+        (["--image-size", "0"], "--image-size"),
+        (["--split", "nope"], "nope"),
+        (["--rows", "0"], "row"),
+    ):
+        assert words in call(capsys, "data", "preview", "zoo", *wrong, status=2)[1], wrong
+    assert (
+        value(capsys, "data", "preview", "zoo", "--recipe", "finetune", "--rows", 1, "--columns", 2)["image_size"]
+        == 224
+    )
 
 
 def test_a_comparison_says_what_differs(here, capsys):

@@ -141,7 +141,6 @@ def test_folds_together_and_folds_that_learned_nothing():
         (np.diag([450, 450]) + 50 * np.eye(2, dtype=int)[::-1], 0.05, ""),
         (np.diag([450, 450]) + 50 * np.eye(2, dtype=int)[::-1], 0.001, "do not tell the temperature 2.5 from 1"),
         (np.diag([4, 4]) + np.eye(2, dtype=int)[::-1], 0.5, "10 pictures, 2 of them wrong"),
-        (np.diag([5, 5]), 0.5, "no mistake among them"),
         (np.array([[500, 0], [500, 0]]), 0.5, "learned nothing"),
         (np.array([[400, 100], [420, 80]]), 0.5, "no better than always naming the largest class"),
     ],
@@ -150,3 +149,10 @@ def test_a_temperature_is_told_what_it_is_worth(confusion, gain, words):
     told = calibrated(confusion, gain=gain, temperature=2.5)
     assert (words in told[0] and len(told) == 1 and "\n" not in told[0]) if words else told == []
     assert "--" not in " ".join(told)  # it is read from Python, too
+
+
+def test_a_temperature_that_cannot_be_fitted_is_told_why():
+    [told] = calibrated(np.diag([20, 20]), gain=0.0, temperature=None)
+    assert "40 pictures and no mistake among them" in told and "none is fitted" in told and "91.2 % or more" in told
+    [told] = calibrated(np.array([[99, 1], [0, 100]]), gain=0.0, temperature=None)
+    assert "200 pictures, 1 of them wrong, have no best temperature in 0.1..100" in told

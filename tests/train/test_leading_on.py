@@ -11,7 +11,7 @@ import pytest
 
 from reslearn.spec.errors import BadPicture, Fault, UserError
 from reslearn.spec.voice import PYTHON
-from reslearn.train.stopping import FULL, DiskFull, Interrupted, leading_on
+from reslearn.train.stopping import FULL, DiskFull, Interrupted, Terminated, leading_on, stop_signals
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_full_disk_leads_to_resume_of_the_whole(run, number):
 
 
 def test_before_there_is_a_run_nothing_can_be_resumed(tmp_path):
-    for error in (OSError(errno.ENOSPC, "full"), KeyboardInterrupt()):
+    for error in (OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), Terminated()):
         with pytest.raises(type(error)), leading_on(tmp_path):
             raise error
     with pytest.raises(FileNotFoundError), leading_on(tmp_path):
@@ -57,6 +57,40 @@ def test_a_second_signal_names_the_run_too(run):
     ):
         raise Interrupted(Path("elsewhere"), signal.SIGTERM)
     assert caught.value.signum == signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_says_what_is_lost(run, number):
+    """Ctrl-C or SIGTERM while the loop is saving, with Python's and the system's own handlers below."""
+    with (
+        pytest.raises(Interrupted, match=f"last checkpoint is lost.*: reslearn resume {run}$") as caught,
+        leading_on(run, "crossval.json"),
+        leading_on(run / "fold-1"),
+        stop_signals() as stop,
+    ):
+        os.kill(os.getpid(), number)
+        assert stop() == number
+        os.kill(os.getpid(), number)
+        pytest.fail("it goes on")
+    assert caught.value.signum == number and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_signal_after_the_model_is_sealed_loses_the_report_alone(run):
+    (run / "model.safetensors").touch()
+    with (
+        pytest.raises(Interrupted, match="the model is whole, its report is not"),
+        leading_on(run, "crossval.json"),
+    ):
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("it goes on")
+
+
+def test_sigterm_among_processes_is_the_system_s(run, monkeypatch):
+    """They may wait for each other where no handler runs."""
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    with leading_on(run):
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_damaged_picture_names_both_remedies(tmp_path):

@@ -33,7 +33,7 @@ from ..cli import (
 from ..runtime.notes import speak, warn
 from ..runtime.process_group import speaks_for_all
 from ..spec.errors import Fault, Retold, UserError
-from ..train.stopping import Interrupted
+from ..train.stopping import Interrupted, Terminated
 from .names import renamed
 from .output import put
 
@@ -109,6 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             result = typer.main.get_command(app).main(arguments, prog_name="reslearn", standalone_mode=False)
             return result if isinstance(result, int) else 0
+        except Terminated:
+            return _fail("stopped by SIGTERM", 143)
         except (KeyboardInterrupt, typer.Abort):
             return _fail("stopped by Ctrl-C", 130)
         except Retold:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +18,7 @@ from .addresses import opened_so
 from .data_view import print_check, print_preview, print_split, print_stats
 from .names import as_typed
 from .options import AllowUrls, Assignments, CacheSize, Data, GroupRegex, Json
-from .output import check_targets, emit, put, rewrite_line, say, say_notes
+from .output import check_targets, emit, progress, put, say, say_notes
 
 if TYPE_CHECKING:
     from ..data.formats.pack_index import PackOptions
@@ -66,7 +64,7 @@ def check(
         exclude=exclude or (),
         workers=workers,
         write=write,
-        progress=_progress("pictures"),
+        progress=progress("pictures"),
     )
     files = {"manifest": written, "html": str(html) if html else None}
     emit(report.to_json() | files, as_json, lambda: print_check(report, written))
@@ -96,7 +94,7 @@ def stats(
         dataset,
         preprocess=None if size is None else default_preprocess(size),
         workers=workers if workers is not None else (os.cpu_count() or 1) if len(dataset) >= 2000 else 0,
-        progress=_progress("pictures"),
+        progress=progress("pictures"),
     )
     emit(found.to_json(), as_json, lambda: print_stats(found))
 
@@ -129,7 +127,7 @@ def split(
         manifest=str(out) if out else None,
         hashing=content,
         workers=workers or 0,
-        progress=_progress("pictures hashed"),
+        progress=progress("pictures hashed"),
     )
     say_notes(result.notes)
     emit(result.to_json(), as_json, lambda: print_split(result))
@@ -140,9 +138,9 @@ def preview(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The PNG file to write; an earlier sheet there is replaced.")
     ] = Path("preview.png"),
-    recipe: Annotated[str, typer.Option(help="Its augmentation and image size.")] = "paper-cifar",
+    recipe: Annotated[str | None, typer.Option(help="Its augmentation; that of train's choice if absent.")] = None,
     assignments: Assignments = None,
-    size: Annotated[int | None, typer.Option("--image-size")] = None,
+    size: Annotated[int | None, typer.Option("--image-size", help="Of the input; chosen likewise if absent.")] = None,
     split_name: Annotated[str | None, typer.Option("--split")] = None,
     seed: int = 0,
     rows: Annotated[int, typer.Option(help="Pictures.")] = 8,
@@ -151,18 +149,20 @@ def preview(
     allow_urls: AllowUrls = False,
     as_json: Json = False,
 ) -> None:
-    """Write a contact sheet of what the network will see."""
+    """Write a contact sheet of what the network will see, by the recipe and size that `train` would choose."""
     data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn data preview: {data}")
     check_targets({"--out": (out, None)})
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the sheet is a PNG file; name it {out.with_suffix('.png').name}")
     check_targets({"--out": (out, FIGURE)})
-    from ..data.care.preview import write_preview
+    from ..jobs.previewing import preview_data
 
     changes = parse_assignments(assignments or [])
-    made = write_preview(data, out, recipe, changes, size=size, split=split_name, seed=seed, rows=rows, columns=columns)
-    emit(made.to_json(), as_json, lambda: print_preview(made))
+    made = preview_data(
+        data, out, recipe=recipe, changes=changes, size=size, split=split_name, seed=seed, rows=rows, columns=columns
+    )
+    emit(made.to_json(), as_json, lambda: print_preview(made.sheet))
 
 
 def pack(
@@ -197,7 +197,7 @@ def pack(
     options = PackOptions(encoding, resize)
     dataset = open_data(data)
     say_notes(dataset.notes)
-    packed = write_pack(dataset, out, options, progress=_progress("pictures"))
+    packed = write_pack(dataset, out, options, progress=progress("pictures"))
     size = out.stat().st_size
     value = {
         "path": str(out),
@@ -218,7 +218,7 @@ def _shards(data: str, out: Path, count: int, options: PackOptions, as_json: boo
     started = time.monotonic()
     dataset = open_data(data)
     say_notes(dataset.notes)
-    files = write_shards(dataset, out, count, options, progress=_progress("pictures"))
+    files = write_shards(dataset, out, count, options, progress=progress("pictures"))
     size = sum(path.stat().st_size for path in files)
     value = {
         "path": str(out),
@@ -256,7 +256,7 @@ def export(
 
     dataset = open_data(data)
     say_notes(dataset.notes)
-    done = export_data(dataset, out, to, shards=shards, progress=_progress("pictures"))
+    done = export_data(dataset, out, to, shards=shards, progress=progress("pictures"))
     emit(
         done.to_json(),
         as_json,
@@ -277,23 +277,5 @@ def download(
     say(f"reslearn data download: {name}")
     from ..data.formats.download import download as fetch
 
-    path = fetch(name, out, url=url, progress=_progress("bytes"))
+    path = fetch(name, out, url=url, progress=progress("bytes"))
     emit({"path": str(path), "bytes": path.stat().st_size}, as_json, lambda: put(str(path)))
-
-
-def _progress(what: str) -> Callable[[int, int], None]:
-    """A line on standard error now and then: rewritten in place on a terminal, every ten seconds elsewhere."""
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if terminal and (now - last > 0.1 or done == total):
-            rewrite_line(f"{done:,} of {total:,} {what}", last=done == total)
-            last = now
-        elif not terminal and now - last > 10:
-            say(f"{done:,} of {total:,} {what}")
-            last = now
-
-    return tell

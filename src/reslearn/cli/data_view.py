@@ -53,7 +53,10 @@ def print_check(found: CheckReport, manifest: str | None) -> None:
 
 def print_preview(made: Preview) -> None:
     """What the rows of a contact sheet are."""
-    put(f"{made.path}: one picture per row; first the evaluation view, then training's")
+    put(
+        f"{made.path}: one picture per row; first the evaluation view, then training's "
+        f"(recipe {made.recipe}, {made.image_size} pixels)"
+    )
     for number, row in enumerate(made.pictures, 1):
         put(f"row {number:<3} {row.cls}  {row.id}")
 

@@ -198,10 +198,14 @@ def _percent(share: float | None) -> str:
 
 def _print_calibration(done: Calibrated) -> None:
     print_seen("seen         ", done.seen)
-    put(f"temperature  {done.temperature:.4f}  (fitted on {counted(done.images, 'picture')} of {done.split})")
+    how = "fitted on" if done.fitted else "as before, for none is fitted on"
+    put(f"temperature  {done.temperature:.4f}  ({how} {counted(done.images, 'picture')} of {done.split})")
     for name in ("nll", "ece", "brier"):
         put(f"{name:<11}  {getattr(done.before, name):.4f} -> {getattr(done.after, name):.4f}")
-    put("note         the numbers after -> are of the pictures that it was fitted on, so they are a little too good")
+    if done.fitted:
+        put(
+            "note         the numbers after -> are of the pictures that it was fitted on, so they are a little too good"
+        )
     if done.threshold is not None:
         put(
             f"threshold    {done.threshold:.4f}: answers {100 * done.coverage:.1f} % of the pictures, "

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,3 +126,21 @@ def _printable_json(value: object) -> str:
     except UnicodeEncodeError:
         return json.dumps(value, allow_nan=False)
     return text
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """A line on standard error now and then: rewritten in place on a terminal, every ten seconds elsewhere."""
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if terminal and (now - last > 0.1 or done == total):
+            rewrite_line(f"{done:,} of {total:,} {what}", last=done == total)
+            last = now
+        elif not terminal and now - last > 10:
+            say(f"{done:,} of {total:,} {what}")
+            last = now
+
+    return tell

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bundle.file import load, reseal
+from ..bundle.file import Loaded, load, reseal
 from ..data.dataset import Indices
 from ..data.parts.keys import Keys
 from ..data.parts.known import Known
@@ -55,7 +55,8 @@ class Calibrated:
     split: str
     images: int
     engine: Engine
-    temperature: float
+    temperature: float  # that the file answers with: the fitted one, else what it had before, else 1
+    fitted: bool  # whether the pictures tell one
     threshold: float | None
     coverage: float  # of the threshold: which share of the pictures is answered
     precision: float  # and how many of the answers are right, both in 0..1
@@ -65,8 +66,9 @@ class Calibrated:
     selected_on_test: bool
 
     def __repr__(self) -> str:
+        what = f"temperature {self.temperature:.3g}" + ("" if self.fitted else ", none fitted,")
         return (
-            f"Calibrated({self.model}: temperature {self.temperature:.3g} on {counted(self.images, 'picture')} of "
+            f"Calibrated({self.model}: {what} on {counted(self.images, 'picture')} of "
             f"{self.split}, loss {self.before.nll:.4f} -> {self.after.nll:.4f})"
         )
 
@@ -84,11 +86,12 @@ def calibrate_model(
 ) -> Calibrated:
     """Fit a temperature on the split of `data` that `scoring` names (`val` if none) and reseal the model's file.
 
-    Says where it is worth little.
+    Says where it is worth little. Where the pictures tell no temperature (no mistake among them), the file keeps its
+    own, and is left alone if no threshold is asked for, either.
 
-    The file recognises the pictures ever after as selected
-    on, and one calibrated on test pictures is marked so. Raises `UserError` for the pictures it was trained on, unless
-    `scoring` says what becomes of them, and for a precision that no threshold reaches.
+    The file recognises the pictures ever after as selected on, and one calibrated on test pictures is marked so. Raises
+    `UserError` for the pictures it was trained on, unless `scoring` says what becomes of them, and for a precision that
+    no threshold reaches.
     """
     if is_address(model):
         raise UserError(f"{model}: fetched weights are not changed; make them a file: reslearn convert {model} -o FILE")
@@ -105,7 +108,8 @@ def calibrate_model(
 
     scores, rows, after = watched([loaded], [subject], dataset, scoring, scored)
     logits, labels = scores.logits, scores.labels
-    temperature = fit_temperature(logits, labels)
+    fitted = fit_temperature(logits, labels)
+    temperature = fitted or loaded.bundle.temperature or 1.0
     threshold, coverage, precision = None, 1.0, scores.top1
     unreached = None
     if target_precision is not None:
@@ -117,33 +121,43 @@ def calibrate_model(
             if not 0 < target_precision <= 1:
                 raise
             unreached = error
-    marks = {"selected_on": "test"} if subject.split == "test" else {}
-    reseal(
-        loaded.path,
-        known=loaded.known if loaded.known.forgotten else loaded.known.with_pictures(selected=rows),
-        temperature=temperature,
-        threshold=threshold,
-        data=(loaded.bundle.data or {}) | marks,
-    )
+    chosen = fitted is not None or threshold is not None
+    if chosen:
+        _store(loaded, rows, fitted or loaded.bundle.temperature, threshold, on_test=subject.split == "test")
     before, after_fit = _numbers(logits, labels, 1.0), _numbers(logits, labels, temperature)
     confusion = confusion_matrix(logits, labels)
-    for line in calibrated(confusion, gain=before[0] - after_fit[0], temperature=temperature):
+    for line in calibrated(confusion, gain=before[0] - after_fit[0], temperature=fitted):
         say(f"advice    {line}")
     if unreached is not None:
-        raise UserError(f"{unreached}; the temperature {temperature:.4g} is stored all the same")
+        raise UserError(
+            f"{unreached}; "
+            + ("nothing is stored" if fitted is None else f"the temperature {fitted:.4g} is stored all the same")
+        )
     return Calibrated(
         model=loaded.path,
         split=subject.split,
         images=scores.images,
         engine=scores.engine,
         temperature=temperature,
+        fitted=fitted is not None,
         threshold=threshold,
         coverage=coverage,
         precision=precision,
         before=Belief(*before),
-        after=FittedBelief(*after_fit, seen=after),
+        after=FittedBelief(*after_fit, seen=after if chosen else scores.seen),
         seen=scores.seen,
-        selected_on_test=subject.split == "test" or scores.selected_on_test,
+        selected_on_test=(chosen and subject.split == "test") or scores.selected_on_test,
+    )
+
+
+def _store(model: Loaded, rows: Keys, temperature: float | None, threshold: float | None, *, on_test: bool) -> None:
+    """Reseal the file with what was chosen on the pictures of `rows`, and with these among those it was selected on."""
+    reseal(
+        model.path,
+        known=model.known if model.known.forgotten else model.known.with_pictures(selected=rows),
+        temperature=temperature,
+        threshold=threshold,
+        data=(model.bundle.data or {}) | ({"selected_on": "test"} if on_test else {}),
     )
 
 

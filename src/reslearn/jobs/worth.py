@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..measure.calibration import FITTED
 from ..measure.metrics import wilson_interval
 from ..spec.text import counted
 from ..spec.voice import COMMAND, Voice
@@ -61,17 +62,27 @@ def after_folds(whole: Outcome, folds: Sequence[Outcome], voice: Voice = COMMAND
     return lines
 
 
-def calibrated(confusion: NDArray[np.int64], *, gain: float, temperature: float) -> list[str]:
-    """What a temperature is worth that was fitted on these pictures, each of whose losses fell by `gain` nats by it."""
+def calibrated(confusion: NDArray[np.int64], *, gain: float, temperature: float | None) -> list[str]:
+    """What a temperature is worth that was fitted on these pictures, each of whose losses fell by `gain` nats by it.
+
+    None is one that could not be fitted.
+    """
     count, wrong = int(confusion.sum()), int(confusion.sum() - np.trace(confusion))
     learned = list(_no_better(Outcome(None, None, None, confusion, len(confusion), from_weights=False)))
     if learned:
         return [f"{line}; a temperature cannot mend that" for line in learned]
     more = "fit it on more: a larger val, or other labelled pictures"
-    if not wrong:
+    if temperature is None and not wrong:
+        known = wilson_interval(count, count)[0]
         return [
-            f"{counted(count, 'picture')} and no mistake among them: nothing says how sure it may be, and the "
-            f"temperature {temperature:.3g} makes it surer than it can know; {more}"
+            f"{counted(count, 'picture')} and no mistake among them: any lower temperature would fit them better, so "
+            f"none is fitted; of new pictures {100 * known:.1f} % or more are right, says that many (95 %); {more}"
+        ]
+    if temperature is None:
+        within = f"{FITTED[0]:g}..{FITTED[1]:g}"
+        return [
+            f"{counted(count, 'picture')}, {wrong:,} of them wrong, have no best temperature in {within}, so none is "
+            f"fitted; {more}"
         ]
     if count < FEW_TO_CALIBRATE or 2 * count * gain < SURELY:
         return [

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..runtime.process_group import from_environment
 from ..spec.errors import BadPicture, Fault, UserError
 from ..spec.voice import COMMAND, Voice
 
@@ -25,10 +26,18 @@ class Interrupted(Exception):
     """The run was asked to stop by signal `signum`; its state is on disk and `resume` goes on from there."""
 
     def __init__(self, folder: Path, signum: int, *, at_once: bool = False) -> None:
-        """`at_once` by a second signal, within a step: what was saved before it is there."""
-        how = "stopped at once; go on from what was saved with" if at_once else "stopped and saved; go on with"
+        """`at_once` where a signal came that could not wait for a step's end: what was saved before it is there."""
+        how = "stopped and saved; go on with"
+        if at_once and (Path(folder) / "model.safetensors").exists():
+            how = "stopped at once: the model is whole, its report is not written; write it with"
+        elif at_once:
+            how = "stopped at once: what came after the last checkpoint is lost; go on from there with"
         super().__init__(f"{how}: reslearn resume {folder}")
         self.signum, self.at_once = signum, at_once
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM where nothing waits for the end of a step: raised wherever the program is, as Ctrl-C is."""
 
 
 class DiskFull(Fault):
@@ -60,21 +69,44 @@ def leading_on(
     ones win: of a fold, it is the whole that is gone on with.
     """
     try:
-        with naming_remedies(data, voice):
+        with at_once_on_sigterm(), naming_remedies(data, voice):
             yield
     except Interrupted as stopped:
         raise Interrupted(folder, stopped.signum, at_once=stopped.at_once) from None
     except DiskFull as full:
         raise DiskFull(folder, full.reason) from full.__cause__
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as pressed:
         if not (folder / record).exists():  # nothing has begun
             raise
-        raise Interrupted(folder, signal.SIGINT, at_once=True) from None
+        signum = signal.SIGTERM if isinstance(pressed, Terminated) else signal.SIGINT
+        raise Interrupted(folder, signum, at_once=True) from None
     except OSError as error:
         if error.errno not in FULL or not (folder / record).exists():
             raise
         where = f"{error.filename}: " if error.filename else ""
         raise DiskFull(folder, f"{where}{error.strerror}") from error
+
+
+@contextlib.contextmanager
+def at_once_on_sigterm() -> Iterator[None]:
+    """SIGTERM raises `Terminated`, once; the next one ends the process without a word.
+
+    Not of several processes, which may wait for each other where no handler runs: there it ends them, as it would.
+    """
+
+    def end(number: int, frame: types.FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Terminated
+
+    alone = threading.current_thread() is threading.main_thread() and from_environment().size == 1
+    if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

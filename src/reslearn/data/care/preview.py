@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,18 @@ from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
 from ...runtime.files import write_atomic
-from ...runtime.notes import say, say_notes
+from ...runtime.notes import say
 from ...runtime.replacing import FIGURE, replaceable
-from ...spec.codec import fields_to_json, set_fields
-from ...spec.errors import UserError, check_at_least
-from ...spec.preprocess import Preprocess, default_preprocess
-from ...spec.recipe import Augment
-from ...spec.recipes import get_recipe
+from ...spec.codec import fields_to_json
+from ...spec.errors import UserError
+from ...spec.preprocess import Preprocess
+from ...spec.recipe import Augment, Recipe
 from ..dataset import Dataset, Image
 from ..formats.folders import refuse_among_pictures
 from ..loaders import train_loader
 from ..memory import Subset, part
 from ..preprocess import Normalise, apply
-from ..sources import open_data
+from ..table import Pictures
 
 GAP, GROUND = 4, 255
 
@@ -59,40 +57,32 @@ class Preview:
 
 
 def write_preview(
-    path: str,
+    dataset: Pictures,
     out: Path,
-    recipe: str,
-    changes: Mapping[str, str],
+    recipe: Recipe,
+    preprocess: Preprocess,
     *,
-    size: int | None = None,
     split: str | None = None,
     seed: int = 0,
     rows: int = 8,
     columns: int = 8,
 ) -> Preview:
-    """Write the contact sheet of DATA, the path `path`, to `out` (PNG), and return what it shows.
+    """Write the contact sheet of `dataset`, by this recipe, to `out` (PNG), and return what it shows.
 
-    `changes` are assignments to the recipe's fields. Without `split` it shows `train` where there is one; without
-    `size` the recipe's, else one that fits the first picture. Raises `UserError` where the sheet would be taken for a
-    picture of DATA, and where `out` is a file of another kind.
+    Without `split` it shows `train` where there is one. Raises `UserError` where the sheet would be taken for a picture
+    of the data, and where `out` is a file of another kind.
     """
-    check_at_least("--image-size", size, 1)
-    chosen = set_fields(get_recipe(recipe), changes)
-    dataset = open_data(path)
-    say_notes(dataset.notes)
     refuse_among_pictures(out.parent, dataset.root.path or "", "--out")
     if split is None and "train" in dataset.splits:
         split = "train"
-    if split is not None:
-        dataset = part(dataset, split)
-    side = size or chosen.image_size or (32 if max(dataset.read(0)[0].shape[:2]) <= 64 else 224)
-    sheet = contact_sheet(dataset, default_preprocess(side), chosen.augment, seed=seed, rows=rows, columns=columns)
-    shown = shown_rows(dataset, chosen.augment, rows)
+    shown = dataset if split is None else part(dataset, split)
+    sheet = contact_sheet(shown, preprocess, recipe.augment, seed=seed, rows=rows, columns=columns)
     if out.exists():
         say(f"replaces {out}")
     write_atomic(replaceable(out, FIGURE, "--out"), sheet)
-    pictures = tuple(Row(dataset.ids[i], dataset.classes[int(dataset.labels[i])]) for i in shown)
-    return Preview(str(out), chosen.name, side, split, pictures)
+    rows_of = shown_rows(shown, recipe.augment, rows)
+    pictures = tuple(Row(shown.ids[i], shown.classes[int(shown.labels[i])]) for i in rows_of)
+    return Preview(str(out), recipe.name, preprocess.size, split, pictures)
 
 
 def shown_rows(dataset: Dataset, augment: Augment, rows: int) -> list[int]:
