@@ -13,6 +13,7 @@ import re
 import urllib.parse
 from pathlib import Path
 
+from ..spec.credentials import check_address, masked
 from ..spec.errors import UserError, unknown
 from .files import user_cache
 
@@ -36,8 +37,10 @@ def spelled(path: str | os.PathLike[str]) -> str:
 def local(path: str | os.PathLike[str]) -> Path:
     """The file or folder that a path or an address means; what an address names is fetched, or found in the cache.
 
-    Raises `UserError`, in one line, for an address that is none, and where it cannot be fetched whole.
+    Raises `UserError`, in one line, for an address that is none or holds credentials, and where it cannot be fetched
+    whole.
     """
+    check_address(spelled(path), "download it and name the file")
     if not is_address(path):
         return Path(path)
     return _fetched(spelled(path), tuple(os.environ.get(name) for name in _HEARD))
@@ -84,5 +87,5 @@ def _of_server(address: str, folder: Path) -> Path:
             f"{url}: say what it must be, so that nobody can put another in its place: {url}#sha256={digest}"
         )
     if key != "sha256" or not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
-        raise UserError(f"{address}: after the # goes sha256= and the file's 64 hexadecimal digits")
+        raise UserError(f"{masked(address)}: after the # goes sha256= and the file's 64 hexadecimal digits")
     return fetch(url, place_of(folder, digest.lower(), name), digest.lower())

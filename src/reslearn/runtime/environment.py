@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..spec.codec import to_json
+from ..spec.credentials import masked
 from .choice import this_machine
 from .process_group import from_environment
 from .processor import cores, physical_cores
@@ -158,4 +159,4 @@ def command_line() -> str:
     """The `reslearn` command that is running, ready to paste; empty in a process that somebody else started."""
     program = Path(sys.argv[0]) if sys.argv else Path()
     ours = program.stem == "reslearn" or program.parts[-2:] == ("reslearn", "__main__.py")
-    return shlex.join(["reslearn", *sys.argv[1:]]) if ours else ""
+    return shlex.join(["reslearn", *map(masked, sys.argv[1:])]) if ours else ""

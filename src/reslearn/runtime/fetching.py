@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..spec.credentials import without_secrets
 from ..spec.errors import UserError
 from .files import file_sha256, naming
 from .notes import note
@@ -100,18 +101,18 @@ def fetch_alone(
         if not begun:  # else the part may have been another file's
             break
     raise UserError(
-        f"{url}: what arrived has sha256 {found[:16]}..., and {sha256[:16]}... was wanted; nothing is kept: "
-        "run the command again, or name another place"
+        f"{without_secrets(url)}: what arrived has sha256 {found[:16]}..., and {sha256[:16]}... was wanted; nothing is "
+        "kept: run the command again, or name another place"
     )
 
 
 def _download(url: str, part: Path, told: Callable[[int], None] = lambda done: None, remedy: str = "") -> None:
     """Append to `part` what is missing of the file at `url`."""
-    idle, said = 0, False
+    idle, said, where = 0, False, without_secrets(url)
     while True:
         have = part.stat().st_size if part.exists() else 0
         if not said:
-            note(f"fetching {url}" + (f", from byte {have:,} on" if have else ""))
+            note(f"fetching {where}" + (f", from byte {have:,} on" if have else ""))
             said = True
         try:
             _append(url, part, have, told)
@@ -121,7 +122,7 @@ def _download(url: str, part: Path, told: Callable[[int], None] = lambda done: N
             if error.code == 416 and have:  # the part is no part of this file
                 part.unlink()
                 continue
-            raise UserError(f"{url}: the server says {_words(error)}{remedy}") from None
+            raise UserError(f"{where}: the server says {_words(error)}{remedy}") from None
         except (_Broken, urllib.error.URLError, TimeoutError, OSError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, OSError) and error.filename is not None:  # of our own disk
                 raise
@@ -133,7 +134,7 @@ def _download(url: str, part: Path, told: Callable[[int], None] = lambda done: N
                 if isinstance(reason, socket.gaierror):
                     told_why = f"{urlsplit(url).hostname} cannot be reached from here ({reason.strerror})"
                 kept = f"{now:,} bytes are kept, run the command again" if now else _NONE
-                raise UserError(f"{url}: {told_why}; {kept}") from None
+                raise UserError(f"{where}: {without_secrets(told_why)}; {kept}") from None
             time.sleep(_PAUSE)
 
 

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import re
 
+from .credentials import masked
+
 # Control characters (C0, DEL, C1), the line and paragraph separators, and those that turn the direction of writing.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-# What a parameter of an address is called whose value is a credential, or the end of it.
-SECRET = (
-    "sig|signature|token|(?:api|access|account|secret|private)?key(?:id)?|secret|credentials?|password|passwd|pwd|auth"
-    "|awsaccesskeyid|googleaccessid"
-)
-_PASSED = re.compile(
-    rf"(?P<name>://)[^/\s@'\"]+@|(?P<key>[?&#](?:[\w.-]*[-_.])?(?:{SECRET})=)[^&#\s'\")>]+", re.IGNORECASE
-)
 
 
 def shown(text: str) -> str:
@@ -23,9 +16,7 @@ def shown(text: str) -> str:
 
     The credentials of an address are left out: a terminal's words end up in logs.
     """
-    if "://" in text:
-        text = _PASSED.sub(lambda found: "://...@" if found["name"] else f"{found['key']}...", text)
-    return _UNSEEN.sub(lambda found: _escaped(found.group()), text)
+    return _UNSEEN.sub(lambda found: _escaped(found.group()), masked(text))
 
 
 def counted(number: int, what: str, *, several: str = "") -> str:

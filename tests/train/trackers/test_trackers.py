@@ -79,11 +79,12 @@ def test_a_board_is_told_every_line_of_the_journal_under_what_the_run_is(capsys,
 
 def test_a_board_that_fails_is_said_once_and_the_run_is_the_same(capsys, tmp_path, monkeypatch):
     def broken():
-        raise OSError("the network is\ndown")
+        raise OSError("https://me:SECRET@board/x?t=SECRET: the network is\ndown")
 
     monkeypatch.setitem(sys.modules, "wandb", Wandb(broken))
     told, said = train(capsys, tmp_path, "--log-to", "wandb")
-    assert said.count("wandb failed") == 1 and "the network is down); the run goes on without it" in said
+    assert said.count("wandb failed (https://board/x") == 1 and "SECRET" not in said
+    assert "the network is down); the run goes on without it" in said
     alone, _ = train(capsys, tmp_path / "alone")
     assert told["val"] == alone["val"]
 

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...spec.credentials import without_secrets
 from ...spec.errors import UserError
 from ...spec.text import counted
 from ..layout.archives import folder_split
@@ -119,7 +120,8 @@ class _Rows(Encoded):
         if isinstance(raw, bytes):
             return raw
         name = data.get("path") if isinstance(data, dict) else None
-        self._bare[row] = f"the {'address' if is_address(name) else 'path'} {name}" if name else "nothing"
+        told = f"the {'address' if is_address(name) else 'path'} {without_secrets(name)}" if name else "nothing"
+        self._bare[row] = told
         return b""
 
     def seal(self) -> bytes:

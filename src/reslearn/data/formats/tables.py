@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...spec.credentials import without_secrets
 from ...spec.errors import UserError, some, unknown
 from ...spec.text import counted
 from ..dataset import Indices
@@ -89,10 +90,13 @@ def _find_files(path: str, columns: Columns, files: NamedFiles, urls: bool) -> t
         where = f"{path}, line {line}"
         if is_address(name) and not urls:
             raise UserError(
-                f"{where}: {name} is an address; add --allow-urls, or download the pictures and name the files"
+                f"{where}: {without_secrets(name)} is an address; add --allow-urls, or download the pictures and name "
+                "the files"
             )
         if urls and is_address(name) != is_address(columns.path[0]):
-            raise UserError(f"{where}: {name}: some rows name files and some addresses; make two tables of it")
+            raise UserError(
+                f"{where}: {without_secrets(name)}: some rows name files and some addresses; make two tables of it"
+            )
         try:
             found = None if is_address(name) else files.find(name)
         except UserError as error:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
+from ...spec import credentials
 from ...spec.errors import UserError
 from ...spec.sizes import parse_size
-from ...spec.text import SECRET
 from ..layout.columns import COLUMNS
 from ..layout.named_files import is_address
 
-_SECRETS = re.compile(rf"(^|[-_.])({SECRET})$", re.IGNORECASE)
-_PASSED = re.compile(r"://[^/\s@'\"]+@|\?[^\s'\")>]+")  # a password or a query within a line that a driver wrote
 SIZES = "20GB or 500MB"  # examples
 CACHE, URLS, ALLOW = "cache", "urls", "allow"  # options behind the `#`, beside columns
 _OPTIONS = (CACHE, URLS, *COLUMNS, "image")  # the last of Parquet files
@@ -66,24 +63,4 @@ def with_options(data: str, *, cache_size: str | None = None, allow_urls: bool =
 
 def check_address(url: str) -> None:
     """Raise `UserError` for an address that holds credentials: it would stand in every record of a run."""
-    if "@" not in url and "?" not in url:  # a table may name a million
-        return
-    parts = urlsplit(url)
-    if "@" in parts.netloc:
-        where = f"{parts.scheme}://...@{parts.netloc.rpartition('@')[2]}"
-        raise UserError(
-            f"{where}: an address with a name or password in it would be written into every record; give them to the "
-            "driver by its own settings or environment variables"
-        )
-    named = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if _SECRETS.search(name)]
-    if named:
-        where = f"{parts.scheme}://{parts.netloc}{parts.path}"
-        raise UserError(
-            f"{where}: a signed address ({named[0]}) is a credential, and would be written into every record; name the "
-            "object by its own address and give the driver the credentials"
-        )
-
-
-def without_secrets(line: str) -> str:
-    """A driver's words without the names, passwords and queries of addresses: servers redirect to signed ones."""
-    return _PASSED.sub(lambda found: "://" if found[0].startswith(":") else "", line)
+    credentials.check_address(url, "name it without them, and give them to the driver by its settings or environment")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
+from ...spec.credentials import without_secrets
 from ...spec.errors import UserError
-from .address import without_secrets
 
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError, NotImplementedError)
 _PASSING = (408, 425, 429)  # of the answers that blame who asks, those that another time are others

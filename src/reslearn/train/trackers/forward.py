@@ -18,6 +18,7 @@ from ...runtime.notes import warn
 from ...runtime.process_group import from_environment
 from ...spec.choices import Tracker
 from ...spec.codec import field_paths
+from ...spec.credentials import without_secrets
 from ...spec.errors import check_choice
 from ..events import Listener, Watch
 from ..records.belonging import run_id
@@ -107,7 +108,7 @@ class _Forward:
                 there.close()
         except BaseException as error:  # SystemExit too: no board ends a run
             self._failed = True
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = without_secrets(" ".join(str(error).split())) or type(error).__name__
             warn(f"{self._tracker} failed ({reason}); the run goes on without it")
 
 
