@@ -208,3 +208,14 @@ def test_settings_that_follow_from_no_measurement_are_said_by_the_first(
         monkeypatch.setattr(fitting, "decide", lambda *given, source=source, **more: Settings(threads=1, source=source))
         fitting.fit(tiny_spec, data, None, tiny_recipe, out=tmp_path / "run")
     assert [str(one.message) for one in recwarn] == ["a guess; reslearn doctor --measure would tell"] * (rank == 0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+@pytest.mark.parametrize(
+    ("settings", "told"), [({"device": "cuda"}, "sees 0 GPUs"), ({"precision": "fp16"}, "needs a GPU")]
+)
+def test_settings_that_this_machine_has_not_write_nothing(settings, told, tmp_path, tiny_spec, tiny_recipe):
+    digits = open_data("digits")
+    with pytest.raises(UserError, match=told):
+        fitting.fit(tiny_spec, digits, None, tiny_recipe, out=tmp_path / "run", settings=Settings(**settings))
+    assert not (tmp_path / "run").exists()

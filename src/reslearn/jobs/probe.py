@@ -12,6 +12,7 @@ from ..data.dataset import Dataset
 from ..data.preprocess import Normalise
 from ..measure.features import linear_probe
 from ..nets.build import create_model
+from ..runtime.device import is_here, present
 from ..runtime.files import read_json, write_json
 from ..spec.errors import UserError
 from ..train.fit import Run
@@ -43,7 +44,8 @@ def _fitted(run: Run, record: RunRecord, parts: Parts) -> dict[str, float] | Non
             raise UserError("there are no validation pictures to choose on")
         net = create_model(record.spec, weights=record.weights, prefer=record.prefer).eval()
         normalise = Normalise(record.preprocess, load_mean_image(run.path, record))
-        probe, _ = linear_probe(net, normalise, train, val, device=record.settings.device)
+        own = record.settings.device
+        probe, _ = linear_probe(net, normalise, train, val, device=own if is_here(own) else present(None))
     except UserError as error:
         warnings.warn(f"no linear probe beside the run: {error}", stacklevel=2)
         return None

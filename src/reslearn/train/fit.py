@@ -15,6 +15,7 @@ from ..bundle.header import Bundle, Member
 from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
 from ..runtime.choice import decide, planned_workload
+from ..runtime.device import check_settings
 from ..runtime.environment import command_line, environment, now
 from ..runtime.files import exclusive_lock
 from ..runtime.machine import MEASURE
@@ -169,6 +170,7 @@ def begin(
     folder, world, recipe = Path(out), from_environment(), terms.recipe
     if world.first:
         refuse_existing(folder, overwrite)
+    check_settings(terms.settings)
     check_same_classes(train_data, val_data)
     check_world(recipe, world)
     check_batch(terms.spec, recipe, terms.preprocess.size, world.size)
