@@ -15,6 +15,7 @@ from reslearn.report.confusion import confusion_matrix
 from reslearn.report.figures import error_curves, loss_curves, rival_curves, save_figures
 from reslearn.report.fonts import HOUSE, fonts_for
 from reslearn.report.ink import to_inline_svg
+from reslearn.report.pages import render
 from reslearn.report.values import Curves
 
 STRANGE = ("고양이", "犬の写真", "قطة", "cat 🐈", "naïve Ω Я")
@@ -63,13 +64,17 @@ def test_found_letters_are_drawn(tmp_path):
 
 
 @pytest.mark.usefixtures("_as_if_new")
-def test_what_no_font_has_is_said_once():
+def test_what_no_font_has_is_said_once_and_only_where_pixels_are_written(report, tmp_path):
     nobody = "\U000f0001"
-    with pytest.warns(UserWarning, match="no font on this machine draws \U000f0001"):
-        confusion_matrix(np.eye(1, dtype=np.int64), (nobody,))
+    values = report((nobody, "ant", "bee"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        confusion_matrix(np.eye(1, dtype=np.int64), (nobody,))
+        render(values)  # a browser has fonts of its own
+    with pytest.warns(UserWarning, match="no font on this machine draws \U000f0001"):
+        save_figures(tmp_path, values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_figures(tmp_path, values)
 
 
 def curves(errors, losses=None):

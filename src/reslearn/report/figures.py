@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .axes import cut_off, loss_axis
 from .confusion import confusion_matrix
-from .fonts import quietly
+from .fonts import quietly, tell_missing
 from .ink import INK, PIXELS, STYLE, sheet
 from .search import importance_bars, parallel_coordinates
 from .values import Bins, Curves, Floats, RateCurve, Report
@@ -181,6 +181,7 @@ def save_figures(folder: Path, report: Report) -> list[Path]:
     for name, draw in figures_of(report).items():
         figure = draw()
         figure.patch.set(alpha=1, facecolor="white")
+        tell_missing(figure)
         for suffix in (".png", ".svg"):
             path = folder / (name + suffix)
             with matplotlib.rc_context(STYLE), quietly():

@@ -1,7 +1,8 @@
 """Letters of any script in a figure: fonts that have them are found among those of this machine.
 
 The house's own font has Latin, Greek and Cyrillic. A name in Hangul, Kanji or Arabic, or with an emoji, needs another;
-what no font here has is said once, and is a box in a PNG. In pages and SVG files the browser finds fonts itself.
+what no font here has is a box in a PNG, and is said once where one is written. In pages and SVG files the browser
+finds fonts itself.
 """
 
 from __future__ import annotations
@@ -43,16 +44,26 @@ _told: set[str] = set()
 
 def find_letters(figure: Figure) -> None:
     """Give every text of `figure` fonts that have its letters, the house's first."""
+    families, _ = fonts_for(_strange(figure))
+    if len(families) > 1:
+        for text in _texts(figure):
+            text.set_fontfamily(list(families))
+
+
+def tell_missing(figure: Figure) -> None:
+    """Warn, once in a process, of letters in `figure` that no font here draws: for who writes it as pixels."""
+    _say(fonts_for(_strange(figure))[1])
+
+
+def _texts(figure: Figure) -> list[Text]:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             axis.get_ticklabels()  # they get their texts only now
-    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
-    strange = {letter for text in texts for letter in text.get_text() if ord(letter) > 0x2FF}
-    families, missing = fonts_for(frozenset(strange))
-    if len(families) > 1:
-        for text in texts:
-            text.set_fontfamily(list(families))
-    _say(missing)
+    return [text for text in figure.findobj(Text) if isinstance(text, Text)]
+
+
+def _strange(figure: Figure) -> frozenset[str]:
+    return frozenset(letter for text in _texts(figure) for letter in text.get_text() if ord(letter) > 0x2FF)
 
 
 @cache

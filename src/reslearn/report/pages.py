@@ -21,6 +21,7 @@ from .confusion import confusion_matrix
 from .ink import PIXELS, to_inline_svg
 from .search import importance_bars, parallel_coordinates
 from .values import Details, Gallery, Picture, Report
+from .words import templates
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDE = 500  # CSS pixels of a figure, beyond which its words would be too small on a phone
@@ -162,21 +163,7 @@ def encoded(data: bytes) -> str:
 
 @cache
 def _templates() -> jinja2.Environment:
-    found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,  # class names and paths are the user's: never markup
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters |= {
-        "percent": percent,
-        "number": number,
-        "interval": interval,
-        "data_uri": data_uri,
-        "encoded": encoded,
-    }
-    return found
+    return templates(TEMPLATES, percent=percent, number=number, interval=interval, data_uri=data_uri, encoded=encoded)
 
 
 @cache

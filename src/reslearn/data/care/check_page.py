@@ -10,7 +10,9 @@ from typing import Any
 import cv2
 
 from ...report import figures
+from ...report.words import templates
 from ...spec.errors import UserError
+from ...spec.text import counted
 from ..dataset import Dataset
 from .check import IMBALANCE, KINDS, CheckReport
 
@@ -42,11 +44,7 @@ GROUPS = (
 
 def render_check(report: CheckReport, dataset: Dataset) -> str:
     """The page; thumbnails are read from `dataset`, the one that was checked."""
-    import jinja2
-
     place = {name: i for i, name in enumerate(dataset.ids)}
-    templates = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
     style = (Path(figures.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
 
     def entry(name: str, detail: str) -> dict[str, str]:
@@ -66,15 +64,19 @@ def render_check(report: CheckReport, dataset: Dataset) -> str:
         if (rows := getattr(report, kind))
     ]
     parts = list(next(iter(report.classes.values()))) if report.classes else []
-    return environment.get_template("check.html.jinja").render(
-        report=report,
-        css=style,
-        verdict=verdict(report),
-        facts=_facts(report),
-        faults=faults,
-        groups=groups,
-        parts=parts,
-        largest={part: max((row[part] for row in report.classes.values()), default=0) for part in parts},
+    return (
+        templates(Path(__file__).parent)
+        .get_template("check.html.jinja")
+        .render(
+            report=report,
+            css=style,
+            verdict=verdict(report),
+            facts=_facts(report),
+            faults=faults,
+            groups=groups,
+            parts=parts,
+            largest={part: max((row[part] for row in report.classes.values()), default=0) for part in parts},
+        )
     )
 
 
@@ -82,7 +84,7 @@ def verdict(report: CheckReport) -> str:
     """One sentence for people, which counts all that was found."""
     out, found = len(report.excluded), report.found_in_words()
     first = (
-        f"{out:,} of {report.pictures:,} pictures are left out of training"
+        f"{out:,} of {counted(report.pictures, 'picture')} {'is' if out == 1 else 'are'} left out of training"
         if out
         else (f"All {report.pictures:,} pictures decode")
     )
@@ -92,12 +94,12 @@ def verdict(report: CheckReport) -> str:
 
 
 def _facts(report: CheckReport) -> list[tuple[str, str, str]]:
-    missing = sum(len(names) for names in report.missing.values())
+    missing, same = sum(len(names) for names in report.missing.values()), len(report.exact) + len(report.near)
     return [
         ("pictures", f"{report.pictures:,}", f"{report.clean:,} without a fault"),
         ("left out", f"{len(report.excluded):,}", "by the manifest"),
-        ("duplicates", f"{len(report.exact) + len(report.near):,}", f"groups; {len(report.crossing)} cross splits"),
-        ("label conflicts", f"{len(report.conflicts):,}", "groups"),
+        ("duplicates", f"{same:,}", f"{_groups(same)}; {len(report.crossing)} across splits"),
+        ("label conflicts", f"{len(report.conflicts):,}", _groups(len(report.conflicts))),
         (
             "imbalance",
             f"{report.imbalance:.1f}",
@@ -105,6 +107,10 @@ def _facts(report: CheckReport) -> list[tuple[str, str, str]]:
         ),
         ("missing", f"{missing}", "classes without pictures in a split"),
     ]
+
+
+def _groups(number: int) -> str:
+    return "group" if number == 1 else "groups"
 
 
 def _section(kind: str, titles: Sequence[str], rows: Sequence[Any], shown: Callable[[Any], Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ...measure.confusion import confusion_matrix
 from ...measure.evaluation import score
 from ...measure.predictions import read_predictions
 from ...report.pages import duration, interval, percent, render
-from ...report.values import Curves, Details, Fact, Floats, Grid, Report
+from ...report.values import Curves, Details, Fact, Grid, Report
 from ...runtime.files import write_atomic
 from ...spec.errors import UserError
 from ...spec.text import counted
@@ -29,7 +28,7 @@ from ...train.records.journal import read_journal
 from ...train.records.run import read_record as read_run
 from ..worth import Outcome, after_folds, outcome_of
 from .details import look_inside
-from .tables import FILE_NAME, Rows, curves, heading, record_tables, score_row
+from .tables import FILE_NAME, Rows, curves, heading, record_tables, score_row, with_sealed_end
 
 
 def think_of_folds(done: Crossval, voice: Voice = COMMAND) -> tuple[str, ...]:
@@ -105,15 +104,8 @@ def _fold_curves(folder: Path, record: CrossvalRecord, done: Crossval) -> Iterab
     for k in range(1, record.count + 1):
         run = fold_folder(folder, k)
         drawn = curves(read_run(run), read_journal(run / "metrics.jsonl"))
-        yield f"fold {k}", replace(drawn, val_error=_ending(drawn.val_error, 100 - 100 * done.scores[k - 1]["top1"]))
-
-
-def _ending(errors: Floats, sealed: float) -> Floats:
-    """Validation errors seen in training, the last of them as the sealed network has it: one number for one thing."""
-    measured = np.flatnonzero(np.isfinite(errors))
-    ended = errors.copy()
-    ended[measured[-1:]] = sealed
-    return ended
+        sealed = done.scores[k - 1]
+        yield f"fold {k}", with_sealed_end(drawn, sealed["top1"], sealed["loss"])
 
 
 def _details(record: CrossvalRecord, folder: Path) -> Iterable[Details]:

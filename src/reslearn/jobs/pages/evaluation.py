@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...measure.evaluation import Evaluation
-from ...report.pages import interval, percent, render
+from ...report.pages import interval, number, percent, render
 from ...report.values import Fact, Grid, Report, Table
 from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
@@ -39,7 +39,7 @@ def evaluation_report(done: Evaluated) -> Report:
             Fact(label="accuracy", value=percent(last.top1), note=f"{right:,} of {last.images:,}"),
             Fact(label="95 % interval", value=interval(last.top1_interval), note="of the accuracy, Wilson"),
             Fact(label="loss", value=f"{last.loss:.3f}", note="cross-entropy, nats"),
-            Fact(label="calibration error", value=f"{details.ece:.3f}", note=ece_note(details)),
+            Fact(label="calibration error", value=number(details.plain_ece), note=ece_note(details)),
         ),
         scores=tuple(
             score_row(subject.split, one.to_json(), details.plain_ece if one is last else None) for one in evaluations
@@ -48,7 +48,10 @@ def evaluation_report(done: Evaluated) -> Report:
         details=(details,),
         command=command_line(),
         tables=(
-            *(fields_table(f"Network {i}", member.spec) for i, member in enumerate(members, 1)),
+            *(
+                fields_table("Network" if len(members) == 1 else f"Network {i}", member.spec)
+                for i, member in enumerate(members, 1)
+            ),
             Table(
                 title="Data",
                 rows=(

@@ -18,7 +18,7 @@ from ...measure.evaluate import evaluate
 from ...measure.evaluation import Evaluation
 from ...measure.scoring import Scoring
 from ...report.pages import duration, interval, percent, render
-from ...report.values import Details, Fact, Report, Score, Table
+from ...report.values import Curves, Details, Fact, Report, Score, Table
 from ...runtime.files import write_atomic
 from ...spec.cost import cost
 from ...spec.errors import UserError
@@ -35,7 +35,7 @@ from ..worth import after, outcome_of
 from .details import look_inside
 from .heats import heats_of
 from .start import probe_facts, start_tables
-from .tables import FILE_NAME, SELECTED_ON_TEST, Rows, curves, heading, record_tables, score_row
+from .tables import FILE_NAME, SELECTED_ON_TEST, Rows, curves, heading, record_tables, score_row, with_sealed_end
 
 PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
 
@@ -88,7 +88,7 @@ def gather(run: str | os.PathLike[str], voice: Voice = COMMAND) -> Report:
         name=heading(record.spec.name, record.data["path"]),
         summary=f"{folder.resolve().name}: recipe {record.recipe.name}, begun {record.created[:16].replace('T', ' ')}",
         verdict=tuple(_advice(record, journal, scores, details, voice)),
-        curves=curves(record, journal),
+        curves=_curves(record, journal, scores),
         command=record.command,
         facts=(*_facts(record, journal, scores, _unlooked(folder, record, opened)), *probe_facts(folder, record)),
         scores=tuple(scores),
@@ -96,6 +96,12 @@ def gather(run: str | os.PathLike[str], voice: Voice = COMMAND) -> Report:
         tables=(*record_tables(record, _data(record)), *start_tables(folder, record), *_looks(opened)),
         notes=tuple(notes),
     )
+
+
+def _curves(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Curves:
+    """As trained; where the last weights were sealed, their end is the score in fp32 that the page has elsewhere."""
+    drawn, val = curves(record, journal), next((one for one in scores if one.split == "val"), None)
+    return drawn if val is None or record.recipe.select != "last" else with_sealed_end(drawn, val.top1, val.loss)
 
 
 def _looked_at(
@@ -242,4 +248,6 @@ def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]
         yield Fact(label="training", value=duration(timed[-1]["seconds"]), note=note)
     for score in scores:
         if score.ece is not None:
-            yield Fact(label="calibration error", value=f"{score.ece:.3f}", note=f"ECE, 15 bins, on {score.split}")
+            calibrated = score.calibrated
+            at = "" if calibrated is None else f"; {calibrated[2]:.3f} at temperature {calibrated[0]:.3g}"
+            yield Fact(label="calibration error", value=f"{score.ece:.3f}", note=f"ECE, 15 bins, on {score.split}{at}")

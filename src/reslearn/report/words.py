@@ -1,0 +1,75 @@
+"""Words of pages: names of any script as they are, numbers that no line's end divides, tables too wide for a phone.
+
+`templates` opens a folder of templates in which every text from outside does nothing but stand there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from ..spec.text import shown
+
+PHONE = 44  # characters that fit beside each other on 390 pixels
+NAME = 9  # characters of a first column, whose words may stand below each other
+# A number and what belongs to it: 95 % with the interval it is of, p = 0.006, -0.016 .. +0.014.
+_NUMBER = r"[-+−]?\d+(?:[.,]\d+)*(?:e[-+]\d+)?"
+_RANGE = rf"{_NUMBER} (?:to|\.\.) {_NUMBER}"
+_WHOLE = re.compile(rf"{_NUMBER} %:? {_RANGE}|p [=<] {_NUMBER}|{_RANGE}|{_NUMBER} %|{_NUMBER} ± {_NUMBER} %")
+# Hebrew and Arabic are written from right to left, and take the slashes and digits beside them with them.
+_LEFTWARDS = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+
+
+def templates(folder: Path, **filters: Any) -> jinja2.Environment:
+    """The templates of a folder: all text is escaped, and what turns the direction of writing is shown as `\\u202e`."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,  # class names and paths are the user's: never markup
+        finalize=_harmless,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"whole": whole, "path": path, "words": words, "too_wide": too_wide, **filters}
+    return found
+
+
+def whole(text: str) -> Markup:
+    """A sentence in which no line ends between a number and what belongs to it."""
+    text = shown(text)
+    parts, end = [], 0
+    for match in _WHOLE.finditer(text):
+        parts += [escape(text[end : match.start()]), _kept(match[0])]
+        end = match.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def path(name: str) -> Markup:
+    """A file's name, the folders of which keep their order whatever script they are written in."""
+    if not _LEFTWARDS.search(name):
+        return escape(shown(name))
+    return Markup("/").join(Markup("<bdi>{}</bdi>").format(shown(part)) for part in name.split("/"))
+
+
+def words(command: str) -> Markup:
+    """A command, of which a line may end between its words alone."""
+    return Markup(" ").join(_kept(word) for word in shown(command).split(" "))
+
+
+def too_wide(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table's columns do not stand beside each other on a phone."""
+    widths = [max(len(name), *(len(row[i]) for row in rows)) if rows else len(name) for i, name in enumerate(columns)]
+    return min(widths[0], max(NAME, len(columns[0]))) + sum(widths[1:]) + len(widths) - 1 > PHONE
+
+
+def _kept(text: str) -> Markup:
+    return Markup('<span class="whole">{}</span>').format(text)
+
+
+def _harmless(value: object) -> object:
+    return shown(value) if type(value) is str else value
