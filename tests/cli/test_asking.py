@@ -18,26 +18,41 @@ def options_of(command):
     return {option.name: option for option in typer.main.get_command(app).params}
 
 
-def test_a_command_is_asked_for_the_fields_and_given_one_value():
+@pytest.mark.parametrize(
+    ("kind", "words", "value"),
+    [
+        (
+            Training,
+            ["--set", "lr=1", "--set", "epochs=2", "--seed", "3"],
+            Training(assignments=["lr=1", "epochs=2"], seed=3),
+        ),
+        (Looking, ["--workers", "2"], Looking(workers=2)),
+    ],
+)
+def test_a_command_is_asked_for_the_fields_and_given_one_value(kind, words, value):
     given = []
 
-    def command(data: opt.Data, *, asked: Training, looking: Looking, as_json: opt.Json = False) -> None:
-        given.append((data, asked, looking, as_json))
+    def command(data: opt.Data, *, asked: kind, as_json: opt.Json = False) -> None:
+        given.append((data, asked, as_json))
 
+    command.__annotations__["asked"] = kind
     options = options_of(asking(command))
-    names = [field.name for kind in (Training, Looking) for field in fields(kind)]
+    names = [field.name for field in fields(kind)]
     assert [name for name in options if name in names] == names  # in this order, in place of the parameter
-    assert next(iter(options)) == "data" and "asked" not in options and "looking" not in options
+    assert next(iter(options)) == "data" and "asked" not in options
 
     app = typer.Typer()
     app.command()(asking(command))
-    words = ["digits", "--lr", "1"], ["digits", "--set", "lr=1", "--set", "epochs=2", "--seed", "3", "--workers", "2"]
     with pytest.raises(SystemExit):
-        app(words[0])
-    app(words[1], standalone_mode=False)
-    asked = Training(assignments=["lr=1", "epochs=2"], seed=3)
-    assert given == [("digits", asked, Looking(workers=2), False)]
-    assert asked.request("digits").changes == {"lr": "1", "epochs": "2"}
+        app(["digits", "--lr", "1"])
+    app(["digits", *words], standalone_mode=False)
+    assert given == [("digits", value, False)]
+
+
+def test_what_was_asked_arrives():
+    asked = Training(assignments=["lr=1", "epochs=2"], device="cpu", workers=2)
+    changes = {"lr": "1", "epochs": "2", "settings.device": "cpu", "settings.workers": "2"}
+    assert asked.request("digits").changes == changes
     assert Looking(workers=2, device="cpu").scoring("val").workers == 2
 
 
@@ -46,5 +61,5 @@ def test_every_command_that_trains_has_them(command, capsys):
     assert main([command, "--help"]) == 0
     told = capsys.readouterr().out
     for name in ("--model", "--recipe", "--epochs", "--set", "--seed", "--weights", "--prefer", "--image-size",
-                 "--split-seed", "--precision", "--on-bad-file"):  # fmt: skip
+                 "--split-seed", "--precision", "--on-bad-file", "--device", "--workers"):  # fmt: skip
         assert name in told, name

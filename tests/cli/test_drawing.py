@@ -46,7 +46,7 @@ def test_it_tells_programs_what_it_drew(capsys):
         (["resnet34", "-o", "none/a.svg"], "no such folder"),
         (["resnet34", "-o", "mine.svg"], "is not replaced"),
         ([], "Missing argument"),
-        ([""], "unknown model ''"),
+        ([""], "an argument is empty"),
         (["resnet34+shortcut=Z"], "resnet34+shortcut=Z: shortcut: Input should be 'A', 'B'"),
         (["resnet34+depth=7"], "resnet34+depth=7: unknown field 'depth'"),
         (["resnet34+"], "'resnet34+': after its name stands field=value, e.g. resnet34+shortcut=B"),

@@ -100,6 +100,8 @@ def test_paths_in_a_file_start_at_the_file(here, capsys):
         ("set = 3", ["[set]"]),
         ("= 1", ["no TOML file"]),
         ("epochs = 'many'", ["epochs", "many"]),
+        ("data = true", ["data is true"]),
+        ("out = ''", ["out is empty"]),
     ],
 )
 def test_a_wrong_file_of_options_is_one_line(here, capsys, text, words):
@@ -164,12 +166,45 @@ def test_version_help_and_completion(here, capsys):
         (["data", "chekc"], ["chekc", "reslearn data --help"]),
         (["data", "split"], ["DATA", "reslearn data split --help"]),
         (["plan", "digits", "--html", "x.html"], ["--find-lr"]),
+        (["train", "digits", "--image_size", "32"], ["it is called --image-size", "reslearn train --help"]),
+        (["train", "digits", "--imgsz=32"], ["it is called --image-size"]),
+        (["train", "digits", "-o", "--dry-run"], ["-o lacks its value", "--dry-run", "reslearn train --help"]),
+        (["train", "digits", "--config", "--seed=3"], ["--config lacks its value", "--seed"]),
+        (["train", "digits", "--out", ""], ["--out is empty", "reslearn train --help"]),
+        (["train", "digits", "--recipe="], ["--recipe is empty"]),
+        (["train", "digits", "-o=run"], ["-o run", "reslearn train --help"]),
+        (["train", ""], ["an argument is empty", "reslearn train --help"]),
+        (["data", "check", "--", ""], ["an argument is empty", "reslearn data check --help"]),
+        (["data", "check", "digits", "--manifest="], ["--manifest is empty"]),
+        (["predict", "m", "x.png", "--threshold"], ["--threshold", "reslearn predict --help"]),
+        (["train", "digits", "--image-size", "100000"], ["--image-size is 100000", "4096"]),
+        (["train", "digits", "--workers", "-1"], ["--workers", "-1", "reslearn train --help"]),
+        (["evaluate", "m", "digits", "--workers", "-1"], ["--workers", "-1", "reslearn evaluate --help"]),
+        (["train", "digits", "--device", "tpu"], ["device is 'tpu'", "cuda"]),
+        (
+            ["train", "digits", "--device", "cpu", "--set", "settings.device=cpu"],
+            ["--set settings.device", "leave one"],
+        ),
+        (["train", "digits", "--weights", "ftp://x/y"], ["ftp://x/y", "address"]),
     ],
     ids=lambda value: " ".join(value),
 )
 def test_errors_lead_on(here, capsys, arguments, words):
     line = refused(capsys, *arguments)
     assert all(word in line for word in words), line
+    assert not list(here.iterdir())
+
+
+def test_what_looks_like_an_option_may_be_a_value(here, capsys):
+    assert (
+        json.loads(call(capsys, "train", "digits", "--dry-run", "--json", "--seed", "-1", "--out=--x")[0])["out"]
+        == "--x"
+    )
+
+
+def test_a_training_takes_a_device_and_workers(here, capsys):
+    told = json.loads(call(capsys, "train", "digits", "--dry-run", "--json", "--device", "cpu", "--workers", "3")[0])
+    assert (told["settings"]["device"], told["settings"]["workers"]) == ("cpu", 3)
 
 
 def test_a_range_test_draws_its_curve_and_writes_its_page_alone(here, capsys):

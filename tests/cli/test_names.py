@@ -10,8 +10,9 @@ from reslearn.cli.app import main
 from reslearn.cli.names import BEFORE, as_typed, renamed
 
 WRITERS = ("train", "crossval", "demo", "evaluate", "compare", "ensemble", "convert", "data check", "data split",
-           "data preview", "data pack", "data download")  # fmt: skip
-READERS = ("evaluate", "calibrate", "ensemble", "compare", "predict")  # of pictures, with a network
+           "data preview", "data pack", "data download", "data export", "predict", "explain", "export", "features",
+           "card", "draw", "sweep", "plan", "paper report")  # fmt: skip
+READERS = ("evaluate", "calibrate", "ensemble", "compare", "predict", "features", "train", "crossval", "plan", "sweep")
 
 
 def helped(capsys, command):

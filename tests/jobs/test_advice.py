@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +40,20 @@ FINE = Outcome(
 def test_each_fault_is_told_and_nothing_else_is(change, words):
     assert before(GOOD) == []
     assert [line for line in before(replace(GOOD, **change)) if words in line]
+
+
+def test_a_remedy_is_another_value_than_the_one_that_is_amiss():
+    for steps in range(1, 500, 7):
+        for lr in (0.07, 0.1, 0.2, 0.4, 1.0):
+            plan = replace(GOOD, steps=steps, recipe=replace(get_recipe("folder"), lr=lr))
+            for line in before(plan):
+                named = re.findall(r"--set lr=([\d.]+)", line)
+                assert all(0 < float(text) < lr for text in named), line
+    large = replace(
+        GOOD, steps=1, labels=np.repeat([0, 1], 500), recipe=replace(get_recipe("folder"), batch_size=100_000)
+    )
+    [told] = [line for line in before(large) if "smaller batches" in line]
+    assert "--set batch_size=250" in told
 
 
 def test_weights_make_few_steps_and_few_pictures_bearable():

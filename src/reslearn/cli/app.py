@@ -107,7 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _warn
         try:
-            result = typer.main.get_command(app).main(arguments, prog_name="reslearn", standalone_mode=False)
+            command = typer.main.get_command(app)
+            parsing.check_values(command, arguments)
+            result = command.main(arguments, prog_name="reslearn", standalone_mode=False)
             return result if isinstance(result, int) else 0
         except Terminated:
             return _fail("stopped by SIGTERM", 143)
@@ -131,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
             if parsing.asked_for_help(error):
                 return 0
             if parsing.is_parsing(error):
-                return _fail(parsing.in_words(error, arguments), 2)
+                return _fail(parsing.in_words(error, command, arguments), 2)
             raise
 
 

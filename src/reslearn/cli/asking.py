@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.allocator import tune
 from ..spec.codec import parse_assignments
+from ..spec.errors import UserError
 from . import options as opt
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Training:
     split_seed: int = 0
     precision: opt.TrainPrecision = None
     on_bad_file: opt.BadFile = "stop"
+    device: opt.TrainDevice = None
+    workers: opt.TrainWorkers = None
 
     def words(self, what: str) -> str:
         """What a command announces: its network, `what` it does with it, the recipe."""
@@ -50,7 +53,7 @@ class Training:
             self.model,
             self.recipe,
             epochs=self.epochs,
-            changes=parse_assignments(self.assignments or []),
+            changes=self._changes(),
             image_size=self.image_size,
             seed=self.seed,
             val_fraction=val_fraction,
@@ -62,6 +65,17 @@ class Training:
             weights=self.weights,
             prefer=self.prefer,
         )
+
+    def _changes(self) -> dict[str, str]:
+        """What `--set` assigns, and the settings that have an option of their own."""
+        changes = parse_assignments(self.assignments or [])
+        for name in ("device", "workers"):
+            value, path = getattr(self, name), f"settings.{name}"
+            if value is not None and path in changes:
+                raise UserError(f"--{name} {value}: --set {path}={changes[path]} says it, too; leave one of them out")
+            if value is not None:
+                changes[path] = str(value)
+        return changes
 
 
 @dataclass(frozen=True, kw_only=True)

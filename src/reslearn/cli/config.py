@@ -67,6 +67,10 @@ def _defaults(context: typer.Context, found: Mapping[str, object], path: Path) -
             continue
         if isinstance(value, (dict, list)):
             raise UserError(f"--config {path}: {key} is a {type(value).__name__}; give one value")
+        if isinstance(value, bool) and not getattr(parameter, "is_flag", False):
+            raise UserError(f"--config {path}: {key} is {str(value).lower()}; give a text or a number")
+        if value == "":
+            raise UserError(f"--config {path}: {key} is empty; give it a value, or leave it out")
         text = value if isinstance(value, bool) else str(value)
         if name in PATHS and isinstance(text, str):
             text = from_file(text, path.parent, words=name != "out")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Manifest = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="FILE", help="Where the manifest goes; else with the data.")
 ]
-Workers = Annotated[int | None, typer.Option(help="Processes that read; one per core if absent.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes that read; one per core if absent.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -85,9 +85,9 @@ def stats(
     say(f"reslearn data stats: {data}")
     from ..data.sources import open_data
     from ..data.statistics import statistics
-    from ..spec.preprocess import default_preprocess
+    from ..spec.preprocess import check_image_size, default_preprocess
 
-    check_at_least("--image-size", size, 1)
+    check_image_size(size)
     dataset = open_data(data)
     say_notes(dataset.notes)
     found = statistics(

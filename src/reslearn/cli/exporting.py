@@ -33,7 +33,7 @@ def export(
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="The file to write; of openvino its .xml, of triton the folder of models."),
+        typer.Option("-o", "--out", help="The file to write; of openvino its .xml, of triton the folder of models."),
     ],
     graph_input: Annotated[
         GraphInput,

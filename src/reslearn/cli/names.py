@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 # The first words of a command -> the name that was -> the name that is.
 BEFORE: Mapping[str, Mapping[str, str]] = {
     "convert": {"--output": "--out"},
+    "export": {"--output": "--out"},
+    "card": {"--output": "--out"},
+    "features": {"--output": "--out"},
     "evaluate": {"--report": "--out"},
     "compare": {"--report": "--out"},
     "ensemble": {"--weights": "--member-weights"},

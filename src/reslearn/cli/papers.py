@@ -96,7 +96,7 @@ def run(
 @paper.command()
 def report(
     stores: Annotated[list[Path] | None, typer.Option("--store", help="Results; several are read as one.")] = None,
-    out: Annotated[Path, typer.Option(help="The report's folder.")] = Path("runs/paper-report"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="The report's folder.")] = Path("runs/paper-report"),
     names: Annotated[str | None, typer.Option("--only", help="Experiments, separated by semicolons.")] = None,
     page: Annotated[Path | None, typer.Option(help="Renew the marked blocks of this Markdown page instead.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Also copy the results, without runs, into this store.")] = None,

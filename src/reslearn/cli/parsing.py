@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, cast
+
+from ..spec.errors import UserError
+from .names import as_typed
 
 NOT_FOUND = "NoSuchOption"  # names of the parser's own errors; Typer's vendored click hides the classes
 MISSING = "MissingParameter"
@@ -15,11 +18,14 @@ class Parameter(Protocol):
 
     name: str
     opts: list[str]
+    secondary_opts: list[str]
     metavar: str | None
     required: bool
 
 
 class Command(Protocol):
+    """A command, or a group of them."""
+
     params: list[Parameter]
 
 
@@ -41,10 +47,50 @@ def asked_for_help(error: Exception) -> bool:
     return type(error).__name__ == ONLY_HELP
 
 
-def in_words(error: Exception, arguments: Sequence[str]) -> str:
+def check_values(root: object, arguments: Sequence[str]) -> None:
+    """Raise `UserError` for what a parser would take without a word: an empty text, or an option as another's value.
+
+    A folder named `--dry-run` is what nobody asks for who writes `-o --dry-run`.
+    """
+    path, command, given = _named(root, arguments)
+    options = {text: one for one in command.params for text in (*one.opts, *one.secondary_opts) if text[:1] == "-"}
+    more, place = f"({path} --help lists what is valid)", 0
+    while place < len(given):
+        text, place = given[place], place + 1
+        name, mark, value = text.partition("=")
+        if text == "":
+            raise UserError(f"an argument is empty, as a variable is that is not set; give it, or leave it out {more}")
+        if text == "--":
+            options = {}
+        if name not in options or getattr(options[name], "is_flag", False):
+            continue
+        if mark and not name.startswith("--"):
+            raise UserError(f"{text}: after {name} stands a space, not =: {name} {value} {more}")
+        if not mark:
+            if place == len(given):
+                return  # which the parser will say
+            value, place = given[place], place + 1
+            if value.partition("=")[0] in options:
+                raise UserError(f"{as_typed(name)} lacks its value: the option {value} stands after it {more}")
+        if value == "":
+            raise UserError(f"{as_typed(name)} is empty, as a variable is that is not set; leave it out {more}")
+
+
+def _named(root: object, arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
+    """The command that is called, its path as it is typed, and what stands after that."""
+    path, command, place = "reslearn", cast(Command, root), 0
+    while place < len(arguments):
+        inner: Mapping[str, Command] = getattr(command, "commands", {})
+        if arguments[place] not in inner:
+            break
+        path, command, place = f"{path} {arguments[place]}", inner[arguments[place]], place + 1
+    return path, command, arguments[place:]
+
+
+def in_words(error: Exception, root: object, arguments: Sequence[str]) -> str:
     """What is wrong, and the command whose help lists what is valid."""
     context: Context | None = getattr(error, "ctx", None)
-    command = context.command_path if context else "reslearn"
+    command = _named(root, arguments)[0]
     kind = type(error).__name__
     missing = _missing(context) if kind == MISSING and context is not None else []
     if len(missing) > 1:
@@ -72,6 +118,9 @@ def _field(option: str, context: Context | None, arguments: Sequence[str]) -> st
 
     paths = [*field_paths(Recipe("", "", epochs=1))]
     name = option.lstrip("-").partition("=")[0].replace("-", "_")
+    own = f"--{SPOKEN.get(name, name).replace('_', '-')}"
+    if context is not None and any(own in one.opts for one in context.command.params):
+        return f"no such option: {option.partition('=')[0]}; it is called {own}"
     near = [path for path in paths if path == SPOKEN.get(name, name)]
     if not takes or not near:
         return ""

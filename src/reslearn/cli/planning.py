@@ -36,7 +36,7 @@ def plan(
         bool, typer.Option("--find-lr", help="A learning-rate range test instead: the loss while the rate grows.")
     ] = False,
     html: Annotated[
-        Path | None, typer.Option("-o", "--html", metavar="FILE", help="With --find-lr: its curve as a page.")
+        Path | None, typer.Option("-o", "--out", "--html", metavar="FILE", help="With --find-lr: its curve as a page.")
     ] = None,
     as_json: opt.Json = False,
 ) -> None:

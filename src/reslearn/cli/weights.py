@@ -62,7 +62,7 @@ def _row(one: Published) -> tuple[str, ...]:
 
 def card(
     model: Sealed,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it here.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write it here.")] = None,
     as_json: Json = False,
 ) -> None:
     """Print a model's card: scores with intervals, data, recipe, calibration, limits, use; Markdown with metadata."""
@@ -107,7 +107,7 @@ def push(
 def features(
     model: Sealed,
     data: Data,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The Parquet file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The Parquet file to write.")],
     split: Annotated[str | None, typer.Option(help="train, val or test; all pictures if absent.")] = None,
     device: Device = None,
     workers: Workers = 0,

@@ -74,7 +74,7 @@ def _few_steps(plan: Ahead, voice: Voice) -> Iterator[str]:
         return
     pictures = len(plan.labels)
     epochs = math.ceil(FEW_STEPS * plan.recipe.batch_size / max(pictures, 1))
-    smaller = max(plan.recipe.batch_size // 4, 8)
+    smaller = max(min(plan.recipe.batch_size // 4, pictures // 4), 8)
     field = voice.field("batch_size", smaller)
     other = f", or smaller batches ({field})" if smaller < plan.recipe.batch_size else ""
     yield (
@@ -92,7 +92,7 @@ def _rate(plan: Ahead, voice: Voice) -> Iterator[str]:
     peak = max(learning_rate(recipe, step, total, seen) for step in range(min(total, 1000)))
     calm = CALM * max(total, 1) / 100
     if peak > max(calm, CALM):
-        lower = float(f"{max(calm, CALM) * recipe.lr / recipe.peak_lr:.1g}")
+        lower = _below(max(calm, CALM) * recipe.lr / recipe.peak_lr)
         share = recipe.peak_lr / recipe.lr  # what the batch size makes of the recipe's rate
         at_batch = "" if math.isclose(share, 1) else f", which is {lower * share:.2g} in batches of {recipe.batch_size}"
         yield (
@@ -100,6 +100,12 @@ def _rate(plan: Ahead, voice: Voice) -> Iterator[str]:
             f"train longer, or {voice.field('lr', lower)}{at_batch} "
             "(reslearn plan DATA --find-lr shows what it bears)"
         )
+
+
+def _below(rate: float) -> float:
+    """The next number with one digit that is not above it."""
+    unit = 10.0 ** math.floor(math.log10(rate))
+    return float(f"{math.floor(rate / unit * (1 + 1e-9)) * unit:.1g}")
 
 
 def _few_pictures(plan: Ahead, voice: Voice) -> Iterator[str]:

@@ -28,7 +28,7 @@ from ..runtime.switches import owned
 from ..spec.catalogue import get_spec
 from ..spec.codec import fields_to_json
 from ..spec.errors import UserError, check_at_least
-from ..spec.preprocess import default_preprocess
+from ..spec.preprocess import check_image_size, default_preprocess
 from ..spec.recipes import get_recipe
 from ..spec.text import counted
 from ..spec.voice import Voice
@@ -187,7 +187,7 @@ def measure_first(say: Callable[[str], None]) -> None:
 def check_sizes(batch: int, image_size: int | None, steps: int) -> None:
     """Raise `UserError` naming the option that leaves nothing to measure; a spread needs two steps."""
     check_at_least("--batch", batch, 1)
-    check_at_least("--image-size", image_size, 1)
+    check_image_size(image_size)
     check_at_least("--steps", steps, 2)
 
 

@@ -14,7 +14,8 @@ from ..data.parts.splits import choose_splits
 from ..data.sources import open_data
 from ..runtime.notes import say_notes
 from ..spec.catalogue import get_spec
-from ..spec.errors import UserError, check_at_least
+from ..spec.errors import UserError
+from ..spec.preprocess import check_image_size
 from ..spec.recipes import get_recipe
 from ..train.origin import starting_preprocess
 from .choosing import Choice
@@ -50,7 +51,7 @@ def preview_data(
     `changes` are `--set` assignments. Without `split` it shows `train` where there is one. Raises `UserError` as
     `train` does for the options, and as `write_preview` does.
     """
-    check_at_least("--image-size", size, 1)
+    check_image_size(size)
     weights = BEST_KNOWN if recipe is not None and get_recipe(recipe).unfreeze else None
     request = TrainRequest(path, recipe=recipe, changes=changes or {}, image_size=size, weights=weights)
     if request.changes_to("settings"):

@@ -28,8 +28,9 @@ from ..runtime.settings import PRECISIONS, Precision, Settings
 from ..spec.catalogue import get_spec
 from ..spec.choices import OnBadFile, Prefer
 from ..spec.codec import set_fields, to_json
-from ..spec.errors import UserError, check_at_least, check_choice
+from ..spec.errors import UserError, check_choice
 from ..spec.net import Spec, spec_to_json
+from ..spec.preprocess import check_image_size
 from ..spec.recipe import Recipe
 from ..spec.recipes import BUDGETS, get_recipe
 from ..train.batch_size import check_batch
@@ -231,7 +232,7 @@ def asked_recipe(request: TrainRequest) -> Recipe:
     epochs = request.epochs
     if epochs is not None and not 0 < epochs < math.inf:
         raise UserError(f"--epochs is {epochs:g}; it must be a positive number")
-    check_at_least("--image-size", request.image_size, 1)
+    check_image_size(request.image_size)
     changes = {} if epochs is None else {"epochs": str(epochs)}
     changes |= request.changes_to("recipe")
     if any(budget in changes for budget in BUDGETS):  # a new budget takes the place of the recipe's

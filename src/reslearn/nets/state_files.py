@@ -109,7 +109,7 @@ def file_of(given: str | os.PathLike[str]) -> Path:
             raise UserError(f"{path}: this run is not finished; finish it: reslearn resume {path}")
         raise UserError(f"{path}: a folder without {' or '.join(FOLDER_FILES)}; give the file of weights")
     if re.match(r"\w+:/", str(path)):
-        raise UserError(f"{path}: an address, not a file; download it and give the file")
+        raise UserError(f"{os.fspath(given)}: an address, not a file; download it and give the file")
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     if path.name.endswith(".index.json") or _PART.search(path.name):

@@ -15,6 +15,12 @@ LARGEST = 4096  # pixels of a side; beyond it a header alone could ask for all t
 VERSION = 1  # raised whenever the same value would give other pixels
 
 
+def check_image_size(size: int | None) -> None:
+    """Raise `UserError` for a side of `--image-size` that no input has; None is none that was named."""
+    if size is not None and not 1 <= size <= LARGEST:
+        raise UserError(f"--image-size is {size}; it must be at least 1 and at most {LARGEST} pixels")
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """From an RGB uint8 picture of any shape to the float tensor a network reads.
