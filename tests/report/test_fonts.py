@@ -114,6 +114,18 @@ def test_ticks_are_round_and_inside():
         assert len(ticks) >= 3 and ticks == sorted(ticks) and all(low <= tick <= high for tick in ticks)
 
 
+def test_a_legend_of_long_names_is_not_cut_off():
+    for names in (
+        ("a", "b"),
+        ("chosen-by-the-table-eight-epochs", "fast-cifar-for-three-epochs"),
+        ("run-" * 20, "try-" * 20),
+    ):
+        figure = rival_curves([(name, curves([9, 8, 7])) for name in names])
+        figure.canvas.draw()
+        (legend,) = figure.legends
+        assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_folds_that_coincide_are_drawn_in_widths_that_show_each():
     figure = rival_curves([(f"fold {k}", curves([9, 8, 7])) for k in range(1, 6)])
     lines = figure.axes[0].get_lines()

@@ -23,6 +23,8 @@ RIVALS = ("val", "wrong", "third", "fourth", "train")  # colours of runs in one 
 MARKERS = ("o", "s", "^", "D", "v")
 FEW = 12  # points of a curve that are marked one by one
 MADE_BY = {".png": {"Software": "reslearn"}, ".svg": {"Creator": "reslearn", "Date": None}}  # known when replaced
+LEGEND = 44  # letters of a legend's row, beyond which its words stand below each other
+LONG = 40  # letters of a name in a legend
 MAX_POINTS = 150  # a curve is averaged down to this many points
 
 
@@ -47,6 +49,7 @@ def rival_curves(rivals: Sequence[tuple[str, Curves]]) -> Figure:
             errors = curves.val_error if np.isfinite(curves.val_error).any() else curves.train_error
             known = np.isfinite(errors)
             colour = INK[RIVALS[number % len(RIVALS)]]
+            name = name if len(name) <= LONG else f"{name[: LONG - 1]}…"
             axes.plot(
                 curves.epoch[known],
                 errors[known],
@@ -144,8 +147,8 @@ def _finish(axes: Axes, figure: Figure) -> None:
     axes.set_xlim(left=0)
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    if axes.get_legend_handles_labels()[1]:
-        figure.legend(loc="outside upper left", ncols=2)
+    if labels := axes.get_legend_handles_labels()[1]:
+        figure.legend(loc="outside upper left", ncols=1 if sum(map(len, labels[:2])) > LEGEND else 2)
 
 
 def figures_of(report: Report) -> dict[str, Callable[[], Figure]]:

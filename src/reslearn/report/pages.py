@@ -124,7 +124,7 @@ def _classes_note(part: Details, *, sorted_by_f1: bool) -> str:
 
 
 def _at(temperature: float) -> str:
-    return "" if temperature == 1 else f" at temperature {temperature:.3g}"
+    return "" if temperature == 1 else f" at temperature {temperature:.2f}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

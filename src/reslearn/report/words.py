@@ -20,7 +20,7 @@ NAME = 9  # characters of a first column, whose words may stand below each other
 # A number and what belongs to it: 95 % with the interval it is of, p = 0.006, -0.016 .. +0.014.
 _NUMBER = r"[-+−]?\d+(?:[.,]\d+)*(?:e[-+]\d+)?"
 _RANGE = rf"{_NUMBER} (?:to|\.\.) {_NUMBER}"
-_WHOLE = re.compile(rf"{_NUMBER} %:? {_RANGE}|p [=<] {_NUMBER}|{_RANGE}|{_NUMBER} %|{_NUMBER} ± {_NUMBER} %")
+_WHOLE = re.compile(rf"\(?{_NUMBER} %:? {_RANGE}|p [=<] {_NUMBER}|{_RANGE}|\(?{_NUMBER} %|{_NUMBER} ± {_NUMBER} %")
 # Hebrew and Arabic are written from right to left, and take the slashes and digits beside them with them.
 _LEFTWARDS = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 

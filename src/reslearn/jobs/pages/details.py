@@ -83,7 +83,7 @@ def look_inside(
 
 def ece_note(part: Details) -> str:
     """What a calibration error at temperature 1 is of, and what it is at the model's own."""
-    return "ECE, 15 bins" + ("" if part.temperature == 1 else f"; {part.ece:.3f} at temperature {part.temperature:.3g}")
+    return "ECE, 15 bins" + ("" if part.temperature == 1 else f"; {part.ece:.3f} at temperature {part.temperature:.2f}")
 
 
 def picture_of(

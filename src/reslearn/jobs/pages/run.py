@@ -249,5 +249,5 @@ def _facts(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]
     for score in scores:
         if score.ece is not None:
             calibrated = score.calibrated
-            at = "" if calibrated is None else f"; {calibrated[2]:.3f} at temperature {calibrated[0]:.3g}"
+            at = "" if calibrated is None else f"; {calibrated[2]:.3f} at temperature {calibrated[0]:.2f}"
             yield Fact(label="calibration error", value=f"{score.ece:.3f}", note=f"ECE, 15 bins, on {score.split}{at}")
