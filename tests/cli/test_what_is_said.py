@@ -69,7 +69,7 @@ def test_one_row_has_one_temperature(here, capsys):
     out, _ = call(capsys, "evaluate", "m.safetensors", "pets", "-o", "page.html")
     assert "calibrated loss" in out and "at temperature 2.5" in out and "1 crop a picture" in out and "error" not in out
     page = (here / "page.html").read_text()
-    assert "at T 2.50" in page and f"{after['loss']:.4f}" in page and f"{after['calibrated']['loss']:.4f}" in page
+    assert "at T 2.5" in page and f"{after['loss']:.4f}" in page and f"{after['calibrated']['loss']:.4f}" in page
 
 
 @pytest.fixture
@@ -223,6 +223,24 @@ def test_a_comparison_says_what_differs(here, capsys):
 def test_a_temperature_of_few_pictures_or_of_a_model_that_knows_nothing_is_told(here, capsys):
     _, err = call(capsys, "calibrate", "m.safetensors", "pets", "--split", "all")
     assert "advice    " in err and ("learned nothing" in err or "12 pictures" in err)
+
+
+def test_what_commands_write_among_pictures_is_in_nobody_s_way(here, capsys):
+    before = value(capsys, "data", "stats", "pets")
+    for name in ("answers.csv", "answers.jsonl"):
+        call(capsys, "predict", "m.safetensors", "pets/dog", "-o", f"pets/cat/{name}")
+    call(capsys, "predict", "m.safetensors", "nope.png", "pets/dog", "-o", "pets/cat/first.jsonl")
+    call(capsys, "train", "pets", "--dry-run", "--save", "pets/cat/options.toml")
+    call(capsys, "evaluate", "m.safetensors", "pets", "-o", "pets/cat/page.html")
+    assert value(capsys, "data", "stats", "pets") == before
+    (here / "pets/cat/mine.csv").write_text("path,label\n")
+    assert "mine.csv: not an image" in call(capsys, "data", "stats", "pets", status=2)[1]
+
+
+def test_a_page_is_html(here, capsys):
+    for command in (["evaluate", "m.safetensors", "pets", "-o"], ["data", "check", "pets", "--html"]):
+        assert "a page is HTML; name it x.html" in call(capsys, *command, "x.json", status=2)[1]
+        assert not (here / "x.json").exists()
 
 
 def test_a_folder_of_pictures_is_no_run_and_no_place_for_one(here, capsys):

@@ -20,7 +20,7 @@ from ..runtime.files import writable_target
 from ..runtime.notes import say as say
 from ..runtime.notes import say_notes as say_notes
 from ..runtime.process_group import from_environment
-from ..runtime.replacing import Kind, check_outside_runs, replaceable
+from ..runtime.replacing import PAGE, Kind, check_outside_runs, replaceable
 from ..spec.codec import finite
 from ..spec.errors import Fault, UserError
 from ..spec.seen import Seen
@@ -43,6 +43,8 @@ def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]]) -> None:
             writable_target(path, where=option)
         else:
             check_outside_runs(replaceable(path, kind, option), option)
+            if kind is PAGE and path.suffix.lower() not in ("", ".html", ".htm"):
+                raise UserError(f"{option} {path}: a page is HTML; name it {path.with_suffix('.html').name}")
         place = os.path.realpath(path)
         if place in named:
             raise UserError(f"{option} {path}: {named[place]} names the same file; give each its own")

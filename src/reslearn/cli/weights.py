@@ -12,6 +12,7 @@ from ..runtime.replacing import CARD
 from ..spec.codec import to_json
 from ..spec.errors import UserError
 from ..spec.text import counted
+from .names import as_typed
 from .options import Data, Device, ForgetPictures, Json, Sealed, Workers
 from .output import check_targets, emit, put, say
 
@@ -66,7 +67,7 @@ def card(
     as_json: Json = False,
 ) -> None:
     """Print a model's card: scores with intervals, data, recipe, calibration, limits, use; Markdown with metadata."""
-    check_targets({"--output": (output, CARD)})
+    check_targets({as_typed("--out"): (output, CARD)})
     from ..jobs.card import card_of
     from ..runtime.files import write_atomic
 

@@ -74,14 +74,14 @@ def features_target(path: Path) -> Path:
     """`path`, if features may be written there: where nothing is, or features of an earlier call."""
     from ..runtime.files import writable_target
 
-    target = writable_target(path, where="--output")
+    target = writable_target(path, where="--out")
     if not target.exists():
         return target
     with open_regular(target) as file:
         file.seek(max(target.stat().st_size - (1 << 16), 0))
         if KEY in file.read():
             return target
-    raise UserError(f"--output {path}: what is there is no file of features, and it is not replaced; name another")
+    raise UserError(f"--out {path}: what is there is no file of features, and it is not replaced; name another")
 
 
 def _arrow() -> tuple[Any, Any]:

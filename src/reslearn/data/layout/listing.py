@@ -36,6 +36,9 @@ _WRITTEN = (  # the files of ours that people put into folders of their own: a s
     (".xml", re.compile(rb'<\?xml[^>]*>\s*<net name="reslearn"')),
     (".seen", re.compile(rb'.{8}\{"__metadata__":\{"reslearn\.seen"', re.DOTALL)),
     (".html", re.compile(rb".*(default-src 'none'; img-src data:|<title>Data check:)", re.DOTALL)),
+    (".toml", re.compile(rb"# reslearn train --config ")),
+    (".csv", re.compile(rb"path,label,index,probability,error,top\b")),
+    (".jsonl", re.compile(rb'\{"path": ("(\\.|[^"\\])*"|null), "label": ')),
     (".json", re.compile(rb'\s*\{\s*"(spec"|data": "[^"]*",\s*"classes"|identity": "[^"]*",\s*"net")')),
 )
 
@@ -70,7 +73,7 @@ def is_run(name: str, head: Callable[[], bytes]) -> bool:
 
 
 def is_written(name: str, head: Callable[[], bytes]) -> bool:
-    """Whether a file is a pack, report, figure, contact sheet, sealed file, manifest or lock of ours."""
+    """Whether a file is a pack, page, figure, sealed or exported file, manifest, answers, options or lock of ours."""
     if any(name.endswith(suffix) and begin.match(head()) for suffix, begin in _WRITTEN):
         return True
     if not name.endswith((".png", ".svg", ".html")):
