@@ -1,7 +1,7 @@
 """Pictures in a store against the same on a disk, and what walking through shards costs in accuracy.
 
     python benchmarks/stores.py throughput --data cifar10-jpeg   shards in a bucket on loopback against local ones
-    python benchmarks/stores.py memory --data cifar10-jpeg       memory over 20 epochs, of shards in a bucket
+    python benchmarks/stores.py memory --data cifar10-jpeg       memory over 20 epochs (--epochs), of shards in a bucket
     python benchmarks/stores.py shuffle --data cifar10-jpeg      three seeds of each way to shuffle, on a ResNet-8
 
 Prints the machine, the versions, n, means or medians, and spreads.
@@ -180,11 +180,18 @@ def memory(data: str, epochs: int) -> None:
                     for _ in loader.batches(epoch * steps, (epoch + 1) * steps):
                         pass
                     used.append(tree_memory())
-                half = used[epochs // 2 :]
-                slope = np.polyfit(np.arange(len(half)), half, 1)[0]
                 print(f"1,000 pictures in 100 shards, window 4, a cache of {cache}, 2 workers; MiB after each epoch:")
                 print(" ".join(f"{value:.0f}" for value in used))
-                print(f"slope in the second half: {slope:+.2f} MiB an epoch\n")
+                print(
+                    "MiB an epoch: second half", slope(used[epochs // 2 :]), "last third", slope(used[-epochs // 3 :])
+                )
+                print()
+
+
+def slope(values: list[float]) -> str:
+    """By least squares, with two standard errors."""
+    found, covariance = np.polyfit(np.arange(len(values)), values, 1, cov=True)
+    return f"{found[0]:+.2f} ± {2 * covariance[0, 0] ** 0.5:.2f}"
 
 
 def reslearn(*arguments: str) -> dict:
@@ -233,7 +240,7 @@ def main() -> None:
     parser.add_argument("--data", default="cifar10-jpeg", help="class folders in train/ and test/")
     parser.add_argument("--out", type=Path, default=Path("runs/stores"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", default="5", help="of shuffle")
+    parser.add_argument("--epochs", help="5 of shuffle, 20 of memory")
     parser.add_argument("--only", action="append", default=[], help="'ARM SEED': this alone")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -245,9 +252,9 @@ def main() -> None:
     if options.what == "throughput":
         throughput(options.data, options.rounds)
     elif options.what == "memory":
-        memory(options.data, 20)
+        memory(options.data, int(options.epochs or 20))
     else:
-        shuffle(options.data, options.out, options.seeds, options.epochs, options.only)
+        shuffle(options.data, options.out, options.seeds, options.epochs or "5", options.only)
 
 
 if __name__ == "__main__":

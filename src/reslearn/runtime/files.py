@@ -55,25 +55,33 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     was there keeps its permissions, and a link stays one: the file that it points to is replaced.
     Raises `UserError` for a folder that is missing or one in the file's place, else `OSError` naming `path`.
     """
-    target = Path(os.path.realpath(writable_target(path)))
-    remove_leftovers(target.parent)
+    with _beside(os.path.realpath(writable_target(path)), os.fspath(path)) as temporary:
+        yield Path(temporary)
+
+
+@contextlib.contextmanager
+def _beside(target: str, named: str) -> Iterator[str]:
+    """As `atomic_path`, of a file that links were followed to, in an `OSError` the one that was `named`."""
+    folder, name = os.path.split(target)
+    remove_leftovers(folder)
     # a long name is cut, for the temporary one must not be longer than a file's name may be
-    temporary = target.with_name(f".{target.name[:40]}.{os.urandom(6).hex()}{LEFTOVER}")
+    temporary = os.path.join(folder, f".{name[:40]}.{os.urandom(6).hex()}{LEFTOVER}")
     try:
         with _held(temporary) as handle:
             yield temporary
-            if target.exists():
-                os.fchmod(handle, stat.S_IMODE(target.stat().st_mode))
+            if os.path.exists(target):
+                os.fchmod(handle, stat.S_IMODE(os.stat(target).st_mode))
             os.fsync(handle)
             os.replace(temporary, target)
-        _sync_folder(target.parent)
+        _sync_folder(folder)
     except OSError as error:
-        if error.filename not in (None, str(temporary)):
+        if error.filename not in (None, temporary):
             raise
-        error.filename = str(path)  # nobody knows the temporary name
+        error.filename = named  # nobody knows the temporary name
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def is_leftover(name: str) -> bool:
@@ -81,18 +89,19 @@ def is_leftover(name: str) -> bool:
     return name.startswith(".") and name.endswith(LEFTOVER)
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     """Remove what killed processes left half-written in `folder`. What is being written is locked, and stays."""
     with contextlib.suppress(OSError):
         for name in filter(is_leftover, os.listdir(folder)):
-            with contextlib.suppress(OSError, UserError), open_regular(folder / name) as file:
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError, UserError), open_regular(path) as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_at(file.fileno(), folder / name):
-                    os.unlink(folder / name)
+                if _is_at(file.fileno(), path):
+                    os.unlink(path)
 
 
 @contextlib.contextmanager
-def _held(temporary: Path) -> Iterator[int]:
+def _held(temporary: str) -> Iterator[int]:
     """The new, empty file `temporary`, locked so that nobody takes it for a leftover; yields its descriptor."""
     while True:
         handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -132,6 +141,16 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
     """Write a whole file atomically. Text becomes UTF-8; bytes of a file name that are not UTF-8 stay as they are."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
+
+
+def write_piece(path: str, content: bytes) -> None:
+    """As `write_atomic`, of one of very many files of our own.
+
+    No `Path` is made, for one interns its parts: with new names again and again, Python's table of such strings doubles
+    in every process, by megabytes.
+    """
+    with _beside(path, path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
@@ -209,7 +228,7 @@ def _is_at(handle: int, path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -30,7 +30,7 @@ _KINDS = (
 )
 
 
-def open_regular(path: Path) -> io.BufferedReader:
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a regular file, or a link to one, for reading; returns at once whatever `path` is.
 
     Raises `UserError` naming what is there instead of a regular file, `OSError` where nothing is, or no right to it.
@@ -38,7 +38,7 @@ def open_regular(path: Path) -> io.BufferedReader:
     return os.fdopen(_open(path, os.O_RDONLY), "rb")
 
 
-def open_to_append(path: Path) -> io.BufferedRandom:
+def open_to_append(path: str | os.PathLike[str]) -> io.BufferedRandom:
     """Open a regular file for reading and appending, or make it; the errors of `open_regular`."""
     return os.fdopen(_open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT), "a+b")
 
@@ -73,7 +73,7 @@ def read_document(path: Path) -> bytes:
     return read_regular(path, DOCUMENT)
 
 
-def check_size(path: Path, size: int, limit: int) -> None:
+def check_size(path: str | os.PathLike[str], size: int, limit: int) -> None:
     """Raise `UserError` for a file of more than `limit` bytes."""
     if size > limit:
         raise UserError(f"{os.fspath(path)}: {size:,} bytes; no file of this kind has more than {limit:,}")
@@ -103,7 +103,7 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
-def _open(path: Path, flags: int) -> int:
+def _open(path: str | os.PathLike[str], flags: int) -> int:
     """A descriptor of a regular file. Not to wait is not to wait for a pipe's other end; on files it means nothing."""
     try:
         handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o666)
@@ -118,7 +118,7 @@ def _open(path: Path, flags: int) -> int:
     return handle
 
 
-def _irregular(path: Path, mode: int) -> UserError:
+def _irregular(path: str | os.PathLike[str], mode: int) -> UserError:
     return UserError(f"{os.fspath(path)}: {kind_of(mode)}, not a regular file; name another, or remove it")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import shutil
+import sys
 import threading
 
 import numpy as np
@@ -26,11 +29,15 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def batches(data, augment, *, workers=0, world=None, start=0, stop=9):
-    loader = train_loader(
+def loader_of(data, augment, workers=0, world=None):
+    return train_loader(
         Subset(data, data.splits["train"]), normalise=Normalise(default_preprocess(8)), augment=augment, batch_size=8,
         seed=3, workers=workers, kind="streaming", world=world,
     )  # fmt: skip
+
+
+def batches(data, augment, *, workers=0, world=None, start=0, stop=9):
+    loader = loader_of(data, augment, workers, world)
     return [(batch.images, batch.labels, batch.samples) for batch in loader.batches(start, stop)]
 
 
@@ -124,3 +131,34 @@ def test_the_cache_keeps_to_its_bound_and_what_was_used_last(tmp_path):
         assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 1_000_000
     assert cache.has("59") and cache.has("0") and not cache.has("1")
     assert cache.fetch("large", 600_000, lambda: bytes(600_000)) is None
+
+
+def test_an_epoch_with_too_small_a_cache_leaves_nothing_in_memory(layouts, memory, monkeypatch):
+    """Objects, memory blocks, threads and open files; and names that Python interned, whose table grows with those."""
+    data = open_data(f"{memory}/tars#cache=400KB")
+    pieces = data.reader.pieces
+    pieces.fits, pieces.cache.limit = False, 5 * max(entry.size for entry in pieces.entries.values()) // 2
+    shutil.rmtree(pieces.cache.folder)  # what was fetched for the index
+    loader, fetched, interned = loader_of(data, AUGMENTS["shuffle"]), [], []
+    fetch, intern = caches.Cache.fetch, sys.intern
+    monkeypatch.setattr(caches.Cache, "fetch", lambda *words: fetched.append(1) or fetch(*words))
+    monkeypatch.setattr(sys, "intern", lambda text: interned.append(text) or intern(text))
+
+    def counted(epochs):
+        for epoch in epochs:
+            for row in data.splits["train"]:  # one shard after the other
+                data.reader.ahead(np.array([row]), threading.Event())
+            for _ in loader.batches(4 * epoch, 4 * epoch + 4):
+                pass
+        there = fetched.copy(), interned.copy()
+        fetched.clear(), interned.clear()
+        gc.collect()
+        open_files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+        return np.array([len(gc.get_objects()), sys.getallocatedblocks(), open_files, threads]), *there
+
+    before, *_ = counted(range(2))
+    after, pieces_got, names = counted(range(2, 8))
+    assert len(pieces_got) >= 10 and names == []
+    assert (after - before < [20, 400, 1, 1]).all(), (before, after)
+    left = [path.name for path in pieces.cache.folder.rglob("*.lock") if path.name != "lock"]
+    assert left == []

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ...runtime.files import remove_leftovers, user_cache, waited_lock, write_atomic
+from ...runtime.files import remove_leftovers, user_cache, waited_lock, write_piece
 from ...runtime.opening import open_regular
 from ...spec.errors import UserError
 
@@ -29,12 +29,13 @@ class Cache:
         self.folder = folder or user_cache() / "remote"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.limit = limit if limit is not None else min(LEAST, shutil.disk_usage(self.folder).free // 2)
+        self._folder = str(self.folder)
         self._granted = 0
 
-    def path(self, key: str) -> Path:
-        """Where the piece of this key lies, if it does."""
+    def path(self, key: str) -> str:
+        """Where the piece of this key lies, if it does; no `Path`, for the reason that `write_piece` gives."""
         name = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:40]
-        return self.folder / name[:2] / name
+        return f"{self._folder}/{name[:2]}/{name}"
 
     def get(self, key: str) -> bytes | None:
         """A piece; None where it is not there."""
@@ -77,7 +78,7 @@ class Cache:
 
     def has(self, key: str) -> bool:
         """Whether a piece is there."""
-        return self.path(key).exists()
+        return os.path.exists(self.path(key))
 
     def fetch(self, key: str, size: int, get: Callable[[], bytes]) -> bytes | None:
         """The piece of this key, got by `get`, by one process alone, if it is not there; None where it is too large."""
@@ -85,13 +86,15 @@ class Cache:
         if found is not None or size > self.limit // 2:
             return found
         path = self.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with waited_lock(path.with_suffix(".lock")):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with waited_lock(f"{path}.lock"):
             found = self.get(key)
             if found is None:
                 found = get()
                 self._make_room(len(found))
-                write_atomic(path, found)
+                write_piece(path, found)
+            with contextlib.suppress(OSError):  # else there would be one for each piece that ever was
+                os.unlink(f"{path}.lock")
         return found
 
     def _make_room(self, size: int) -> None:
@@ -99,7 +102,7 @@ class Cache:
         if size <= self._granted:
             self._granted -= size
             return
-        with waited_lock(self.folder / "lock"):
+        with waited_lock(f"{self._folder}/lock"):
             grant = max(size, self.limit // GRANT)
             pieces = sorted(self._pieces(), key=lambda piece: piece[0])
             total = sum(piece[1] for piece in pieces)
@@ -107,20 +110,21 @@ class Cache:
                 if total + grant + self.limit // 16 <= self.limit:  # a sixteenth for what others were granted
                     break
                 with contextlib.suppress(OSError):
-                    path.unlink()
+                    os.unlink(path)
                     total -= bytes_
         self._granted = grant - size
 
-    def _pieces(self) -> Iterator[tuple[float, int, Path]]:
-        for folder in self.folder.iterdir():
-            if not folder.is_dir() or len(folder.name) != 2:
+    def _pieces(self) -> Iterator[tuple[float, int, str]]:
+        for name in os.listdir(self._folder):
+            folder = f"{self._folder}/{name}"
+            if len(name) != 2 or not os.path.isdir(folder):
                 continue
             remove_leftovers(folder)
             for entry in os.scandir(folder):
                 with contextlib.suppress(OSError):
                     if not entry.name.startswith(".") and not entry.name.endswith(".lock"):
                         found = entry.stat()
-                        yield found.st_mtime, found.st_size, Path(entry.path)
+                        yield found.st_mtime, found.st_size, entry.path
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_granted": 0}

@@ -47,7 +47,7 @@ class RemoteTars:
         if f"{name}{SUFFIX}" in self._beside:
             there = store.about(f"{name}{SUFFIX}")
             return self._opened(name, store.read(f"{name}{SUFFIX}", 0, there.size), store.place(f"{name}{SUFFIX}"))
-        kept = user_cache() / "tar-indexes" / self._pieces.cache.path(f"{store.place(name)} {entry}").name
+        kept = user_cache() / "tar-indexes" / os.path.basename(self._pieces.cache.path(f"{store.place(name)} {entry}"))
         if entry.version and kept.exists():
             try:
                 return self._opened(name, read_document(kept), str(kept))
