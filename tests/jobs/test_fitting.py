@@ -101,6 +101,21 @@ def test_what_it_does_not_take_is_told_what_it_does(arguments, words, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("wrong", [{"epochs": "x"}, {"epochs": True}, {"epochs": -1}, {"epochs": float("nan")},
+                                   {"val_fraction": "a"}, {"val_fraction": 2}])  # fmt: skip
+def test_a_wrong_number_is_told_by_its_name(wrong, tmp_path):
+    [(name, value)] = wrong.items()
+    with pytest.raises(UserError, match=f"^{name} is {value!r}; it must"):
+        reslearn.fit(SPEC, "digits", recipe=QUICK, out=tmp_path / "run", **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("call", [reslearn.check, reslearn.split, reslearn.crossval])
+def test_what_needs_a_path_says_so(call, held):
+    with pytest.raises(UserError, match=r"takes the path of its pictures.*found tuple"):
+        call(held)
+
+
 def test_data_in_the_place_of_the_network_is_told(folder, tmp_path):
     with pytest.raises(UserError, match="train_data="):
         reslearn.fit(str(folder))
@@ -128,6 +143,8 @@ def test_evaluate_and_predict_take_the_same(held, folder, tmp_path):
             (run.model, [Image.open(path) for path in paths], {}),
             (loaded, tensor, {}),
             (loaded, tensor / 255, {"value_range": (0, 1)}),
+            (loaded, TensorDataset(tensor), {}),
+            (run.path, TensorDataset(tensor / 255, torch.from_numpy(labels)), {"value_range": (0, 1)}),
         )
     ]
     assert all(one == answers[0] for one in answers) and len(answers[0]) == 20
@@ -138,6 +155,9 @@ def test_evaluate_and_predict_take_the_same(held, folder, tmp_path):
         reslearn.predict(loaded, images / 255)
     with pytest.raises(UserError, match="found int"):
         reslearn.predict(loaded, 7)
+    for wrong in ((1, 0), 1, (0, 1, 2), ("a", "b")):
+        with pytest.raises(UserError, match=r"value_range is .*it must be .least, most"):
+            reslearn.predict(loaded, images / 255, value_range=wrong)
 
 
 def test_a_recipe_is_changed_by_name():
@@ -148,6 +168,10 @@ def test_a_recipe_is_changed_by_name():
         ({"learning": 1}, "learning"),
         ({"augment": {"flop": 1}}, "did you mean flip"),
         ({"lr": -1}, "lr"),
+        ({"lr": "x"}, "lr is 'x'; it must be a number, positive"),
+        ({"lr": True}, "lr is True"),
+        ({"batch_size": 8.5}, "batch_size is 8.5; it must be a whole number"),
+        ({"milestones": 3}, "milestones is 3; it must be rising"),
     ):
         with pytest.raises(UserError, match=words):
             reslearn.recipe("finetune", **wrong)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,13 @@ def as_images(pictures: Any) -> list[Any]:
         return list(pictures) if pictures.ndim == 4 else [pictures]
     if isinstance(pictures, Iterable) and not isinstance(pictures, (bytes, dict)):
         return list(pictures)
-    raise UserError(f"pictures are one or more of: {PICTURE}; found {_kind(pictures)}")
+    raise UserError(f"pictures are one or more of: {PICTURE}; or a map-style data set of them; found {_kind(pictures)}")
+
+
+def is_mapped(data: Any) -> bool:
+    """Whether somebody's own class gives items by their number, as torch's map-style data sets do."""
+    held = (str, bytes, bytearray, memoryview, os.PathLike, Mapping, list, tuple, np.ndarray, Tensor, Pillow.Image)
+    return hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, (*held, type))
 
 
 def read_file(path: str) -> Image:
@@ -191,9 +197,12 @@ def _from_array(picture: NDArray[Any], value_range: Range | None) -> Image:
 
 
 def _scaled(picture: NDArray[Any], value_range: Range) -> NDArray[np.uint8]:
-    least, most = map(float, value_range)
+    try:
+        least, most = map(float, value_range)
+    except (TypeError, ValueError):
+        least = most = np.nan
     if not least < most:
-        raise UserError(f"value_range is {value_range}; it must be (least, most), such as (0, 1)")
+        raise UserError(f"value_range is {value_range!r}; it must be (least, most), such as (0, 1)")
     low, high = float(picture.min()), float(picture.max())
     slack = 1e-3 * (most - least)
     if not (least - slack <= low and high <= most + slack):  # NaN is nowhere

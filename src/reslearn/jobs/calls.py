@@ -153,13 +153,10 @@ def crossval(
     must stay together. The networks end as one sealed ensemble in the folder `out` (`runs/SET-crossval-1`, ... unless
     given).
     """
-    if not isinstance(data, (str, os.PathLike)):
-        raise UserError(
-            f"crossval takes the path of its pictures, so that it can be continued; found {type(data).__name__}"
-        )
+    place = _place(data, "crossval", "so that it can be continued")
     request = TrainRequest(
-        os.fspath(data), model, recipe, epochs=epochs, image_size=image_size, seed=seed,
-        split_seed=split_seed, precision=precision, on_bad_file=on_bad_file, forget_pictures=forget_pictures,
+        place, model, recipe, epochs=epochs, image_size=image_size, seed=seed, split_seed=split_seed,
+        precision=precision, on_bad_file=on_bad_file, forget_pictures=forget_pictures,
         weights=None if weights is None else os.fspath(weights), prefer=prefer,
     )  # fmt: skip
     folder = os.fspath(out if out is not None else chosen_folder(data, kind="-crossval"))
@@ -218,7 +215,7 @@ def check(
     `html`. `exclude` names what else is left out, such as `duplicates`.
     """
     report, _ = check_data(
-        os.fspath(data),
+        _place(data, "check", "where its manifest lies"),
         manifest=None if out is None else os.fspath(out),
         html=None if html is None else os.fspath(html),
         exclude=exclude,
@@ -246,7 +243,7 @@ def split(
     `content`, or else by path and size.
     """
     return split_data(
-        os.fspath(data),
+        _place(data, "split", "where its manifest lies"),
         ratio=ratio,
         folds=folds,
         manifest=None if out is None else os.fspath(out),
@@ -255,6 +252,13 @@ def split(
         hashing=content,
         workers=workers,
     )
+
+
+def _place(data: object, call: str, why: str) -> str:
+    """The path of data that a call does not take as a value."""
+    if not isinstance(data, (str, os.PathLike)):
+        raise UserError(f"{call} takes the path of its pictures, {why}; found {type(data).__name__}")
+    return os.fspath(data)
 
 
 def _path(model: object) -> Path:

@@ -24,6 +24,7 @@ from ..spec.net import NetSpec, Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
 from ..spec.recipes import changed_recipe, get_recipe
+from ..spec.rule import is_number
 from ..spec.vgg import VggSpec
 from ..spec.voice import PYTHON
 from ..train.events import Watch
@@ -85,7 +86,7 @@ def fit(
     Raises `UserError` for input that cannot be trained on, before anything is written; an interrupted run is continued
     by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
     """
-    _check(model, train_data, epochs)
+    _check(model, train_data, epochs, val_fraction)
     whole = as_dataset(train_data, value_range)
     val = None if val_data is None else as_dataset(val_data, value_range, classes=whole.classes)
     train: Dataset = whole
@@ -119,7 +120,7 @@ def fit(
     return run
 
 
-def _check(model: object, train_data: object, epochs: float | None) -> None:
+def _check(model: object, train_data: object, epochs: object, val_fraction: object) -> None:
     """Raise `UserError` for what `fit` does not take, saying what it does."""
     if isinstance(model, (nn.Module, type)):
         name = model.__name__ if isinstance(model, type) else type(model).__name__
@@ -134,8 +135,10 @@ def _check(model: object, train_data: object, epochs: float | None) -> None:
         if isinstance(model, str) and os.path.exists(model):
             raise UserError(f"fit: {model} is data, the second argument; write reslearn.fit(train_data={model!r})")
         raise UserError(f"fit needs train_data: {DATA}")
-    if epochs is not None and not 0 < epochs < math.inf:
-        raise UserError(f"epochs is {epochs:g}; it must be a positive number")
+    if epochs is not None and not (is_number(epochs) and 0 < epochs < math.inf):
+        raise UserError(f"epochs is {epochs!r}; it must be a positive number")
+    if val_fraction is not None and not (is_number(val_fraction) and 0 <= val_fraction < 1):
+        raise UserError(f"val_fraction is {val_fraction!r}; it must lie in [0, 1)")
 
 
 def _chosen(

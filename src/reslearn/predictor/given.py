@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.anything import Range, as_images
+from ..data.anything import Range, as_images, is_mapped
 from ..data.dataset import Image
 from ..data.formats.files import Ranges
 from ..data.formats.folders import DiskTree
@@ -36,7 +36,7 @@ from ..data.strings import StringTable
 from ..data.table import Pictures, Table, as_pictures
 from ..spec.errors import UserError, some
 from ..spec.text import counted
-from .sources import Addresses, Files, Memory, Rows, Source, Unreadable
+from .sources import Addresses, Files, Items, Memory, Rows, Source, Unreadable
 
 Note = Callable[[str], None]
 _SETS = (*TABLES, *TARS, ".json", ".parquet", ".pack", ".mat")  # files that hold or name many pictures
@@ -85,8 +85,9 @@ def given(
 
     A path is a picture's file; a folder, for the pictures anywhere in it, sorted; a pattern with `*`; a tar, table,
     manifest or any other DATA, whose labels are not needed. `http` addresses are read only with `allow_urls`. In memory
-    a picture is what `predict` takes, or the bytes of a file. `note` is told what was left out. Raises `UserError` for
-    what is none of these, and where there are no pictures; a single file is opened only when its turn comes.
+    a picture is what `predict` takes, or the bytes of a file; a map-style data set gives its items, or the first of
+    each. `note` is told what was left out. Raises `UserError` for what is none of these, and where there are no
+    pictures; a single file is opened only when its turn comes.
     """
     sources: list[Source] = []
     names: list[str] = []
@@ -115,6 +116,9 @@ def given(
         elif _is_data(one):
             close()
             sources.append(Rows(as_pictures(one)))
+        elif is_mapped(one):
+            close()
+            sources.append(Items(one, value_range))
         else:
             if names:
                 close()
@@ -124,7 +128,7 @@ def given(
 
 
 def _each(pictures: Any) -> Iterable[Any]:
-    if isinstance(pictures, (bytes, bytearray, memoryview)) or _is_data(pictures):
+    if isinstance(pictures, (bytes, bytearray, memoryview)) or _is_data(pictures) or is_mapped(pictures):
         return [pictures]
     return as_images(pictures)
 

@@ -105,9 +105,10 @@ class Predictor:
     ) -> list[Prediction]:
         """The `top` most probable classes of each picture, in order.
 
-        `pictures` is one or many: paths, folders, patterns such as `photos/*.jpg`, tars, tables, manifests, data sets;
-        PIL images, RGB uint8 arrays (H, W, 3), tensors (3, H, W), floats of these shapes with their `value_range`; the
-        bytes of a file; `http` addresses with `allow_urls`. Raises `UserError` naming the first that cannot be read.
+        `pictures` is one or many: paths, folders, patterns such as `photos/*.jpg`, tars, tables, manifests, data sets
+        (torch's map-style ones, too, whose labels are not asked for); PIL images, RGB uint8 arrays (H, W, 3), tensors
+        (3, H, W), floats of these shapes with their `value_range`; the bytes of a file; `http` addresses with
+        `allow_urls`. Raises `UserError` naming the first that cannot be read.
         """
         found = []
         with self.scorer.ready():  # moved once, not for every batch
@@ -189,9 +190,9 @@ def predict(
 
     `loaded` is a model of `reslearn.load`, a run folder, a sealed or exported file. `images` is one picture or many, as
     `Predictor` takes them: paths (a folder stands for the pictures in it), PIL images, RGB uint8 arrays (H, W, 3) or
-    (N, H, W, 3), tensors (3, H, W) or (N, 3, H, W); floats with `value_range`, such as (0, 1). Raises `UserError`
-    naming a file that cannot be read whole, and for what is no picture: without a declared range, floats cannot be told
-    from 0..255.
+    (N, H, W, 3), tensors (3, H, W) or (N, 3, H, W), map-style data sets; floats with `value_range`, such as (0, 1).
+    Raises `UserError` naming a file that cannot be read whole, and for what is no picture: without a declared range,
+    floats cannot be told from 0..255.
     """
     check_top(top)
     model = opened_model(loaded, engine)

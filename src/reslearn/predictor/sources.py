@@ -87,6 +87,26 @@ class Memory:
         return as_image(picture, self.value_range)
 
 
+class Items:
+    """Pictures that somebody's map-style data set gives by their number: its items, or the first of each pair."""
+
+    def __init__(self, data: Any, value_range: Range | None) -> None:
+        self.data, self.value_range = data, value_range
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def path(self, i: int) -> None:
+        return None
+
+    def read(self, i: int) -> Image:
+        item = self.data[i]
+        try:
+            return as_image(item[0] if isinstance(item, (tuple, list)) and item else item, self.value_range)
+        except UserError as error:
+            raise UserError(f"item {i} of the data set: {error}") from None
+
+
 class Rows:
     """The pictures of a data set, of all its parts, in its order."""
 

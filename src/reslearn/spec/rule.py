@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeGuard, get_args, get_origin, get_type_hints
 
 from .errors import UserError, check_choice
 
@@ -16,6 +17,7 @@ class Rule(NamedTuple):
 
     holds: Callable[[Any], bool]
     words: str
+    kind: Any = None  # what it is said of: int, float, tuple[float, float], ...
 
 
 def _rising(values: tuple[float, ...]) -> bool:
@@ -57,6 +59,9 @@ RisingInside = Annotated[
 ]
 
 
+KINDS = {int: "a whole number", float: "a number"}
+
+
 def check_fields(value: object, prefix: str = "") -> None:
     """Raise `UserError` that names the first field of a dataclass, behind `prefix`, with a value that it cannot have.
 
@@ -67,7 +72,11 @@ def check_fields(value: object, prefix: str = "") -> None:
         check_choice(prefix + name, getattr(value, name), valid)
     for name, rule in rules.items():
         given = getattr(value, name)
-        if given is not None and not rule.holds(given):
+        if given is None:
+            continue
+        if rule.kind in KINDS and not is_number(given, whole=rule.kind is int):
+            raise UserError(f"{prefix}{name} is {given!r}; it must be {KINDS[rule.kind]}, {rule.words}")
+        if not _holds(rule, given):
             raise UserError(f"{prefix}{name} is {plain(given)}; it must be {rule.words}")
 
 
@@ -77,7 +86,23 @@ def field_rules(cls: type[Any]) -> tuple[dict[str, tuple[Any, ...]], dict[str, R
     hints = get_type_hints(cls, include_extras=True)
     choices = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
     parts = ((name, part) for name, hint in hints.items() for part in (hint, *get_args(hint)))  # `Count | None`
-    return choices, {name: part.__metadata__[0] for name, part in parts if get_origin(part) is Annotated}
+    return choices, {
+        name: part.__metadata__[0]._replace(kind=part.__origin__)
+        for name, part in parts
+        if get_origin(part) is Annotated
+    }
+
+
+def is_number(value: object, *, whole: bool = False) -> TypeGuard[float]:
+    """Whether a value is a number (a whole one); true and false are none."""
+    return isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
+
+
+def _holds(rule: Rule, given: object) -> bool:
+    try:
+        return rule.holds(given)
+    except (TypeError, IndexError):  # of another kind than anything right
+        return False
 
 
 def plain(value: object) -> str:
