@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -28,6 +29,15 @@ def tell(status):
     os._exit(0)
 {}
 tell(app.main(sys.argv[1:]))
+"""
+HELP = """
+import json, sys
+from reslearn.cli import app
+try:
+    app.main(sys.argv[1:])
+except SystemExit:
+    pass
+print(json.dumps(list(sys.modules)))
 """
 # Tell when the first step has been taken, and leave the rest.
 FIRST_STEP = """
@@ -78,3 +88,20 @@ def test_training_loads_no_report_and_no_compiler_before_its_first_step(tmp_path
     few = ["--set", "iterations=1", "--set", "batch_size=4", "--set", "spec.stage_blocks=[1,1,1]", "--image-size", "8"]
     train = ["train", "digits", "--model", "resnet20_cifar", "--recipe", "demo", "--out", tmp_path / "run", *few]
     assert not (REPORTS | COMPILER) & imported(*train, watch=FIRST_STEP)
+
+
+@pytest.mark.parametrize("asked", [["--help"], [], ["--version"], ["train", "--help"], ["nonsense"]])
+def test_help_loads_nothing_that_computes(asked):
+    """Nor does completion, which is asked for at each press of a key."""
+    heavy = {"torch", "numpy", "cv2", "PIL"} | REPORTS
+    done = subprocess.run([sys.executable, "-c", HELP, *asked], capture_output=True, text=True, check=True)
+    assert not heavy & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_completion_loads_nothing_that_computes():
+    words = {"_RESLEARN_COMPLETE": "complete_bash", "COMP_WORDS": "reslearn train --rec", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", HELP], env=os.environ | words, capture_output=True, text=True, check=True
+    )
+    *offered, modules = done.stdout.splitlines()
+    assert offered == ["--recipe"] and not {"torch", "numpy", "cv2"} & set(json.loads(modules))

@@ -52,6 +52,21 @@ def test_one_argument_begins_a_run_that_ends_and_says_what_it_thinks(here, capsy
     assert not (here / "runs/digits-2").exists()
 
 
+def test_a_restarted_launcher_resumes_what_it_began(here, capsys, monkeypatch):
+    """Elastic `torchrun` gives the same command again: the newest run that it began goes on, and no other is made."""
+    monkeypatch.setattr("reslearn.jobs.naming.command_line", lambda: "reslearn train digits")
+    monkeypatch.setattr("reslearn.jobs.naming._launched", lambda: 0.0)
+    call(capsys, "train", "digits", *FEW)
+    run = here / "runs/digits-1"
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"command": "reslearn train digits"}))
+    (run / "model.safetensors").unlink()
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    out, err = call(capsys, "train", "digits", *FEW)
+    assert "reslearn resume: runs/digits-1" in err and "model     runs/digits-1/model.safetensors" in out
+    assert [path.name for path in (here / "runs").iterdir()] == ["digits-1"]
+
+
 def test_an_epoch_is_one_epoch(here, capsys):
     _, err = call(capsys, "train", "digits", "--model", "resnet20_cifar", "--recipe", "demo", *FEW,
                   "--set", "batch_size=1000")  # fmt: skip

@@ -5,14 +5,28 @@ from __future__ import annotations
 import re
 
 import pytest
+import typer
 
-from reslearn.cli.app import main
+from reslearn.cli.app import app, main
 from reslearn.cli.names import BEFORE, as_typed, renamed
 
-WRITERS = ("train", "crossval", "demo", "evaluate", "compare", "ensemble", "convert", "data check", "data split",
-           "data preview", "data pack", "data download", "data export", "predict", "explain", "export", "features",
-           "card", "draw", "sweep", "plan", "paper report")  # fmt: skip
 READERS = ("evaluate", "calibrate", "ensemble", "compare", "predict", "features", "train", "crossval", "plan", "sweep")
+
+
+def commands(group=None, path=""):
+    """Every command of the program, by the words that call it."""
+    for name, one in (group or typer.main.get_command(app)).commands.items():
+        if hasattr(one, "commands"):
+            yield from commands(one, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", one
+
+
+COMMANDS = dict(commands())
+
+
+def option(command, name):
+    return next((one for one in COMMANDS[command].params if name in one.opts), None)
 
 
 def helped(capsys, command):
@@ -20,20 +34,39 @@ def helped(capsys, command):
     return " ".join(re.sub(r"[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
 
 
-@pytest.mark.parametrize("command", WRITERS)
-def test_the_main_output_is_called_out(command, capsys, monkeypatch):
+def test_the_main_output_of_every_command_is_called_out():
+    """`-o` and `--out` are one option, wherever there is either of them."""
+    assert len(COMMANDS) > 30
+    for name, command in COMMANDS.items():
+        found = {tuple(sorted({"-o", "--out"} & {*one.opts})) for one in command.params} - {()}
+        assert found <= {("--out", "-o")}, name
+    main_outputs = ("train", "crossval", "sweep", "demo", "evaluate", "compare", "ensemble", "convert", "export",
+                    "card", "features", "predict", "explain", "draw", "plan", "paper report", "data check",
+                    "data split", "data preview", "data pack", "data export", "data download")  # fmt: skip
+    assert {name for name in COMMANDS if option(name, "--out")} == {*main_outputs}
+
+
+@pytest.mark.parametrize("command", BEFORE)
+def test_names_of_before_are_in_no_help(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     text = helped(capsys, command)
-    assert "--out" in text and " -o" in text
-    for old in BEFORE.get(command, ()):
-        assert not re.search(rf"{old}\b", text), old
+    for old, new in BEFORE[command].items():
+        assert new in text and option(command, new) and not option(command, old)
+        assert not re.search(rf"{old}\b", text.replace("reslearn weights", "")), old
 
 
 @pytest.mark.parametrize("command", READERS)
-def test_who_reads_pictures_takes_a_device_and_workers(command, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    text = helped(capsys, command)
-    assert "--device" in text and "--workers" in text
+def test_who_reads_pictures_for_a_network_takes_a_device_and_workers(command):
+    assert option(command, "--device") and option(command, "--workers")
+
+
+def test_helps_name_what_lists_recipes_and_fields():
+    for name in COMMANDS:
+        recipe, changes = option(name, "--recipe"), option(name, "--set")
+        assert recipe is None or "`reslearn recipes`" in recipe.help, name
+        if changes is not None and not name.startswith("bench"):
+            lists = "reslearn show M --json" if name in ("show", "convert") else "reslearn recipes R --fields"
+            assert lists in changes.help, name
 
 
 def test_old_names_become_new_ones():

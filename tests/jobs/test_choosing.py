@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from reslearn.data.memory import ArrayDataset
-from reslearn.jobs.choosing import MOST_EPOCHS, PATIENCE, TABLE, Choice, Facts, choose, facts_of, shorter_side
+from reslearn.jobs.choosing import (
+    FROM_WEIGHTS,
+    MOST_EPOCHS,
+    PATIENCE,
+    TABLE,
+    Choice,
+    Facts,
+    choose,
+    facts_of,
+    shorter_side,
+)
 from reslearn.jobs.crossval import plan_crossval
 from reslearn.jobs.resolve import TrainRequest, resolve
 from reslearn.runtime.choice import Machine
@@ -96,6 +109,23 @@ def test_each_band_ends_with_the_cheapest_and_says_what_it_costs():
         seconds = [_seconds(Facts(20_000, 10, 32, LAPTOP), net, 1.0) for net in band.nets]
         assert seconds == sorted(seconds, reverse=True)
     assert PATIENCE <= 3600
+
+
+def test_the_table_in_the_docs_is_the_one_that_chooses():
+    page = (Path(__file__).parents[2] / "docs/en/guide/training.md").read_text()
+    rows = [
+        line.split("|")[1:4] for line in page.splitlines() if re.match(r"\| (up to \d+|more|with `--weights`)", line)
+    ]
+    assert len(rows) == len(TABLE) + 1
+    for (side, recipe, nets), band in zip(rows, (*TABLE, FROM_WEIGHTS), strict=True):
+        assert recipe.strip() == f"`{band.recipe}`"
+        assert band.side == float("inf") or str(int(band.side)) in side
+        sizes = [net.size for net in band.nets] if band is not FROM_WEIGHTS else [224]  # which is the weights' to say
+        assert [int(text) for text in re.findall(r"at (\d+)", nets)] == sizes
+        named = re.findall(r"`(resnet\w+)`", nets)
+        assert named == [*dict.fromkeys(net.model for net in band.nets)]
+        told = {int(text.replace(",", "")) for text in re.findall(r"from ([\d,]+\d)", nets)}
+        assert told == {net.least for net in band.nets} - {0}
 
 
 def test_facts_are_read_off_headers_and_rates(tmp_path):

@@ -36,7 +36,7 @@ def train(
     model: opt.Network = "resnet20_cifar",
     batch: Batch = 128,
     image_size: opt.ImageSize = None,
-    recipe: Annotated[str, typer.Option(help="Whose step: augmentation, batch norm, optimiser.")] = "fast-cifar",
+    recipe: Annotated[str, typer.Option(help="Whose step, of `reslearn recipes`.")] = "fast-cifar",
     data: Annotated[str | None, typer.Option(help="Pictures to train on, read as a run would; else noise.")] = None,
     steps: int = 60,
     precision: opt.TrainPrecision = None,
@@ -110,7 +110,9 @@ def data(
     path: opt.Data,
     batch: Batch = 128,
     image_size: opt.ImageSize = None,
-    recipe: Annotated[str | None, typer.Option(help="Whose augmentation; what `train` would choose if absent.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Whose augmentation, of `reslearn recipes`; what `train` would choose if absent.")
+    ] = None,
     steps: int = 50,
     workers: int = 0,
     model: Annotated[

@@ -138,7 +138,7 @@ def preview(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The PNG file to write; an earlier sheet there is replaced.")
     ] = Path("preview.png"),
-    recipe: Annotated[str | None, typer.Option(help="Its augmentation; that of train's choice if absent.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Of `reslearn recipes`; train's choice if absent.")] = None,
     assignments: Assignments = None,
     size: Annotated[int | None, typer.Option("--image-size", help="Of the input; chosen likewise if absent.")] = None,
     split_name: Annotated[str | None, typer.Option("--split")] = None,

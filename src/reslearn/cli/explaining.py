@@ -140,8 +140,8 @@ def _print_layers(done: Layers) -> None:
         rows = [(one.layer, f"{one.weight:.3g}", f"{one.signal:.3g}") for one in done.gradients]
         put_table(("convolution", "gradient by weights", "by outputs"), rows)
     if done.lesion is not None:
-        put_table(("without", f"error (intact {done.lesion.intact:.2f} %)"),
-                  [(name, f"{error:.2f} %") for name, error in done.lesion.dropped])  # fmt: skip
+        put_table(("without", f"right (intact {100 - done.lesion.intact:.2f} %)"),
+                  [(name, f"{100 - error:.2f} %") for name, error in done.lesion.dropped])  # fmt: skip
     for name, reason in done.absent.items():
         put(f"{name:<10} not here: {reason}")
     if done.page is not None:

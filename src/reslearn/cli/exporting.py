@@ -137,7 +137,7 @@ def _print_rows(rows: list[Agreement]) -> None:
             f"mean {row.mean_gap:.2g}{alike}"
         )
         if row.top1 is not None and row.top1_reference is not None:
-            put(f"{'':<12}top-1 {100 * row.top1:.2f} %, the network {100 * row.top1_reference:.2f} %")
+            put(f"{'':<12}right {100 * row.top1:.2f} %, the network {100 * row.top1_reference:.2f} %")
         put(f"{'':<12}{row.images_per_second:,.1f} images/s; {'ok' if row.ok else 'NOT ok: beyond the bound'}")
     if rows[0].top1 is not None:
         print_seen("seen        ", rows[0].seen)

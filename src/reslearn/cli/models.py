@@ -15,7 +15,7 @@ from ..spec.codec import fields_to_json, parse_assignments, set_fields, to_json
 from ..spec.cost import cost
 from ..spec.errors import UserError, unknown
 from ..spec.net import Shortcut, Spec, spec_from_json, spec_to_json
-from .options import Assignments, ForgetPictures, Json, PreferOption
+from .options import ForgetPictures, Json, NetAssignments, PreferOption
 from .output import emit, put, say
 
 
@@ -47,11 +47,11 @@ def show(
     model: Annotated[
         str | None, typer.Argument(metavar="[MODEL]", help="A catalogue name, a run folder or a sealed file.")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Print this recipe, too.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Print this one of `reslearn recipes`, too.")] = None,
     shortcut: Annotated[Shortcut | None, typer.Option(help="What a shortcut does where shapes change.")] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the picture in pixels.")] = None,
-    assignments: Assignments = None,
+    assignments: NetAssignments = None,
     as_json: Json = False,
 ) -> None:
     """Print a network as its paper does: stages, output sizes, blocks, parameters, multiply-adds."""
@@ -105,7 +105,7 @@ def convert(
     to: Annotated[Layout, typer.Option(help="Whose layout; reslearn is a sealed file.")] = "reslearn",
     prefer: PreferOption = None,
     forget_pictures: ForgetPictures = False,
-    assignments: Assignments = None,
+    assignments: NetAssignments = None,
     as_json: Json = False,
 ) -> None:
     """Turn weights of another package into a sealed file, or any weights into another package's layout."""

@@ -29,6 +29,10 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", help="field=value, any number of times; `reslearn recipes R --fields` lists the fields."),
 ]
+NetAssignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="field=value of the network, any number of times; `reslearn show M --json` has them."),
+]
 CacheSize = Annotated[str | None, typer.Option(metavar="20GB", help="Bound of the local cache of data at an address.")]
 AllowUrls = Annotated[bool, typer.Option("--allow-urls", help="Also open the addresses that a table names.")]
 Out = Annotated[

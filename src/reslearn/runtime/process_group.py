@@ -9,15 +9,16 @@ import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..spec.errors import Fault, UserError
 
+if TYPE_CHECKING:  # `--help` waits for no arrays
+    import numpy as np
+    from numpy.typing import NDArray
+
 T = TypeVar("T")
-Number = TypeVar("Number", bound=np.generic)
+Number = TypeVar("Number", bound="np.generic")
 _joined = itertools.count()
 
 
@@ -36,7 +37,11 @@ class World:
 
     def sum(self, *values: float) -> list[float]:
         """The sums of `values` over all processes, in float64."""
-        return list(values) if self.size == 1 else [float(x) for x in _reduced(np.array(values, np.float64), "SUM")]
+        if self.size == 1:
+            return list(values)
+        import numpy as np
+
+        return [float(x) for x in _reduced(np.array(values, np.float64), "SUM")]
 
     def largest(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The largest of each number over all processes."""

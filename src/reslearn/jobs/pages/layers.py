@@ -54,11 +54,11 @@ def _facts(done: Layers) -> Iterable[Fact]:
     if done.lesion is not None and done.lesion.dropped:
         name, worst = max(done.lesion.dropped, key=lambda one: one[1])
         yield Fact(
-            label="error, intact",
-            value=f"{done.lesion.intact:.1f} %",
+            label="right, intact",
+            value=f"{100 - done.lesion.intact:.1f} %",
             note=counted(done.lesion_pictures, "picture"),
         )
-        yield Fact(label="most telling block", value=name, note=f"without it the error is {worst:.1f} %")
+        yield Fact(label="most telling block", value=name, note=f"without it {100 - worst:.1f} % are right")
 
 
 def _figures(done: Layers) -> Iterable[tuple[str, str, Figure]]:
@@ -105,8 +105,9 @@ def _grids(done: Layers) -> Iterable[Grid]:
     if done.lesion is not None:
         yield Grid(
             title="Lesions",
-            columns=("block removed", "error", "more than intact"),
+            columns=("block removed", "right", "against intact"),
             rows=tuple(
-                (name, f"{error:.2f} %", f"{error - done.lesion.intact:+.2f}") for name, error in done.lesion.dropped
+                (name, f"{100 - error:.2f} %", f"{done.lesion.intact - error:+.2f}")
+                for name, error in done.lesion.dropped
             ),
         )
