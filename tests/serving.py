@@ -104,6 +104,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(302, {"Location": self.path})
         if "/resolve/" in path:
             return self.resolve(path, fault)
+        if path.startswith("/api/datasets/"):
+            return self.data_set(path)
         content = server.files.get(path)
         return self.refuse(404) if content is None else self.send(content, {}, fault)
 
@@ -128,6 +130,30 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(302, told | {"Location": elsewhere})
         return self.send(content, told, fault)
 
+    def data_set(self, path):
+        """The hub's doors for a repository of data: that it is there, and what lies in one of its folders, or below."""
+        name = "/".join(path.split("/")[3:5])
+        files = self.server.repositories.get(f"datasets/{name}")
+        if files is None:
+            return self.refuse(404, {"X-Error-Code": "RepoNotFound"})
+        _, tree, folder = path.partition("/tree/main")
+        if not tree:
+            return self.tell({"id": name, "sha": COMMIT})
+        start = f"{folder.strip('/')}/".lstrip("/")
+        below = [one.removeprefix(start) for one in files if one.startswith(start)]
+        if not below:
+            return self.refuse(404, {"X-Error-Code": "EntryNotFound"})
+        all_ = "recursive=true" in self.path.lower()
+        here = {"/".join(one.split("/")[: n + 1]) for one in below for n in range(one.count("/") + 1 if all_ else 1)}
+        told = []
+        for one in sorted(here):
+            content = files.get(f"{start}{one}")
+            about = {"type": "directory" if content is None else "file", "path": f"{start}{one}", "oid": COMMIT}
+            told.append(
+                about if content is None else about | {"size": len(content), "oid": blob_digest(content, False)}
+            )
+        return self.tell(told)
+
     def refuse(self, status, headers=None):
         self.send_response(status)
         for name, value in (headers or {}).items():
@@ -136,13 +162,14 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send(self, content, headers, fault):
-        start = 0
+        start, end = 0, len(content)
         asked = self.headers.get("Range", "")
         if asked.startswith("bytes=") and fault != "no ranges":
-            start = int(asked[6:].partition("-")[0])
+            start, last = (int(end) if end else len(content) for end in asked[6:].split("-"))
             if start >= len(content):
                 return self.refuse(416, {"Content-Range": f"bytes */{len(content)}"})
-        body = content[start:]
+            end = min(last + 1, len(content))
+        body = content[start:end]
         promised = len(body)
         if fault == "wrong byte":
             body = bytes([body[0] ^ 1]) + body[1:]
@@ -152,11 +179,11 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "too long":
             body += b"surplus"
             promised = len(body)
-        self.send_response(206 if start else 200)
+        self.send_response(206 if start or end < len(content) else 200)
         for name, value in headers.items():
             self.send_header(name, value)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        if start or end < len(content):
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
         self.send_header("Content-Length", str(promised))
         self.end_headers()
         if self.command == "HEAD":

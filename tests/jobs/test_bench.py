@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import fsspec
+import numpy as np
 import pytest
+from PIL import Image
 
 from reslearn.cli.app import main
 from reslearn.cli.bench import settings_of
-from reslearn.jobs import bench
+from reslearn.jobs import bench, bench_reading
 from reslearn.runtime import load, measuring
 from reslearn.runtime.choice import this_machine
 from reslearn.runtime.load import Load
@@ -113,3 +116,21 @@ def test_steps_that_diverge_are_no_measurement(measured, monkeypatch):
 
 def test_settings_are_named_as_a_training_names_them_too():
     assert settings_of(["settings.compile=false", "threads=2"]) == {"compile": "false", "threads": "2"}
+
+
+@pytest.mark.parametrize(
+    ("reading", "decoding", "said"), [(0.01, 1e9, "elsewhere"), (1e9, 0.01, "decoding"), (1e9, 1e9, "computing")]
+)
+@pytest.mark.parametrize("place", ["disk", "network"])
+def test_what_is_slowest_holds_a_training_back(place, reading, decoding, said, tmp_path, monkeypatch):
+    for i in range(8):
+        (tmp_path / "set" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), 30 * i, np.uint8)).save(tmp_path / "set" / "ab"[i % 2] / f"{i}.png")
+    fsspec.filesystem("memory").put(str(tmp_path / "set"), "/benched", recursive=True)
+    timed = bench_reading._timed
+    rates = iter((reading, decoding))
+    monkeypatch.setattr(bench_reading, "_timed", lambda *what: (timed(*what)[0], next(rates)))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = str(tmp_path / "set") if place == "disk" else "memory://benched"
+    _, found = bench_reading.bench_data(path, batch=4, steps=2, model="resnet20_cifar", image_size=8)
+    assert found.held_back_by == (place if said == "elsewhere" else said) and found.computing > 0.01

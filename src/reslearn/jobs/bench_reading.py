@@ -111,7 +111,8 @@ def _rates(data: Pictures, read: _Read, preprocess: Preprocess, model: str, seco
     sizes, reading = read.sizes, read.rate
     _, decoding = _timed(lambda i: apply(data.decode(i, read.raws[i]), preprocess), read.rows, None)
     computing = 1 / seconds
-    elsewhere: Bound = "network" if data.path is not None and is_address(data.path) else "disk"
+    far = any(map(is_address, (data.path or "", data.ids[0])))  # or a table here of addresses
+    elsewhere: Bound = "network" if far else "disk"
     slowest = min((computing, "computing"), (decoding, "decoding"), (reading, elsewhere))
     bound: Bound = slowest[1]  # type: ignore[assignment]
     mean = float(np.mean(sizes)) if sizes else 0.0

@@ -17,6 +17,7 @@ from reslearn.data.loading.sampling import EndlessOrder, through_shards
 from reslearn.data.memory import Subset
 from reslearn.data.preprocess import Normalise
 from reslearn.data.remote import cache as caches
+from reslearn.data.remote.store import Store
 from reslearn.data.sources import open_data
 from reslearn.runtime.process_group import World
 from reslearn.spec.errors import UserError
@@ -70,6 +71,20 @@ def test_two_processes_share_the_batches_and_a_resume_begins_anywhere(layouts, m
         for column, pair in enumerate(zip(*halves, strict=True)):
             assert (np.concatenate([np.asarray(half) for half in pair]) == np.asarray(whole[column])).all()
     equal(here[5:], batches(open_data(f"{memory}/tars"), AUGMENTS[sampler], start=5))
+
+
+def test_of_a_set_larger_than_the_cache_a_process_reads_its_own_pictures_alone(layouts, memory, monkeypatch):
+    read, asked = Store.read, []
+    monkeypatch.setattr(Store, "read", lambda store, *what: asked.append(what) or read(store, *what))
+    parts = []
+    for rank in range(2):
+        data = open_data(f"{memory}/tars#cache=4KB")
+        asked.clear()
+        for _ in batches(data, AUGMENTS["shuffle"], world=World(rank, 2), stop=4):  # an epoch
+            pass
+        parts.append(set(asked))
+        assert len(asked) == len(parts[-1]) == 16
+    assert not parts[0] & parts[1]
 
 
 def test_an_order_through_shards_sees_every_sample_once_and_a_window_at_a_time():

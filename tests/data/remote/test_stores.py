@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import fsspec
 import pytest
@@ -46,6 +47,20 @@ def test_in_a_bucket(layouts, s3, kind):
     same(open_data(str(layouts / kind)), open_data(f"{s3}/{kind}"))
 
 
+@pytest.mark.parametrize("kind", ["folder", "tars"])
+def test_at_the_hub(layouts, hub, kind, monkeypatch):
+    """By `huggingface_hub`'s own file system, from a repository of data."""
+    from huggingface_hub import constants
+
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)  # both are read from HF_ENDPOINT at import
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    hub.repositories["datasets/me/set"] = {
+        path.relative_to(layouts).as_posix(): path.read_bytes() for path in layouts.rglob("*") if path.is_file()
+    }
+    same(open_data(str(layouts / kind)), open_data(f"hf://datasets/me/set/{kind}"))
+
+
 def test_parquet_in_memory(layouts, memory, tmp_path):
     pytest.importorskip("pyarrow", reason="needs pyarrow: pip install pyarrow")
     from reslearn.data.care.exporting import export_data
@@ -53,6 +68,17 @@ def test_parquet_in_memory(layouts, memory, tmp_path):
     export_data(open_data(str(layouts / "folder")), tmp_path / "out", "parquet", shards=2)
     fsspec.filesystem("memory").put(str(tmp_path / "out"), "/bucket/parquet", recursive=True)
     same(open_data(str(tmp_path / "out")), open_data(f"{memory}/parquet"))
+
+
+def test_a_manifest_in_a_store_is_obeyed_where_it_lies_and_by_its_address(layouts, memory, tmp_path):
+    here = tmp_path / "folder"
+    shutil.copytree(layouts / "folder", here)
+    assert main(["data", "split", str(here), "-o", str(here / "reslearn-manifest.json"), "--ratio", "9:1"]) == 0
+    fsspec.filesystem("memory").put(f"{here}/", "/bucket/split", recursive=True)
+    whole, there = open_data(str(here)), open_data(f"{memory}/split")
+    assert set(there.splits) == {"train", "val", "test"}
+    same(whole, there)
+    same(whole, open_data(f"{memory}/split/reslearn-manifest.json"))
 
 
 def test_a_cache_too_small_for_the_set_changes_nothing(layouts, memory):

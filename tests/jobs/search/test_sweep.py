@@ -74,6 +74,8 @@ def test_every_trial_is_a_run_a_seed_and_the_mean_decides(swept):
     done = [one for one in told["trials"] if one["state"] == "done"]
     best = min(done, key=lambda one: (-one["top1"]["mean"], one["loss"]["mean"], one["number"]))
     assert told["best"]["number"] == best["number"] and told["best"]["set"] == best["set"]
+    assert set(told["importance"]) <= {"lr", "weight_decay"}
+    assert not told["importance"] or sum(told["importance"].values()) == pytest.approx(1)
     assert (out / "report.html").read_text().count("<svg") >= 2
 
 
