@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..spec.architectures import check_config
+from ..spec.credentials import without_secrets
 from ..spec.errors import UserError
 from .files import read_json
 from .opening import open_regular
@@ -147,7 +148,7 @@ def _reason(error: BaseException) -> str:
         return "the hub sends us on in a circle; look at HF_ENDPOINT"
     if "Consistency check" in str(error):
         return "what arrived is not as long as was promised; run the command again"
-    first = str(error).strip().partition("\n")[0].partition(" (Request ID")[0]
+    first = without_secrets(str(error).strip().partition("\n")[0].partition(" (Request ID")[0])
     return f"it failed: {first or type(error).__name__}; run the command again"
 
 

@@ -47,7 +47,7 @@ def test_in_a_bucket(layouts, s3, kind):
     same(open_data(str(layouts / kind)), open_data(f"{s3}/{kind}"))
 
 
-@pytest.mark.parametrize("kind", ["folder", "tars"])
+@pytest.mark.parametrize("kind", ["tars", pytest.param("folder", marks=pytest.mark.slow)])
 def test_at_the_hub(layouts, hub, kind, monkeypatch):
     """By `huggingface_hub`'s own file system, from a repository of data."""
     from huggingface_hub import constants
