@@ -68,3 +68,21 @@ def test_importing_every_module_hides_no_name():
 )  # fmt: skip
 def test_what_a_call_returns_is_a_line_and_not_all_its_fields(name):
     assert not hasattr(getattr(reslearn, name).__repr__, "__wrapped__"), "a dataclass prints every field, arrays too"
+
+
+@pytest.mark.parametrize("wrong", [7, None, {"a": 1}, [1.5]], ids=repr)
+@pytest.mark.parametrize(
+    "name",
+    ["calibrate", "check", "compare", "convert", "create_backbone", "create_model", "crossval", "ensemble", "evaluate",
+     "explain", "export", "fit", "get_spec", "load", "open_data", "predict", "Predictor", "recipe", "resume", "save",
+     "split"],
+)  # fmt: skip
+def test_what_a_call_does_not_take_is_one_line_that_says_what_it_does(name, wrong, tmp_path):
+    more = {
+        "calibrate": (wrong,), "compare": (wrong,), "ensemble": (wrong,), "evaluate": (wrong,), "explain": (wrong,),
+        "export": (tmp_path / "x",), "fit": (wrong,), "predict": (wrong,), "save": (wrong,),
+    }  # fmt: skip
+    named = {"convert": {"out": tmp_path / "x"}, "save": {"preprocess": reslearn.Preprocess(8, 8)}}
+    with pytest.raises(reslearn.UserError, match=r"found|give|must be|valid|needs") as told:
+        getattr(reslearn, name)(wrong, *more.get(name, ()), **named.get(name, {}))
+    assert "\n" not in str(told.value) and not list(tmp_path.iterdir())

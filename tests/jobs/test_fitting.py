@@ -102,7 +102,7 @@ def test_what_it_does_not_take_is_told_what_it_does(arguments, words, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": "x"}, {"epochs": True}, {"epochs": -1}, {"epochs": float("nan")},
-                                   {"val_fraction": "a"}, {"val_fraction": 2}])  # fmt: skip
+                                   {"val_fraction": "a"}, {"val_fraction": 2}, {"seed": "x"}])  # fmt: skip
 def test_a_wrong_number_is_told_by_its_name(wrong, tmp_path):
     [(name, value)] = wrong.items()
     with pytest.raises(UserError, match=f"^{name} is {value!r}; it must"):

@@ -23,7 +23,7 @@ from ..runtime.container import FORMAT, KEY, MEAN_IMAGE, SEEN, Container, locate
 from ..runtime.envelope import refuse_exported
 from ..runtime.files import write_atomic
 from ..runtime.replacing import SEALED, replaceable
-from ..spec.errors import UserError
+from ..spec.errors import UserError, path_text
 from .combine import CombinedNet
 from .foreign import is_foreign, open_foreign
 from .header import Bundle, for_repositories, header_from_json, header_text, header_to_json
@@ -130,6 +130,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     Raises `UserError` in one line when there is no sealed file of ours and nothing that says what else it is, or one
     that is truncated, altered, of a newer format, or whose tensors are not those of its specs.
     """
+    path = path_text(path, "load takes a run folder, a sealed file, or an address of weights")
     if is_foreign(path):
         net, bundle, where = open_foreign(path)
         return Loaded(net.to(device).eval(), bundle, where, sums=bit_sums(net))

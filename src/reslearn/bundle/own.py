@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from ..data.parts.known import NOTHING, Known
 from ..data.sources import open_data
 from ..runtime.notes import note
 from ..runtime.replacing import sealed_target
-from ..spec.errors import UserError
+from ..spec.errors import UserError, path_text
 from ..spec.net import NetSpec, VggSpec
 from ..spec.preprocess import Preprocess
 from .file import save, unwrapped
@@ -53,13 +53,16 @@ def save_networks(
     Raises `UserError` for a network that is none of this package, for anything that `load` would refuse, such as NaN
     weights, and where something is there that is no sealed file.
     """
+    path = path_text(path, "save takes the path of the file that it writes, then the network")
+    if not isinstance(net_or_nets, (nn.Module, Sequence)):
+        raise UserError(f"save takes a network of create_model, or a list of them; found {type(net_or_nets).__name__}")
     if sealed_target(path).exists():
         note(f"replaces {path}")
     nets = [unwrapped(net) for net in ([net_or_nets] if isinstance(net_or_nets, nn.Module) else net_or_nets)]
     if not isinstance(preprocess, Preprocess):
         raise UserError(f"preprocess is {preprocess!r}; give a reslearn.Preprocess, such as Preprocess(32, 32)")
-    if classes is not None and isinstance(classes, str):
-        raise UserError(f"classes is the text {classes!r}; give a list of names")
+    if classes is not None and (isinstance(classes, str) or not isinstance(classes, Iterable)):
+        raise UserError(f"classes is {'the text ' * isinstance(classes, str)}{classes!r}; give a list of names")
     if weights is not None and len(weights) != len(nets):
         raise UserError(f"{len(weights)} weights for {len(nets)} networks; give one each")
     members = [

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..runtime.opening import open_regular
 from ..spec.choices import OnBadFile
-from ..spec.errors import UserError, check_choice, some
+from ..spec.errors import UserError, check_choice, path_text, some
 from ..spec.text import counted
 from .formats.pack import is_pack, open_pack
 from .formats.tar_index import DAMAGED, open_tar
@@ -55,7 +55,7 @@ def open_data(
     With `stale`, so is a manifest whose pictures have changed since: who asks so compares them with what he knows.
     """
     check_choice("on_bad_file", on_bad_file, get_args(OnBadFile))
-    path = os.fspath(path)
+    path = path_text(path, "open_data takes a path (what `reslearn train` takes)")
     if is_address(path):
         return _open_address(
             path, split, on_bad_file=on_bad_file, manifest=manifest, strict=strict, stale=stale, say=say

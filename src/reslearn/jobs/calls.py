@@ -15,7 +15,7 @@ from ..runtime.notes import say
 from ..runtime.settings import Precision
 from ..spec.catalogue import get_spec
 from ..spec.choices import Combine, Layout, OnBadFile, Prefer
-from ..spec.errors import UserError
+from ..spec.errors import UserError, path_text
 from ..spec.net import NetSpec, Spec
 from ..spec.recipe import Recipe
 from ..spec.vgg import VggSpec
@@ -87,8 +87,8 @@ def ensemble(
     preprocessing do not fit each other, and for pictures that a member was trained on, unless it is said what becomes
     of them.
     """
-    if isinstance(models, (str, os.PathLike, Loaded)):
-        raise UserError(f"models is one model; give a list of at least two, each {MODEL}")
+    if isinstance(models, (str, os.PathLike, Loaded)) or not isinstance(models, Sequence):
+        raise UserError(f"models is {type(models).__name__}; give a list of at least two, each {MODEL}")
     paths = [_path(one) for one in models]
     scoring = Scoring(
         split, protocol, precision, device, workers, cache="auto", allow_seen=allow_seen, only_unseen=only_unseen
@@ -193,6 +193,7 @@ def convert(
     if not isinstance(model, (str, NetSpec, VggSpec, type(None))):
         raise UserError(f"model is a name of list_models(), a NetSpec or a VggSpec; found {type(model).__name__}")
     names = class_names if class_names is None or isinstance(class_names, str) else tuple(map(str, class_names))
+    weights = path_text(weights, "convert takes the path, the name or the address of weights")
     return convert_weights(
         weights, None if model is None else get_spec(model), out=out, mean=None if mean is None else tuple(mean),
         std=None if std is None else tuple(std), class_names=names, image_size=image_size, to=to, prefer=prefer,
@@ -256,9 +257,7 @@ def split(
 
 def _place(data: object, call: str, why: str) -> str:
     """The path of data that a call does not take as a value."""
-    if not isinstance(data, (str, os.PathLike)):
-        raise UserError(f"{call} takes the path of its pictures, {why}; found {type(data).__name__}")
-    return os.fspath(data)
+    return path_text(data, f"{call} takes the path of its pictures, {why}")
 
 
 def _path(model: object) -> Path:

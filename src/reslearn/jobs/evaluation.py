@@ -19,6 +19,7 @@ from ..measure.predictions import Predictions, write_predictions
 from ..measure.protocols import parse_protocol
 from ..measure.scoring import Scoring
 from ..measure.summary import Summary, summarise
+from ..runtime.device import present
 from ..runtime.notes import warn
 from ..runtime.process_group import joined
 from ..spec.choices import Engine, Width
@@ -73,7 +74,7 @@ def _model(model: object, device: str | None) -> Model:
     if isinstance(model, Model):
         return model
     if isinstance(model, (str, os.PathLike)):
-        return open_model(model, device=device or "cpu")
+        return open_model(model, device="cpu" if device is None else present(device))
     raise UserError(
         f"a model is a run folder, a sealed file, or what reslearn.load returned; found {type(model).__name__} "
         "(seal a network of your own with reslearn.save)"

@@ -16,7 +16,7 @@ from ..nets.layouts import LAYOUTS
 from ..runtime.container import sealed_in
 from ..spec.choices import Engine, GraphInput, Layout, Outputs, Width
 from ..spec.codec import fields_to_json
-from ..spec.errors import Fault, UserError, check_choice, unknown
+from ..spec.errors import Fault, UserError, check_choice, path_text, unknown
 from ..spec.seen import Seen
 from .convert import convert_weights
 from .quantisation import int8_of
@@ -175,7 +175,8 @@ def export_with(
     for name in options:
         if name not in names:
             raise unknown("option of export", name, names)
-    return export(model, path, ExportRequest(to, **options))
+    model = path_text(model, "export takes a run folder or a sealed file")
+    return export(model, path_text(path, "export writes to a path"), ExportRequest(to, **options))
 
 
 def _int8(loaded: Loaded, plan: ExportPlan, request: ExportRequest) -> Quantised | None:

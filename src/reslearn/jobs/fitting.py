@@ -19,7 +19,7 @@ from ..runtime.process_group import from_environment
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
 from ..spec.choices import OnBadFile, Prefer
-from ..spec.errors import UserError
+from ..spec.errors import UserError, path_text
 from ..spec.net import NetSpec, Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
@@ -86,7 +86,8 @@ def fit(
     Raises `UserError` for input that cannot be trained on, before anything is written; an interrupted run is continued
     by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
     """
-    _check(model, train_data, epochs, val_fraction)
+    _check(model, train_data)
+    _check_numbers(epochs, val_fraction, seed, settings)
     whole = as_dataset(train_data, value_range)
     val = None if val_data is None else as_dataset(val_data, value_range, classes=whole.classes)
     train: Dataset = whole
@@ -101,9 +102,9 @@ def fit(
     spec, how, size = _chosen(model, recipe, train, epochs=epochs, image_size=image_size, weights=weights)
     if size is not None:
         how = changed_recipe(how, image_size=size)
-    started = None if weights is None else os.fspath(weights)
+    started = None if weights is None else path_text(weights, "weights is a file, a name or an address")
     check_start(how, started)
-    folder = out if out is not None else chosen_folder(whole.path or "run")
+    folder = chosen_folder(whole.path or "run") if out is None else path_text(out, "out is the run folder")
     for line in before(ahead(how, train, 0 if val is None else len(val), weights=started, spec=spec), PYTHON):
         say(f"advice    {line}")
     with leading_on(Path(folder), data=whole.path, voice=PYTHON):
@@ -120,7 +121,7 @@ def fit(
     return run
 
 
-def _check(model: object, train_data: object, epochs: object, val_fraction: object) -> None:
+def _check(model: object, train_data: object) -> None:
     """Raise `UserError` for what `fit` does not take, saying what it does."""
     if isinstance(model, (nn.Module, type)):
         name = model.__name__ if isinstance(model, type) else type(model).__name__
@@ -135,10 +136,17 @@ def _check(model: object, train_data: object, epochs: object, val_fraction: obje
         if isinstance(model, str) and os.path.exists(model):
             raise UserError(f"fit: {model} is data, the second argument; write reslearn.fit(train_data={model!r})")
         raise UserError(f"fit needs train_data: {DATA}")
+
+
+def _check_numbers(epochs: object, val_fraction: object, seed: object, settings: object) -> None:
     if epochs is not None and not (is_number(epochs) and 0 < epochs < math.inf):
         raise UserError(f"epochs is {epochs!r}; it must be a positive number")
     if val_fraction is not None and not (is_number(val_fraction) and 0 <= val_fraction < 1):
         raise UserError(f"val_fraction is {val_fraction!r}; it must lie in [0, 1)")
+    if not is_number(seed, whole=True):
+        raise UserError(f"seed is {seed!r}; it must be a whole number")
+    if not isinstance(settings, (Settings, type(None))):
+        raise UserError(f"settings is a reslearn.Settings; found {type(settings).__name__}")
 
 
 def _chosen(

@@ -150,8 +150,10 @@ def get_spec(name_or_spec: str | Spec, **changes: Any) -> Spec:
         if name_or_spec not in CATALOGUE:
             raise unknown("model", name_or_spec, CATALOGUE)
         spec = CATALOGUE[name_or_spec]
-    else:
+    elif dataclasses.is_dataclass(name_or_spec) and not isinstance(name_or_spec, type):
         spec = name_or_spec
+    else:
+        raise UserError(f"a network is a name of list_models() or a spec; found {type(name_or_spec).__name__}")
     fields = [field.name for field in dataclasses.fields(spec)]
     for key in changes:
         if key not in fields:

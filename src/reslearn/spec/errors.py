@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Sequence
 
 
@@ -51,6 +52,13 @@ def check_choice(kind: str, value: object, choices: Iterable[object]) -> None:
     valid = list(choices)
     if value not in valid:
         raise UserError(f"{kind} is {value!r}; valid: {', '.join(map(repr, valid))}")
+
+
+def path_text(value: object, what: str) -> str:
+    """A path as text. Raises `UserError`, which begins with `what` is taken, for anything that is no path."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise UserError(f"{what}; found {type(value).__name__}")
+    return os.fspath(value)
 
 
 def check_at_least(name: str, value: float | None, least: float) -> None:

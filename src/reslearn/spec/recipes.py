@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .departures import CHANNEL_MEAN
-from .errors import unknown
+from .errors import UserError, unknown
 from .recipe import Augment, Recipe
 
 BUDGETS = ("epochs", "iterations", "images")
@@ -247,6 +247,8 @@ def get_recipe(recipe: str | Recipe) -> Recipe:
     """A recipe by name; a `Recipe` is returned as it is. An unknown name lists the nearest ones."""
     if isinstance(recipe, Recipe):
         return recipe
+    if not isinstance(recipe, str):
+        raise UserError(f"a recipe is a name that `reslearn recipes` lists, or a Recipe; found {type(recipe).__name__}")
     if recipe not in RECIPES:
         raise unknown("recipe", recipe, RECIPES)
     return RECIPES[recipe]

@@ -23,7 +23,7 @@ from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
 from ..spec.choices import OnBadFile, Prefer
-from ..spec.errors import Fault, UserError, some
+from ..spec.errors import Fault, UserError, path_text, some
 from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
@@ -222,7 +222,7 @@ def resume(
     Raises `UserError`, in every process and before anything is written, where classes, labels or pictures of the run's
     parts are not those that it began with.
     """
-    folder, world = Path(run), from_environment()
+    folder, world = Path(path_text(run, "resume takes the folder of a run")), from_environment()
     before = record = read_record(folder)
     if data is not None and train_data is not None:
         raise UserError("resume: give data, where it has moved to, or train_data and val_data, not both")
