@@ -146,6 +146,25 @@ def test_a_run_folder_that_is_removed(tmp_path, monkeypatch, capsys):
     assert len(lines) == 1 and lines[0].startswith("reslearn: run: removed while the run was being trained")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_while_the_first_is_answered_says_what_is_lost(number, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    from reslearn.train import checkpoint
+
+    def twice(*given):
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+        pytest.fail("it goes on")
+
+    with monkeypatch.context() as saving:
+        saving.setattr(checkpoint, "save", twice)
+        assert main([*TRAIN, "--epochs", "0.2", "--out", "run"]) == 128 + number
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("reslearn: ")]
+    lost = "stopped at once: what came after the last checkpoint is lost; go on from there with: reslearn resume run"
+    assert lines == [f"reslearn: {lost}"]
+    assert main(["resume", "run"]) == 0
+
+
 def dies(task):
     if task == 3:
         os.kill(os.getpid(), signal.SIGKILL)
