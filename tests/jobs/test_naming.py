@@ -79,3 +79,23 @@ def test_processes_agree_on_one_name(tmp_path):
                sys.executable, "-c", code]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.split() == [str(Path("runs/digits-1"))] * 2
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_started_again_and_goes_on_with_its_own_run(tmp_path):
+    """Under a launcher that starts all anew, in a folder where another run lies, finished, and none is named."""
+    (tmp_path / "runs" / "digits-3").mkdir(parents=True)
+    script = Path(__file__).with_name("restarting.py")
+    train = ["train", "digits", "--epochs", "0.5", "--image-size", "8", "--set", "settings.compile=false",
+             "--set", "spec.stage_blocks=1,1,1", "--set", "checkpoint_every=0.001"]  # fmt: skip
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone",
+               "--max-restarts", "1", str(script), *train]  # fmt: skip
+    surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=surroundings)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["digits-3", "digits-4"]
+    assert "reslearn resume: runs/digits-4" in done.stderr
+    steps = [json.loads(line) for line in (tmp_path / "runs/digits-4/metrics.jsonl").read_text().splitlines()]
+    numbers = [line["step"] for line in steps if line["kind"] == "step"]
+    assert numbers == [*range(len(numbers))] and len(numbers) > 6
+    assert (tmp_path / "runs/digits-4/model.safetensors").exists()

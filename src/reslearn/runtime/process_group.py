@@ -147,8 +147,9 @@ def process_group(device: str) -> Iterator[World]:
         choose_gpu(device, world, torch.cuda.device_count())
         torch.cuda.set_device(world.local)
     backend = "nccl" if device.startswith("cuda") else "gloo"
-    # a second group in one process would otherwise find the addresses of the first
-    store = dist.PrefixStore(f"group/{next(_joined)}", _meeting_place())  # type: ignore[attr-defined]
+    # a second group in one process, or of processes that were started again, would otherwise find the first's addresses
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(f"group/{attempt}/{next(_joined)}", _meeting_place())  # type: ignore[attr-defined]
     dist.init_process_group(backend, store=store, rank=world.rank, world_size=world.size)
     try:
         yield world
