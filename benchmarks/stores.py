@@ -80,6 +80,7 @@ def bucket(folder: Path) -> Iterator[dict[str, str]]:
     try:
         yield {**os.environ}
     finally:
+        server.terminate()  # workers that were forked hold the other end of its standard input
         server.communicate()
 
 
