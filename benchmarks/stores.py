@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import io
 import json
 import os
@@ -176,17 +177,31 @@ def memory(data: str, epochs: int) -> None:
         with bucket(Path(root) / "set"):
             for cache in ("1GB", f"{size // 5000}KB"):  # holds all; holds a fifth
                 loader, steps = loader_of(f"s3://bucket#cache={cache}", 2, "shards")
-                used = []
+                used, living = [], []
                 for epoch in range(epochs):
                     for _ in loader.batches(epoch * steps, (epoch + 1) * steps):
                         pass
                     used.append(tree_memory())
+                    living.append(in_use())
                 print(f"1,000 pictures in 100 shards, window 4, a cache of {cache}, 2 workers; MiB after each epoch:")
                 print(" ".join(f"{value:.0f}" for value in used))
                 print(
                     "MiB an epoch: second half", slope(used[epochs // 2 :]), "last third", slope(used[-epochs // 3 :])
                 )
                 print()
+
+
+class _Mallinfo(ctypes.Structure):
+    """glibc's `mallinfo2`: ten counts, of which the eighth is the bytes that are given out."""
+
+    _fields_ = [("counts", ctypes.c_size_t * 10)]
+
+
+def in_use() -> float:
+    """MiB of this process that glibc has given out and not got back."""
+    ask = ctypes.CDLL("libc.so.6").mallinfo2
+    ask.restype = _Mallinfo
+    return ask().counts[7] / 2**20
 
 
 def slope(values: list[float]) -> str:

@@ -6,6 +6,7 @@ that the main process raises one plain line instead of a remote traceback.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import deque
@@ -124,6 +125,7 @@ class _Tasks(Sampler[Any]):
 
 def _start_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    gc.freeze()  # a collection would write to everything that is shared with the main process, and so copy it
     cv2.setNumThreads(0)  # one worker, one core; and OpenCV's pool does not survive a fork
 
 
