@@ -68,7 +68,11 @@ class Training:
 
     def _changes(self) -> dict[str, str]:
         """What `--set` assigns, and the settings that have an option of their own."""
+        from ..runtime.device import present
+
         changes = parse_assignments(self.assignments or [])
+        if self.device is not None:
+            present(self.device)
         for name in ("device", "workers"):
             value, path = getattr(self, name), f"settings.{name}"
             if value is not None and path in changes:

@@ -9,6 +9,7 @@ import typer
 
 from ..runtime.settings import Precision
 from ..spec.choices import Engine, OnBadFile, Prefer
+from ..spec.rule import MOST
 
 KINDS_OF_DATA = "digits, a folder of class folders, a table, an archive ..."
 Data = Annotated[str, typer.Argument(metavar="DATA", help=KINDS_OF_DATA)]
@@ -83,12 +84,12 @@ ChosenEngine = Annotated[
     Engine | None, typer.Option("--engine", help="What computes; chosen by what is here and how many there are.")
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU if absent and there is one.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that decode pictures.")]
+Workers = Annotated[int, typer.Option(min=0, max=MOST, help="Processes that decode pictures.")]
 TrainDevice = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1, ...; chosen from the machine if absent.")
 ]
 TrainWorkers = Annotated[
-    int | None, typer.Option("--workers", min=0, help="Processes that decode pictures; chosen likewise if absent.")
+    int | None, typer.Option("--workers", min=0, max=MOST, help="Processes that decode pictures; chosen likewise.")
 ]
 AllowSeen = Annotated[
     bool, typer.Option("--allow-seen", help="Score pictures that the model was trained on, too; the score is marked.")

@@ -61,6 +61,7 @@ def preview_data(
     say_notes(data.notes)
     request, choice = complete(request, _trained_on(data))
     choice = replace(choice, model=None, changes={})  # of which a sheet shows nothing
+    choice = choice if choice.recipe or choice.image_size else Choice()
     choice.tell()
     asked = asked_recipe(request)
     preprocess = starting_preprocess(asked, get_spec(request.model or ""), None, request.changes_to("preprocess"))
