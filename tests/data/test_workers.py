@@ -1,5 +1,6 @@
 """Tasks come back in order whoever does them; errors are raised where results are taken, and nothing goes on after."""
 
+import gc
 import threading
 import time
 from contextlib import closing
@@ -7,7 +8,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from reslearn.data.workers import Workers, in_threads, map_chunks
+from reslearn.data.workers import Workers, in_threads, map_chunks, parallel_map
 from reslearn.spec.errors import UserError
 
 
@@ -73,3 +74,11 @@ def test_the_first_error_of_a_thread_is_raised_and_ends_the_rest():
 def test_a_slip_of_the_hand_starts_no_hundred_thousand_processes():
     with pytest.raises(UserError, match="100,000 worker processes; at most 4,096"):
         Workers(str, 100_000)
+
+
+def test_a_worker_s_collector_leaves_what_it_shares_alone():
+    assert next(parallel_map(_frozen, [0], 1)) > 10_000 and gc.get_freeze_count() == 0
+
+
+def _frozen(_):
+    return gc.get_freeze_count()
