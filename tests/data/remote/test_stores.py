@@ -150,6 +150,8 @@ def test_a_stalled_web_server_is_asked_again(loopback, layouts, monkeypatch):
     ("address", "said"),
     [
         ("s3://ID:SECRET@bucket/set", "written into every record"),
+        ("s3://ID:SECRET/SECRET@bucket/set", "written into every record"),
+        ("https://host/x.tar?accessToken=SECRET", "a signed address"),
         ("https://host/x.tar?X-Amz-Signature=SECRET&a=b", "a signed address"),
         ("memory://nowhere/at-all", "nothing is there"),
         ("nonsense://bucket/set", "nonsense"),
