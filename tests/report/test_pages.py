@@ -124,6 +124,14 @@ def test_numbers_as_people_say_them():
     ]
 
 
+def test_every_number_of_the_scores_has_its_name_beside_it_on_a_phone(report):
+    text = render(report())
+    table = text[text.index('<table class="top stacked">') :].partition("</table>")[0]
+    columns = re.findall("<th>(.*?)</th>", table)
+    rows = table.split("<tr>")[2:]
+    assert rows and all(re.findall('data-label="(.*?)"', row) == columns[1:] for row in rows)
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_has_nothing_to_complain_of(report, browse, tmp_path, width):

@@ -43,6 +43,11 @@ def test_folders_of_a_name_keep_their_order_and_nothing_turns_the_rest():
     assert "\u202e" not in page and "\x1b" not in page and "a\\u202eb" in page
 
 
+def test_no_name_of_a_class_turns_a_figure(report):
+    page = render(report(("a\u202eb\x1b", "ant", "bee")))
+    assert "\u202e" not in page and "\x1b" not in page and "a\\u202eb\\x1b" in page
+
+
 def test_a_line_of_a_command_ends_between_its_words():
     assert re.findall('<span class="whole">(.*?)</span>', str(words("reslearn train x --html y"))) == [
         "reslearn", "train", "x", "--html", "y",

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..spec.text import shown
 from .ink import INK, sheet
 from .values import Counts, Floats
 
@@ -18,7 +19,7 @@ MAX_SQUARES = 250  # of more classes, one square stands for several
 
 def confusion_matrix(confusion: Counts, classes: tuple[str, ...]) -> Figure:
     """Rows are truth, columns prediction. Colour follows the share of the row: blue where right, red where wrong."""
-    count = len(classes)
+    count, classes = len(classes), tuple(map(shown, classes))
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     side = 400 if count <= 12 else 520
     with sheet(side, side) as (figure, (axes,)):

@@ -13,6 +13,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 
 from reslearn.bundle.file import read_bundle, reseal
 from reslearn.data.sources import open_data
+from reslearn.jobs.calls import calibrate
 from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.pages.details import THUMBNAIL, encode
 from reslearn.jobs.pages.rewrite import rewrite
@@ -32,6 +33,30 @@ def test_a_fresh_run_is_looked_into_on_validation_and_test_stays_closed(short_ru
     assert int(report.details[0].confusion.sum()) == len(sealed["split"]["val"]) == report.scores[0].images
     assert report.scores[0].top1 == np.trace(report.details[0].confusion) / report.scores[0].images
     assert report.notes == ()
+
+
+def test_the_title_says_network_and_data_and_test_is_told_as_closed(short_run):
+    report = gather(short_run)
+    assert report.name == "tiny on digits" and "<h1>tiny on digits</h1>" in write_report(short_run).read_text()
+    assert (report.facts[0].label, report.facts[0].value) == ("test", "not looked at yet")
+    assert report.facts[0].note == f"reslearn evaluate {short_run} digits"
+    evaluate_model(short_run, "digits")
+    assert all(fact.value != "not looked at yet" for fact in gather(short_run).facts)
+
+
+def test_curves_end_where_the_sealed_network_scores(short_run):
+    report = gather(short_run)
+    assert report.curves.val_error[-1] == pytest.approx(100 - 100 * report.scores[0].top1)
+    assert report.curves.val_loss[-1] == report.scores[0].loss
+
+
+def test_the_calibration_error_of_a_tile_is_that_of_its_row(short_run):
+    calibrate(short_run, "digits", allow_seen=True)
+    evaluate_model(short_run, "digits")
+    report = gather(short_run)
+    row, [tile] = report.scores[1], [fact for fact in report.facts if fact.label == "calibration error"]
+    assert tile.value == f"{row.ece:.3f}"
+    assert tile.note == f"ECE, 15 bins, on test; {row.calibrated[2]:.3f} at temperature {row.calibrated[0]:.2f}"
 
 
 def test_after_evaluation_the_report_is_about_the_test_split(short_run):
