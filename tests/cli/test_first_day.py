@@ -52,21 +52,6 @@ def test_one_argument_begins_a_run_that_ends_and_says_what_it_thinks(here, capsy
     assert not (here / "runs/digits-2").exists()
 
 
-def test_a_restarted_launcher_resumes_what_it_began(here, capsys, monkeypatch):
-    """Elastic `torchrun` gives the same command again: the newest run that it began goes on, and no other is made."""
-    monkeypatch.setattr("reslearn.jobs.naming.command_line", lambda: "reslearn train digits")
-    monkeypatch.setattr("reslearn.jobs.naming._launched", lambda: 0.0)
-    call(capsys, "train", "digits", *FEW)
-    run = here / "runs/digits-1"
-    record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(record | {"command": "reslearn train digits"}))
-    (run / "model.safetensors").unlink()
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    out, err = call(capsys, "train", "digits", *FEW)
-    assert "reslearn resume: runs/digits-1" in err and "model     runs/digits-1/model.safetensors" in out
-    assert [path.name for path in (here / "runs").iterdir()] == ["digits-1"]
-
-
 def test_an_epoch_is_one_epoch(here, capsys):
     _, err = call(capsys, "train", "digits", "--model", "resnet20_cifar", "--recipe", "demo", *FEW,
                   "--set", "batch_size=1000")  # fmt: skip
@@ -90,6 +75,38 @@ def test_what_a_rehearsal_saves_is_the_run(here, capsys):
                   "--recipe", "fast-cifar")  # fmt: skip
     value = json.loads(won)
     assert value["out"] == "mine" and value["recipe"]["name"] == "fast-cifar"
+
+
+@pytest.mark.parametrize(
+    ("given", "steps", "others"),
+    [
+        ([], 100, {}),
+        (["--epochs", "2"], 50, {}),
+        (["--set", "iterations=7"], 7, {}),
+        (["--set", "recipe.epochs=3"], 75, {}),
+        (["--set", "lr=9"], 100, {"lr": 9.0}),
+        (["--set", "batch_size=25"], 200, {"batch_size": 25}),
+        (["--recipe", "fast-cifar"], 100, {"name": "fast-cifar"}),
+        (["--device", "cpu", "--precision", "fp32", "--workers", "1"], 100, {}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_given_wins_over_a_file_and_leaves_the_rest_of_it(here, capsys, given, steps, others):
+    """Of the 1,437 pictures of digits 1,293 are trained on; a field of `[set]` goes where an option says it, too."""
+    (here / "f.toml").write_text(
+        'data = "digits"\nmodel = "resnet20_cifar"\nrecipe = "demo"\n[set]\nepochs = 4\nbatch_size = 50\n'
+        'lr_batch = 50\nlr = 0.03\nsettings.workers = 3\nsettings.device = "cpu"\nsettings.precision = "fp32"\n'
+    )
+    told = json.loads(call(capsys, "train", "--config", "f.toml", "--dry-run", "--json", *given)[0])
+    said = {"lr": 0.03, "lr_batch": 50, "batch_size": 50, "name": "demo"} | others
+    assert (told["steps"], {name: told["recipe"][name] for name in said}) == (pytest.approx(steps, abs=8), said)
+    assert told["settings"]["workers"] == (1 if "--workers" in given else 3)
+
+
+def test_a_budget_that_is_given_takes_the_place_of_a_file_s(here, capsys):
+    (here / "f.toml").write_text('data = "digits"\nepochs = 4\n[set]\nlr = 0.03\n')
+    told = json.loads(call(capsys, "train", "--config", "f.toml", "--dry-run", "--json", "--set", "iterations=7")[0])
+    assert (told["steps"], told["recipe"]["lr"]) == (7, 0.03)
 
 
 def test_paths_in_a_file_start_at_the_file(here, capsys):

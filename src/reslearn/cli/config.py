@@ -10,8 +10,9 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -19,10 +20,21 @@ from ..runtime.files import write_atomic
 from ..runtime.opening import read_document
 from ..runtime.replacing import Kind, replaceable
 from ..spec.errors import UserError, unknown
+from ..spec.recipes import BUDGETS
+
+if TYPE_CHECKING:
+    from .asking import Training
 
 PATHS = ("data", "weights", "out")
 NOT_IN_FILE = ("config", "save", "dry_run", "overwrite", "as_json")
 SET = "assignments"  # the parameter behind `--set`
+OPTION_OF = {  # options that say what a field of `[set]` may say, too
+    "epochs": "epochs",
+    "image_size": "image_size",
+    "precision": "settings.precision",
+    "device": "settings.device",
+    "workers": "settings.workers",
+}
 BOARDS = "log-to"  # takes several
 HEAD = "# reslearn train --config THIS-FILE; paths are relative to it, options on the command line win over it\n"
 OPTIONS = Kind("file of options", lambda start, end: start.startswith(HEAD.encode()))
@@ -47,8 +59,26 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, thousands of digits; nested too deep
         reason = "nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise UserError(f"--config {path}: no TOML file: {reason}") from None
+    context.meta[SET] = defaults.pop(SET, [])
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
+
+
+def over_file(asked: Training, context: typer.Context) -> Training:
+    """What was asked for, with the file's `[set]` beneath it: what stands on the command line takes its place.
+
+    So does `--epochs` that of any budget in the file, and a `--set` of a budget the file's `epochs`.
+    """
+    given = [text.partition("=")[0].removeprefix("recipe.") for text in asked.assignments or []]
+    for name, field in OPTION_OF.items():
+        source = context.get_parameter_source(name)
+        given += [field] if source is not None and source.name == "COMMANDLINE" else []
+    budgets = set(BUDGETS) & set(given)
+    if budgets and "epochs" not in given:
+        asked = replace(asked, epochs=None)
+    taken = {*given, *(BUDGETS if budgets else ())}
+    kept = [text for text in context.meta.get(SET, []) if text.partition("=")[0].removeprefix("recipe.") not in taken]
+    return replace(asked, assignments=[*kept, *(asked.assignments or [])])
 
 
 def _defaults(context: typer.Context, found: Mapping[str, object], path: Path) -> dict[str, object]:

@@ -16,7 +16,7 @@ from ..spec.text import counted
 from . import options as opt
 from .addresses import opened_so
 from .asking import Training, asking
-from .config import check_config_target, read_config, write_config
+from .config import check_config_target, over_file, read_config, write_config
 from .crossval import resume_crossval
 from .output import emit, print_seen, put, say
 from .sweep import resume_sweep
@@ -36,6 +36,7 @@ def train(
     data: opt.MaybeData = None,
     out: opt.Out = None,
     *,
+    context: typer.Context,
     asked: Training,
     val_fraction: opt.ValFraction = 0.1,
     dry_run: opt.DryRun = False,
@@ -61,7 +62,7 @@ def train(
     """Train a network on your pictures and seal it in one file. DATA alone is enough."""
     if data is None:
         raise UserError("train: DATA is missing; name the pictures (reslearn train --help), or --config F.toml")
-    data = opened_so(data, cache_size, allow_urls)
+    data, asked = opened_so(data, cache_size, allow_urls), over_file(asked, context)
     say(f"reslearn train: {asked.words(f'on {data}')}")
     check_config_target(save, dry_run)
     from ..jobs.naming import chosen_folder
