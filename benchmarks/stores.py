@@ -185,6 +185,7 @@ def memory(data: str, epochs: int) -> None:
                     living.append(in_use())
                 print(f"1,000 pictures in 100 shards, window 4, a cache of {cache}, 2 workers; MiB after each epoch:")
                 print(" ".join(f"{value:.0f}" for value in used))
+                print(f"of the process, in use by glibc's count: {spread(living, '{:.1f}')}")
                 print(
                     "MiB an epoch: second half", slope(used[epochs // 2 :]), "last third", slope(used[-epochs // 3 :])
                 )

@@ -7,6 +7,8 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+import torch
+from torch.multiprocessing.reductions import shared_cache
 
 from reslearn.data.workers import Workers, in_threads, map_chunks, parallel_map
 from reslearn.spec.errors import UserError
@@ -82,3 +84,11 @@ def test_a_worker_s_collector_leaves_what_it_shares_alone():
 
 def _frozen(_):
     return gc.get_freeze_count()
+
+
+def test_nothing_is_remembered_of_tensors_that_are_gone():
+    """Each remembered one lies in the memory that a batch has left, so that the next takes new memory."""
+    known = []
+    for _ in parallel_map(torch.zeros, [(100, 100)] * 12, 2):
+        known.append(len(shared_cache))
+    assert max(known) <= 3

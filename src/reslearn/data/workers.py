@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
 import cv2
+from torch.multiprocessing.reductions import shared_cache
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..spec.errors import BadPicture, Fault, UserError
@@ -74,7 +75,9 @@ class Workers:
     def _results(self) -> Iterator[Any]:
         """What the workers return. Raises `Fault` where one of them has died."""
         try:
-            yield from self._loader or ()
+            for result in self._loader or ():
+                yield result
+                _forget()
         except RuntimeError as error:  # torch says it so, wherever the main process happens to be
             if not str(error).startswith("DataLoader worker"):
                 raise
@@ -89,6 +92,16 @@ class Workers:
 
 def _as_it_is(result: Any) -> Any:
     return result
+
+
+def _forget() -> None:
+    """Let torch forget the tensors that workers have sent and that are gone, as it does by itself after 128 of them.
+
+    What it remembers of each is a few bytes, but they lie in the memory that a batch has left: the next batch does not
+    fit in there any more and takes new memory, 128 times.
+    """
+    with shared_cache.lock:
+        shared_cache.free_dead_references()  # type: ignore[no-untyped-call]
 
 
 class _Failure:
