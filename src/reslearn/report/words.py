@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
+from jinja2.filters import do_mark_safe
 
 from ..spec.text import shown
 
@@ -35,30 +36,31 @@ def templates(folder: Path, **filters: Any) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"whole": whole, "path": path, "words": words, "too_wide": too_wide, **filters}
+    markup = {"whole": _safe(whole), "path": _safe(path), "words": _safe(words)}
+    found.filters |= markup | {"too_wide": too_wide} | filters
     return found
 
 
-def whole(text: str) -> Markup:
-    """A sentence in which no line ends between a number and what belongs to it."""
+def whole(text: str) -> str:
+    """HTML of a sentence in which no line ends between a number and what belongs to it."""
     text = shown(text)
     parts, end = [], 0
     for match in _WHOLE.finditer(text):
         parts += [escape(text[end : match.start()]), _kept(match[0])]
         end = match.end()
-    return Markup("").join([*parts, escape(text[end:])])
+    return "".join([*parts, escape(text[end:])])
 
 
-def path(name: str) -> Markup:
-    """A file's name, the folders of which keep their order whatever script they are written in."""
+def path(name: str) -> str:
+    """HTML of a file's name, the folders of which keep their order whatever script they are written in."""
     if not _LEFTWARDS.search(name):
         return escape(shown(name))
-    return Markup("/").join(Markup("<bdi>{}</bdi>").format(shown(part)) for part in name.split("/"))
+    return "/".join(f"<bdi>{escape(shown(part))}</bdi>" for part in name.split("/"))
 
 
-def words(command: str) -> Markup:
-    """A command, of which a line may end between its words alone."""
-    return Markup(" ").join(_kept(word) for word in shown(command).split(" "))
+def words(command: str) -> str:
+    """HTML of a command, of which a line may end between its words alone."""
+    return " ".join(map(_kept, shown(command).split(" ")))
 
 
 def too_wide(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
@@ -67,8 +69,13 @@ def too_wide(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     return min(widths[0], max(NAME, len(columns[0]))) + sum(widths[1:]) + len(widths) - 1 > PHONE
 
 
-def _kept(text: str) -> Markup:
-    return Markup('<span class="whole">{}</span>').format(text)
+def _kept(text: str) -> str:
+    return f'<span class="whole">{escape(text)}</span>'
+
+
+def _safe(made: Callable[[str], str]) -> Callable[[str], str]:
+    """As a filter: what `made` gives is escaped already."""
+    return lambda text: do_mark_safe(made(text))
 
 
 def _harmless(value: object) -> object:
