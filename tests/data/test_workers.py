@@ -88,7 +88,8 @@ def _frozen(_):
 
 def test_nothing_is_remembered_of_tensors_that_are_gone():
     """Each remembered one lies in the memory that a batch has left, so that the next takes new memory."""
-    known = []
-    for _ in parallel_map(torch.zeros, [(100, 100)] * 12, 2):
+    gc.collect()
+    before, known = len(shared_cache), []
+    for _ in parallel_map(torch.zeros, [(100, 100)] * 40, 2):
         known.append(len(shared_cache))
-    assert max(known) <= 3
+    assert max(known) <= before + 6  # two workers are ahead by two each
