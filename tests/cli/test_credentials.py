@@ -60,7 +60,7 @@ def test_weights_at_an_address_with_credentials_are_refused_by_every_command(
         ["ensemble", at, at, "--data", pictures, "-o", "e.safetensors"], ["compare", at, at, "--data", pictures],
         ["export", at, "--to", "torch", "-o", "m.pt2"], ["card", at], ["serve", at], ["push", at, "hf://o/r"],
         ["convert", at, "--model", "resnet18", "-o", "m.safetensors"],
-        ["features", at, pictures, "-o", "f.safetensors"],
+        ["features", at, pictures, "-o", "f.parquet"],
     ):  # fmt: skip
         refused(command, ("a signed address (token)", "fetched weights are not changed"), capfd)
     for address, why in ADDRESSES.items():
