@@ -11,6 +11,7 @@ import tomllib
 import pytest
 
 from reslearn.cli.app import main
+from reslearn.cli.config import write_config
 from reslearn.cli.recipes import in_words
 from reslearn.spec.recipes import RECIPES
 
@@ -101,6 +102,13 @@ def test_what_is_given_wins_over_a_file_and_leaves_the_rest_of_it(here, capsys, 
     said = {"lr": 0.03, "lr_batch": 50, "batch_size": 50, "name": "demo"} | others
     assert (told["steps"], {name: told["recipe"][name] for name in said}) == (pytest.approx(steps, abs=8), said)
     assert told["settings"]["workers"] == (1 if "--workers" in given else 3)
+
+
+def test_boards_are_saved_too(here, capsys):
+    write_config(here / "f.toml", {"data": "digits", "log_to": ["tensorboard", "mlflow"], "seed": None}, {})
+    assert tomllib.loads((here / "f.toml").read_text()) == {"data": "digits", "log-to": ["tensorboard", "mlflow"]}
+    (here / "f.toml").write_text('data = "digits"\nlog-to = ["nope"]\n')
+    assert "--log-to is 'nope'" in refused(capsys, "train", "--config", "f.toml", "--dry-run")
 
 
 def test_a_budget_that_is_given_takes_the_place_of_a_file_s(here, capsys):

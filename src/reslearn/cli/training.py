@@ -89,7 +89,7 @@ def train(
         say(f"advice    {line}")
     if dry_run:
         if save is not None and from_environment().first:
-            write_config(save, _as_options(plan, out), plan.request.changes)
+            write_config(save, _as_options(plan, out) | {"log_to": log_to}, plan.request.changes)
             say(f"saved     {save}: reslearn train --config {save}")
         emit(plan.to_json() | {"out": str(out)}, as_json, lambda: None)
         return
@@ -100,7 +100,7 @@ def train(
     emit(run.to_json(), as_json, lambda: _print_run(run, data))
 
 
-def _as_options(plan: Plan, out: Path) -> dict[str, str | float | bool | None]:
+def _as_options(plan: Plan, out: Path) -> dict[str, object]:
     """What `--save` writes: everything that was resolved, by the options' names."""
     asked = plan.request
     model = asked.model if isinstance(asked.model, str) else None
