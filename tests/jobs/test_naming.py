@@ -50,25 +50,26 @@ def test_numbers_go_on_behind_the_last(tmp_path):
     assert next_folder("digits", tmp_path / "runs", kind="-crossval").name == "digits-crossval-4"
 
 
-def test_a_restarted_launcher_finds_the_run_that_it_began(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("kind", "record"), [("", "run.json"), ("-crossval", "crossval.json")])
+def test_a_restarted_launcher_finds_the_run_that_it_began(kind, record, tmp_path, monkeypatch):
     monkeypatch.setattr("reslearn.jobs.naming.command_line", lambda: "reslearn train digits")
     monkeypatch.setattr("reslearn.jobs.naming._launched", lambda: 1000.0)
     runs = tmp_path / "runs"
 
     def begin(number, command, at):
-        folder = runs / f"digits-{number}"
+        folder = runs / f"digits{kind}-{number}"
         folder.mkdir(parents=True)
-        (folder / "run.json").write_text(json.dumps({"command": command}))
-        os.utime(folder / "run.json", (at, at))
+        (folder / record).write_text(json.dumps({"command": command}))
+        os.utime(folder / record, (at, at))
         return folder
 
     begin(1, "reslearn train digits", 500.0)
-    assert begun_before("digits", runs) is None  # by another launcher, before this one
+    assert begun_before("digits", runs, kind=kind) is None  # by another launcher, before this one
     mine = begin(2, "reslearn train digits", 2000.0)
     begin(3, "reslearn train digits --epochs 3", 2000.0)
-    assert begun_before("digits", runs) == mine
+    assert begun_before("digits", runs, kind=kind) == mine
     (mine / "model.safetensors").touch()
-    assert begun_before("digits", runs) is None
+    assert begun_before("digits", runs, kind=kind) is None
 
 
 @pytest.mark.slow
@@ -82,20 +83,25 @@ def test_processes_agree_on_one_name(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_started_again_and_goes_on_with_its_own_run(tmp_path):
-    """Under a launcher that starts all anew, in a folder where another run lies, finished, and none is named."""
-    (tmp_path / "runs" / "digits-3").mkdir(parents=True)
-    script = Path(__file__).with_name("restarting.py")
-    train = ["train", "digits", "--epochs", "0.5", "--image-size", "8", "--set", "settings.compile=false",
-             "--set", "spec.stage_blocks=1,1,1", "--set", "checkpoint_every=0.001"]  # fmt: skip
+@pytest.mark.parametrize(
+    ("asked", "own"), [(["train", "digits"], "digits-4"), (["crossval", "digits", "--folds", "2"], "digits-crossval-1")]
+)
+def test_a_process_that_dies_is_started_again_and_goes_on_with_its_own_run(asked, own, tmp_path):
+    """Under a launcher that starts all anew, in a folder where another run lies, and none is named."""
+    runs = tmp_path / "runs"
+    (runs / "digits-3").mkdir(parents=True)
+    asked += ["--epochs", "0.5", "--image-size", "8", "--set", "settings.compile=false",
+              "--set", "spec.stage_blocks=1,1,1", "--set", "checkpoint_every=0.001"]  # fmt: skip
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone",
-               "--max-restarts", "1", str(script), *train]  # fmt: skip
+               "--max-restarts", "1", str(Path(__file__).with_name("restarting.py")), *asked]  # fmt: skip
     surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=surroundings)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["digits-3", "digits-4"]
-    assert "reslearn resume: runs/digits-4" in done.stderr
-    steps = [json.loads(line) for line in (tmp_path / "runs/digits-4/metrics.jsonl").read_text().splitlines()]
-    numbers = [line["step"] for line in steps if line["kind"] == "step"]
+    assert sorted(path.name for path in runs.iterdir()) == ["digits-3", own]
+    journal = next(
+        path for path in (runs / own / "metrics.jsonl", runs / own / "fold-1/metrics.jsonl") if path.exists()
+    )
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    numbers = [line["step"] for line in lines if line["kind"] == "step"]
     assert numbers == [*range(len(numbers))] and len(numbers) > 6
-    assert (tmp_path / "runs/digits-4/model.safetensors").exists()
+    assert (runs / own / "model.safetensors").exists()

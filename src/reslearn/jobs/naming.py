@@ -10,6 +10,7 @@ from ..data.layout.archives import asked_of
 from ..runtime.environment import command_line
 from ..runtime.files import read_json
 from ..runtime.process_group import process_group, restarted
+from ..runtime.replacing import RECORDS
 from ..spec.errors import UserError
 
 RUNS = Path("runs")
@@ -50,13 +51,13 @@ def chosen_folder(data: str | os.PathLike[str], *, kind: str = "") -> Path:
 
 
 def begun_before(data: str | os.PathLike[str], runs: Path = RUNS, *, kind: str = "") -> Path | None:
-    """The newest unfinished run that this same command began under the same launcher; None where there is none."""
+    """The newest unfinished run or cross-validation that this same command began under the same launcher, if any."""
     name = set_name(data) + kind
     for match in sorted(_numbered(runs, name), key=lambda match: -int(match[1])):
         folder = runs / match[0]
+        path = next((folder / name for name in RECORDS if (folder / name).exists()), folder / RECORDS[0])
         try:
-            record = read_json(folder / "run.json")
-            began = (folder / "run.json").stat().st_mtime
+            record, began = read_json(path), path.stat().st_mtime
         except (OSError, UserError):
             continue
         unfinished = not (folder / "model.safetensors").exists()
