@@ -223,7 +223,6 @@ def test_version_help_and_completion(here, capsys):
         (["train", "digits", "--device", "tpu"], ["device is 'tpu'", "cuda"]),
         (["crossval", "digits", "--device", "cuda:99"], ["reslearn: device is cuda:99"]),
         (["train", "digits", "--workers", "9999"], ["--workers", "4096", "9999"]),
-        (["features", "m", "digits", "-o", "f.csv"], ["f.parquet"]),
         (
             ["train", "digits", "--device", "cpu", "--set", "settings.device=cpu"],
             ["--set settings.device", "leave one"],

@@ -105,16 +105,17 @@ def test_a_target_out_of_reach_stores_the_temperature_all_the_same(right, capsys
 
 def test_no_temperature_is_stored_where_no_picture_is_wrong(right, capsys):
     model, asked = right.parent / "m.safetensors", ["calibrate", "m.safetensors", "right", "--split", "all"]
-    before = model.read_bytes()
     out, err = call(capsys, *asked)
     assert "temperature  1.0000  (as before, for none is fitted on 18 pictures" in out and "no mistake among" in err
-    assert model.read_bytes() == before and "too good" not in out
+    sealed = load(model).bundle
+    assert sealed.temperature == 1 and sealed.threshold is None and "too good" not in out
     done = value(capsys, *asked, "--target-precision", "0.9")
     assert (done["temperature"], done["fitted"], done["coverage"]) == (1.0, False, 1.0)
     bundle = load(model).bundle
-    assert bundle.temperature is None and bundle.threshold == pytest.approx(done["threshold"])
+    assert bundle.temperature == 1 and bundle.threshold == pytest.approx(done["threshold"])
     reseal(model, temperature=1.5)
     assert value(capsys, *asked)["temperature"] == 1.5 == load(model).bundle.temperature
+    assert load(model).bundle.threshold == bundle.threshold  # of the temperature that stays
 
 
 def test_pictures_of_classes_that_the_model_does_not_know(here, capsys):

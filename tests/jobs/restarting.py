@@ -1,4 +1,4 @@
-"""`reslearn`, as `torchrun` starts it; the second process dies once in the middle of a training."""
+"""`reslearn`, as `torchrun` starts it; the last process dies once in the middle of a training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ if __name__ == "__main__":
 
     def dying(work, *given):
         count(work, *given)
-        if work.progress.step == 6 and work.world.rank == 1 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        if (
+            work.progress.step == 4
+            and work.world.rank == work.world.size - 1
+            and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+        ):
             os._exit(9)
 
     loop.count_step = dying

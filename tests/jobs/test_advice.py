@@ -170,4 +170,4 @@ def test_a_temperature_that_cannot_be_fitted_is_told_why():
     [told] = calibrated(np.diag([20, 20]), gain=0.0, temperature=None)
     assert "40 pictures and no mistake among them" in told and "none is fitted" in told and "91.2 % or more" in told
     [told] = calibrated(np.array([[99, 1], [0, 100]]), gain=0.0, temperature=None)
-    assert "200 pictures, 1 of them wrong, have no best temperature in 0.1..100" in told
+    assert "200 pictures, 1 of them wrong, have no best temperature in 0.1..1000" in told

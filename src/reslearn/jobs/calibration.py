@@ -87,7 +87,7 @@ def calibrate_model(
     """Fit a temperature on the split of `data` that `scoring` names (`val` if none) and reseal the model's file.
 
     Says where it is worth little. Where the pictures tell no temperature (no mistake among them), the file keeps its
-    own, and is left alone if no threshold is asked for, either.
+    own, or gets 1, which changes nothing.
 
     The file recognises the pictures ever after as selected on, and one calibrated on test pictures is marked so. Raises
     `UserError` for the pictures it was trained on, unless `scoring` says what becomes of them, and for a precision that
@@ -121,9 +121,8 @@ def calibrate_model(
             if not 0 < target_precision <= 1:
                 raise
             unreached = error
-    chosen = fitted is not None or threshold is not None
-    if chosen:
-        _store(loaded, rows, fitted or loaded.bundle.temperature, threshold, on_test=subject.split == "test")
+    kept = loaded.bundle.threshold if fitted is None and threshold is None else threshold  # of the same temperature
+    _store(loaded, rows, temperature, kept, on_test=subject.split == "test")
     before, after_fit = _numbers(logits, labels, 1.0), _numbers(logits, labels, temperature)
     confusion = confusion_matrix(logits, labels)
     for line in calibrated(confusion, gain=before[0] - after_fit[0], temperature=fitted):
@@ -131,7 +130,7 @@ def calibrate_model(
     if unreached is not None:
         raise UserError(
             f"{unreached}; "
-            + ("nothing is stored" if fitted is None else f"the temperature {fitted:.4g} is stored all the same")
+            + ("no temperature is fitted" if fitted is None else f"the temperature {fitted:.4g} is stored all the same")
         )
     return Calibrated(
         model=loaded.path,
@@ -144,13 +143,13 @@ def calibrate_model(
         coverage=coverage,
         precision=precision,
         before=Belief(*before),
-        after=FittedBelief(*after_fit, seen=after if chosen else scores.seen),
+        after=FittedBelief(*after_fit, seen=after),
         seen=scores.seen,
-        selected_on_test=(chosen and subject.split == "test") or scores.selected_on_test,
+        selected_on_test=subject.split == "test" or scores.selected_on_test,
     )
 
 
-def _store(model: Loaded, rows: Keys, temperature: float | None, threshold: float | None, *, on_test: bool) -> None:
+def _store(model: Loaded, rows: Keys, temperature: float, threshold: float | None, *, on_test: bool) -> None:
     """Reseal the file with what was chosen on the pictures of `rows`, and with these among those it was selected on."""
     reseal(
         model.path,

@@ -75,8 +75,6 @@ def features_target(path: Path) -> Path:
     from ..runtime.files import writable_target
 
     target = writable_target(path, where="--out")
-    if path.suffix.lower() not in ("", ".parquet"):
-        raise UserError(f"--out {path}: features are written as Parquet; name it {path.with_suffix('.parquet').name}")
     if not target.exists():
         return target
     with open_regular(target) as file:

@@ -15,8 +15,8 @@ from .metrics import Floats, checked_pair, softmax
 
 BINS = 15
 # Temperatures that pictures may tell. At 1/10 a lead of one nat over one other class, 73 %, becomes 99.995 %, and only
-# tens of thousands of pictures could bear that out; at 100 a lead of 100 nats becomes 73 %.
-FITTED = (0.1, 100.0)
+# tens of thousands of pictures could bear that out. Beyond 1000 all classes are alike: no better than guessing.
+FITTED = (0.1, 1000.0)
 
 
 @dataclass(frozen=True)
