@@ -210,7 +210,7 @@ def test_settings_that_follow_from_no_measurement_are_said_by_the_first(
     assert [str(one.message) for one in recwarn] == ["a guess; reslearn doctor --measure would tell"] * (rank == 0)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 @pytest.mark.parametrize(
     ("settings", "told"), [({"device": "cuda"}, "sees 0 GPUs"), ({"precision": "fp16"}, "needs a GPU")]
 )
