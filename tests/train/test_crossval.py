@@ -194,7 +194,7 @@ def test_the_folds_together_are_one_sealed_file(whole):
     assert ensemble.top1_interval[0] <= ensemble.top1 <= ensemble.top1_interval[1]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_folds_of_a_gpu_s_are_trained_without_one(tmp_path, tiny_spec, tiny_recipe):
     data, folder = few(100), tmp_path / "cv"
     begun(data, folder, record_of(data, tiny_spec, tiny_recipe, folds=2, settings=Settings(device="cuda")))

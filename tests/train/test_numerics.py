@@ -51,7 +51,7 @@ def test_arithmetic_that_differs_is_named_or_allowed(tmp_path, capsys):
         carried_on(tmp_path, record(now), World(0, 2), False)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_gpu_that_is_not_here_is_a_difference_whatever_was_recorded(tmp_path):
     with pytest.raises(UserError, match=r"device was cuda, is cpu; precision was fp16, is (bf16|fp32)"):
         carried_on(tmp_path, record(None, device="cuda", precision="fp16"), World(), False)
@@ -78,7 +78,7 @@ def begun_on_a_gpu(folder, spec, recipe):
     return parts
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_gpu_s_run_goes_on_without_one_and_says_so(tmp_path, tiny_spec, tiny_recipe):
     run = tmp_path / "run"
     train_data, val_data = begun_on_a_gpu(run, tiny_spec, tiny_recipe)
