@@ -123,6 +123,7 @@ def test_a_gpu_decides_by_its_capability(capability, precision, made_up, monkeyp
         (1, Settings(device="cuda:1", precision="fp16"), {"device": "cuda", "precision": "fp16", "threads": 1}),
         (1, Settings(device="cuda", precision="fp16", compile=True), {"device": "cuda", "compile": False}),
         (1, Settings(precision="bf16", threads=7), {"device": "cpu", "precision": "bf16", "threads": 7}),
+        (0, Settings(precision="fp16"), {"device": "cpu"}),
     ],
 )
 def test_settings_from_elsewhere_are_followed_as_far_as_this_machine_can(gpus, begun, goes_on, monkeypatch):
@@ -134,6 +135,7 @@ def test_settings_from_elsewhere_are_followed_as_far_as_this_machine_can(gpus, b
     found = settings_here(begun, SHORT)
     assert {name: getattr(found, name) for name in goes_on} == goes_on
     assert found.device != "cpu" or found.precision != "fp16"
+    assert "asked for" not in found.source
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_resuming_asks_for_the_transform_again(tmp_path, parts, tiny_spec, tiny_
             raise KeyboardInterrupt
         return picture
 
-    with pytest.raises(Interrupted, match="stopped at once; go on from what was saved"):
+    with pytest.raises(Interrupted, match="stopped at once: what came after the last checkpoint is lost"):
         reslearn.fit(tiny_spec, *parts, replace(tiny_recipe, iterations=6), out=tmp_path / "run", transform=dies)
     with pytest.raises(reslearn.UserError, match="transform given from Python"):
         reslearn.resume(tmp_path / "run")

@@ -134,16 +134,18 @@ def decide(
 def settings_here(settings: Settings, workload: Workload, *, world: int = 1) -> Settings:
     """The `settings` of a run that was begun elsewhere, as far as this machine can follow them.
 
-    On a device that is here they stay as they are, but for a compiler that is missing; for any other, all is chosen
-    anew, the precision only where it needs a GPU.
+    On a device that is here they stay as they are, but for a compiler that is missing; else all is chosen anew, the
+    precision only where it needs a GPU.
     """
-    if is_here(settings.device):
+    gpu = settings.device.startswith("cuda")
+    if is_here(settings.device) and (gpu or settings.precision != "fp16"):
         return replace(settings, compile=settings.compile and has_compiler())
-    if settings.device.startswith("cuda") and is_here("cuda"):  # the second GPU, where there is but one
+    if gpu and is_here("cuda"):  # the second GPU, where there is but one
         return replace(settings, device="cuda")
     kept = None if settings.autocast == "fp16" else settings.autocast
     chosen = decide(workload, precision=kept, tuned_allocator=settings.tuned_allocator, world=world)
-    return replace(chosen, workers=settings.workers, loader=settings.loader)
+    source = chosen.source.replace("asked for", "as the run was begun", 1) if kept else chosen.source
+    return replace(chosen, workers=settings.workers, loader=settings.loader, source=source)
 
 
 def _device(name: str | None) -> str:

@@ -101,7 +101,8 @@ def load_newest(folder: Path, update: Update, run: str = "") -> Progress | None:
             update.average.load_state_dict(_under("average.", tensors))
         progress = Progress(**values | {"seen": RateState(**values["seen"])})
         _restore_optimiser(update.optimiser, tensors, progress.lr)
-        update.scaler.load_state_dict(json.loads(metadata["scaler"]))
+        if scale := json.loads(metadata["scaler"]):  # of fp16 alone; the run may have gone on in fp16 since
+            update.scaler.load_state_dict(scale)
         return progress
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ..runtime.processor import read_processor
 from ..runtime.settings import Settings
 from ..spec.errors import UserError
 from . import checkpoint
+from .records.crossval import RECORD as CROSSVAL
 from .records.run import RunRecord
 from .records.terms import Terms
 
@@ -47,13 +49,15 @@ def carried_on(folder: Path, record: RunRecord, world: World, allowed: bool) -> 
         for name in ("device", "precision", "compile")
         if getattr(before, name) != getattr(settings, name)
     ]
+    if not then and world.first:
+        note(f"{folder}: its record does not say what computed it so far, so nothing could be compared")
     if not changed:
         return record
     told = "; ".join(changed)
     if not allowed:
         raise UserError(
             f"this machine's arithmetic differs from the run's: {told}; the same pictures would be seen in the same "
-            f"order, but with other last bits: reslearn resume {folder} --allow-different-numerics goes on"
+            f"order, but with other last bits: reslearn resume {_whole(folder)} --allow-different-numerics goes on"
         )
     steps = checkpoint.newest_step(folder / "checkpoints")
     mixed = f"of more than one arithmetic: after step {steps:,} {told}"
@@ -65,6 +69,28 @@ def carried_on(folder: Path, record: RunRecord, world: World, allowed: bool) -> 
         environment=record.environment | {"numerics": here},
         notes=(*record.notes, mixed) if steps else record.notes,
     )
+
+
+def not_alike(runs: Mapping[str, RunRecord]) -> tuple[str, ...]:
+    """For a person who compares runs: which of these, by name, went on elsewhere, and what they were computed with
+    where that was not the same for all."""
+    told = [f"{name} is {note}." for name, run in runs.items() for note in run.notes]
+    groups: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        settings, facts = run.settings, run.environment.get("numerics")
+        facts = facts if isinstance(facts, dict) else {}
+        how = [settings.device, settings.precision, "compiled" if settings.compile else "eager"]
+        how += [f"{fact} {value}" for fact, value in facts.items() if (fact, value) != ("gpu", "none")]
+        groups.setdefault(", ".join(how), []).append(name)
+    if len(groups) > 1:
+        ways = "; ".join(f"{', '.join(names)}: {how}" for how, names in groups.items())
+        told.append(f"Not all were computed alike. {ways}.")
+    return tuple(told)
+
+
+def _whole(folder: Path) -> Path:
+    """What is resumed: the cross-validation of which `folder` is a fold, or else the run."""
+    return folder.parent if (folder.parent / CROSSVAL).exists() else folder
 
 
 def followed(terms: Terms, images: int, world: World | None = None) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,6 +78,19 @@ def test_every_trial_is_a_run_a_seed_and_the_mean_decides(swept):
     assert set(told["importance"]) <= {"lr", "weight_decay"}
     assert not told["importance"] or sum(told["importance"].values()) == pytest.approx(1)
     assert (out / "report.html").read_text().count("<svg") >= 2
+
+
+def test_trials_that_were_not_computed_alike_are_told_on_the_page(swept, tmp_path):
+    out, told, _ = swept
+    assert "computed alike" not in (out / "report.html").read_text()
+    shutil.copytree(out, tmp_path / "s")
+    path = tmp_path / "s" / f"trial-{told['best']['number']:03d}" / "seed-1" / "run.json"
+    record = json.loads(path.read_text())
+    record["environment"]["numerics"]["processor"] = "z80"
+    path.write_text(json.dumps(record))
+    assert main(["report", str(tmp_path / "s")]) == 0
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "Not all were computed alike. Trial" in page and "processor z80" in page
 
 
 def test_the_winner_says_on_how_many_trials_its_validation_chose_it(swept):

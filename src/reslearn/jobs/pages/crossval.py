@@ -23,6 +23,7 @@ from ...spec.text import counted
 from ...spec.voice import COMMAND, Voice
 from ...train.crossval import Crossval
 from ...train.fold_models import MODEL, PREDICTIONS, fold_folder
+from ...train.numerics import not_alike
 from ...train.records.crossval import CrossvalRecord, read_record
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record as read_run
@@ -42,7 +43,7 @@ def crossval_report(done: Crossval, voice: Voice = COMMAND) -> Report:
     """What the page shows, as plain values; advice in the words of `voice`."""
     folder, record, whole, (mean, std) = done.path, read_record(done.path), done.out_of_fold, done.spread()
     runs = [read_run(fold_folder(folder, k)) for k in range(1, record.count + 1)]
-    notes = [f"Fold {k} is {note}." for k, run in enumerate(runs, 1) for note in run.notes]
+    notes = list(not_alike({f"Fold {k}": run for k, run in enumerate(runs, 1)}))
     details: tuple[Details, ...] = ()
     try:
         details = tuple(_details(record, folder))

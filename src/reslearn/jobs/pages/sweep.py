@@ -13,7 +13,9 @@ from ...report.values import Curves, Fact, Grid, Report, Score, Search, SearchAx
 from ...runtime.files import write_atomic
 from ...spec.space import Axis, Choices
 from ...spec.text import counted
+from ...train.numerics import not_alike
 from ...train.records.journal import read_journal
+from ...train.records.run import RunRecord
 from ...train.records.run import read_record as read_run
 from ..search.result import Sweep, Tried, rank
 from .tables import FILE_NAME, curves, environment_table, heading, recipe_table, score_row
@@ -40,7 +42,7 @@ def sweep_report(done: Sweep) -> Report:
         name=heading(run.spec.name, record.data),
         summary=f"{done.path.resolve().name}: sweep of {counted(len(done.tried), 'trial')}, recipe {run.recipe.name}, "
         f"begun {record.created[:16].replace('T', ' ')}",
-        notes=(CHOSEN,),
+        notes=(CHOSEN, *not_alike(_runs(done))),
         verdict=(done.verdict,),
         facts=tuple(_facts(done)),
         scores=tuple(_scores(done)),
@@ -54,6 +56,17 @@ def sweep_report(done: Sweep) -> Report:
             environment_table(record.environment),
         ),
     )
+
+
+def _runs(done: Sweep) -> dict[str, RunRecord]:
+    """The records of all runs, by what the page calls them."""
+    found = {}
+    for one in done.tried:
+        for seed, folder in enumerate(one.folders, 1):
+            name = f"Trial {one.trial.number}" + (f", seed {seed}" if len(one.folders) > 1 else "")
+            if (folder / "run.json").exists():  # one that cannot be built has none
+                found[name] = read_run(folder)
+    return found
 
 
 def _how(done: Sweep) -> str:

@@ -132,6 +132,8 @@ def write_record(folder: Path, record: RunRecord) -> None:
 def read_record(folder: Path) -> RunRecord:
     """Read `run.json`. Raises `UserError` where `folder` is no run, one of a newer format, or damaged."""
     path = folder / "run.json"
+    if folder.is_file() and (folder.parent / "run.json").exists():
+        raise UserError(f"{folder}: a file of a run; name its folder, {folder.parent}")
     if not path.exists():
         there = folder.is_dir() and any(folder.iterdir())  # other things, among which no run can begin
         begin = "name the folder of a run; `reslearn train DATA` begins one and says where" if there else (
