@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import reslearn
@@ -85,4 +86,26 @@ def test_what_a_call_does_not_take_is_one_line_that_says_what_it_does(name, wron
     named = {"convert": {"out": tmp_path / "x"}, "save": {"preprocess": reslearn.Preprocess(8, 8)}}
     with pytest.raises(reslearn.UserError, match=r"found|give|must be|valid|needs") as told:
         getattr(reslearn, name)(wrong, *more.get(name, ()), **named.get(name, {}))
+    assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "option"),
+    [
+        ("draw", (3,), {}), ("draw", ([3],), {}), ("split", ("digits",), {"folds": "x", "out": "s.json"}),
+        ("crossval", ("digits",), {"folds": "x"}), ("fit", (None, "digits"), {"watch": 3}),
+        ("predict", (None, np.zeros((8, 8, 3), np.uint8)), {"top": "x"}),
+        ("predict", (None, np.zeros((8, 8, 3), np.uint8)), {"batch_size": "x"}),
+        ("evaluate", (None, "digits"), {"split": 3}), ("calibrate", (None, "digits"), {"target_precision": "x"}),
+    ],
+)  # fmt: skip
+def test_an_option_of_a_wrong_kind_is_one_line(name, given, option, tmp_path_factory, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if name in ("predict", "evaluate", "calibrate"):
+        sealed = tmp_path_factory.mktemp("sealed") / "m.safetensors"
+        net = reslearn.create_model("resnet20_cifar", stage_blocks=(1, 1, 1))
+        reslearn.save(sealed, net, preprocess=reslearn.Preprocess(8, 8), classes=list("0123456789"))
+        given = (sealed, *given[1:])
+    with pytest.raises(reslearn.UserError, match=r"must be|must lie|give a name|valid: ") as told:
+        getattr(reslearn, name)(*given, **option)
     assert "\n" not in str(told.value) and not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from ..bundle.file import Loaded, load
 from ..runtime.envelope import SUFFIXES, export_kind
 from ..runtime.settings import PRECISIONS, Precision
 from ..spec.choices import Engine, Width
-from ..spec.errors import UserError, check_choice
+from ..spec.errors import UserError, check_at_least, check_choice
 from .exported import Exported, open_exported
 from .graphs import GraphScorer
 from .scorer import Scorer, TorchScorer
@@ -63,6 +63,7 @@ def scorer_of(
     For another engine than torch, a sealed file's graph is made once and kept in the user's cache. Raises `UserError`
     for an engine that is not installed or is wrong for the file, and for a precision that it has not.
     """
+    check_at_least("batch_size", batch_size, 1)
     engine, wanted = engine_of(model, engine), width_of(model, precision)
     if isinstance(model, Exported):
         return graph_scorer(model, engine, threads=threads, batch_size=batch_size)

@@ -23,6 +23,7 @@ from ..runtime.notes import say
 from ..spec.choices import Engine
 from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
+from ..spec.rule import is_number
 from ..spec.seen import Seen
 from ..spec.text import counted
 from .evaluation import evaluate_subject
@@ -118,7 +119,7 @@ def calibrate_model(
                 logits, labels, precision=target_precision, temperature=temperature
             )
         except UserError as error:
-            if not 0 < target_precision <= 1:
+            if not (is_number(target_precision) and 0 < target_precision <= 1):
                 raise
             unreached = error
     kept = loaded.bundle.threshold if fitted is None and threshold is None else threshold  # of the same temperature

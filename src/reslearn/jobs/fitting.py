@@ -87,7 +87,7 @@ def fit(
     by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
     """
     _check(model, train_data)
-    _check_numbers(epochs, val_fraction, seed, settings)
+    _check_options(epochs, val_fraction, seed, settings, watch)
     whole = as_dataset(train_data, value_range)
     val = None if val_data is None else as_dataset(val_data, value_range, classes=whole.classes)
     train: Dataset = whole
@@ -138,13 +138,15 @@ def _check(model: object, train_data: object) -> None:
         raise UserError(f"fit needs train_data: {DATA}")
 
 
-def _check_numbers(epochs: object, val_fraction: object, seed: object, settings: object) -> None:
+def _check_options(epochs: object, val_fraction: object, seed: object, settings: object, watch: object) -> None:
     if epochs is not None and not (is_number(epochs) and 0 < epochs < math.inf):
         raise UserError(f"epochs is {epochs!r}; it must be a positive number")
     if val_fraction is not None and not (is_number(val_fraction) and 0 <= val_fraction < 1):
         raise UserError(f"val_fraction is {val_fraction!r}; it must lie in [0, 1)")
     if not is_number(seed, whole=True):
         raise UserError(f"seed is {seed!r}; it must be a whole number")
+    if not (watch is None or callable(watch)):
+        raise UserError(f"watch is {watch!r}; it must be a function, which is told of each step")
     if not isinstance(settings, (Settings, type(None))):
         raise UserError(f"settings is a reslearn.Settings; found {type(settings).__name__}")
 

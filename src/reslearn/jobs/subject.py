@@ -131,6 +131,8 @@ def subject_of(training: Training | None, dataset: Dataset, split: str | None, *
     if training is None or dataset.fingerprint() != training.fingerprint:
         return Subject(chosen_part(dataset, split), split or ("test" if dataset.splits else "all"), own=False)
     name = split or ("all" if anyway and "test" not in dataset.splits else "test")
+    if not isinstance(name, str):
+        raise UserError(f"split is {name!r}; it must be a name, such as test")
     if name == "all" and not dataset.splits:
         return Subject(dataset, name, own=True)
     if name in ("train", "val"):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..spec.errors import UserError
+from ..spec.rule import is_number
 from .metrics import Floats, checked_pair, softmax
 
 BINS = 15
@@ -105,8 +106,8 @@ def choose_threshold(
     Returns (threshold, coverage, precision reached) of the largest such coverage. Raises `UserError` with the best
     that can be reached when no share of the pictures is that precise.
     """
-    if not 0 < precision <= 1:
-        raise UserError(f"the target precision is {precision}; it must lie in (0, 1]")
+    if not (is_number(precision) and 0 < precision <= 1):
+        raise UserError(f"the target precision is {precision!r}; it must lie in (0, 1]")
     coverage, risk, confidence, _ = risk_coverage(logits, labels, temperature)
     whole = np.append(confidence[:-1] > confidence[1:], True)  # equal confidences are answered together
     answered = np.arange(1, len(risk) + 1)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..engine.scorer import Logits
 from ..spec.choices import Combine
 from ..spec.errors import UserError
+from ..spec.rule import is_number
 from .comparison import bootstrap_difference
 from .metrics import correct, log_softmax, loss
 
@@ -27,8 +28,9 @@ class Gain:
 
 def check_weights(weights: Sequence[float]) -> None:
     """Raise `UserError` unless the weights are finite, at least 0, and one of them more."""
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not 0 < sum(weights) < math.inf:
-        shown = ",".join(f"{weight:g}" for weight in weights)
+    numbers = all(is_number(weight) and math.isfinite(weight) and weight >= 0 for weight in weights)
+    if not numbers or not 0 < sum(weights) < math.inf:
+        shown = ",".join(f"{weight:g}" if is_number(weight) else repr(weight) for weight in weights)
         raise UserError(f"weights are {shown}; they must be finite numbers of at least 0, and one of them more")
 
 

@@ -16,7 +16,7 @@ from ..runtime.choice import asked_threads
 from ..runtime.device import present
 from ..runtime.processor import cores
 from ..spec.choices import Engine, Width
-from ..spec.errors import UserError
+from ..spec.errors import UserError, check_at_least
 from ..spec.rule import MOST
 from .answers import Prediction, Unread, answer
 from .given import Given, given
@@ -207,5 +207,4 @@ def predict(
 
 def check_top(top: int) -> None:
     """Raise `UserError` unless `top` classes can be named."""
-    if top < 1:
-        raise UserError(f"top is {top}; it must be at least 1")
+    check_at_least("top", top, 1)

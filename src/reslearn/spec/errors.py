@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import numbers
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class UserError(ValueError):
@@ -61,7 +63,10 @@ def path_text(value: object, what: str) -> str:
     return os.fspath(value)
 
 
-def check_at_least(name: str, value: float | None, least: float) -> None:
+def check_at_least(name: str, value: Any, least: float) -> None:
     """Raise `UserError` unless `value` is absent or a finite number of at least `least`."""
-    if value is not None and not least <= value < math.inf:
+    real = isinstance(value, numbers.Real)
+    if value is not None and not real:
+        raise UserError(f"{name} is {value!r}; it must be a number, at least {least}")
+    if real and not least <= value < math.inf:
         raise UserError(f"{name} is {value}; it must be at least {least}")

@@ -9,7 +9,7 @@ import numpy as np
 from ..data.dataset import Dataset, Indices
 from ..data.memory import Subset
 from ..data.parts.grouping import twins
-from ..data.parts.splits import assign, check_folds, check_parts
+from ..data.parts.splits import assign, check_count, check_folds, check_parts
 from ..spec.errors import UserError
 
 
@@ -27,6 +27,7 @@ def choose_folds(
     data declares are taken as they are. `groups` (one name per picture) and exact duplicates are not torn apart. Raises
     `UserError` where a fold or a training part would lack a class.
     """
+    check_count(count)
     declared = [dataset.splits.get(f"fold{k}") for k in range(count)]
     pool: Indices = np.setdiff1d(np.arange(len(dataset)), dataset.splits.get("test", []))
     if left_out:

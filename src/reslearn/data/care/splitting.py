@@ -29,7 +29,7 @@ from ..parts.manifest import (
     relative,
     write_manifest,
 )
-from ..parts.splits import assign, check_folds, check_parts
+from ..parts.splits import assign, check_count, check_folds, check_parts
 from ..sources import open_data
 from ..statistics import split_names
 from ..table import Pictures, as_pictures
@@ -142,6 +142,7 @@ def _fractions(ratio: str | None, folds: int | None, dataset: Dataset) -> dict[s
     if (ratio is None) == (folds is None):
         raise UserError("give --ratio (such as 6:2:2) or --folds K, one of them")
     if folds is not None:
+        check_count(folds)
         return {f"fold{k}": 1 / folds for k in range(folds)}
     try:
         parts = [float(text) for text in str(ratio).split(":")]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...spec.errors import UserError
+from ...spec.rule import is_number
 from ..dataset import Dataset, Indices
 from ..memory import Subset
 from ..table import as_pictures
@@ -71,6 +72,12 @@ def _learnable(part: Dataset, where: Indices, seed: int, alike: Sequence[str]) -
             "and training would lack it; regroup, add pictures, or hold out none with --val-fraction 0"
         )
     return where
+
+
+def check_count(folds: int) -> None:
+    """Raise `UserError` unless `folds` is a whole number."""
+    if not is_number(folds, whole=True):
+        raise UserError(f"folds is {folds!r}; it must be a whole number, at least 2")
 
 
 def check_folds(dataset: Dataset, folds: int) -> None:
