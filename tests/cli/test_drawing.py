@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -24,8 +25,20 @@ def call(capsys, *arguments):
 
 def test_a_drawing_is_named_after_its_networks(capsys, tmp_path):
     assert call(capsys, "resnet20_cifar", "plain20_cifar", "resnet20_cifar+shortcut=B")[0] == 0
-    assert (tmp_path / "resnet20_cifar-plain20_cifar.svg").read_text().startswith("<svg ")
+    assert (tmp_path / "resnet20_cifar-plain20_cifar-resnet20_cifar-shortcut-B.svg").read_text().startswith("<svg ")
     assert call(capsys, "resnet20_cifar")[0] == call(capsys, "resnet20_cifar")[0] == 0  # a drawing of ours is replaced
+
+
+def test_two_drawings_have_two_names(capsys, tmp_path):
+    net, long = "resnet20_cifar", [f"resnet20_cifar+dropout=0.{n}" for n in range(1, 9)]
+    for arguments in ([net], [net, "--block"], [net, "--lang", "ko"], [net, "--block", "--lang", "ko"],
+                      [f"{net}+variant=exclusive_gate:-6", "--block"], [f"{net}+variant=exclusive_gate:6", "--block"],
+                      long, long[::-1]):  # fmt: skip
+        assert call(capsys, *arguments)[0] == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 8 and all(re.fullmatch(r"[\w.-]{,150}\.svg", name, re.ASCII) for name in names)
+    assert {"resnet20_cifar.svg", "resnet20_cifar-block.svg", "resnet20_cifar-ko.svg", "resnet20_cifar-block-ko.svg",
+            "resnet20_cifar-variant-exclusive_gate--6-block.svg"} <= set(names)  # fmt: skip
 
 
 def test_it_tells_programs_what_it_drew(capsys):

@@ -108,6 +108,19 @@ def test_a_dry_run_resolves_and_trains_nothing(capsys, tmp_path):
         (["run", "p1-fig6", "--rows", "ResNet-21"], "ResNet-20"),
         (["run", "p1-fig6", "--shard", "3/2"], "i/n"),
         (["run", "p1-fig6", "--seeds", "0"], "at least 1"),
+        (["run", "p1-fig1", "--dry-run", "--seeds=100000000"], "at most 1,000"),
+        (["run", "p1-fig1", "--dry-run", "--rows", ";"], "names nothing"),
+        (["run", "p1-fig1", "--precision", "fp16"], "the smoke tier computes in fp32"),
+        (["run", "p5-fig4", "--dry-run", "--precision", "bf16"], "or --precision"),
+        (["run", "p1-fig1", "--dry-run", "--fraction", "0.5"], "belongs to --tier short; the tier is smoke"),
+        (["run", "p1-fig1", "--dry-run", "--tier", "short", "--fraction", "0"], "a share in (0, 1]"),
+        (
+            ["run", "p1-fig1", "--dry-run", "--tier", "short", "--fraction", "1e-9"],
+            "leaves 1 step of the 64,000 of plain-20; the least is 50, here --fraction 0.000782",
+        ),
+        (["run", "p1-ilsvrc", "--dry-run"], "nothing to train; see it with: reslearn paper show p1-ilsvrc"),
+        (["run", "p4-table1"], "nothing to train; see it with: reslearn paper show p4-table1"),
+        (["run", "p4-fig6", "--dry-run"], "nothing to run at the smoke tier: SE-ResNet-50: too large"),
         (["run", "p1-fig6", "--precision", "fp8"], "bf16"),
         (["run", "p1-table2", "--tier", "full"], "needs ImageNet at --data"),
         (["run", "static"], "use `reslearn paper show static`"),
@@ -122,6 +135,42 @@ def test_a_dry_run_resolves_and_trains_nothing(capsys, tmp_path):
 def test_wrong_input_is_one_line_and_status_2(capsys, arguments, message):
     status, out, err = call(capsys, *arguments, "--json")
     assert (status, out) == (2, "") and message in err.splitlines()[-1] and "Traceback" not in err
+
+
+def test_the_names_that_an_error_counts_are_those_of_its_command(capsys):
+    listed = {line["name"] for line in json.loads(call(capsys, "list", "--json")[1])}
+    err = call(capsys, "show", "xxxxxxxx")[2].splitlines()[-1]
+    assert f"({len(listed)} in all)" in err
+    able = [name for name in listed if "nothing to train" not in (said := call(capsys, "run", name, "--dry-run")[2])
+            and "trains nothing" not in said]  # fmt: skip
+    assert f"({len(able)} in all)" in call(capsys, "run", "xxxxxxxx")[2].splitlines()[-1]
+
+
+def test_a_shard_of_none_says_so(capsys, tmp_path):
+    status, out, _ = call(capsys, "run", "p1-fig1", "--dry-run", "--shard", "5/5", "--store", str(tmp_path / "s"))
+    assert status == 0 and out == "shard 5/5 has none of the 2 trainings: there are more shards than trainings\n"
+
+
+def test_an_empty_part_of_rows_is_none(capsys, tmp_path):
+    arguments = ["run", "p1-fig6", "--dry-run", "--rows", "ResNet-20;", "--json", "--store", str(tmp_path / "s")]
+    assert [cell["row"] for cell in json.loads(call(capsys, *arguments)[1])["cells"]] == ["ResNet-20"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# Mine\n", "page.md: it has no marked block; write <!-- paper p1-fig6 --> ... <!-- /paper -->"),
+        ("\n<!-- paper p1-fig6 -->\nold\n", "page.md, line 2: <!-- paper p1-fig6 --> is never closed"),
+        ("<!-- paper p1-fig6 -->\n<!-- paper static -->\n<!-- /paper -->\n", "line 1: <!-- paper p1-fig6 --> is never"),
+        ("<!-- paper static -->\n<!-- /paper -->\n<!-- /paper -->\n", "line 3: <!-- /paper --> closes nothing"),
+    ],
+)
+def test_a_page_without_whole_marks_is_one_line_and_stays(capsys, tmp_path, text, message):
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    status, out, err = call(capsys, "report", "--page", str(page), "--store", str(tmp_path))
+    assert (status, out) == (2, "") and message in err.splitlines()[-1] and "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"] and page.read_text() == text
 
 
 def test_a_page_that_is_no_text_is_one_line_and_stays(capsys, tmp_path):

@@ -35,6 +35,12 @@ def test_a_pipe_has_lines(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith("step 2/2  epoch 1.00  loss 1.250")
 
 
+def test_what_is_not_trained_on_has_its_name(capsys):
+    with progress.watching(held="test") as watch:
+        watch(Tick(2, 2, 1.0, 1.25, 40.0, 0.1, 500.0, 25.0))
+    assert "test 75.00 % right" in capsys.readouterr().err
+
+
 def test_a_notebook_has_one_line_that_is_rewritten(monkeypatch):
     shown = []
 

@@ -96,6 +96,12 @@ def put(store, name, row, error, *, seed=0, tier="full", fraction=1.0, data="cif
 
 
 @pytest.fixture
+def probes():
+    """One made-up value of every probe."""
+    return PROBES
+
+
+@pytest.fixture
 def add_result(tmp_path):
     """add_result(experiment, row, test error, ...) -> the folder of a made-up result in the store tmp_path/"store"."""
     return partial(put, tmp_path / "store")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -27,7 +29,7 @@ def draw(
     block: Annotated[bool, typer.Option("--block", help="One block of each, with layers, channels, shortcut.")] = False,
     lang: Annotated[str, typer.Option(help="Language of the words: en or ko.")] = "en",
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="F.svg or F.png; the names with .svg if absent.")
+        Path | None, typer.Option("-o", "--out", help="F.svg or F.png; named after what is drawn if absent.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -37,7 +39,7 @@ def draw(
     from ..jobs.draw.drawing import draw as drawn
     from ..runtime.replacing import FIGURE, replaceable
 
-    path = out or Path(_file_name(names))
+    path = out or Path(_file_name(names, block=block, lang=lang))
     scene = drawn(names, block=block, language="ko" if lang == "ko" else "en")
     check_kind(path)
     replaceable(path, FIGURE, "-o")
@@ -46,7 +48,9 @@ def draw(
     emit(found, as_json, lambda: put(f"drawing   {found['path']}"))
 
 
-def _file_name(names: list[str]) -> str:
-    """All that is drawn, as far as the name of a file holds it."""
-    whole = "-".join(dict.fromkeys(name.partition("+")[0] for name in names))
-    return f"{whole if len(whole) <= MOST else f'{whole[:MOST]}-and-more'}.svg"
+def _file_name(names: list[str], *, block: bool, lang: str) -> str:
+    """All that is drawn, in harmless characters, as far as the name of a file holds it; two drawings have two names."""
+    whole = "-".join(re.sub(r"[^\w.-]", "-", name, flags=re.ASCII) for name in dict.fromkeys(names))
+    if len(whole) > MOST:
+        whole = f"{whole[:MOST]}-and-more-{hashlib.sha256(' '.join(names).encode()).hexdigest()[:6]}"
+    return f"{whole}{'-block' if block else ''}{f'-{lang}' if lang != 'en' else ''}.svg"

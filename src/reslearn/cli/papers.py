@@ -68,10 +68,9 @@ def run(
     say(f"reslearn paper run: {name}, {tier} tier")
     if name in ("static", "coverage"):
         raise UserError(f"{name} is a list, nothing to train; use `reslearn paper show {name}`")
-    if seeds is not None and seeds < 1:
-        raise UserError(f"--seeds is {seeds}; it must be at least 1")
     tuned = False if dry_run else tune()
-    writable_target(store, "folder", "--store")
+    if not dry_run:
+        writable_target(store, "folder", "--store")
     from ..cli import papers_view
     from ..paper.cells import session
 
@@ -79,17 +78,18 @@ def run(
         name,
         data=data,
         tier=tier,
-        rows=[label.strip() for label in rows.split(";")] if rows else None,
+        rows=_parts(rows, "--rows"),
         seeds=seeds,
         fraction=fraction,
         shard_text=shard,
         store=store,
+        precision=precision,
     )
     if dry_run:
         emit(plan.to_json(), as_json, lambda: papers_view.print_outcome(plan.to_json()))
         return
-    with watching() as watch:
-        found = plan.run(precision=precision, tuned_allocator=tuned, watch=watch, say=say)
+    with watching(held="test") as watch:
+        found = plan.run(tuned_allocator=tuned, watch=watch, say=say)
     emit(found, as_json, lambda: papers_view.print_outcome(found))
 
 
@@ -108,7 +108,7 @@ def report(
     from ..paper.findings.report import renew_page, write_report
 
     found_stores = stores or [DEFAULT_STORE]
-    only = [name.strip() for name in names.split(";")] if names else None
+    only = _parts(names, "--only")
     writable_target(out, "folder", "--out")
     if keep is not None:
         writable_target(keep, "folder", "--keep")
@@ -119,6 +119,16 @@ def report(
         return
     found = write_report(found_stores, out, only=only)
     emit(found, as_json, lambda: _print_report(found))
+
+
+def _parts(text: str | None, option: str) -> list[str] | None:
+    """What stands between semicolons; an empty part is none."""
+    if text is None:
+        return None
+    found = [part for given in text.split(";") if (part := given.strip())]
+    if not found:
+        raise UserError(f"{option} is {text!r}; it names nothing")
+    return found
 
 
 def _print_report(found: Written) -> None:

@@ -59,6 +59,9 @@ def print_outcome(found: Outcome) -> None:
     if "measured" in found:
         _print_measured(found["measured"])
         return
+    if "note" in found:
+        put(found["note"])
+        return
     rows = []
     for cell in found["cells"]:
         state = f"not run: {cell['why']}" if cell.get("why") else cell["state"]
@@ -101,15 +104,26 @@ def _changed(net: str, changes: Mapping[str, object]) -> str:
     return net + "".join(f", {name}={value}" for name, value in changes.items() if value is not None)
 
 
+HEADS = {"seconds": "median (s)", "spread": "largest less smallest (s)", "macs": "multiply-adds",
+         "ratio": "gradient norm, first third / last third"}  # fmt: skip
+
+
 def _print_measured(found: Measured | None) -> None:
-    """What was measured on untrained nets: numbers as they are, lists by their length."""
+    """What was measured on untrained nets, with units; lists are left to its JSON."""
     if found is None:
         put("to be measured")
         return
     names = [name for name, value in found["rows"][0].items() if not isinstance(value, list)]
-    rows = [[f"{row[n]:.3g}" if isinstance(row[n], float) else str(row[n]) for n in names] for row in found["rows"]]
-    numbers = [i for i, name in enumerate(names) if isinstance(found["rows"][0][name], float)]
-    _columns(names, rows, right=numbers)
+    rows = [[_plain(row[name]) for name in names] for row in found["rows"]]
+    numbers = [i for i, name in enumerate(names) if isinstance(found["rows"][0][name], int | float)]
+    _columns([HEADS.get(name, name) for name in names], rows, right=numbers)
+
+
+def _plain(value: object) -> str:
+    """A number with three digits, one of many multiply-adds in G; anything else as it is."""
+    if isinstance(value, int):
+        return f"{value / 1e9:.2f} G"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _print_checks(found: Shown) -> None:

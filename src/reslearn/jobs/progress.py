@@ -15,21 +15,21 @@ from ..train.events import Reading, Tick, Watch
 
 
 @contextlib.contextmanager
-def watching() -> Iterator[Watch]:
-    """Yield the function that is told of each step and of reading."""
+def watching(*, held: str = "val") -> Iterator[Watch]:
+    """Yield the function that is told of each step and of reading; `held` names the part not trained on."""
     display = _notebook_display()
     if display is not None:
-        yield _cell(display)
+        yield _cell(display, held)
     elif sys.stderr is not None and sys.stderr.isatty() and from_environment().first:
-        with _bar() as watch:
+        with _bar(held) as watch:
             yield watch
     else:
-        yield _lines(every=10.0)
+        yield _lines(10.0, held)
 
 
-def in_words(tick: Tick) -> str:
+def in_words(tick: Tick, held: str) -> str:
     """Where a run stands, but for its step."""
-    val = "" if tick.val_error is None else f"  val {100 - tick.val_error:.2f} % right"
+    val = "" if tick.val_error is None else f"  {held} {100 - tick.val_error:.2f} % right"
     return (
         f"epoch {tick.epoch:.2f}  loss {tick.loss:.3f}  train {100 - tick.error:.1f} % right{val}  "
         f"{tick.images_per_second:,.0f} images/s"
@@ -42,7 +42,7 @@ def seconds_left(tick: Tick, rate: float) -> str:
     return f"{int(left // 60)}:{int(left % 60):02d} left"
 
 
-def _lines(every: float) -> Watch:
+def _lines(every: float, held: str) -> Watch:
     started, first_step, spoken = 0.0, 0, time.monotonic()
 
     def watch(event: Tick | Reading) -> None:
@@ -58,14 +58,14 @@ def _lines(every: float) -> Watch:
         if now - spoken >= every or event.step == event.total:
             rate = (event.step - first_step) / max(now - started, 1e-9)
             left = f"  {seconds_left(event, rate)}" if event.step > first_step else ""
-            say(f"step {event.step}/{event.total}  {in_words(event)}{left}")
+            say(f"step {event.step}/{event.total}  {in_words(event, held)}{left}")
             spoken = now
 
     return watch
 
 
 @contextlib.contextmanager
-def _bar() -> Iterator[Watch]:
+def _bar(held: str) -> Iterator[Watch]:
     from rich import console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -77,7 +77,7 @@ def _bar() -> Iterator[Watch]:
             if isinstance(event, Reading):
                 bar.update(task, total=event.total, completed=event.done, description="reading pictures")
             else:
-                bar.update(task, total=event.total, completed=event.step, description=in_words(event))
+                bar.update(task, total=event.total, completed=event.step, description=in_words(event, held))
 
         yield watch
 
@@ -95,7 +95,7 @@ def _notebook_display() -> Any:
     return display
 
 
-def _cell(display: Any) -> Watch:
+def _cell(display: Any, held: str) -> Watch:
     """One line of a cell that is rewritten, at most twice a second."""
     handle: Any = None
     spoken = 0.0
@@ -107,7 +107,7 @@ def _cell(display: Any) -> Watch:
         if now - spoken < 0.5 and done != total:
             return
         spoken = now
-        words = "reading pictures" if isinstance(event, Reading) else in_words(event)
+        words = "reading pictures" if isinstance(event, Reading) else in_words(event, held)
         drawn = f'<progress value="{done}" max="{total}" style="width:240px"></progress> {html.escape(words)}'
         shown = {"text/html": drawn, "text/plain": f"{done}/{total}  {words}"}
         if handle is None:

@@ -221,8 +221,8 @@ def _later_figures() -> Iterator[Experiment]:
         (),
         "times",
         "P5 section 1 and figure 4: a wide net of 16 layers is as good as a thin one of 1000 with about as many "
-        "parameters, and several times faster to train. Measured here: the median time of a minibatch of 32, forward "
-        "and backward.",
+        "parameters, and several times faster to train. Measured here: the median time of a minibatch, forward and "
+        "backward.",
         measured="times",
         by_tier=True,
     )

@@ -47,7 +47,7 @@ def details(name: str) -> Shown:
         return {"name": COVERAGE, "coverage": [to_json(line) for line in coverage()]}
     known = experiments()
     if name not in known and name not in TABLES:
-        raise unknown("experiment", name, [STATIC, COVERAGE, *known, *TABLES])
+        raise unknown("experiment", name, dict.fromkeys([STATIC, COVERAGE, *TABLES, *known]))
     found: Shown = {"name": name, "kind": kind(name)}
     if name in TABLES:
         found |= {"paper": PAPERS[TABLES[name].paper], "published": published(TABLES[name])}

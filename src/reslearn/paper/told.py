@@ -172,6 +172,7 @@ class Outcome(TypedDict):
     store: str
     cells: list[CellLine]
     left_out: list[LeftOut]
+    note: NotRequired[str]  # where there are no cells, why
     measured: NotRequired[Measured | None]  # of an experiment that trains nothing; None until it is measured
 
 

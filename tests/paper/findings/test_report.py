@@ -62,9 +62,14 @@ def test_a_damaged_or_newer_result_is_one_line(add_result, tmp_path):
     path.write_text(json.dumps(value | {"format": 2}))
     with pytest.raises(UserError, match="newer than this reslearn"):
         sections_of([tmp_path / "store"])
-    path.write_text("{")
-    with pytest.raises(UserError, match=r"result\.json: not valid JSON"):
-        sections_of([tmp_path / "store"])
+    measured = tmp_path / "store" / "measured" / "study-gradients.json"
+    measured.parent.mkdir()
+    for damaged, texts in ((path, ("{", "[]", "3", "{}", '{"format": "x"}')), (measured, ("{", "[]", '{"rows": 3}'))):
+        for text in texts:
+            damaged.write_text(text)
+            with pytest.raises(UserError, match=rf"{damaged.name}.*remove it, and `reslearn paper run` makes it anew"):
+                sections_of([tmp_path / "store"], ["p1-table6", "study-gradients"])
+        damaged.unlink()
     with pytest.raises(UserError, match="no results store; make one with"):
         write_report([tmp_path / "nothing"], tmp_path / "out")
 
@@ -159,6 +164,37 @@ def test_a_figure_of_some_rows_names_the_others(add_result, tmp_path):
     for row in ("B: projections where shapes change", "C: projections everywhere"):
         add_result("study-shortcuts", row, 9.0)
     assert sections_of([tmp_path / "store"], ["study-shortcuts"])[0].missing == ""
+
+
+def test_a_figure_names_every_row_that_it_does_not_draw(add_result, tmp_path, probes):
+    for row in ("plain-20", "ResNet-20", "ResNet-56"):
+        add_result("p1-fig7", row, 9.0, probes=probes if row == "ResNet-20" else None)
+    found = sections_of([tmp_path / "store"], ["p1-fig7", "study-degradation"])
+    assert found[0].missing == (
+        "Not among these: plain-20, plain-56, ResNet-56, ResNet-110. Of plain-20, ResNet-56 the store lacks the "
+        "deviation of every layer's output"
+    )
+    assert [text.split(":")[0] for text in found[0].trainings] == ["ResNet-20"]
+    assert found[1].missing == (
+        "Not among these: plain-56. Of plain-20, ResNet-56 the store lacks gradient norms by layer; their final errors "
+        "alone are drawn"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("p1-fig6", ("plain-20", "ResNet-20", "ResNet-56")),
+        ("p1-fig6", ("ResNet-110",)),
+        ("p2-fig6", ("110, original", "164, original", "164, pre-activation")),
+        ("p4-fig4", ("ResNet-50", "SE-ResNet-50", "SE-ResNet-152")),
+    ],
+)
+def test_a_figure_draws_a_row_that_has_no_other_beside_it(add_result, tmp_path, name, rows):
+    for row in rows:
+        add_result(name, row, 9.0)
+    figure = sections_of([tmp_path / "store"], [name])[0].draw()
+    assert set(rows) <= {text.get_text() for text in figure.findobj(Text)}
 
 
 def test_the_curve_shown_is_the_median_run(add_result, tmp_path):

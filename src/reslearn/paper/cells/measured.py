@@ -17,11 +17,11 @@ from ...interpret.gradients import gradient_norms, path_factors
 from ...nets.build import create_model
 from ...runtime.device import present
 from ...runtime.environment import now
-from ...runtime.files import read_json, write_json
+from ...runtime.files import write_json
 from ...spec.catalogue import get_spec
 from ...spec.cost import cost
 from ..entry import Experiment
-from .store import Store
+from .store import Store, read_measured
 from .thirds import first_over_last
 from .tiers import TIERS
 
@@ -47,9 +47,9 @@ def measure(experiment: Experiment, tier: str, store: Store) -> dict[str, Any]:
     else measured and written there."""
     path = store.measured_file(experiment.name)
     if path.exists():
-        found = read_json(path)
+        found = read_measured(path)
         if not experiment.by_tier or TIERS.index(found["tier"]) >= TIERS.index(tier):
-            return dict(found)
+            return found
     from .run import machine
 
     value = MEASURES[experiment.measured or ""](tier)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import cast
 from ...runtime.settings import Precision
 from ...spec.choices import Tier
 from ...spec.errors import UserError, unknown
+from ...spec.text import counted
 from ...train.events import Watch
-from ..entry import DATA_NAMES, Entry
-from ..experiments import experiments, get_experiment
+from ..entry import DATA_NAMES, Entry, Experiment
+from ..experiments import experiments
 from ..published.claims import TABLES
 from ..told import CellLine, CellScores, Measured, Outcome
 from .pictures import Pictures, open_pictures, refusal
-from .store import Result, Store
+from .store import Result, Store, read_result
 from .tiers import Cell, cells, shard, too_large
+
+LEAST_STEPS = 50  # of a short training: fewer show nothing, not even that it works
 
 
 class Session:
@@ -35,22 +39,41 @@ class Session:
         fraction: float | None = None,
         shard_text: str | None = None,
         store: str | Path = "runs/paper",
+        precision: Precision | None = None,
     ) -> None:
-        """`rows` are labels or shell patterns of labels. Raises `UserError` for unknown names, rows, tiers, shards."""
-        if name in TABLES and name not in experiments():
-            raise UserError(f"{name} has nothing to train; see it with: reslearn paper show {name}")
-        self.experiment = get_experiment(name)
-        self.tier, self.data, self.store = tier, data, Store(store)
-        if self.experiment.measured and (rows or data or shard_text):
-            raise UserError(f"{name} measures untrained nets: it takes no --rows, --data or --shard")
+        """`rows` are labels or shell patterns of labels. Raises `UserError` for unknown names, rows, tiers, shards, for
+        what has no row that can be run at this tier, and for a precision at the smoke tier, which computes in fp32."""
+        self.experiment = _runnable_experiment(name)
+        self.tier, self.data, self.store, self.precision = tier, data, Store(store), precision
+        if self.experiment.measured and (rows or data or shard_text or seeds or fraction or precision):
+            options = "--rows, --data, --shard, --seeds, --fraction or --precision"
+            raise UserError(f"{name} measures untrained nets: it takes no {options}")
         chosen = _matching(self.experiment.name, [e.label for e in self.experiment.entries], rows) if rows else None
         self.all_cells = cells(self.experiment, tier, rows=chosen, seeds=seeds, fraction=fraction)
-        if not self.experiment.entries and not self.experiment.measured:
-            raise UserError(f"{name} trains nothing; see it with: reslearn paper report --only {name}")
-        self.mine = list(shard(self.all_cells, shard_text))
+        if tier == "smoke" and precision not in (None, "fp32"):
+            raise UserError(f"--precision is {precision}; the smoke tier computes in fp32, on every machine alike")
+        self.mine, self.shard_text = list(shard(self.all_cells, shard_text)), shard_text
         path = data or ("digits" if tier == "smoke" and not self.experiment.measured else None)
         self.pictures: Pictures | None = open_pictures(path, tier) if path else None
         self.left_out = [] if rows else [(e, why) for e in self.experiment.entries if (why := _left_out(e, tier))]
+        if not self.all_cells and not self.experiment.measured:
+            entry, why = self.left_out[0]
+            raise UserError(f"{name} has nothing to run at the {tier} tier: {entry.label}: {why}")
+        if tier == "short":
+            self._check_steps()
+
+    def _check_steps(self) -> None:
+        """Raise `UserError` where the fraction leaves a training next to nothing."""
+        count = len(self.pictures.train) if self.pictures else 0
+        able = [cell for cell in self.all_cells if cell.recipe.iterations or not self.refused(cell)]
+        for cell in sorted(able, key=lambda cell: cell.recipe.total_steps(count)):
+            steps, whole = (recipe.total_steps(count) for recipe in (cell.recipe, cell.entry.recipe))
+            if steps < LEAST_STEPS <= whole:
+                raise UserError(
+                    f"--fraction {cell.fraction:g} leaves {counted(steps, 'step')} of the {whole:,} of "
+                    f"{cell.entry.label}; the least is {LEAST_STEPS}, here --fraction "
+                    f"{math.ceil(1e6 * LEAST_STEPS / whole) / 1e6:g}"
+                )
 
     def refused(self, cell: Cell) -> str | None:
         """Why a cell cannot be run on these pictures."""
@@ -71,12 +94,14 @@ class Session:
             "cells": [self._cell(cell) for cell in self.mine],
             "left_out": [{"row": entry.label, "why": why} for entry, why in self.left_out],
         }
+        if self.all_cells and not self.mine:
+            count = counted(len(self.all_cells), "training")
+            value["note"] = f"shard {self.shard_text} has none of the {count}: there are more shards than trainings"
         return value | {"measured": None} if self.experiment.measured else value
 
     def run(
         self,
         *,
-        precision: Precision | None = None,
         tuned_allocator: bool = False,
         watch: Watch | None = None,
         say: Callable[[str], None] = lambda line: None,
@@ -95,7 +120,7 @@ class Session:
 
         done: list[CellLine] = []
         if self.pictures is not None:
-            runner = Runner(self.store, self.pictures, precision=precision, tuned_allocator=tuned_allocator,
+            runner = Runner(self.store, self.pictures, precision=self.precision, tuned_allocator=tuned_allocator,
                             watch=watch, say=say)  # fmt: skip
             for number, cell in enumerate(self.mine, 1):
                 line = self._cell(cell)
@@ -128,9 +153,24 @@ class Session:
         if why or self.pictures is None:
             return value | {"why": why, "command": self.command(cell.entry)}
         folder = self.store.folder(cell, self.pictures.key)
-        finished = (folder / "result.json").exists()
-        value["state"] = "done" if finished else "begun" if (folder / "run" / "run.json").exists() else "to run"
-        return value | {"folder": str(folder)}
+        value["folder"] = str(folder)
+        if (folder / "result.json").exists():
+            return {**value, "state": "done", **_scores(read_result(folder / "result.json"))}
+        value["state"] = "begun" if (folder / "run" / "run.json").exists() else "to run"
+        return value
+
+
+def _runnable_experiment(name: str) -> Experiment:
+    """The experiment of that name. Raises `UserError` where nothing of it can be run, naming what can."""
+    known = experiments()
+    able = [key for key, e in known.items() if e.measured or any(entry.net for entry in e.entries)]
+    if name in able:
+        return known[name]
+    if name in known and not known[name].entries:
+        raise UserError(f"{name} trains nothing; see it with: reslearn paper report --only {name}")
+    if name in known or name in TABLES:
+        raise UserError(f"{name} has nothing to train; see it with: reslearn paper show {name}")
+    raise unknown("experiment", name, able)
 
 
 def _scores(result: Result) -> CellScores:

@@ -24,6 +24,7 @@ from ...spec.seen import Seen, seen_from_json
 from .tiers import Cell, tier_label
 
 FORMAT = 1
+ANEW = "remove it, and `reslearn paper run` makes it anew"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Store:
         """What was computed from all of an experiment's nets together, one value per tier, data and seed."""
         for root in self.roots:
             for path in sorted(root.glob(f"*/*/after/{experiment}-seed*.json")):
-                yield read_json(path)
+                yield _read_object(path, "tier", "fraction", "members", "growing")
 
     def measured_file(self, experiment: str) -> Path:
         """Where what an experiment measures without training lies."""
@@ -118,7 +119,7 @@ class Store:
     def measured(self, experiment: str) -> dict[str, Any] | None:
         """What an experiment measured without training; of several stores, the first that has it."""
         found = (root / "measured" / f"{experiment}.json" for root in self.roots)
-        return next((read_json(path) for path in found if path.exists()), None)
+        return next((read_measured(path) for path in found if path.exists()), None)
 
     def copy_results(self, target: str | Path) -> int:
         """Copy every result, without run folders, into another store (small enough to commit); returns how many."""
@@ -139,12 +140,33 @@ def _tier_folder(tier: str, fraction: float) -> str:
 
 def read_result(path: Path) -> Result:
     """Read one `result.json`. Raises `UserError` for a damaged one, or one of a newer format."""
-    data = read_json(path)
-    if isinstance(data, dict) and data.get("format", 0) > FORMAT:
-        raise UserError(
-            f"{path}: format {data['format']} is newer than this reslearn reads ({FORMAT}); update reslearn"
-        )
-    return from_json(Result, data, str(path))
+    data = _read_object(path)
+    if isinstance(number := data.get("format", 0), int) and number > FORMAT:
+        raise UserError(f"{path}: format {number} is newer than this reslearn reads ({FORMAT}); update reslearn")
+    try:
+        return from_json(Result, data, str(path))
+    except UserError as error:
+        raise UserError(f"{error}; {ANEW}") from None
+
+
+def read_measured(path: Path) -> dict[str, Any]:
+    """Read what was measured without training. Raises `UserError` for a damaged file."""
+    data = _read_object(path, "tier", "rows", "machine")
+    if isinstance(data["rows"], list) and data["rows"] and all(isinstance(row, dict) for row in data["rows"]):
+        return data
+    raise UserError(f"{path}: it has no rows; {ANEW}")
+
+
+def _read_object(path: Path, *keys: str) -> dict[str, Any]:
+    """A JSON object that has these keys; anything else is an error that says how to be rid of it."""
+    try:
+        data = read_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; {ANEW}") from None
+    if not isinstance(data, dict) or (missing := [key for key in keys if key not in data]):
+        what = f"it has no {', '.join(missing)}" if isinstance(data, dict) else "not a JSON object"
+        raise UserError(f"{path}: {what}; {ANEW}")
+    return data
 
 
 def write_result(folder: Path, result: Result) -> None:

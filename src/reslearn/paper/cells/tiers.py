@@ -11,12 +11,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import cache
 from typing import Any, get_args
 
 from ...spec.choices import Tier
 from ...spec.codec import to_json
 from ...spec.cost import cost
 from ...spec.errors import UserError, check_choice
+from ...spec.net import Spec
 from ...spec.recipe import Recipe
 from ...spec.recipes import BUDGETS
 from ..entry import Entry, Experiment
@@ -24,6 +26,7 @@ from ..recipes import REVISIONS
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 SHORT = 0.1  # the short tier's fraction, unless --fraction says otherwise
+MOST_SEEDS = 1000
 SMOKE_STEPS, SMOKE_BATCH = 60, 32
 SMOKE_SIZE = {True: 8, False: 32}  # by whether the net has a CIFAR stem
 SMOKE_MACS = 5e7  # larger nets (per picture, at smoke size) are run only when --rows names them
@@ -73,7 +76,13 @@ class Cell:
     @property
     def macs(self) -> int:
         """Multiply-adds of one picture forward."""
-        return cost(self.entry.spec, self.image_size).macs
+        return _macs(self.entry.spec, self.image_size)
+
+
+@cache
+def _macs(spec: Spec, image_size: int) -> int:
+    """Seeds share it."""
+    return cost(spec, image_size).macs
 
 
 def tier_label(tier: str, fraction: float) -> str:
@@ -110,14 +119,16 @@ def cells(
 
     `rows` are labels; without them every row that has a network, at the smoke tier every small one. `seeds`: how many,
     0 first; without it as published at the full tier, else 1. Raises `UserError` for unknown rows, a row outside the
-    catalogue, or a fraction that is not in (0, 1].
+    catalogue, a fraction that is not in (0, 1] or at another tier, or fewer seeds than 1 or more than 1,000.
     """
     check_choice("--tier", tier, TIERS)
     part = {"smoke": 0.0, "short": fraction or SHORT, "full": 1.0}[tier]
-    if fraction is not None and (tier != "short" or not 0 < fraction <= 1):
-        raise UserError(
-            f"--fraction is {fraction:g}; it is a share in (0, 1] of the published budget, for --tier short"
-        )
+    if fraction is not None and tier != "short":
+        raise UserError(f"--fraction belongs to --tier short; the tier is {tier}")
+    if fraction is not None and not 0 < fraction <= 1:
+        raise UserError(f"--fraction is {fraction:g}; it is a share in (0, 1] of the published budget")
+    if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
+        raise UserError(f"--seeds is {seeds}; it must be at least 1 and at most {MOST_SEEDS:,}")
     chosen = [experiment.entry(label) for label in rows] if rows else _runnable(experiment, tier)
     return [
         _cell(experiment, entry, tier, part, seed)

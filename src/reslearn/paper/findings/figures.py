@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -19,7 +19,8 @@ from .drawing import COLOURS, DASH, MARKERS, above, iterations_axis, legend, lin
 from .groups import Group
 
 Show = Literal["both", "train", "test"]
-Panels = Sequence[tuple[str, tuple[str, ...], Show]]  # title, labels, which errors
+Panel = tuple[str, Sequence[str], Show]  # title, labels, which errors
+Panels = Sequence[Panel]
 # experiment -> what `curves` shows of it
 PANELS: Mapping[str, Panels] = MappingProxyType(
     {
@@ -49,8 +50,7 @@ PANELS: Mapping[str, Panels] = MappingProxyType(
 def curves(wanted: Panels, group: Group) -> Figure:
     """Errors against iterations: training dashed, test bold, as P1 figures 1, 4 and 6."""
     runs = group.curves()
-    panels = [(title, [label for label in labels if label in runs], show) for title, labels, show in wanted]
-    panels = [panel for panel in panels if len(panel[1]) > 1] or [panel for panel in panels if panel[1]][:1]
+    panels = _telling([(title, [x for x in labels if x in runs], show) for title, labels, show in wanted])
     with sheet(330 * len(panels) + 20, 370, len(panels), sharey=True) as (figure, axes):
         shown: list[float | None] = []
         for panel, (title, labels, show) in zip(axes, panels, strict=True):
@@ -60,6 +60,15 @@ def curves(wanted: Panels, group: Group) -> Figure:
             above(panel, title, _keys(labels, show))
         percent_axis(axes[0], "error", shown)
         return figure
+
+
+def _telling(panels: Sequence[Panel]) -> list[Panel]:
+    """Panels that compare, and those of a row that would else be in none."""
+    kept = [panel for panel in panels if len(panel[1]) > 1]
+    for panel in panels:
+        if len(panel[1]) == 1 and not any(panel[1][0] in labels and show == panel[2] for _, labels, show in kept):
+            kept.append(panel)
+    return sorted(kept, key=panels.index)
 
 
 def _errors(axes: Axes, index: int, result: Result, show: Show) -> list[float | None]:
@@ -87,15 +96,14 @@ def loss_curves(group: Group) -> Figure:
     """P2's manner: training loss dashed on the left axis, test error solid on the right; each case beside its
     original."""
     runs = group.curves()
-    cases = [label for label in runs if not label.endswith("original")] or list(runs)
+    cases = [label for label in runs if not label.endswith("original")]
+    cases += [label for label in runs if label.endswith("original") and label not in [_base(c, runs) for c in cases]]
     with sheet(350 * min(len(cases), 2) + 30, 330 * -(-len(cases) // 2), min(len(cases), 2), -(-len(cases) // 2)) as (
         figure,
         axes,
     ):
         for panel, case in zip(axes, cases, strict=False):
-            base = next((label for label in runs if label != case and label.endswith("original")
-                         and label.split(",")[0] in (case.split(",")[0], "original")), None)  # fmt: skip
-            pair = [label for label in (base, case) if label is not None]
+            pair = [label for label in (_base(case, runs), case) if label is not None]
             right = panel.twinx()
             right.spines[:].set_visible(False)
             for index, label in enumerate(pair):
@@ -111,6 +119,12 @@ def loss_curves(group: Group) -> Figure:
         for spare in axes[len(cases) :]:
             spare.set_visible(False)
         return figure
+
+
+def _base(case: str, labels: Iterable[str]) -> str | None:
+    """The original that a case stands beside."""
+    own = (case.split(",")[0], "original")
+    return next((x for x in labels if x != case and x.endswith("original") and x.split(",")[0] in own), None)
 
 
 def responses(group: Group) -> Figure:

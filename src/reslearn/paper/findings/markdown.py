@@ -13,7 +13,9 @@ from ..published.claims import TABLES
 from ..published.static_check import check_all, not_checked
 from .sections import Section
 
-MARK = re.compile(r"<!-- paper (?P<what>[\w-]+) -->\n.*?<!-- /paper -->", re.DOTALL)
+MARK = re.compile(r"<!-- paper (?P<what>[\w-]+) -->.*?<!-- /paper -->", re.DOTALL)
+EDGE = re.compile(r"<!-- (?:paper [\w-]+|/paper) -->")
+MARKS = "<!-- paper p1-fig6 --> ... <!-- /paper -->"
 
 
 def render_section(section: Section, figures: str) -> str:
@@ -83,8 +85,8 @@ def refresh(path: Path, sections: Sequence[Section], figures: str) -> str:
     """The text of a page with its marked blocks made anew.
 
     `<!-- paper p1-fig6 -->` ... `<!-- /paper -->` holds an experiment, `static` the sizes and costs that are not as
-    printed, `coverage` what of each paper is here, `published-NAME` a table as printed. Raises `UserError` for a mark
-    that names nothing and for a page that is no text.
+    printed, `coverage` what of each paper is here, `published-NAME` a table as printed. Raises `UserError` for a page
+    without such a block or that is no text, and for a mark that is not closed or names nothing.
     """
     by_name = {section.name: section for section in sections}
 
@@ -106,7 +108,24 @@ def refresh(path: Path, sections: Sequence[Section], figures: str) -> str:
         text = read_document(path).decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; name a Markdown page") from None
+    _check_marks(path, text)
     return MARK.sub(block, text)
+
+
+def _check_marks(path: Path, text: str) -> None:
+    """Raise `UserError` unless the page has blocks, each closed before the next."""
+    edges = list(EDGE.finditer(text))
+    if not edges:
+        raise UserError(f"{path}: it has no marked block; write {MARKS} where one shall stand")
+    for place, edge in enumerate(edges):
+        opens, following = edge[0] != "<!-- /paper -->", edges[place + 1][0] if place + 1 < len(edges) else None
+        if place % 2 == 0 and opens and following == "<!-- /paper -->":
+            continue
+        if place % 2 == 1 and not opens:
+            continue
+        what = "is never closed" if opens else "closes nothing"
+        line = text.count("\n", 0, edge.start()) + 1
+        raise UserError(f"{path}, line {line}: {edge[0]} {what}; a block is {MARKS}")
 
 
 def _verdict(verdict: str, why: str) -> str:

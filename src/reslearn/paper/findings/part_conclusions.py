@@ -8,6 +8,7 @@ from itertools import groupby, pairwise
 from types import MappingProxyType
 from typing import Any
 
+from ...spec.text import counted
 from ..cells.thirds import fate, first_over_last, plain
 from .groups import Group
 from .part_figures import reached
@@ -43,7 +44,9 @@ def times(found: Mapping[str, Any]) -> Iterator[str]:
     rows = {row["net"]: row["seconds"] for row in found["rows"]}
     deep, wide = rows["thin, 1001"], rows["WRN-28-10"]
     gpu = found.get("device", "cpu") != "cpu"
-    where = found["machine"]["gpus"][0] if gpu else f"{found['machine']['cpu']} with {found['threads']} threads"
+    where = (
+        found["machine"]["gpus"][0] if gpu else f"{found['machine']['cpu']} with {counted(found['threads'], 'thread')}"
+    )
     yield (
         f"On {where}, minibatches of {found['batch']}, median of "
         f"{found['repeats']} (and largest less smallest): "

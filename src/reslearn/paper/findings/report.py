@@ -22,7 +22,7 @@ from ..findings import verdicts
 from ..overview import static_values
 from ..published.claims import PAPERS
 from ..told import Renewed, Written
-from .markdown import refresh, render_coverage, render_section, render_static
+from .markdown import MARKS, refresh, render_coverage, render_section, render_static
 from .sections import Section, make_section
 
 TEMPLATES = Path(__file__).parent
@@ -77,7 +77,7 @@ def renew_page(stores: Sequence[str | Path], page: str | Path) -> Renewed:
     """Make the marked blocks of a Markdown page anew from the stores, their figures into the folder beside it."""
     path = Path(page)
     if not path.is_file():
-        raise UserError(f"{path}: no such page; it must hold blocks like <!-- paper p1-fig6 --> ... <!-- /paper -->")
+        raise UserError(f"{path}: no such page; it must hold blocks like {MARKS}")
     sections = sections_of(stores)
     folder = path.parent / FIGURES
     text = refresh(path, sections, FIGURES)

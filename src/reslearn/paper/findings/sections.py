@@ -12,10 +12,11 @@ from ..cells.store import Result, Store
 from ..entry import DATA_NAMES, Entry, Experiment
 from ..overview import command, kind
 from ..published.tables import Claim
-from .captions import CAPTIONS, PROBED
+from .captions import CAPTIONS
 from .conclusions import SMOKE_ONLY, WORDS, conclude
 from .figures import FIGURES, PANELS, curves
-from .groups import Group, checked_orders, groups_of, judged, of_older_recipes
+from .groups import Group, checked_orders, groups_of, judged
+from .missing import left_out, missing_rows, probed, undrawn
 from .operations import chart
 from .part_conclusions import MEASURED
 from .part_figures import MEASURED_FIGURES, PART_FIGURES
@@ -108,11 +109,11 @@ def make_section(experiment: Experiment, results: Sequence[Result], store: Store
         ),
         conclusion=tuple(_concluded(experiment, best, checked, after, measured)),
         shown=_shown(experiment, groups, measured),
-        trainings=tuple(_trainings(experiment, groups)),
+        trainings=tuple(_trainings(experiment, groups, undrawn(experiment, best) if draw else ())),
         draw=draw,
         caption=CAPTIONS.get(experiment.figure or "", ""),
         missing=". ".join(
-            filter(None, (_missing(experiment, best, drawn=draw is not None), _left_out(experiment, results)))
+            filter(None, (missing_rows(experiment, best, drawn=draw is not None), left_out(experiment, results)))
         ),
     )
 
@@ -149,31 +150,6 @@ def _beside(group: Group) -> str:
     errors = {label: run.test_error for label, run in group.curves().items()}
     said = ", ".join(f"{label} {_percent(error)}" for label, error in errors.items() if error is not None)
     return f"besides, {group.tier} of {said} test error"
-
-
-def _left_out(experiment: Experiment, results: Sequence[Result]) -> str:
-    count = of_older_recipes(experiment, results)
-    return f"Left out: {count} results of an earlier form of these recipes" if count else ""
-
-
-def _missing(experiment: Experiment, best: Group | None, *, drawn: bool) -> str:
-    """Which rows are not among those shown; where there is no figure although there are results, why, and what to
-    run."""
-    if best is None or experiment.figure is None:
-        return ""
-    lacking = [e.label for e in experiment.entries if e.net and e.label not in best.results]
-    if drawn:
-        return f"Not among these: {', '.join(lacking)}" if lacking else ""
-    wanted = sorted({probe for entry in experiment.entries for probe in entry.probes})
-    probes = ", ".join(PROBED[probe] for probe in wanted)
-    why = f"needs {probes}, measured on the trained nets, which are not in the store" if wanted else ""
-    if experiment.after:
-        why = "needs all its rows trained by one machine"
-    return (
-        f"Its figure {why or 'needs results'}"
-        + (f"; not run: {', '.join(lacking)}" if lacking else "")
-        + (f". Run: `{command(experiment)}`")
-    )
 
 
 def _compares(experiment: Experiment, group: Group) -> bool:
@@ -220,9 +196,10 @@ def _data(result: Result) -> str:
     return f"{result.data['name']} ({result.data['train']:,} training, {result.data['test']:,} test pictures{leaked})"
 
 
-def _trainings(experiment: Experiment, groups: Sequence[Group]) -> Iterator[str]:
-    """How each row was trained: of a table the training whose error stands in it, else that of the group shown."""
-    for label in [entry.label for entry in experiment.entries]:
+def _trainings(experiment: Experiment, groups: Sequence[Group], without: Sequence[str]) -> Iterator[str]:
+    """How each row that is shown was trained: of a table the training whose error stands in it, else that of the group
+    shown, but for the rows that its figure is `without`."""
+    for label in [entry.label for entry in experiment.entries if entry.label not in without]:
         having = [group for group in groups if label in group.results]
         if kind(experiment.name) == "table":
             having = sorted(having, key=lambda group: rank(group.results[label][0]), reverse=True)
@@ -257,14 +234,9 @@ def _drawing(
         return None
     if wanted == "ensemble":
         return (lambda: ensemble(after[0])) if after else None
-    if any(entry.probes for entry in experiment.entries) and not _probed(experiment, group):
+    if any(entry.probes for entry in experiment.entries) and not probed(experiment, group):
         return None
     if wanted == "curves":
         return lambda: curves(PANELS[experiment.name], group)
     draw = DRAWN[wanted]
     return lambda: draw(group)
-
-
-def _probed(experiment: Experiment, group: Group) -> bool:
-    probes = {probe for entry in experiment.entries for probe in entry.probes}
-    return any(probes & set(result.probes) for results in group.results.values() for result in results)
