@@ -23,6 +23,7 @@ nb_code_prompt_show = "코드 보기" if LANGUAGE == "ko" else "Show the code"
 nb_code_prompt_hide = "코드 접기" if LANGUAGE == "ko" else "Hide the code"
 
 html_theme = "furo"
+smartquotes_action = "qe"  # quotes and dots; --data in a sentence is an option, no dash
 pygments_dark_style = "github-dark"
 html_title = "reslearn"
 html_static_path = [str(HERE / "static"), str(HERE.parent / "_build" / "static")]
