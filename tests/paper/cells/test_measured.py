@@ -88,6 +88,17 @@ def test_times_of_a_minibatch(monkeypatch, tmp_path, capsys):
     assert all(row["seconds"] > 0 for row in value["rows"])
 
 
+def test_what_was_measured_is_printed_with_its_units(tmp_path, capsys):
+    rows = [{"net": "thin, 1001", "seconds": 4.19, "spread": 1.65, "macs": 1_487_849_984}]
+    (tmp_path / "measured").mkdir()
+    value = {"tier": "smoke", "rows": rows, "machine": {"cpu": "a CPU", "gpus": []}}
+    (tmp_path / "measured" / "p5-fig4.json").write_text(json.dumps(value))
+    assert main(["paper", "run", "p5-fig4", "--store", str(tmp_path)]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert "median (s)" in head and "multiply-adds" in head
+    assert row.split() == ["thin,", "1001", "4.19", "1.65", "1.49", "G"]
+
+
 FIVE = ("thin, 164", "thin, 1001", "WRN-40-4", "WRN-16-10", "WRN-28-10")
 
 
@@ -122,3 +133,4 @@ def test_times_are_told_with_what_they_were_measured_on():
     assert on_cpu[0].startswith("On a CPU with 2 threads, minibatches of 32") and "1.00 times as long as" in on_cpu[2]
     assert on_gpu[0].startswith("On a GPU, minibatches of 32") and on_gpu[1:] == on_cpu[1:2]
     assert list(times(found)) == on_cpu  # stored before the device was
+    assert next(times(found | {"threads": 1})).startswith("On a CPU with 1 thread, ")

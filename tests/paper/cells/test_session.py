@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 
 from reslearn.bundle.file import load
 from reslearn.jobs.evaluation import evaluate_model
@@ -162,6 +163,14 @@ def test_wrong_input_is_told_in_one_line(tmp_path):
         with pytest.raises(UserError, match=message) as error:
             Session(arguments.pop("name"), store=tmp_path, **arguments).run()
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 runs on a GPU")
+def test_fp16_without_a_gpu_is_refused_before_anything_is_written(tmp_path):
+    plan = Session("p1-fig1", store=tmp_path, tier="short", data="digits", precision="fp16")
+    with pytest.raises(UserError, match="fp16 needs a GPU"):
+        plan.run()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_patterns_choose_rows(tmp_path):

@@ -113,6 +113,7 @@ class Runner:
         if cell.start is not None:
             self.run(cell.start)
         run = self.folder(cell) / "run"
+        self.settings(cell)  # refuses what this machine cannot do, before anything is written
         run.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._train(cell, run)
