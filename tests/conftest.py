@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,11 @@ FOREIGN += ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")
 
 
 def pytest_configure(config):
-    """Nothing of the surroundings decides about a test: not the shell's variables, and GPUs for `-m gpu` alone."""
+    """Nothing of the surroundings decides about a test: not the shell's variables or signals, and GPUs for `-m gpu` alone."""
     for name in FOREIGN:
         os.environ.pop(name, None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "gpu" not in config.getoption("markexpr"):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 

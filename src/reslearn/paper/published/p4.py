@@ -21,7 +21,7 @@ TABLE1 = Table(
     "Hidden widths of the gates in SE-ResNet-50 and SE-ResNeXt-50, r = 16",
     tuple(Column(f"conv{s}", "width", part=f"gate{s}") for s in (2, 3, 4, 5)),
     tuple(
-        row(label, "16 | 32 | 64 | 128", net=net)
+        row(label, "16 | 32 | 64 | 128", net=net, outside="an architecture table: counted, there is nothing to train")
         for label, net in (("SE-ResNet-50", "se_resnet50"), ("SE-ResNeXt-50 32x4d", "se_resnext50_32x4d"))
     ),
     note="The paper prints the layers of P1 table 1 and P3 table 1 beside them.",
