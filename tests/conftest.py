@@ -22,7 +22,7 @@ FOREIGN += ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")
 
 
 def pytest_configure(config):
-    """Nothing of the surroundings decides about a test: not the shell's variables or signals, and GPUs for `-m gpu` alone."""
+    """Nothing of the surroundings decides about a test: no variable or signal of the shell, GPUs for `-m gpu` alone."""
     for name in FOREIGN:
         os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it
