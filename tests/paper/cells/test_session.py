@@ -165,7 +165,7 @@ def test_wrong_input_is_told_in_one_line(tmp_path):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 runs on a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_fp16_without_a_gpu_is_refused_before_anything_is_written(tmp_path):
     plan = Session("p1-fig1", store=tmp_path, tier="short", data="digits", precision="fp16")
     with pytest.raises(UserError, match="fp16 needs a GPU"):
