@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,16 +110,12 @@ def load_newest(folder: Path, update: Update, run: str = "") -> Progress | None:
 
 def any_intact(folder: Path) -> bool:
     """Whether there is a checkpoint to go on from."""
-    return any(_read(path) is not None for path in _newest_first(folder))
+    return any(True for _ in _intact(folder))
 
 
 def newest_step(folder: Path) -> int:
     """The step of the newest intact checkpoint; 0 where there is none."""
-    for path in _newest_first(folder):
-        found = _read(path)
-        if found is not None:
-            return int(json.loads(found[1]["progress"])["step"])
-    return 0
+    return next((int(json.loads(metadata["progress"])["step"]) for _, metadata in _intact(folder)), 0)
 
 
 def run_of(path: Path) -> str | None:
@@ -127,6 +124,11 @@ def run_of(path: Path) -> str | None:
     if found is None:
         return None
     return str(json.loads(found[1].get("progress", "{}")).get("run", ""))
+
+
+def _intact(folder: Path) -> Iterator[tuple[dict[str, torch.Tensor], dict[str, Any]]]:
+    """Tensors and metadata of the checkpoints that can be gone on from, the newest first."""
+    return (found for path in _newest_first(folder) if (found := _read(path)) is not None)
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

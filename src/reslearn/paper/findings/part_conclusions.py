@@ -39,16 +39,25 @@ def gradients(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def on_gpu(found: Mapping[str, Any]) -> bool:
+    """Whether a GPU computed what was measured without training; what does not say so is a CPU's."""
+    return str(found.get("device", "cpu")) != "cpu"
+
+
+def computer(found: Mapping[str, Any]) -> str:
+    """The processor that what was measured without training was measured on."""
+    machine = found["machine"]
+    return str(machine["gpus"][0] if on_gpu(found) else machine["cpu"])
+
+
 def times(found: Mapping[str, Any]) -> Iterator[str]:
     """p5-fig4."""
     rows = {row["net"]: row["seconds"] for row in found["rows"]}
     deep, wide = rows["thin, 1001"], rows["WRN-28-10"]
-    gpu = found.get("device", "cpu") != "cpu"
-    where = (
-        found["machine"]["gpus"][0] if gpu else f"{found['machine']['cpu']} with {counted(found['threads'], 'thread')}"
-    )
+    gpu = on_gpu(found)
+    threads = "" if gpu else f" with {counted(found['threads'], 'thread')}"
     yield (
-        f"On {where}, minibatches of {found['batch']}, median of "
+        f"On {computer(found)}{threads}, minibatches of {found['batch']}, median of "
         f"{found['repeats']} (and largest less smallest): "
         + ", ".join(f"{row['net']} {row['seconds']:.2f} s ({row['spread']:.2f})" for row in found["rows"])
         + "."

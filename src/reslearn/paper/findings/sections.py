@@ -18,7 +18,7 @@ from .figures import FIGURES, PANELS, curves
 from .groups import Group, checked_orders, groups_of, judged
 from .missing import left_out, missing_rows, probed, undrawn
 from .operations import chart
-from .part_conclusions import MEASURED
+from .part_conclusions import MEASURED, computer
 from .part_figures import MEASURED_FIGURES, PART_FIGURES
 from .study_figures import STUDY_FIGURES, ensemble
 from .verdicts import Judged, Ordered, rank
@@ -130,8 +130,7 @@ def _concluded(
 def _shown(experiment: Experiment, groups: Sequence[Group], measured: Any) -> str:
     if experiment.measured:
         smoke = "smoke, " if measured and _is_smoke(experiment, measured) else ""
-        where = measured and (measured["machine"]["gpus"] if measured.get("device", "cpu") != "cpu" else None)
-        return f"{smoke}measured on {', '.join(where or [measured['machine']['cpu']])}" if measured else ""
+        return f"{smoke}measured on {computer(measured)}" if measured else ""
     if not experiment.entries:
         return "counted"
     if not groups:
