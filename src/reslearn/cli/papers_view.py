@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .output import put
 
@@ -114,14 +114,14 @@ def _print_measured(found: Measured | None) -> None:
         put("to be measured")
         return
     names = [name for name, value in found["rows"][0].items() if not isinstance(value, list)]
-    rows = [[_plain(row[name]) for name in names] for row in found["rows"]]
+    rows = [[_plain(name, row[name]) for name in names] for row in found["rows"]]
     numbers = [i for i, name in enumerate(names) if isinstance(found["rows"][0][name], int | float)]
     _columns([HEADS.get(name, name) for name in names], rows, right=numbers)
 
 
-def _plain(value: object) -> str:
-    """A number with three digits, one of many multiply-adds in G; anything else as it is."""
-    if isinstance(value, int):
+def _plain(name: str, value: Any) -> str:
+    """A number with three digits, multiply-adds in G; anything else as it is."""
+    if name == "macs":
         return f"{value / 1e9:.2f} G"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
