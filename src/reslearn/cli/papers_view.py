@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .output import put
 
@@ -119,9 +119,9 @@ def _print_measured(found: Measured | None) -> None:
     _columns([HEADS.get(name, name) for name in names], rows, right=numbers)
 
 
-def _plain(name: str, value: Any) -> str:
+def _plain(name: str, value: object) -> str:
     """A number with three digits, multiply-adds in G; anything else as it is."""
-    if name == "macs":
+    if name == "macs" and isinstance(value, int):
         return f"{value / 1e9:.2f} G"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
