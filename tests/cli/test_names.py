@@ -77,3 +77,39 @@ def test_old_names_become_new_ones():
     assert renamed(["ensemble", "a", "--weights", "1,2"]) == ["ensemble", "a", "--member-weights", "1,2"]
     assert renamed(["evaluate", "--", "--report"]) == ["evaluate", "--", "--report"]
     assert renamed([]) == [] and renamed(["data"]) == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("command", "both"),
+    [
+        (["evaluate", "m", "d", "--report", "a.html", "--out", "b.html"], "--report and --out"),
+        (["evaluate", "m", "d", "--out=b.html", "--report=a.html"], "--out and --report"),
+        (["data", "check", "d", "-o", "a.json", "--manifest", "a.json"], "-o and --manifest"),
+        (["data", "check", "d", "-oa.json", "--manifest", "a.json"], "-o and --manifest"),
+        (["ensemble", "a", "b", "--weights", "1,2", "--member-weights", "2,1"], "--weights and --member-weights"),
+        (["plan", "d", "--html", "a.html", "--out", "b.html"], "--html and --out"),
+        (["train", "d", "-o", "a", "--out", "b"], "-o and --out"),
+    ],
+)
+def test_one_option_by_two_names_is_refused_for_one_of_them_would_be_dropped(command, both, capsys):
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert f"{both} are two names of one option" in said and said.count("\n") == 1
+
+
+def test_every_old_name_is_refused_beside_todays(capsys):
+    for command, names in BEFORE.items():
+        for old, new in names.items():
+            assert main([*command.split(), "x", old, "1", new, "2"]) == 2
+            assert f"{old} and {new} are two names" in capsys.readouterr().err
+
+
+def test_flags_values_and_what_stands_behind_two_dashes_are_no_names(capsys):
+    for words in (
+        ["--json", "--json"],
+        ["-o", "a.html", "-o", "b.html"],
+        ["--cache", "-o1"],
+        ["--", "--report", "--out"],
+    ):
+        main(["evaluate", "/nowhere/m", "d", *words])
+        assert "two names" not in capsys.readouterr().err

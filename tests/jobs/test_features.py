@@ -1,6 +1,8 @@
-"""`features` writes a Parquet file that pandas and others read, and replaces nothing but its own."""
+"""`features` writes the file that its name says, which others read, and replaces nothing but its own."""
 
 from __future__ import annotations
+
+import csv
 
 import numpy as np
 import pytest
@@ -33,3 +35,28 @@ def test_another_file_is_not_replaced(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"mine")
     with pytest.raises(UserError, match="no file of features"):
         features_target(tmp_path / "x.parquet")
+
+
+def test_the_suffix_says_what_is_written(short_run, tmp_path):
+    files = [tmp_path / f"f.{kind}" for kind in ("parquet", "csv", "NPZ")]
+    for path in files:
+        for _ in range(2):  # the second time over the first
+            assert write_features(short_run, "digits", features_target(path), split="test").features == path
+    table, arrays = parquet.read_table(files[0]), np.load(files[2], allow_pickle=False)
+    with open(files[1], encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    found = np.array(table["features"].to_pylist(), np.float32)
+    assert (arrays["features"] == found).all() and arrays["features"].dtype == np.float32
+    assert (np.array([row[3:] for row in rows], np.float32) == found).all()
+    assert head == ["path", "label", "split", *(f"feature_{i}" for i in range(found.shape[1]))]
+    for place, name in enumerate(("path", "label", "split")):
+        assert arrays[name].tolist() == [row[place] for row in rows] == table[name].to_pylist()
+    assert arrays["reslearn.features"].item() == load(short_run).identity()
+
+
+@pytest.mark.parametrize("name", ["f.xlsx", "f", "f.json", "f.npy"])
+def test_another_suffix_is_refused_before_anything_is_read(tmp_path, name):
+    with pytest.raises(UserError, match=r"written to \.parquet, \.csv or \.npz"):
+        features_target(tmp_path / name)
+    with pytest.raises(UserError, match=r"written to \.parquet, \.csv or \.npz"):
+        write_features("nowhere", "digits", tmp_path / name)

@@ -102,13 +102,13 @@ def reslearn(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 our failure, 2 the user's input, 130 Ctrl-C, 143 SIGTERM."""
-    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    arguments = renamed(arguments)
+    typed = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    arguments = renamed(typed)
     with warnings.catch_warnings():
         warnings.showwarning = _warn
         try:
             command = typer.main.get_command(app)
-            parsing.check_values(command, arguments)
+            parsing.check_values(command, arguments, typed)
             result = command.main(arguments, prog_name="reslearn", standalone_mode=False)
             return result if isinstance(result, int) else 0
         except Terminated:

@@ -47,17 +47,26 @@ def asked_for_help(error: Exception) -> bool:
     return type(error).__name__ == ONLY_HELP
 
 
-def check_values(root: object, arguments: Sequence[str]) -> None:
-    """Raise `UserError` for what a parser would take without a word: an empty text, or an option as another's value.
+def check_values(root: object, arguments: Sequence[str], typed: Sequence[str]) -> None:
+    """Raise `UserError` for what a parser would take without a word.
 
-    A folder named `--dry-run` is what nobody asks for who writes `-o --dry-run`.
+    An empty text; an option as another's value, for a folder named `--dry-run` is what nobody asks for who writes
+    `-o --dry-run`; and one option by two of its names, of which the last would win. `typed` are the arguments before
+    they were `renamed`.
     """
     path, command, given = _named(root, arguments)
     options = {text: one for one in command.params for text in (*one.opts, *one.secondary_opts) if text[:1] == "-"}
     more, place = f"({path} --help lists what is valid)", 0
+    typed, called = typed[len(arguments) - len(given) :], dict[int, str]()
     while place < len(given):
         text, place = given[place], place + 1
         name, mark, value = text.partition("=")
+        short = name[:2] if name[:1] == "-" and name[:2] in options and name not in options else ""  # -oFILE
+        if option := options.get(short or name):
+            said = short or typed[place - 1].partition("=")[0]
+            if called.setdefault(id(option), said) != said and not getattr(option, "is_flag", False):
+                both = f"{called[id(option)]} and {said}"
+                raise UserError(f"{both} are two names of one option; give one of them, with one value {more}")
         if text == "":
             raise UserError(f"an argument is empty, as a variable is that is not set; give it, or leave it out {more}")
         if text == "--":

@@ -108,13 +108,13 @@ def push(
 def features(
     model: Sealed,
     data: Data,
-    output: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The Parquet file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .parquet, .csv or .npz to write.")],
     split: Annotated[str | None, typer.Option(help="train, val or test; all pictures if absent.")] = None,
     device: Device = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Write what the last layer reads, the pooled features of every picture, as one Parquet file."""
+    """Write what the last layer reads, the pooled features of every picture, as one file."""
     say(f"reslearn features: {model} on {data}")
     from ..jobs.features import features_target, write_features
     from ..runtime.device import present
