@@ -15,6 +15,7 @@ from ...spec.errors import UserError, check_choice
 from ...spec.net import Spec
 from .block import blocks
 from .network import networks
+from .pen import Head
 from .words import WORDS, Language
 
 KINDS = (".svg", ".png")
@@ -48,7 +49,8 @@ def draw(names: str | Sequence[str], *, block: bool = False, language: Language 
     if not 1 <= len(names) <= MOST:
         raise UserError(f"{len(names)} networks in one drawing; it takes 1 to {MOST}")
     specs = [named_spec(name) for name in names]
-    return blocks(specs, WORDS[language]) if block else networks(specs, WORDS[language])
+    heads = [Head(name, tuple(changes)) for name, *changes in (name.split("+") for name in names)]
+    return (blocks if block else networks)(specs, heads, WORDS[language])
 
 
 def write_drawing(scene: Scene, path: Path) -> dict[str, object]:

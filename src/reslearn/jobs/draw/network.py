@@ -11,10 +11,12 @@ from ...spec.cost import LayerCost, cost
 from ...spec.net import BlockSpec, NetSpec, Spec
 from ...spec.stem import ConvSpec
 from ...spec.vgg import VggSpec
+from .pen import Head
 from .words import Words, conv_text
 
 PITCH, HEIGHT = 22.0, 15.0  # from one box to the next, and its own
 FEW = 12  # equal blocks in a row that are all drawn; of more, the first two
+WIDEST = 140.0  # column that the words above it may ask for
 BULGE = 15.0  # how far a shortcut leaves its column
 LOOKS: tuple[Look, ...] = ("s1", "s2", "s3", "s4", "s5")
 
@@ -32,34 +34,37 @@ class Layer:
     ends: bool = False  # the last layer of its block
 
 
-def networks(specs: Sequence[Spec], words: Words) -> Scene:
+def networks(specs: Sequence[Spec], heads: Sequence[Head], words: Words) -> Scene:
     """The drawing of one or more networks."""
     columns = [list(layers(spec, words)) for spec in specs]
     sizes = sorted({layer.size for column in columns for layer in column}, reverse=True)
     columns = [[_coloured(layer, sizes) for layer in column] for column in columns]
     rows = {size: max(sum(layer.size == size for layer in column) for column in columns) for size in sizes}
-    tops, y = {}, 42.0
+    width = max(
+        box_width([layer.text for column in columns for layer in column]),
+        *(text_width(head.name, 10) for head in heads),
+        *(min(text_width(change, 8) + 8, WIDEST) for head in heads for change in head.changes),
+    )
+    tops, y = {}, 42.0 + 11 * max(len(head.lines(width)) for head in heads)
     for size in sizes:
         tops[size] = y
         y += rows[size] * PITCH + 7
-    width = max(
-        box_width([layer.text for column in columns for layer in column]),
-        *(text_width(spec.name, 10) for spec in specs),
-    )
     margin = max(text_width(words.size, 8), 16) + 8
     pitch = width + BULGE + 9
-    items: list[Item] = [Label(margin / 2, 30, words.size, size=8, muted=True)]
+    items: list[Item] = [Label(margin / 2, tops[sizes[0]] - 12, words.size, size=8, muted=True)]
     for size in sizes:
         items.append(Label(margin / 2, tops[size] + HEIGHT / 2, str(size), size=8, muted=True))
-    for number, (spec, column) in enumerate(zip(specs, columns, strict=True)):
+    for number, (spec, head, column) in enumerate(zip(specs, heads, columns, strict=True)):
         middle = margin + number * pitch + width / 2
-        items += [Label(middle, 12, spec.name, size=10, bold=True), Label(middle, 25, _summary(spec, words), size=8)]
+        items += [Label(middle, 12, head.name, size=10, bold=True), Label(middle, 25, _summary(spec, words), size=8)]
+        lines = enumerate(head.lines(width))
+        items += [Label(middle, 36 + 11 * line, text, size=8, muted=True) for line, text in lines]
         items += _column(column, middle, width, tops)
     total = margin + len(specs) * pitch + 2
     if any(isinstance(item, Wire) and item.dotted for item in items):
         items.append(Label(total / 2, y + 5, words.dotted, size=8, muted=True))
         y += 14
-    return Scene(total, y + 4, ", ".join(spec.name for spec in specs), tuple(items), words.language)
+    return Scene(total, y + 4, ", ".join(head.text for head in heads), tuple(items), words.language)
 
 
 def _coloured(layer: Layer, sizes: Sequence[int]) -> Layer:
@@ -110,7 +115,9 @@ def _residual(spec: NetSpec, words: Words) -> Iterator[Layer]:
         run = list(equal)
         drawn = run if len(run) <= FEW else run[:2]
         for block in drawn:
-            yield from _block(block, counted, words)
+            made = list(_block(block, counted, words, spec.variant, size))
+            yield from made
+            size = made[-1].size
         if left := run[len(drawn) :]:
             size = counted[f"{left[0].name}.conv1"].output_size
             place = f"{left[0].name}...{left[-1].name}"
@@ -124,16 +131,28 @@ def _shape(block: BlockSpec) -> str:
     return f"{[vars(conv) for conv in block.convs]} {block.shortcut} {block.gate_channels}"
 
 
-def _block(block: BlockSpec, counted: dict[str, LayerCost], words: Words) -> Iterator[Layer]:
+def _block(
+    block: BlockSpec, counted: dict[str, LayerCost], words: Words, variant: str | None, size: int
+) -> Iterator[Layer]:
+    """The block's layers; maps of `size` come into it."""
     found = []
     for number, conv in enumerate(block.convs, 1):
         name = f"{block.name}.conv{number}"
         text, title = conv_text(words, conv), _title(name, conv, words)
         found.append(Layer(text, counted[name].output_size, name, title, "s1", block))
+    after: list[Layer] = []
     if block.gate_channels:
-        text = f"{words.gate}, {block.gate_channels}"
-        found.append(Layer(text, found[-1].size, f"{block.name}.gate", f"{block.name}.gate", "gate", block))
-    yield from (*found[:-1], replace(found[-1], ends=True))
+        text, key = f"{words.gate}, {block.gate_channels}", f"{block.name}.gate"
+        gate = Layer(text, found[-1].size, key, key, "gate", block)
+        if variant == "se_pre":
+            found.insert(0, replace(gate, size=size))
+        elif variant == "se_3x3":
+            found.insert(len(found) - 1, gate)
+        elif variant == "se_post":
+            after = [replace(gate, block=None)]  # behind the addition
+        elif variant != "se_identity":  # there it stands on the shortcut
+            found.append(gate)
+    yield from (*found[:-1], replace(found[-1], ends=True), *after)
 
 
 def _title(name: str, conv: ConvSpec, words: Words) -> str:

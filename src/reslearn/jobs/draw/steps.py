@@ -139,7 +139,8 @@ class Describer:
         words, name = self.words, f"{self.block.name}.gate"
         gated, hidden = self.block.gated_channels or self.block.out_channels, self.block.gate_channels
         if not self.block.gate_everywhere:
-            yield Step("pool", (words.squeeze_max if self.variant == "se_max" else words.global_pool,))
+            pool = words.squeeze_max if self.variant == "se_max" else words.global_pool
+            yield Step("pool", tuple(pool.split(" ", 1)))  # two lines: a gate stands between two other chains
         yield Step("gate", (f"{words.fc} {hidden}",), f"{name}.fc1")
         yield Step("act", (words.relu,))
         yield Step("gate", (f"{words.fc} {gated}",), f"{name}.fc2")
@@ -155,7 +156,7 @@ class Describer:
         elif self.variant == "dropout_shortcut":
             chains.side.append(Step("dropout", (self.words.dropout.format(f"{numbers[0]:g}"),)))
         elif self.variant in ("exclusive_gate", "shortcut_gate"):
-            formula = f"g = σ(1×1 {self.words.conv}, b = {numbers[0]:g})".replace("-", "−")
-            chains.side.append(Step("scale", ("× (1 − g)", formula), key))
+            bias = f"b = {numbers[0]:g}".replace("-", "−")  # what the gate's bias starts at
+            chains.side.append(Step("scale", ("× (1 − g)", f"g = σ(1×1 {self.words.conv})", bias), key))
             if self.variant == "exclusive_gate":
                 chains.main.append(Step("scale", ("× g",)))
