@@ -132,7 +132,9 @@ def test_settings_from_elsewhere_are_followed_as_far_as_this_machine_can(gpus, b
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setenv("CXX", "a-compiler-that-is-not-here")
-    found = settings_here(begun, SHORT)
+    counted = []
+    found = settings_here(begun, lambda: counted.append(begun) or SHORT)
+    assert bool(counted) == (gpus == 0 and (begun.device != "cpu" or begun.precision == "fp16"))  # else for nothing
     assert {name: getattr(found, name) for name in goes_on} == goes_on
     assert found.device != "cpu" or found.precision != "fp16"
     assert "asked for" not in found.source

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..spec.cost import cost
@@ -131,11 +132,11 @@ def decide(
     return replace(eager, compile=compiled, source=f"{why}; {how}; {shared}")
 
 
-def settings_here(settings: Settings, workload: Workload, *, world: int = 1) -> Settings:
+def settings_here(settings: Settings, workload: Callable[[], Workload], *, world: int = 1) -> Settings:
     """The `settings` of a run that was begun elsewhere, as far as this machine can follow them.
 
     On a device that is here they stay as they are, but for a compiler that is missing; else all is chosen anew, the
-    precision only where it needs a GPU.
+    precision only where it needs a GPU. Only then is the `workload` counted.
     """
     gpu = settings.device.startswith("cuda")
     if is_here(settings.device) and (gpu or settings.precision != "fp16"):
@@ -143,7 +144,7 @@ def settings_here(settings: Settings, workload: Workload, *, world: int = 1) -> 
     if gpu and is_here("cuda"):  # the second GPU, where there is but one
         return replace(settings, device="cuda")
     kept = None if settings.autocast == "fp16" else settings.autocast
-    chosen = decide(workload, precision=kept, tuned_allocator=settings.tuned_allocator, world=world)
+    chosen = decide(workload(), precision=kept, tuned_allocator=settings.tuned_allocator, world=world)
     source = chosen.source.replace("asked for", "as the run was begun", 1) if kept else chosen.source
     return replace(chosen, workers=settings.workers, loader=settings.loader, source=source)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -95,5 +96,5 @@ def _whole(folder: Path) -> Path:
 
 def followed(terms: Terms, images: int, world: World | None = None) -> Settings:
     """The settings of a training on so many pictures, as far as this machine can follow them."""
-    work = planned_workload(terms.spec, terms.recipe, images, terms.preprocess.size)
+    work = partial(planned_workload, terms.spec, terms.recipe, images, terms.preprocess.size)
     return settings_here(terms.settings, work, world=(world or from_environment()).size)

@@ -23,16 +23,17 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # a di
 
 
 class Interrupted(Exception):
-    """The run was asked to stop by signal `signum`; its state is on disk and `resume` goes on from there."""
+    """The run was asked to stop by signal `signum`; its state is on disk and `command` goes on from there."""
 
-    def __init__(self, folder: Path, signum: int, *, at_once: bool = False) -> None:
-        """`at_once` where a signal came that could not wait for a step's end: what was saved before it is there."""
+    def __init__(self, folder: Path, signum: int, *, at_once: bool = False, command: str | None = None) -> None:
+        """`at_once` where a signal came that could not wait for a step's end: what was saved before it is there.
+        `command` is `reslearn resume` of the folder where it is left out."""
         how = "stopped and saved; go on with"
         if at_once and (Path(folder) / "model.safetensors").exists():
             how = "stopped at once: the model is whole, its report is not written; write it with"
         elif at_once:
             how = "stopped at once: what came after the last checkpoint is lost; go on from there with"
-        super().__init__(f"{how}: reslearn resume {folder}")
+        super().__init__(f"{how}: {command or f'reslearn resume {folder}'}")
         self.signum, self.at_once = signum, at_once
 
 
@@ -41,10 +42,10 @@ class Terminated(KeyboardInterrupt):
 
 
 class DiskFull(Fault):
-    """The disk failed or was full in mid-training; what was written before is whole, and `resume` goes on from it."""
+    """The disk failed or was full in mid-training; what was written before is whole, and `command` goes on from it."""
 
-    def __init__(self, folder: Path, reason: str) -> None:
-        super().__init__(f"{reason}; nothing was half-written, mend the cause and go on with: reslearn resume {folder}")
+    def __init__(self, reason: str, command: str) -> None:
+        super().__init__(f"{reason}; nothing was half-written, mend the cause and go on with: {command}")
         self.reason = reason
 
 
@@ -68,23 +69,30 @@ def leading_on(
     `record` is what makes a run, a cross-validation or a sweep of the folder; `data` is where its pictures are. Outer
     ones win: of a fold, it is the whole that is gone on with.
     """
+    with naming_remedies(data, voice), going_on(folder, record, f"reslearn resume {folder}"):
+        yield
+
+
+@contextlib.contextmanager
+def going_on(folder: Path, record: str, command: str) -> Iterator[None]:
+    """What ends the work in `folder` before its end names the `command` that goes on, once `record` is there."""
     try:
-        with at_once_on_sigterm(), naming_remedies(data, voice):
+        with at_once_on_sigterm():
             yield
     except Interrupted as stopped:
-        raise Interrupted(folder, stopped.signum, at_once=stopped.at_once) from None
+        raise Interrupted(folder, stopped.signum, at_once=stopped.at_once, command=command) from None
     except DiskFull as full:
-        raise DiskFull(folder, full.reason) from full.__cause__
+        raise DiskFull(full.reason, command) from full.__cause__
     except KeyboardInterrupt as pressed:
         if not (folder / record).exists():  # nothing has begun
             raise
         signum = signal.SIGTERM if isinstance(pressed, Terminated) else signal.SIGINT
-        raise Interrupted(folder, signum, at_once=True) from None
+        raise Interrupted(folder, signum, at_once=True, command=command) from None
     except OSError as error:
         if error.errno not in FULL or not (folder / record).exists():
             raise
         where = f"{error.filename}: " if error.filename else ""
-        raise DiskFull(folder, f"{where}{error.strerror}") from error
+        raise DiskFull(f"{where}{error.strerror}", command) from error
 
 
 @contextlib.contextmanager

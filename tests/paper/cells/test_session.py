@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import signal
 from dataclasses import replace
 
 import pytest
 import torch
 
 from reslearn.bundle.file import load
+from reslearn.cli.app import main
 from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.pages.run import write_report
 from reslearn.paper.cells import probes, session
+from reslearn.paper.cells import run as run_module
 from reslearn.paper.cells.pictures import open_pictures
+from reslearn.paper.cells.run import Runner
 from reslearn.paper.cells.session import Session
 from reslearn.paper.cells.store import Store
 from reslearn.paper.entry import Entry, Experiment
 from reslearn.paper.recipes import P1_CIFAR
 from reslearn.predictor.predictor import predict
 from reslearn.spec.errors import UserError
+from reslearn.train.events import Tick
 from reslearn.train.fit import resume
+from reslearn.train.stopping import Interrupted
 
 pytestmark = pytest.mark.usefixtures("few_steps")
 
@@ -53,12 +60,49 @@ def test_an_interrupted_cell_goes_on_to_the_same_numbers(tmp_path):
         if tick.step == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="go on") as stopped:
         Session("p1-fig1", store=tmp_path / "a", rows=["plain-20"]).run(watch=stop)
+    assert str(stopped.value).endswith(f": reslearn paper run p1-fig1 --rows plain-20 --store {tmp_path / 'a'}")
     plan = Session("p1-fig1", store=tmp_path / "a", rows=["plain-20"])
     assert plan.to_json()["cells"][0]["state"] == "begun"
     resumed, whole = plan.run()["cells"][0], run("p1-fig1", tmp_path / "b", rows=["plain-20"])["cells"][0]
     assert (resumed["test_error"], resumed["train_error"]) == (whole["test_error"], whole["train_error"])
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_names_the_same_command_which_goes_on(signum, tmp_path):
+    """In a step, where the run is saved; and behind the training, where nothing waits for a step's end."""
+    asked = {"tier": "short", "data": "digits", "fraction": 1e-3, "rows": ["plain-20", "plain-5*"], "seeds": 2,
+             "shard_text": "1/1", "precision": "fp32", "store": tmp_path / "a store"}  # fmt: skip
+    plan = Session("p1-fig1", **asked)
+    with pytest.raises(Interrupted, match="stopped and saved") as stopped:
+        plan.run(watch=lambda tick: signal.raise_signal(signum) if isinstance(tick, Tick) and tick.step == 3 else None)
+    words = shlex.split(str(stopped.value).partition("go on with: ")[2])
+    assert words == ["reslearn", "paper", "run", "p1-fig1", "--tier", "short", "--data", "digits",
+                     "--rows", "plain-20;plain-5*", "--seeds", "2", "--fraction", "0.001", "--shard", "1/1",
+                     "--store", str(tmp_path / "a store"), "--precision", "fp32"]  # fmt: skip
+    assert stopped.value.signum == signum
+    assert main([*words[1:], "--dry-run"]) == 0  # every word of it is taken
+    assert Session("p1-fig1", **asked).to_json()["cells"][0]["state"] == "begun"
+
+
+def test_ctrl_c_while_a_net_is_measured_names_the_command_too(tmp_path, monkeypatch):
+    def press(trained):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "PROBES", dict.fromkeys(probes.PROBES, press))
+    with pytest.raises(Interrupted, match=r"stopped at once.*reslearn paper run p1-fig7 --rows ResNet-20"):
+        run("p1-fig7", tmp_path, rows=["ResNet-20"])
+    monkeypatch.undo()
+
+
+def test_a_cell_decides_its_settings_once(tmp_path, monkeypatch):
+    decided, decide = [], Runner.settings
+    monkeypatch.setattr(Runner, "settings", lambda self, cell: decided.append(cell.entry.label) or decide(self, cell))
+    run("p1-fig1", tmp_path)
+    assert decided == ["plain-20", "plain-56"]
+    run("p1-fig1", tmp_path)  # all is done
+    assert len(decided) == 2
 
 
 def test_shards_of_two_machines_merge_by_copying(tmp_path):

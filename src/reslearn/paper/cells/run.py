@@ -82,7 +82,8 @@ class Runner:
                 continue
             from ...runtime.files import write_json
 
-            value = ensemble({cell.entry.label: self._trained(cell) for cell in members})
+            device = self.settings(members[0]).device
+            value = ensemble({cell.entry.label: self._trained(cell, device) for cell in members})
             path.parent.mkdir(parents=True, exist_ok=True)
             where = {"tier": members[0].tier, "fraction": members[0].fraction, "seed": seed, "data": self._data()}
             write_json(path, where | value)
@@ -112,32 +113,30 @@ class Runner:
     def _make(self, cell: Cell) -> Result:
         if cell.start is not None:
             self.run(cell.start)
-        run = self.folder(cell) / "run"
-        self.settings(cell)  # refuses what this machine cannot do, before anything is written
+        run, settings = self.folder(cell) / "run", self.settings(cell)  # a refusal comes before anything is written
         run.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._train(cell, run)
+            self._train(cell, run, settings)
         except UserError as error:
             if DIVERGED not in str(error):
                 raise
             self.say(f"{cell.entry.label}: {error}")
             result = self._result(cell, run, diverged=_last_step(run))
         else:
-            trained = self._trained(cell)
-            result = self._result(cell, run, loaded=self._load(cell))
-            result = replace(result, probes=self._probes(cell, trained, cell.entry.probes))
+            test = dict(self._test(self._load(cell, settings.device), cell.protocols, settings.device))
+            result = self._result(cell, run, test=test)
+            result = replace(result, probes=self._probes(cell, cell.entry.probes, settings))
         write_result(self.folder(cell), result)
         torch.compiler.reset()  # else a process that trains many nets runs out of its recompilations and turns eager
         for checkpoint in (run / "checkpoints").glob("*.safetensors"):
             checkpoint.unlink()  # the sealed file is all that probes need
         return result
 
-    def _train(self, cell: Cell, run: Path) -> None:
+    def _train(self, cell: Cell, run: Path, settings: Settings) -> None:
         begun = (run / "run.json").exists()
         if begun and (cell.start is None or read_record(run).weights):
             resume(run, train_data=self.pictures.train, val_data=self.pictures.test, watch=self.watch)
             return
-        settings = self.settings(cell)
         if settings.source:
             self.say(f"{cell.entry.label}: {settings.source}")
         fit(
@@ -147,42 +146,42 @@ class Runner:
             cell.recipe,
             out=run,
             seed=cell.seed,
-            weights=self._weights(cell),
+            weights=self._weights(cell, settings.device),
             settings=settings,
             preprocess=self.preprocess(cell),
             overwrite=begun,  # by an earlier release, whose record does not say what a constructed net starts from
             watch=self.watch,
         )
 
-    def _fresh(self, cell: Cell) -> nn.Module:
+    def _fresh(self, cell: Cell, device: str) -> nn.Module:
         """The cell's net before its first step: drawn, or constructed from the trained net of `cell.start`."""
         with torch.random.fork_rng():
             torch.manual_seed(cell.seed)  # as `fit` does
             spec = self.spec(cell)
-            return from_shallow(spec, self._load(cell.start).net) if cell.start else create_model(spec)
+            return from_shallow(spec, self._load(cell.start, device).net) if cell.start else create_model(spec)
 
-    def _weights(self, cell: Cell) -> str | None:
+    def _weights(self, cell: Cell, device: str) -> str | None:
         """The sealed file that a constructed net starts from, which has seen what the net of `cell.start` has seen."""
         if cell.start is None:
             return None
-        shallow = self._load(cell.start)
+        shallow = self._load(cell.start, device)
         bundle = replace(shallow.bundle, members=(Member(self.spec(cell)),), scores={})
         path = self.folder(cell) / "start.safetensors"
-        seal(path, [self._fresh(cell)], bundle, mean_image=shallow.mean_image, known=shallow.known)
+        seal(path, [self._fresh(cell, device)], bundle, mean_image=shallow.mean_image, known=shallow.known)
         return str(path)
 
-    def _load(self, cell: Cell) -> Loaded:
-        return load(self.folder(cell) / "run", device=self.settings(cell).device)
+    def _load(self, cell: Cell, device: str) -> Loaded:
+        return load(self.folder(cell) / "run", device=device)
 
-    def _trained(self, cell: Cell) -> Trained:
-        device = self.settings(cell).device
-        return Trained(self._load(cell), lambda: self._fresh(cell), self.pictures, device)
+    def _trained(self, cell: Cell, device: str) -> Trained:
+        return Trained(self._load(cell, device), lambda: self._fresh(cell, device), self.pictures, device)
 
-    def _probes(self, cell: Cell, trained: Trained, names: tuple[str, ...] | list[str]) -> dict[str, Any]:
-        with owned(self.settings(cell).threads):
+    def _probes(self, cell: Cell, names: Sequence[str], settings: Settings) -> dict[str, Any]:
+        trained = self._trained(cell, settings.device)
+        with owned(settings.threads):
             found = {name: PROBES[name](trained) for name in names}
             if cell.start is not None:
-                found["start"] = start_probe(trained, self._load(cell.start).net)
+                found["start"] = start_probe(trained, self._load(cell.start, settings.device).net)
         return found
 
     def _measure_more(self, cell: Cell, result: Result, probes: list[str], protocols: list[str]) -> Result:
@@ -191,14 +190,18 @@ class Runner:
             missing = ", ".join([*probes, *protocols])
             self.say(f"{cell.entry.label}: its trained net is not in the store, so {missing} is left out")
             return result
+        settings = self.settings(cell)
         if probes:
-            result = replace(result, probes=result.probes | self._probes(cell, self._trained(cell), probes))
+            result = replace(result, probes=result.probes | self._probes(cell, probes, settings))
         if protocols:
-            result = replace(result, test=result.test | dict(self._test(cell, self._load(cell), protocols)))
+            loaded = self._load(cell, settings.device)
+            result = replace(result, test=result.test | dict(self._test(loaded, protocols, settings.device)))
         write_result(self.folder(cell), result)
         return result
 
-    def _result(self, cell: Cell, run: Path, *, loaded: Loaded | None = None, diverged: int | None = None) -> Result:
+    def _result(
+        self, cell: Cell, run: Path, *, test: dict[str, Any] | None = None, diverged: int | None = None
+    ) -> Result:
         lines = read_journal(run / "metrics.jsonl")
         end: dict[str, Any] = next((line for line in reversed(lines) if line["kind"] == "end"), {})
         record = read_record(run)  # a resumed run's own, whatever would be decided now
@@ -211,7 +214,7 @@ class Runner:
             fraction=cell.fraction,
             seed=cell.seed,
             data=self._data(),
-            test={} if loaded is None else dict(self._test(cell, loaded, cell.protocols)),
+            test=test or {},
             curve=_curve(lines),
             diverged=diverged,
             seconds=end.get("seconds", 0.0),
@@ -222,9 +225,9 @@ class Runner:
             created=now(),
         )
 
-    def _test(self, cell: Cell, loaded: Loaded, protocols: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _test(self, loaded: Loaded, protocols: Sequence[str], device: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for protocol in protocols:
-            score = evaluate(loaded, self.pictures.test, Scoring(protocol=protocol, device=self.settings(cell).device))
+            score = evaluate(loaded, self.pictures.test, Scoring(protocol=protocol, device=device))
             yield protocol, score.to_json()
 
     def _data(self) -> dict[str, Any]:

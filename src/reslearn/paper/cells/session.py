@@ -22,6 +22,7 @@ from .pictures import Pictures, open_pictures, refusal
 from .store import Result, Store, read_result
 from .tiers import Cell, cells, shard, too_large
 
+DEFAULTS = {"tier": "smoke", "store": "runs/paper"}  # what the command need not say
 LEAST_STEPS = 50  # of a short training: fewer show nothing, not even that it works
 
 
@@ -45,6 +46,7 @@ class Session:
         what has no row that can be run at this tier, and for a precision at the smoke tier, which computes in fp32."""
         self.experiment = _runnable_experiment(name)
         self.tier, self.data, self.store, self.precision = tier, data, Store(store), precision
+        self.rows, self.seeds, self.fraction = rows, seeds, fraction
         if self.experiment.measured and (rows or data or shard_text or seeds or fraction or precision):
             options = "--rows, --data, --shard, --seeds, --fraction or --precision"
             raise UserError(f"{name} measures untrained nets: it takes no {options}")
@@ -84,6 +86,16 @@ class Session:
         words = ["reslearn", "paper", "run", self.experiment.name, "--tier", self.tier, "--rows", entry.label]
         return shlex.join([*words, "--data"]) + f" {DATA_NAMES[entry.data].upper()}"
 
+    @property
+    def again(self) -> str:
+        """The command that goes on with this one: what is done in the store stays, what was begun goes on."""
+        options = {"tier": self.tier, "data": self.data, "rows": ";".join(self.rows or []) or None,
+                   "seeds": self.seeds, "fraction": self.fraction, "shard": self.shard_text,
+                   "store": str(self.store.roots[0]), "precision": self.precision}  # fmt: skip
+        asked = [(name, str(value)) for name, value in options.items() if value not in (None, DEFAULTS.get(name))]
+        words = [word for name, value in asked for word in (f"--{name}", value)]
+        return shlex.join(["reslearn", "paper", "run", self.experiment.name, *words])
+
     def to_json(self) -> Outcome:
         """Everything that was resolved, as `--dry-run` prints it."""
         value: Outcome = {
@@ -106,7 +118,14 @@ class Session:
         watch: Watch | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> Outcome:
-        """Run what is not done yet and tell of every cell. Raises `UserError` when no cell can be run on these data."""
+        """Run what is not done yet and tell of every cell. Raises `UserError` when no cell can be run on these data;
+        what ends it before its end names the same command, which goes on from the store."""
+        from ...train.stopping import going_on  # torch
+
+        with going_on(self.store.roots[0], ".", self.again):
+            return self._run(tuned_allocator=tuned_allocator, watch=watch, say=say)
+
+    def _run(self, *, tuned_allocator: bool, watch: Watch | None, say: Callable[[str], None]) -> Outcome:
         if self.experiment.measured:
             from .measured import measure  # torch
 
