@@ -28,6 +28,21 @@ def test_a_terminal_has_a_bar(monkeypatch):
     assert "100%" in drawn and "epoch 1.00  loss 1.250  train 60.0 % right" in drawn and "\x1b[" in drawn
 
 
+def test_a_bar_begins_with_what_is_done_and_breaks_no_line_that_is_said_meanwhile(monkeypatch):
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    screen = progress.sys.stderr
+    with progress.watching():
+        pass
+    assert screen.getvalue() == ""
+    line = "advice    " + "of new pictures it may be anything, " * 4 + "(95 %)"
+    with progress.watching() as watch:
+        watch(TICKS[-1])
+        progress.say(line)
+    assert line in screen.getvalue()
+
+
 def test_a_pipe_has_lines(monkeypatch, capsys):
     with progress.watching() as watch:
         for tick in TICKS:

@@ -1,5 +1,7 @@
 """Figures: what is drawn is what was given; inline ones follow the page, files are files."""
 
+import dataclasses
+import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -7,9 +9,12 @@ import pytest
 from PIL import Image
 
 from reslearn.report import figures
-from reslearn.report.confusion import confusion_matrix, pool
+from reslearn.report.confusion import confusion_matrix, opacity, pool
 from reslearn.report.ink import INK, to_inline_svg
+from reslearn.report.pages import TEMPLATES
 from reslearn.report.values import RateCurve
+
+from .looks import CONTRAST, contrast
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -29,6 +34,34 @@ def test_an_inline_figure_is_xml_in_the_page_s_colours_alone(report):
 def test_the_last_values_stand_beside_the_names(report):
     svg = to_inline_svg(figures.error_curves(report().curves), "error")
     assert "train 6.67 %" in texts(svg) and "validation 7.22 %" in texts(svg)
+
+
+def test_the_epoch_that_was_kept_is_ringed_and_its_value_stands_beside_the_name(report):
+    curves = dataclasses.replace(report().curves, kept=4.0)
+    drawn = texts(to_inline_svg(figures.error_curves(curves), "error"))
+    assert "kept: epoch 4" in drawn and "validation 16.25 %" in drawn and "train 6.67 %" in drawn
+    assert "kept: epoch 4" in texts(to_inline_svg(figures.loss_curves(curves), "loss"))
+    rivals = texts(to_inline_svg(figures.rival_curves([("a", curves), ("b", report().curves)]), "rivals"))
+    assert {"a: 16.25 %", "b: 7.22 %", "the epoch that was kept"} <= set(rivals)
+
+
+def _palettes():
+    """The colours of pages by day and by night, and those of files."""
+    style = (TEMPLATES / "style.css").read_text()
+    for part in re.findall(r":root \{(.*?)\}", style, re.DOTALL):
+        yield dict(re.findall(r"--(\w+): (#\w{6})", part))
+    yield INK | {"card": "#ffffff"}
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_numbers_on_the_strongest_cells_can_be_read_by_day_and_by_night(right):
+    strength = float(opacity(np.array(1.0), right=right))
+    for palette in _palettes():
+        ink, card, cell = (
+            np.array([int(palette[name][i : i + 2], 16) for i in (1, 3, 5)])
+            for name in ("ink", "card", "val" if right else "wrong")
+        )
+        assert contrast(ink, strength * cell + (1 - strength) * card) >= CONTRAST
 
 
 def test_a_small_confusion_matrix_prints_every_count_that_is_not_zero():

@@ -99,7 +99,7 @@ def test_a_comparison_shows_its_verdict_both_runs_and_their_table(report):
         galleries=(Gallery(title="Only resnet20 is right", pictures=one.details[0].mistakes),),
     )
     text = render(page)
-    for expected in ("no accident (p &lt; 0.001)", "&lt;8.0 %", "plain20 7.22 %", "resnet20 7.22 %", "Only resnet20"):
+    for expected in ("no accident (p &lt; 0.001)", "&lt;8.0 %", "plain20: 7.22 %", "resnet20: 7.22 %", "Only resnet20"):
         assert expected in text
     assert text.count("<svg") == 1 and "Repeat it" not in text
     with pytest.raises(ValueError, match="3 columns, but a row of 2"):

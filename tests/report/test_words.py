@@ -9,7 +9,7 @@ import pytest
 
 from reslearn.report.pages import render
 from reslearn.report.values import Grid, Report
-from reslearn.report.words import path, too_wide, whole, words
+from reslearn.report.words import path, sentence, too_wide, value, whole, words
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_no_line_ends_inside_a_number(text, together):
 
 
 def test_words_are_never_markup():
-    for made in (whole, path, words):
+    for made in (whole, path, words, value):
         assert "<b>" not in made("<b>5 %</b> & \u0642\u0637\u0629/<b>.png")
 
 
@@ -52,6 +52,23 @@ def test_a_line_of_a_command_ends_between_its_words():
     assert re.findall('<span class="whole">(.*?)</span>', str(words("reslearn train x --html y"))) == [
         "reslearn", "train", "x", "--html", "y",
     ]  # fmt: skip
+
+
+def test_a_digest_breaks_into_even_lines_and_stays_one_word_for_who_copies_it():
+    digest = "0123456789abcdef" * 4
+    assert re.findall(">([0-9a-f]{16})(?=<)", value(digest)) == [digest[:16]] * 4
+    assert re.sub("<[^>]*>", "", value(digest)) == digest and "<wbr>" in value(digest)
+    assert value("16, 32, 64") == "16, 32, 64"
+
+
+def test_names_of_classes_in_a_list_keep_their_order():
+    assert value("2: ant, \u0642\u0637\u0629") == "<bdi>2: ant</bdi>, <bdi>\u0642\u0637\u0629</bdi>"
+
+
+def test_advice_is_a_sentence_and_a_name_at_its_begin_stays_as_it_is():
+    assert sentence("it has learned nothing yet") == "It has learned nothing yet."
+    assert sentence("37 of 400 right; train longer.") == "37 of 400 right; train longer."
+    assert sentence("lr=0.1 is best") == "lr=0.1 is best." and sentence("resnet20_cifar wins") == "resnet20_cifar wins."
 
 
 def test_a_table_too_wide_for_a_phone_stands_in_rows_with_the_names_of_its_columns():

@@ -132,8 +132,9 @@ def _print_crossval(done: Crossval | None, out: Path) -> None:
 
 def _print_plan(plan: CrossvalPlan) -> None:
     sizes, start, settings = plan.held_out(), plan.start, plan.start.settings
+    held = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
     say(
-        f"data      {counted(sum(sizes), 'picture')} in {plan.record.count} folds of {min(sizes):,} to {max(sizes):,}, "
+        f"data      {counted(sum(sizes), 'picture')} in {plan.record.count} folds of {held}, "
         f"{plan.record.method}; {plan.test_pictures:,} of test left alone"
     )
     say(f"network   {start.spec.name}, input {start.preprocess.size}, {counted(max(plan.steps()), 'step')} a fold")

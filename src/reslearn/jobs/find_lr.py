@@ -180,7 +180,7 @@ def write_page(path: str, found: RangeTest, plan: Plan) -> None:
         name=f"Learning rate for {heading(plan.start.spec.name, plan.data.path)}",
         summary=f"{plan.data.path or 'pictures given from Python'}, recipe {plan.start.recipe.name}, "
         f"{counted(found.steps, 'step')} from seed {found.seed}",
-        verdict=(f"{found.words[0].upper()}{found.words[1:]}.",),
+        verdict=(found.words,),
         facts=(
             Fact(label="suggested", value=f"{found.suggested:g}", note=f"--set lr={found.suggested:g}"),
             Fact(label="least loss at", value=f"{found.lowest:g}", note=f"{min(found.losses):.3f} nats"),

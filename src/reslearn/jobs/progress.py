@@ -66,14 +66,20 @@ def _lines(every: float, held: str) -> Watch:
 
 @contextlib.contextmanager
 def _bar(held: str) -> Iterator[Watch]:
+    """A bar from the first event on: a run that is finished already has none. Lines that are said meanwhile stand above
+    it, whole as everywhere."""
     from rich import console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     words = TextColumn("{task.percentage:>3.0f}%  {task.description}")
-    with Progress(BarColumn(), words, TimeRemainingColumn(), console=console.Console(stderr=True)) as bar:
-        task = bar.add_task("starting", total=None)
+    terminal = console.Console(stderr=True, soft_wrap=True)
+    bar = Progress(BarColumn(), words, TimeRemainingColumn(), console=terminal)
+    task = bar.add_task("starting", total=None)
+    with contextlib.ExitStack() as shown:
 
         def watch(event: Tick | Reading) -> None:
+            if not bar.live.is_started:
+                shown.enter_context(bar)
             if isinstance(event, Reading):
                 bar.update(task, total=event.total, completed=event.done, description="reading pictures")
             else:

@@ -78,8 +78,9 @@ def _legend(figure: Figure) -> None:
 def opacity(share: Floats, *, right: bool) -> Floats:
     """How strongly a cell is coloured, by its share of the row."""
     # A single mistake among hundreds must be seen: the square root lifts small shares.
-    alpha = 0.12 + 0.5 * share if right else np.where(share > 0, 0.08 + 0.8 * np.sqrt(share), 0)
-    return np.asarray(alpha).clip(0, 0.85)
+    # At most so strong that the number on it can be read, by day and by night (contrast 4.5).
+    alpha = 0.12 + 0.44 * share if right else np.where(share > 0, 0.08 + 0.5 * np.sqrt(share), 0)
+    return np.asarray(alpha).clip(0, 0.58)
 
 
 def _cells(axes: Axes, share: Floats) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
 from .axes import cut_off, loss_axis
 from .confusion import confusion_matrix
@@ -25,6 +27,13 @@ FEW = 12  # points of a curve that are marked one by one
 MADE_BY = {".png": {"Software": "reslearn"}, ".svg": {"Creator": "reslearn", "Date": None}}  # known when replaced
 LEGEND = 44  # letters of a legend's row, beyond which its words stand below each other
 LONG = 40  # letters of a name in a legend
+RING: Any = {
+    "marker": "o",
+    "markersize": 9,
+    "markerfacecolor": "none",
+    "markeredgecolor": INK["ink"],
+    "linestyle": "none",
+}
 MAX_POINTS = 150  # a curve is averaged down to this many points
 
 
@@ -32,11 +41,12 @@ def error_curves(curves: Curves) -> Figure:
     """Training and validation error (percent) over epochs."""
     with sheet(360, 250) as (figure, (axes,)):
         _line(axes, curves.epoch, curves.train_error, "train", "train", "{:.2f} %")
-        _line(axes, curves.epoch, curves.val_error, "val", "validation", "{:.2f} %")
+        _line(axes, curves.epoch, curves.val_error, "val", "validation", "{:.2f} %", kept=curves.kept)
         cut_off(
             axes,
             [(curves.epoch, curves.train_error, INK["train"]), (curves.epoch, curves.val_error, INK["val"])],
         )
+        _ring(axes, curves, curves.val_error, label=True)
         _finish(axes, figure)
         return figure
 
@@ -55,13 +65,17 @@ def rival_curves(rivals: Sequence[tuple[str, Curves]]) -> Figure:
                 errors[known],
                 color=colour,
                 linestyle=("-", (0, (4, 2)), (0, (1, 1.6)))[number // len(RIVALS) % 3],
-                label=f"{name} {errors[known][-1]:.2f} %" if known.any() else name,
+                label=f"{name}: {errors[_end(curves.epoch, known, curves.kept)]:.2f} %" if known.any() else name,
                 marker=MARKERS[number % len(MARKERS)] if known.sum() <= FEW else None,
                 markersize=max(6.5 - 0.8 * number, 2.6),
                 linewidth=max(1.2 + 0.8 * (min(len(rivals), 5) - 1 - number), 1.2),  # where two coincide, both show
             )
             drawn.append((curves.epoch, errors, colour))
         cut_off(axes, drawn)
+        for _, curves in rivals:
+            _ring(axes, curves, curves.val_error, label=False)
+        if any(curves.kept is not None for _, curves in rivals):
+            axes.plot([], [], **RING, label="the epoch that was kept")
         _finish(axes, figure)
         return figure
 
@@ -70,10 +84,11 @@ def loss_curves(curves: Curves) -> Figure:
     """Loss over epochs: every step (averaged to a few hundred points), and validation."""
     with sheet(360, 250) as (figure, (axes,)):
         _line(axes, *thin(curves.step_epoch, curves.step_loss), "train", "train", "{:.3f}", width=1.1)
-        _line(axes, curves.epoch, curves.val_loss, "val", "validation", "{:.3f}")
+        _line(axes, curves.epoch, curves.val_loss, "val", "validation", "{:.3f}", kept=curves.kept)
         values = np.concatenate([curves.step_loss, curves.val_loss])
         values = values[np.isfinite(values)]
         loss_axis(axes, values)
+        _ring(axes, curves, curves.val_loss, label=True)
         _finish(axes, figure)
         return figure
 
@@ -127,7 +142,18 @@ def thin(x: Floats, y: Floats, points: int = MAX_POINTS) -> tuple[Floats, Floats
     return np.asarray(np.add.reduceat(x, edges) / size), np.asarray(np.add.reduceat(y, edges) / size)
 
 
-def _line(axes: Axes, x: Floats, y: Floats, colour: str, label: str, form: str, width: float | None = None) -> None:
+def _line(
+    axes: Axes,
+    x: Floats,
+    y: Floats,
+    colour: str,
+    label: str,
+    form: str,
+    *,
+    width: float | None = None,
+    kept: float | None = None,
+) -> None:
+    """A curve; the number in its label is that of its end, or of the epoch that was kept."""
     known = np.isfinite(y)
     if not known.any():
         return
@@ -135,17 +161,32 @@ def _line(axes: Axes, x: Floats, y: Floats, colour: str, label: str, form: str, 
         x[known],
         y[known],
         color=INK[colour],
-        label=f"{label} {form.format(y[known][-1])}",
+        label=f"{label} {form.format(y[_end(x, known, kept)])}",
         marker="o" if known.sum() <= FEW else None,
         markersize=3.2,
         linewidth=width,
     )
 
 
+def _end(x: Floats, known: NDArray[np.bool_], kept: float | None) -> int:
+    """Where the number stands that a curve is known by: at the epoch that was kept, else at its last one."""
+    places = np.flatnonzero(known if kept is None else known & (x == kept))
+    return int(places[-1] if places.size else np.flatnonzero(known)[-1])
+
+
+def _ring(axes: Axes, curves: Curves, values: Floats, *, label: bool) -> None:
+    """Mark the epoch whose weights were sealed, where these need not be the last ones."""
+    at = curves.epoch == curves.kept
+    if curves.kept is not None and np.isfinite(values[at]).any():
+        text = f"kept: epoch {curves.kept:.3g}" if label else None
+        inside = bool((values[at] <= axes.get_ylim()[1]).all())  # at the frame's edge the ring is whole, too
+        axes.plot(curves.epoch[at], values[at], **RING, label=text, clip_on=not inside, zorder=4)
+
+
 def _finish(axes: Axes, figure: Figure) -> None:
     axes.set_xlabel("epoch")
+    axes.margins(x=0.03)
     axes.set_xlim(left=0)
-    axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if labels := axes.get_legend_handles_labels()[1]:
         figure.legend(loc="outside upper left", ncols=1 if sum(map(len, labels[:2])) > LEGEND else 2)

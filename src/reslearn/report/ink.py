@@ -31,6 +31,7 @@ INK = {
     "fourth": "#8a5cc2",
 }
 PIXELS = 100  # per inch: figure sizes are CSS pixels / 100
+WIDE = 430  # CSS pixels of a figure, beyond which its words would be too small on a phone
 
 STYLE: Any = {  # matplotlib types its keys one by one
     "text.parse_math": False,  # a class named $x$ is no formula
@@ -102,3 +103,12 @@ def to_inline_svg(figure: Figure, title: str) -> str:
     label = html.escape(title)
     head = f'<svg class="figure" role="img" aria-label="{label}" style="max-width:{width}px" {" ".join(kept)}>'
     return head + body.strip()
+
+
+def to_page_svg(figure: Figure, title: str) -> str:
+    """The same for a page of ours, where a wide figure is scrolled on a phone, not shrunk (`style.css`)."""
+    svg, width = to_inline_svg(figure, title), figure.get_figwidth() * PIXELS
+    if width <= WIDE:
+        return svg
+    least = f"min-width:{round(0.85 * width)}px;max-width:"
+    return f'<div class="scroll drawn">{svg.replace("max-width:", least, 1)}</div>'

@@ -18,13 +18,12 @@ from matplotlib.figure import Figure
 from ..report import figures
 from ..spec.text import counted
 from .confusion import confusion_matrix
-from .ink import PIXELS, to_inline_svg
+from .ink import to_page_svg
 from .search import importance_bars, parallel_coordinates
 from .values import Details, Gallery, Picture, Report
 from .words import templates
 
 TEMPLATES = Path(__file__).parent / "templates"
-WIDE = 500  # CSS pixels of a figure, beyond which its words would be too small on a phone
 ALL_ROWS = 25  # of more classes, the worst are shown and the others fold away
 WORST_ROWS = 12
 SIDE_BY_SIDE = 6  # rows of classes, beyond which they stand in two halves beside each other
@@ -80,12 +79,8 @@ def _trials(report: Report) -> Iterator[tuple[str, str, Figure]]:
 
 
 def card(title: str, note: str, figure: Figure) -> dict[str, str]:
-    """A figure, its title and its caption, as templates take them. A wide one is scrolled on a phone, not shrunk."""
-    svg, width = to_inline_svg(figure, f"{title}, {note}"), figure.get_figwidth() * PIXELS
-    if width > WIDE:
-        least = f"min-width:{round(0.85 * width)}px;max-width:"
-        svg = f'<div class="scroll drawn">{svg.replace("max-width:", least, 1)}</div>'
-    return {"title": title, "note": note, "svg": svg}
+    """A figure, its title and its caption, as templates take them."""
+    return {"title": title, "note": note, "svg": to_page_svg(figure, f"{title}, {note}")}
 
 
 def _inside(part: Details) -> dict[str, Any]:
@@ -97,12 +92,12 @@ def _inside(part: Details) -> dict[str, Any]:
     return {
         "split": part.split,
         "anchor": "in-" + re.sub(r"\W+", "-", part.split),
-        "confusion_svg": to_inline_svg(
+        "confusion_svg": to_page_svg(
             confusion_matrix(part.confusion, part.classes), f"confusion matrix on {part.split}"
         ),
         "confusion_note": f"{count - wrong:,} of {counted(count, 'picture')} right, {wrong:,} wrong",
         "confused": part.confused,
-        "reliability_svg": to_inline_svg(figures.reliability(part.bins), f"reliability on {part.split}"),
+        "reliability_svg": to_page_svg(figures.reliability(part.bins), f"reliability on {part.split}"),
         "reliability_note": f"calibration error (ECE) {number(part.ece, 3)}{_at(part.temperature)}; on the dashed line "
         "confidence is honest",
         "classes_note": _classes_note(part, sorted_by_f1=len(rows) > shown),

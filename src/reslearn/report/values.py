@@ -18,6 +18,7 @@ class Curves:
     """How a run went. x is in epochs; errors are percent; NaN marks what was not measured.
 
     The `step_*` arrays share one length (one entry per optimiser step), the others a second one (one per validation).
+    `kept` is the epoch whose weights the model has, where these need not be the last ones.
     """
 
     step_epoch: Floats
@@ -28,6 +29,7 @@ class Curves:
     val_error: Floats
     train_loss: Floats
     val_loss: Floats
+    kept: float | None = None
 
     def __post_init__(self) -> None:
         for group in (("step_epoch", "step_loss", "step_lr"), ("epoch", *_PER_EPOCH)):

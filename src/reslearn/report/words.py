@@ -17,11 +17,13 @@ from jinja2.filters import do_mark_safe
 from ..spec.text import shown
 
 PHONE = 44  # characters that fit beside each other on 390 pixels
+ROW = 16  # digits of a digest between two places where a line may end
 NAME = 9  # characters of a first column, whose words may stand below each other
 # A number and what belongs to it: 95 % with the interval it is of, p = 0.006, -0.016 .. +0.014.
 _NUMBER = r"[-+−]?\d+(?:[.,]\d+)*(?:e[-+]\d+)?"
 _RANGE = rf"{_NUMBER} (?:to|\.\.) {_NUMBER}"
 _WHOLE = re.compile(rf"\(?{_NUMBER} %:? {_RANGE}|p [=<] {_NUMBER}|{_RANGE}|\(?{_NUMBER} %|{_NUMBER} ± {_NUMBER} %")
+_DIGEST = re.compile("[0-9a-f]{32,128}")
 # Hebrew and Arabic are written from right to left, and take the slashes and digits beside them with them.
 _LEFTWARDS = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 
@@ -36,8 +38,8 @@ def templates(folder: Path, **filters: Any) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    markup = {"whole": _safe(whole), "path": _safe(path), "words": _safe(words)}
-    found.filters |= markup | {"too_wide": too_wide} | filters
+    markup = {"whole": _safe(whole), "path": _safe(path), "words": _safe(words), "value": _safe(value)}
+    found.filters |= markup | {"too_wide": too_wide, "sentence": sentence} | filters
     return found
 
 
@@ -56,6 +58,25 @@ def path(name: str) -> str:
     if not _LEFTWARDS.search(name):
         return escape(shown(name))
     return "/".join(f"<bdi>{escape(shown(part))}</bdi>" for part in name.split("/"))
+
+
+def value(text: str) -> str:
+    """HTML of a recorded value: a digest breaks into even lines where it has no room, and names that are listed keep
+    their order whatever script they are written in."""
+    text = shown(text)
+    if _DIGEST.fullmatch(text):
+        rows = (text[i : i + ROW] for i in range(0, len(text), ROW))
+        return f'<span class="digest" title="{text}">{"<wbr>".join(rows)}</span>'
+    if _LEFTWARDS.search(text):
+        return ", ".join(f"<bdi>{escape(part)}</bdi>" for part in text.split(", "))
+    return escape(text)
+
+
+def sentence(text: str) -> str:
+    """A line of advice as a sentence of its own: a large letter and a full stop. A name at its begin stays as it is."""
+    first = text.split(" ", 1)[0]
+    large = text[:1].upper() + text[1:] if first.isalpha() and first.islower() and first.isascii() else text
+    return large if large.endswith((".", "!", "?", ":")) or not large else f"{large}."
 
 
 def words(command: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..spec.codec import from_json, to_json
+from ..spec.text import counted
 from .files import read_json, user_cache, write_json
 from .processor import Processor
 from .settings import Precision
@@ -52,7 +53,7 @@ class Rates:
         if self.convolution:
             told += f" (convolutions {_listed(self.convolution)})"
         copied = f"; copies {self.bandwidth:.3g} GB/s" if self.bandwidth else ""
-        return f"{told}{copied}; {self.threads} threads, {self.source}"
+        return f"{told}{copied}; {counted(self.threads, 'thread')}, {self.source}"
 
     def scaled(self, threads: int) -> Rates:
         """The same kind of processor with another number of cores at work."""

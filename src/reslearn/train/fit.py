@@ -82,7 +82,7 @@ class Run:
         """For a notebook: the headline and the curves."""
         from .records.shown import run_html
 
-        return run_html(self.path, str(self.model), repr(self)[4:-1], self.images_per_second)
+        return run_html(self.path, str(self.model), repr(self)[4:-1], self.images_per_second, self.val)
 
 
 def fit(

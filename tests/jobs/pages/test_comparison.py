@@ -73,7 +73,7 @@ def test_a_cross_validation_ends_in_its_page_and_report_renews_it(tmp_path, caps
     assert f"{right:,} of 1,437 pictures right" in text and f"± {100 * value['std']['top1']:.2f} %" in text
     for number, fold in enumerate(value["folds"], 1):  # one number for one thing: the sealed score, in fp32
         top1 = fold["val"]["top1"]
-        assert f"fold {number} {100 - 100 * top1:.2f} %" in text and f"{100 * top1:.2f} %" in text
+        assert f"fold {number}: {100 - 100 * top1:.2f} %" in text and f"{100 * top1:.2f} %" in text
     (out / "report.html").unlink()
     assert main(["report", str(out), "--figures", str(tmp_path / "figures"), "--json"]) == 0
     assert html.unescape((out / "report.html").read_text()) == text

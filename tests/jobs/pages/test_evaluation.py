@@ -10,6 +10,7 @@ from reslearn.cli.app import main
 from reslearn.jobs.evaluation import Result, evaluate_protocols
 from reslearn.jobs.pages.evaluation import evaluation_report, write_evaluation_report
 from reslearn.jobs.pages.tables import SELECTED_ON_TEST
+from reslearn.measure.calibration import reliability
 from reslearn.measure.scoring import Scoring
 
 
@@ -25,6 +26,15 @@ def test_protocols_stand_side_by_side_with_gain_and_cost(scored):
     assert float(report.grids[0].rows[1][2]) == pytest.approx(first.top1_error - second.top1_error, abs=0.006)
     assert report.details[0].confusion.sum() == 360 and report.scores[1].top1 == second.top1
     assert report.notes == ()
+    assert [row.ece for row in report.scores] == [
+        reliability(result.evaluation.logits, result.evaluation.labels).ece for result in scored.results
+    ]
+
+
+def test_the_page_says_how_many_pictures_were_left_out(scored):
+    [note] = evaluation_report(dataclasses.replace(scored, left_out=8)).notes
+    assert note.startswith("8 pictures") and "left out" in note
+    assert evaluation_report(dataclasses.replace(scored, left_out=0)).notes == ()
 
 
 def test_one_protocol_needs_no_comparison(scored):

@@ -18,8 +18,8 @@ from reslearn.jobs.evaluation import evaluate_model
 from reslearn.jobs.pages.details import THUMBNAIL, encode
 from reslearn.jobs.pages.rewrite import rewrite
 from reslearn.jobs.pages.run import gather, write_report
-from reslearn.jobs.pages.tables import curves
 from reslearn.spec.errors import UserError
+from reslearn.train.records.curves import curves
 from reslearn.train.records.journal import read_journal
 from reslearn.train.records.ledger import read_ledger
 from reslearn.train.records.run import read_record, write_record

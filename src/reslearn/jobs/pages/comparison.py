@@ -16,11 +16,12 @@ from ...report.values import Curves, Fact, Gallery, Grid, Report, Table
 from ...runtime.environment import command_line, environment
 from ...runtime.replacing import write_page
 from ...spec.text import counted
+from ...train.records.curves import sealed_curves
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record
 from ..compare import Compared, Side
 from .details import SHOTS, picture_of
-from .tables import curves, environment_table, remarks
+from .tables import environment_table, remarks
 
 
 def write_comparison_report(path: str | os.PathLike[str], done: Compared) -> Path:
@@ -99,7 +100,8 @@ def _curves(done: Compared) -> Iterable[tuple[str, Curves]]:
             folder = path if path.is_dir() else path.parent
             if (folder / "run.json").exists():
                 name = side.name if len(side.models) == 1 else f"{side.name} {number}"
-                yield name, curves(read_record(folder), read_journal(folder / "metrics.jsonl"))
+                val = read_bundle(path).scores.get("val")
+                yield name, sealed_curves(read_record(folder), read_journal(folder / "metrics.jsonl"), val)
 
 
 def _galleries(done: Compared) -> Iterable[Gallery]:

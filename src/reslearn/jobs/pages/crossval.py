@@ -25,11 +25,12 @@ from ...train.crossval import Crossval
 from ...train.fold_models import MODEL, PREDICTIONS, fold_folder
 from ...train.numerics import not_alike
 from ...train.records.crossval import CrossvalRecord, read_record
+from ...train.records.curves import sealed_curves
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record as read_run
 from ..worth import Outcome, after_folds, outcome_of
 from .details import look_inside
-from .tables import FILE_NAME, Rows, curves, heading, record_tables, score_row, with_sealed_end
+from .tables import FILE_NAME, Rows, heading, record_tables, score_row
 
 
 def think_of_folds(done: Crossval, voice: Voice = COMMAND) -> tuple[str, ...]:
@@ -104,9 +105,7 @@ def _folds(done: Crossval) -> Grid:
 def _fold_curves(folder: Path, record: CrossvalRecord, done: Crossval) -> Iterable[tuple[str, Curves]]:
     for k in range(1, record.count + 1):
         run = fold_folder(folder, k)
-        drawn = curves(read_run(run), read_journal(run / "metrics.jsonl"))
-        sealed = done.scores[k - 1]
-        yield f"fold {k}", with_sealed_end(drawn, sealed["top1"], sealed["loss"])
+        yield f"fold {k}", sealed_curves(read_run(run), read_journal(run / "metrics.jsonl"), done.scores[k - 1])
 
 
 def _details(record: CrossvalRecord, folder: Path) -> Iterable[Details]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ...measure.calibration import reliability
 from ...measure.evaluation import Evaluation
 from ...report.pages import interval, number, percent, render
 from ...report.values import Fact, Grid, Report, Table
@@ -34,7 +35,7 @@ def evaluation_report(done: Evaluated) -> Report:
     return Report(
         name=heading(name, data.path),
         summary=f"{loaded.path}, {subject.split}: {counted(last.images, 'picture')}, {last.protocol}, {last.precision}",
-        notes=remarks(last.selected_on_test, last.seen),
+        notes=(*remarks(last.selected_on_test, last.seen), *_left_out(done.left_out)),
         facts=(
             Fact(label="accuracy", value=percent(last.top1), note=f"{right:,} of {last.images:,}"),
             Fact(label="95 % interval", value=interval(last.top1_interval), note="of the accuracy, Wilson"),
@@ -42,7 +43,7 @@ def evaluation_report(done: Evaluated) -> Report:
             Fact(label="calibration error", value=number(details.plain_ece), note=ece_note(details)),
         ),
         scores=tuple(
-            score_row(subject.split, one.to_json(), details.plain_ece if one is last else None) for one in evaluations
+            score_row(subject.split, one.to_json(), reliability(one.logits, one.labels).ece) for one in evaluations
         ),
         grids=(_protocols(evaluations),) if len(evaluations) > 1 else (),
         details=(details,),
@@ -66,6 +67,13 @@ def evaluation_report(done: Evaluated) -> Report:
             environment_table(environment()),
         ),
     )
+
+
+def _left_out(count: int | None) -> Iterable[str]:
+    """That `--known-classes` left pictures out."""
+    if count:
+        what = "is of a class" if count == 1 else "are of classes"
+        yield f"{counted(count, 'picture')} of the data {what} that the model does not know, and left out here."
 
 
 def _protocols(evaluations: Sequence[Evaluation]) -> Grid:

@@ -18,7 +18,7 @@ from ...measure.evaluate import evaluate
 from ...measure.evaluation import Evaluation
 from ...measure.scoring import Scoring
 from ...report.pages import duration, interval, percent, render
-from ...report.values import Curves, Details, Fact, Report, Score, Table
+from ...report.values import Details, Fact, Report, Score, Table
 from ...runtime.files import write_atomic
 from ...spec.cost import cost
 from ...spec.errors import UserError
@@ -27,6 +27,7 @@ from ...spec.text import counted
 from ...spec.voice import COMMAND, Voice
 from ...train.records import ledger
 from ...train.records.belonging import check_belongs
+from ...train.records.curves import sealed_curves
 from ...train.records.journal import read_journal
 from ...train.records.run import RunRecord, read_record
 from ..subject import as_training, cache_folder, subject_of
@@ -35,7 +36,7 @@ from ..worth import after, outcome_of
 from .details import look_inside
 from .heats import heats_of
 from .start import probe_facts, start_tables
-from .tables import FILE_NAME, SELECTED_ON_TEST, Rows, curves, heading, record_tables, score_row, with_sealed_end
+from .tables import FILE_NAME, SELECTED_ON_TEST, Rows, heading, record_tables, score_row
 
 PLAIN = ["1-crop", "fp32"]  # what headline numbers are measured with
 
@@ -67,10 +68,11 @@ def gather(run: str | os.PathLike[str], voice: Voice = COMMAND) -> Report:
     notes = [f"This run is {note}." for note in record.notes]
     scores: list[Score] = []
     details: tuple[Details, ...] = ()
+    sealed: dict[str, Any] = {}
     if (folder / "model.safetensors").exists():
         loaded = load(folder)
         check_belongs(loaded.path, loaded.bundle.data, record)
-        lines = _lines(record, loaded, opened)
+        lines, sealed = _lines(record, loaded, opened), loaded.bundle.scores
         notes += _remarked(lines)
         try:
             for split, pictures, evaluation in _looked_at(record, loaded, opened):
@@ -88,7 +90,7 @@ def gather(run: str | os.PathLike[str], voice: Voice = COMMAND) -> Report:
         name=heading(record.spec.name, record.data["path"]),
         summary=f"{folder.resolve().name}: recipe {record.recipe.name}, begun {record.created[:16].replace('T', ' ')}",
         verdict=tuple(_advice(record, journal, scores, details, voice)),
-        curves=_curves(record, journal, scores),
+        curves=sealed_curves(record, journal, sealed.get("val")),
         command=record.command,
         facts=(*_facts(record, journal, scores, _unlooked(folder, record, opened)), *probe_facts(folder, record)),
         scores=tuple(scores),
@@ -96,12 +98,6 @@ def gather(run: str | os.PathLike[str], voice: Voice = COMMAND) -> Report:
         tables=(*record_tables(record, _data(record)), *start_tables(folder, record), *_looks(opened)),
         notes=tuple(notes),
     )
-
-
-def _curves(record: RunRecord, journal: list[dict[str, Any]], scores: list[Score]) -> Curves:
-    """As trained; where the last weights were sealed, their end is the score in fp32 that the page has elsewhere."""
-    drawn, val = curves(record, journal), next((one for one in scores if one.split == "val"), None)
-    return drawn if val is None or record.recipe.select != "last" else with_sealed_end(drawn, val.top1, val.loss)
 
 
 def _looked_at(

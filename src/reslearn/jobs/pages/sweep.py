@@ -14,11 +14,12 @@ from ...runtime.files import write_atomic
 from ...spec.space import Axis, Choices
 from ...spec.text import counted
 from ...train.numerics import not_alike
+from ...train.records.curves import sealed_curves
 from ...train.records.journal import read_journal
 from ...train.records.run import RunRecord
 from ...train.records.run import read_record as read_run
 from ..search.result import Sweep, Tried, rank
-from .tables import FILE_NAME, curves, environment_table, heading, recipe_table, score_row
+from .tables import FILE_NAME, environment_table, heading, recipe_table, score_row
 
 DRAWN = 5  # of the trials, whose validation errors are drawn over epochs
 CHOSEN = (
@@ -131,8 +132,9 @@ def _ended(one: Tried) -> str:
 def _curves(done: Sweep) -> Iterable[tuple[str, Curves]]:
     """Validation errors of the best trials' first runs."""
     for one in sorted((one for one in done.tried if one.top1 is not None), key=rank)[:DRAWN]:
-        run = one.runs[0].path
-        yield f"trial {one.trial.number}", curves(read_run(run), read_journal(run / "metrics.jsonl"))
+        run = one.runs[0]
+        drawn = sealed_curves(read_run(run.path), read_journal(run.path / "metrics.jsonl"), run.val)
+        yield f"trial {one.trial.number}", drawn
 
 
 def search_of(done: Sweep) -> Search:

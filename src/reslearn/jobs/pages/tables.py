@@ -1,4 +1,4 @@
-"""What pages share: the record of a run as tables of names and values, its curves, rows of scores and their remarks."""
+"""What pages share: the record of a run as tables of names and values, rows of scores and their remarks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ...report.values import Curves, Floats, Score, Table
+from ...report.values import Score, Table
 from ...spec.codec import field_paths
 from ...spec.recipe import Recipe
 from ...spec.seen import Seen, seen_from_json
 from ...train.records.crossval import CrossvalRecord
-from ...train.records.curves import curves as curves
 from ...train.records.run import RunRecord
 
 Rows = list[tuple[str, str]]
@@ -124,18 +121,6 @@ def _calibrated(found: Any) -> tuple[float, float, float] | None:
     if isinstance(temperature, (int, float)) and isinstance(loss, (int, float)) and isinstance(ece, (int, float)):
         return float(temperature), float(loss), float(ece)
     return None
-
-
-def with_sealed_end(drawn: Curves, top1: float, loss: float) -> Curves:
-    """Curves of validation that end where the sealed network scores in fp32: one number for one thing on a page."""
-    return replace(drawn, val_error=_ending(drawn.val_error, 100 - 100 * top1), val_loss=_ending(drawn.val_loss, loss))
-
-
-def _ending(measured: Floats, sealed: float) -> Floats:
-    known = np.flatnonzero(np.isfinite(measured))
-    ended = measured.copy()
-    ended[known[-1:]] = sealed
-    return ended
 
 
 def remarks(selected_on_test: bool, seen: Seen) -> tuple[str, ...]:

@@ -97,12 +97,17 @@ class Sweep:
             return "One trial alone is done: there is nothing to compare it with."
         like = [one for one in others if not _apart(best, one)]
         if not like:
-            return f"{in_words(best.trial.values)} is better than all {len(others)} others, beyond what chance makes."
+            rest = "the other" if len(others) == 1 else f"all {len(others)} others"
+            return f"{in_words(best.trial.values)} is better than {rest}, beyond what chance makes."
         by = "their seeds make" if self.record.seeds > 1 else "so few pictures can tell"
-        return (
-            f"{in_words(best.trial.values)} came out first; {len(like)} of the {len(others)} others are no further "
-            f"from it than {by}, so any of them may be as good."
-        )
+        if len(others) == 1:
+            which, one = "the other is", "it"
+        else:
+            some = f"{len(like)} of the" if len(like) < len(others) else "all"
+            which = f"{some} {len(others)} others {'is' if len(like) == 1 else 'are'}"
+            one = "it" if len(like) == 1 else "any of them"
+        first = f"{in_words(best.trial.values)} came out first"
+        return f"{first}; {which} no further from it than {by}, so {one} may be as good."
 
     def to_json(self) -> dict[str, Any]:
         """What `sweep --json` prints."""

@@ -10,7 +10,7 @@ import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
-from ...report.ink import PIXELS, STYLE, to_inline_svg
+from ...report.ink import PIXELS, STYLE, to_page_svg
 from ...report.pages import TEMPLATES as SHARED
 from ...runtime.files import write_atomic
 from ...runtime.replacing import PAGE, replaceable, write_page
@@ -122,7 +122,7 @@ def _html(sections: Sequence[Section], drawn: dict[str, Figure], counts: dict[st
         static=static_values(),
         coverage=coverage(),
         kinds=[(title, [s for s in sections if s.kind == kind]) for kind, title in KINDS.items()],
-        figures={name: to_inline_svg(figure, name) for name, figure in drawn.items()},
+        figures={name: to_page_svg(figure, name) for name, figure in drawn.items()},
     )
 
 
