@@ -208,3 +208,10 @@ def test_what_needs_no_training_is_seen_without_a_store(capsys, tmp_path):
     text = (out / "report.md").read_text()
     assert status == 0 and "AlexNet has" in text and "GoogLeNet" in text and "activations" in text
     assert (out / "figures" / "study-operations.svg").stat().st_size > 5000
+
+
+def test_a_cell_that_is_very_long_does_not_push_the_others_away(capsys):
+    lines = call(capsys, "show", "coverage")[1].splitlines()
+    column = lines[0].index("what")
+    ragged = [line for line in lines if line[column - 2 : column] != "  "]
+    assert column < 110 and ragged and all("draw " in line for line in ragged)

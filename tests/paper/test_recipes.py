@@ -93,8 +93,10 @@ TRUE = {
     ),
     "bilinear crops instead of bicubic": lambda x: x.augment.crop == "random-resized",
     "weight decay 1e-4, which the paper does not give": lambda x: x.weight_decay == 1e-4,
-    "channel std divided by": lambda x: x.input_mean == "channel",
-    "no rotation": lambda x: x.augment.policy == "none",
+    "pictures divided by each channel's std, too": lambda x: x.input_mean == "channel",
+    "no rotation and no pixel jitter, which its code's README names": lambda x: (
+        x.augment.policy == "none" and x.augment.jitter == 0
+    ),
     "batch 256 on one machine, which the paper does not give": lambda x: x.batch_size == 256 and x.bn_batch == 32,
     "x0.1 at 150, 220 and 270 of 300 epochs instead of at plateaus": lambda x: (
         [round(m * x.epochs) for m in x.milestones] == [150, 220, 270] and x.epochs == 300

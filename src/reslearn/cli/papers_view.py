@@ -104,6 +104,7 @@ def _changed(net: str, changes: Mapping[str, object]) -> str:
     return net + "".join(f", {name}={value}" for name, value in changes.items() if value is not None)
 
 
+WIDEST = 80  # of a column, in characters
 HEADS = {"seconds": "median (s)", "spread": "largest less smallest (s)", "macs": "multiply-adds",
          "ratio": "gradient norm, first third / last third"}  # fmt: skip
 
@@ -137,8 +138,10 @@ def _print_checks(found: Shown) -> None:
 
 
 def _columns(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> None:
-    """Aligned columns; the last one is as long as it is, so lines are never broken."""
-    aligned, widths = set(right), [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)]
+    """Aligned columns; the last one is as long as it is, so lines are never broken, and so is a cell that is wider than
+    a column should be, such as a command."""
+    aligned, columns = set(right), zip(names, *rows, strict=True)
+    widths = [max(len(cell) for cell in column if len(cell) <= WIDEST) for column in columns]
     for row in (names, *rows):
         cells = [
             cell.rjust(w) if i in aligned else cell.ljust(w)

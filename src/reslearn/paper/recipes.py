@@ -112,7 +112,7 @@ VGG_IMAGENET = Recipe(
     departures=(
         "x0.1 at 1/4, 1/2 and 3/4 of 74 epochs instead of at plateaus",
         "first weights drawn for this depth instead of taken from a shallower net",
-        "channel std divided by",
+        "pictures divided by each channel's std, too",
     ),
     epochs=74,
     batch_size=256,

@@ -101,7 +101,11 @@ FB_IMAGENET = Recipe(
 SE_IMAGENET = Recipe(
     name="se-imagenet",
     source="1709.01507 section 5",
-    departures=("weight decay 1e-4, which the paper does not give", "channel std divided by", "no rotation"),
+    departures=(
+        "weight decay 1e-4, which the paper does not give",
+        "pictures divided by each channel's std, too",
+        "no rotation and no pixel jitter, which its code's README names",
+    ),
     epochs=100,
     batch_size=1024,
     lr=0.6,

@@ -134,3 +134,12 @@ def test_times_are_told_with_what_they_were_measured_on():
     assert on_gpu[0].startswith("On a GPU, minibatches of 32") and on_gpu[1:] == on_cpu[1:2]
     assert list(times(found)) == on_cpu  # stored before the device was
     assert next(times(found | {"threads": 1})).startswith("On a CPU with 1 thread, ")
+
+
+def test_times_that_scatter_more_than_they_differ_say_so():
+    rows = [{"net": net, "seconds": 1.0 + i, "spread": 0.1, "macs": 10**9} for i, net in enumerate(FIVE)]
+    found = {"rows": rows, "batch": 32, "repeats": 3, "threads": 2, "machine": {"cpu": "a CPU", "gpus": []}}
+    assert "scatter" not in list(times(found))[1]
+    rows[1]["spread"] = 2.5  # of the thin net: 2 s, against 4 and 5 of the wide ones
+    told = list(times(found))[1].split(" and ")
+    assert [("scatter" in part) for part in told] == [False, True]

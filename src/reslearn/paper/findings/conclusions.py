@@ -115,7 +115,7 @@ def _responses(group: Group) -> Iterator[str]:
     if len(depths) > 1:
         falling = all(a > b for a, b in pairwise(depths))
         yield (
-            f"Deeper residual nets {'respond less' if falling else 'do not always respond less'}: "
+            f"Of these residual nets the deeper {'respond less' if falling else 'do not always respond less'}: "
             + ", ".join(f"{value:.3f}" for value in depths)
             + "."
         )

@@ -52,8 +52,8 @@ def computer(found: Mapping[str, Any]) -> str:
 
 def times(found: Mapping[str, Any]) -> Iterator[str]:
     """p5-fig4."""
-    rows = {row["net"]: row["seconds"] for row in found["rows"]}
-    deep, wide = rows["thin, 1001"], rows["WRN-28-10"]
+    rows = {row["net"]: row for row in found["rows"]}
+    deep = rows["thin, 1001"]
     gpu = on_gpu(found)
     threads = "" if gpu else f" with {counted(found['threads'], 'thread')}"
     yield (
@@ -63,8 +63,8 @@ def times(found: Mapping[str, Any]) -> Iterator[str]:
         + "."
     )
     yield (
-        f"The thin net of 1001 layers takes {deep / wide:.2f} times as long as WRN-28-10, which P5 finds better, and "
-        f"{deep / rows['WRN-16-10']:.2f} times as long as WRN-16-10."
+        f"The thin net of 1001 layers takes {_times(deep, rows['WRN-28-10'])}, which P5 finds better, and "
+        f"{_times(deep, rows['WRN-16-10'])}."
     )
     if not gpu:
         each = {row["net"]: row["seconds"] / row["macs"] for row in found["rows"]}
@@ -72,6 +72,13 @@ def times(found: Mapping[str, Any]) -> Iterator[str]:
             f"For each multiply-add the thin net takes {each['thin, 1001'] / each['WRN-28-10']:.2f} times as long as "
             "WRN-28-10, on a CPU. P5 measured on a GPU, of which thin layers leave much more idle."
         )
+
+
+def _times(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """How many times as long one takes, and whether the minibatches scatter more than the two differ."""
+    within = abs(one["seconds"] - other["seconds"]) <= one["spread"] + other["spread"]
+    ratio = f"{one['seconds'] / other['seconds']:.2f} times as long as {other['net']}"
+    return ratio + (" (no more than the minibatches scatter)" if within else "")
 
 
 def convergence(group: Group) -> Iterator[str]:
@@ -101,7 +108,7 @@ def branches(group: Group) -> Iterator[str]:
     if len(medians) > 1:
         values = list(medians.values())
         falling = all(a > b for a, b in pairwise(values))
-        yield f"The deeper the net, {'the less' if falling else 'not always the less'} a block adds."
+        yield f"Of these nets a block of the deeper adds {'less' if falling else 'not always less'}."
 
 
 def cut(group: Group) -> Iterator[str]:
