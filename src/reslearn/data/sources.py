@@ -109,18 +109,18 @@ def _open_address(
     say: Say | None,
 ) -> Pictures:
     """The pictures at an address, or under the manifest there."""
-    from .remote.manifests import beside, data_under, fetched_manifest
+    from .remote.address import Opening
+    from .remote.failures import Absent
+    from .remote.manifests import ruling
 
-    url, mark, options = path.partition("#")
-    found = None
-    if url.endswith(".json"):
-        found = fetched_manifest(url)
-        url = data_under(url, found)
-    elif manifest:
-        found = beside(url)
-    data = _at(f"{url}{mark}{options}", say)
-    place = "" if found is None else path.partition("#")[0]
-    rules = None if found is None else (found, place if place.endswith(".json") else manifest_path(url))
+    place, asked = asked_of(path)
+    url, rules = ruling(place, manifest, Opening.of(asked, place).urls)
+    try:
+        data = _at(path.replace(place, url, 1), say)
+    except Absent:
+        if url == place:
+            raise
+        raise UserError(f"{place}: its data {url} is gone; put it back or make the manifest anew") from None
     opened = _finished(data, path, split, on_bad_file=on_bad_file, strict=strict, stale=stale, rules=rules)
     return opened.told(path=path)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import functools
 import hashlib
 import json
 import os
+import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +31,14 @@ def user_cache() -> Path:
     """The folder of what this package keeps for this user and could make anew; it need not be there."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "reslearn"
+
+
+@functools.cache
+def passing_folder() -> Path:
+    """A folder that goes with this process, for what the user's cache cannot take."""
+    folder = tempfile.mkdtemp(prefix="reslearn-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

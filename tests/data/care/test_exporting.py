@@ -130,3 +130,12 @@ def test_the_commands_say_what_they_wrote_and_what_is_wrong(pictures, tmp_path, 
     ):
         assert main(arguments) == 2
         assert said in capsys.readouterr()[1].strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("label", ["..", ".", ".hidden", "a/b", "../../x", "n" * 300])
+def test_a_class_that_no_folder_can_be_called_is_not_exported_beside_the_folder(pictures, tmp_path, label):
+    (tmp_path / "t.csv").write_text(f"path,label\npics/train/10/a.0.jpg,{label}\npics/train/10/a.1.png,cat\n")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(UserError, match="cannot be the name of a folder; export it --to tar or parquet"):
+        export_data(open_data(str(tmp_path / "t.csv")), tmp_path / "in" / "out", "folder")
+    assert not list((tmp_path / "in").iterdir())

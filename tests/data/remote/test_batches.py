@@ -142,7 +142,7 @@ def test_the_cache_keeps_to_its_bound_and_what_was_used_last(tmp_path):
     cache = caches.Cache(1_000_000, tmp_path)
     for i in range(60):
         assert cache.fetch(f"{i}", 50_000, lambda i=i: bytes([i]) * 50_000) == bytes([i]) * 50_000
-        cache.get("0") or cache.fetch("0", 50_000, lambda: bytes(50_000))
+        cache.get("0", 50_000) or cache.fetch("0", 50_000, lambda: bytes(50_000))
         assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 1_000_000
     assert cache.has("59") and cache.has("0") and not cache.has("1")
     assert cache.fetch("large", 600_000, lambda: bytes(600_000)) is None

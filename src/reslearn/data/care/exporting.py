@@ -23,6 +23,7 @@ from ...spec.errors import UserError
 from ..dataset import Dataset, Progress
 from ..formats.pack_index import PackOptions
 from ..formats.packing import encoded
+from ..layout.listing import is_clutter
 from ..table import Pictures, as_pictures
 from ..workers import in_threads
 from .names import base_name, extension_of
@@ -105,10 +106,9 @@ def _parts(source: Pictures) -> Iterator[tuple[str, np.ndarray]]:
 
 def _folders(source: Pictures, folder: Path, progress: Progress | None) -> None:
     """`SPLIT/CLASS/NAME.jpg`."""
-    names = [base_name(name) if os.path.basename(name) != name else name for name in source.classes]
-    if len(set(names)) < len(names) or any(name != cls for name, cls in zip(names, source.classes, strict=True)):
-        odd = next((cls for name, cls in zip(names, source.classes, strict=True) if name != cls), source.classes[0])
-        raise UserError(f"class '{odd}' cannot be the name of a folder; export it --to tar or parquet")
+    for name in source.classes:
+        if os.path.basename(name) != name or name in (".", "..") or is_clutter(name) or len(os.fsencode(name)) > 255:
+            raise UserError(f"class '{name}' cannot be the name of a folder; export it --to tar or parquet")
     done, total = 0, sum(len(rows) for _, rows in _parts(source))
     for split, rows in _parts(source):
         taken: set[str] = set()

@@ -36,9 +36,14 @@ def asked_of(path: str) -> tuple[str, dict[str, str]]:
     base, mark, text = path.rpartition("#")
     if not mark or os.path.exists(path) or not (os.path.exists(base) or is_address(base)):
         return path, {}
-    asked = dict(parse_qsl(text, keep_blank_values=True))
+    found = parse_qsl(text, keep_blank_values=True)
+    asked = dict(found)
     if not asked or not all(asked.values()):
-        raise UserError(f"{base}: after the # stand columns to read, such as {base}#label=species")
+        more = ", or cache=20GB" if is_address(base) else ""
+        raise UserError(f"{base}: after the # stand columns to read, such as {base}#label=species{more}")
+    if len(asked) < len(found):
+        twice = next(name for i, (name, _) in enumerate(found) if name in dict(found[:i]))
+        raise UserError(f"{base}: {twice} is said twice after the #; say it once, there or as an option")
     return base, asked
 
 

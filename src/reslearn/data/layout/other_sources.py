@@ -80,7 +80,16 @@ def other_source(path: str) -> Other | None:
     if zipped:
         inside = (Other(*kind) for end, *kind in _IN_A_ZIP if any(name.endswith(end) for name in names))
         return next(inside, Other("a zip archive", _UNPACK))
-    name = os.path.basename(path).lower()
+    return _by_start(os.path.basename(path), head)
+
+
+def other_start(name: str, head: bytes) -> Other | None:
+    """`other_source` of a file that is called `name`, of which the first bytes are here alone."""
+    return Other("a zip archive", _UNPACK) if head.startswith(b"PK\3\4") else _by_start(name, head)
+
+
+def _by_start(name: str, head: bytes) -> Other | None:
+    name = name.lower()
     if head.startswith(MAGIC) or os.path.splitext(name)[1] in EXTENSIONS:
         return Other(_PICTURE, "give the folder of the class folders")
     found = next((kind for at, start, *kind in _STARTS if head[at:].startswith(start)), None)

@@ -62,5 +62,8 @@ def with_options(data: str, *, cache_size: str | None = None, allow_urls: bool =
 
 
 def check_address(url: str) -> None:
-    """Raise `UserError` for an address that holds credentials: it would stand in every record of a run."""
+    """Raise `UserError` for an address of nothing, and one with credentials: they would stand in every record."""
+    protocol, _, rest = url.partition(":")
+    if not rest.strip("/") and protocol not in ("memory", "file", "local"):
+        raise UserError(f"{protocol}://: no bucket or host is named; give an address such as s3://bucket/folder")
     credentials.check_address(url, "name it without them, and give them to the driver by its settings or environment")

@@ -1,6 +1,7 @@
 """A bounded folder of pieces of files that lie elsewhere, shared by all processes of this machine.
 
-A piece is whole or absent. The one longest unused goes first; who has it open goes on reading it.
+A piece is whole or absent. The one longest unused goes first; who has it open goes on reading it. Where nothing can be
+kept, on a full disk or in a folder that may not be written, all is read without it, which is said once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...runtime.files import remove_leftovers, user_cache, waited_lock, write_piece
+from ...runtime.notes import note_once
 from ...runtime.opening import open_regular
 from ...spec.errors import UserError
 
@@ -27,18 +29,28 @@ class Cache:
 
     def __init__(self, limit: int | None = None, folder: Path | None = None) -> None:
         self.folder = folder or user_cache() / "remote"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.limit = limit if limit is not None else min(LEAST, shutil.disk_usage(self.folder).free // 2)
         self._folder = str(self.folder)
-        self._granted = 0
+        self._granted = self.limit = 0
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.limit = limit if limit is not None else min(LEAST, shutil.disk_usage(self.folder).free // 2)
+        except OSError as error:
+            self._do_without(error)
 
     def path(self, key: str) -> str:
         """Where the piece of this key lies, if it does; no `Path`, for the reason that `write_piece` gives."""
         name = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:40]
         return f"{self._folder}/{name[:2]}/{name}"
 
-    def get(self, key: str) -> bytes | None:
-        """A piece; None where it is not there."""
+    def _do_without(self, error: OSError | UserError) -> None:
+        self.limit = 0
+        why = error.strerror if isinstance(error, OSError) else error
+        note_once(
+            f"{self._folder}: nothing can be kept there ({why}); what is read of a store is fetched again each time"
+        )
+
+    def get(self, key: str, size: int) -> bytes | None:
+        """A piece; None where it is not there, or is damaged."""
         path = self.path(key)
         try:
             with open_regular(path) as file:
@@ -47,7 +59,7 @@ class Cache:
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
-        return content
+        return content if len(content) == size else None
 
     def open(self, key: str) -> BinaryIO | None:
         """A piece to read parts of; None where it is not there."""
@@ -82,17 +94,25 @@ class Cache:
 
     def fetch(self, key: str, size: int, get: Callable[[], bytes]) -> bytes | None:
         """The piece of this key, got by `get`, by one process alone, if it is not there; None where it is too large."""
-        found = self.get(key)
+        found = self.get(key, size)
         if found is not None or size > self.limit // 2:
             return found
         path = self.path(key)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with waited_lock(f"{path}.lock"):
-            found = self.get(key)
+        with contextlib.ExitStack() as held:
+            try:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                held.enter_context(waited_lock(f"{path}.lock"))
+            except (OSError, UserError) as error:
+                self._do_without(error)
+                return get()
+            found = self.get(key, size)
             if found is None:
                 found = get()
-                self._make_room(len(found))
-                write_piece(path, found)
+                try:
+                    self._make_room(len(found))
+                    write_piece(path, found)
+                except (OSError, UserError) as error:
+                    self._do_without(error)
             with contextlib.suppress(OSError):  # else there would be one for each piece that ever was
                 os.unlink(f"{path}.lock")
         return found

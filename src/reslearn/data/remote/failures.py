@@ -8,6 +8,7 @@ from ...spec.credentials import without_secrets
 from ...spec.errors import UserError
 
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError, NotImplementedError)
+_NO_ADDRESS = ("InvalidURL", "ParamValidationError", "HfUriError")  # what drivers raise of an address that is none
 _PASSING = (408, 425, 429)  # of the answers that blame who asks, those that another time are others
 
 
@@ -26,20 +27,24 @@ def refusal(error: Exception, place: str) -> Refused | None:
     """
     error = _behind(error)
     status = _status(error)
+    kinds = [kind.__name__ for kind in type(error).__mro__]
     if isinstance(error, FileNotFoundError) or status in (404, 410):
         return Absent(f"{place}: nothing is there; check the address")
     if _nowhere(error):
         return Refused(f"{place}: its server is not to be found ({first_line(error)})")
-    if "Credential" in " ".join(kind.__name__ for kind in type(error).__mro__) or status in (401, 403):
+    if "Credential" in " ".join(kinds) or status in (401, 403):
         return Refused(f"{place}: {first_line(error)}; give the driver credentials that may read it")
-    if isinstance(error, _FINAL) or (400 <= status < 500 and status not in _PASSING):
+    wrong = type(error) is ValueError or any(kind in _NO_ADDRESS for kind in kinds)
+    if wrong or isinstance(error, _FINAL) or (400 <= status < 500 and status not in _PASSING):
         return Refused(f"{place}: cannot be read ({first_line(error)})")
     return None
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, without secrets."""
-    return without_secrets((str(error).strip().splitlines() or [type(error).__name__])[0])[:200]
+    """The first line of what an error says, without secrets; where that ends with a colon, the next one, too."""
+    error = _behind(error) if isinstance(error, Exception) else error
+    first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    return without_secrets(f"{first} {more[0].strip()}" if more and first.endswith(":") else first)[:200]
 
 
 def _behind(error: Exception) -> Exception:
@@ -50,9 +55,16 @@ def _behind(error: Exception) -> Exception:
 
 
 def _status(error: Exception) -> int:
-    """The number with which a web server answered; 0 where none did."""
-    status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
-    return status if isinstance(status, int) else 0
+    """The number with which a web server answered; 0 where none did, or where it says that it was too slow."""
+    for one in (error, error.__cause__):
+        answer = getattr(one, "response", None)
+        if isinstance(answer, dict):  # boto's
+            told, status = answer.get("Error", {}).get("Code"), answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            return status if isinstance(status, int) and told != "RequestTimeout" else 0
+        status = getattr(one, "status", None) or getattr(answer, "status_code", None)
+        if isinstance(status, int):
+            return status
+    return 0
 
 
 def _nowhere(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 from ..layout.named_files import NamedFiles
 from .failures import Refused
@@ -18,7 +19,7 @@ class StoredFiles(NamedFiles):
     def __init__(self, store: Store, names: Sequence[str]) -> None:
         super().__init__(store.url)
         if store.protocol.startswith("http"):
-            plain = list(dict.fromkeys(name.replace("\\", "/") for name in names))
+            plain = list(dict.fromkeys(name.replace("\\", "/") for name in (*names, *map(unquote, names))))
             found = [entry for entry in store.each(lambda name: _tried(store, name), plain) if entry is not None]
         else:
             found = store.walk()

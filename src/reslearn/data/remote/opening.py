@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...runtime.files import user_cache, write_atomic
+from ...runtime.files import passing_folder, user_cache, write_atomic
 from ...spec.errors import UserError
 from ..dataset import Indices
 from ..formats.pack import of_pack
@@ -24,16 +25,19 @@ from ..layout.class_folders import read_tree
 from ..layout.columns import read_columns
 from ..layout.listing import HEAD, in_clutter
 from ..layout.named_files import is_address
+from ..layout.other_sources import other_start
 from ..layout.tree import NoPictures, join
 from ..pictures.kinds import EXTENSIONS
 from ..strings import StringTable
 from ..table import Found, Pictures, Table
-from .address import Opening
+from .address import Opening, check_address
 from .cache import Cache
+from .failures import Absent
 from .named import StoredFiles
 from .readers import Addresses, Pieces, RemoteFiles, RemotePack, RemoteRanges
 from .store import Entry, Store
 from .tars import RemoteTars
+from .web import is_web, without_query
 
 TABLES = (".csv", ".tsv", ".txt", ".list", ".lst")
 Local = Callable[[str, Mapping[str, str]], Pictures]
@@ -41,12 +45,11 @@ Local = Callable[[str, Mapping[str, str]], Pictures]
 
 def open_remote(url: str, opening: Opening, local: Local) -> Pictures:
     """The pictures at `url`; `local` opens what has to be fetched whole. Raises `UserError` naming the address."""
-    lower, above, name = url.lower(), *_halves(url)
-    cache = Cache(opening.cache)
+    check_address(url)
+    cache, lower = Cache(opening.cache), without_query(url).lower()
     if lower.endswith((*TABLES, ".parquet", ".pack", *TARS)):
-        store = Store(above)
-        entry = store.about(name)
-        entry = replace(entry, name=name)
+        store, name = Store.of_file(url)
+        entry = replace(store.about(name), name=name)
         if lower.endswith(TABLES):
             return _table(url, store, entry, opening, cache)
         if lower.endswith(".pack"):
@@ -57,9 +60,12 @@ def open_remote(url: str, opening: Opening, local: Local) -> Pictures:
             url, store, [entry], cache, lambda folder: local(os.path.join(folder, name), opening.columns or {})
         )
     store = Store(url)
+    if is_web(url):  # which would send it whole, for its links
+        _refuse_file(store)
     entries = [entry for entry in store.walk() if not in_clutter(entry.name)]
     if not entries:
-        raise UserError(f"{url}: nothing is there; check the address")
+        _refuse_file(store)
+        raise Absent(f"{url}: nothing is there; check the address")
     archives, notes = archives_among([entry.name for entry in entries], url)
     by_name = {entry.name: entry for entry in entries}
     chosen = [by_name[name] for name in archives]
@@ -75,9 +81,9 @@ def open_remote(url: str, opening: Opening, local: Local) -> Pictures:
 def open_pictures(url: str) -> Pictures | None:
     """The pictures below an address, or the one there, without labels; None where there are none."""
     plain = url.partition("#")[0]
-    above, name = _halves(plain)
-    one = os.path.splitext(name)[1].lower() in EXTENSIONS
-    store = Store(above if one else plain)
+    check_address(plain)
+    one = os.path.splitext(without_query(plain))[1].lower() in EXTENSIONS
+    store, name = Store.of_file(plain) if one else (Store(plain), "")
     entries = [replace(store.about(name), name=name)] if one else store.walk()
     found = [e for e in entries if os.path.splitext(e.name)[1].lower() in EXTENSIONS and not in_clutter(e.name)]
     if not found:
@@ -87,9 +93,18 @@ def open_pictures(url: str) -> Pictures | None:
     return Pictures(table, RemoteFiles(Pieces(store, found, Cache()), names))
 
 
-def _halves(url: str) -> tuple[str, str]:
-    above, _, name = url.rstrip("/").rpartition("/")
-    return above, name
+def _refuse_file(store: Store) -> None:
+    """Raise `UserError` for a store that is one file, in words for what it is."""
+    entry = store.one_file()
+    if entry is None:
+        return
+    name = without_query(store.url).rpartition("/")[2]
+    known = other_start(name, store.read("", 0, min(HEAD, entry.size)))
+    what = (
+        known
+        or "not a set of labelled pictures; an address is of a folder, a table, Parquet, tars, a pack or a manifest"
+    )
+    raise UserError(f"{store.url}: {what}")
 
 
 def _with_notes(data: Pictures, notes: Sequence[str]) -> Pictures:
@@ -176,6 +191,7 @@ def _pack(url: str, pieces: Pieces, entry: Entry) -> Pictures:
 def _table(url: str, store: Store, entry: Entry, opening: Opening, cache: Cache) -> Pictures:
     with _here(url, store, [entry]) as folder:
         columns = read_columns(os.path.join(folder, entry.name), opening.columns or {})
+    store = Store(store.url)
     files = StoredFiles(store, [] if is_address(columns.path[0]) else columns.path)
     table = table_of(url, columns, files, urls=opening.urls)
     if is_address(table.ids[0]):
@@ -190,29 +206,44 @@ def _fetched(
 ) -> Pictures:
     """What has no random access: fetched whole into the cache's own corner, and packed there."""
     size = sum(entry.size for entry in entries)
-    if size > cache.limit:
+    if cache.limit and size > cache.limit:
         raise UserError(
             f"{url}: {size / 1e6:,.0f} MB without random access, and the cache holds {cache.limit / 1e6:,.0f} MB; "
             "give a larger --cache-size, or write it as tar shards: reslearn data pack --shards N"
         )
     with _here(url, store, entries) as folder:
-        return open_(folder).told(path=url)
+        data, above = open_(folder), _above(url, store)
+        return data.told(path=url, notes=tuple(note.replace(folder, above) for note in data.table.notes))
 
 
 @contextlib.contextmanager
 def _here(url: str, store: Store, entries: Sequence[Entry]) -> Iterator[str]:
     """A folder of this machine with these files; what is said of it is said of the address."""
     folder = _corner(url, entries)
-    for entry in entries:
-        target = folder / entry.name
-        if not target.exists() or target.stat().st_size != entry.size:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(target, _whole(store, entry))
-    above = url if len(entries) > 1 or not url.endswith(entries[0].name) else _halves(url)[0]
+    try:
+        _copied(store, entries, folder)
+    except OSError:  # the cache is full, or may not be written
+        folder = passing_folder() / folder.name
+        _copied(store, entries, folder)
     try:
         yield str(folder)
     except UserError as error:
-        raise UserError(str(error).replace(str(folder), above)) from None
+        raise UserError(str(error).replace(str(folder), _above(url, store))) from None
+
+
+def _copied(store: Store, entries: Sequence[Entry], folder: Path) -> None:
+    for entry in entries:
+        target = folder / entry.name
+        if entry.version and target.exists() and target.stat().st_size == entry.size:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(target.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+        write_atomic(target, _whole(store, entry))
+
+
+def _above(url: str, store: Store) -> str:
+    return store.url if store.typed else url
 
 
 def _whole(store: Store, entry: Entry) -> bytes:
@@ -222,5 +253,7 @@ def _whole(store: Store, entry: Entry) -> bytes:
 
 
 def _corner(url: str, entries: Sequence[Entry]) -> Path:
+    """The folder for these files; where the store does not tell a file from a later one, one of this process alone."""
     told = json.dumps([url, [[entry.name, entry.size, entry.version] for entry in entries]])
-    return user_cache() / "fetched" / hashlib.sha256(told.encode()).hexdigest()[:24]
+    lasting = all(entry.version for entry in entries)
+    return (user_cache() / "fetched" if lasting else passing_folder()) / hashlib.sha256(told.encode()).hexdigest()[:24]

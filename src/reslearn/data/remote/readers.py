@@ -22,6 +22,7 @@ from ..strings import StringTable
 from .address import check_address
 from .cache import Cache
 from .store import THREADS, Entry, Stamp, Store, process_token
+from .web import parts
 
 HELD = 256  # pieces that a process keeps open
 
@@ -226,8 +227,10 @@ class Addresses(Encoded):
 
     def raw(self, row: int) -> bytes:
         """The bytes at the address."""
-        above, _, last = self.names[row].rpartition("/")
-        store = self._stores.setdefault(above, Store(above))
+        above, last, query = parts(self.names[row])
+        if above + query not in self._stores:
+            self._stores[above + query] = Store(above, typed=True, query=query)
+        store = self._stores[above + query]
         size = store.about(last).size
         if size < 0:
             raise UserError(f"{self.name(row)}: its server does not say how long it is; download it and name the file")

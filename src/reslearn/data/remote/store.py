@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 from ...spec.errors import UserError
 from .address import check_address
 from .failures import Absent, Refused, first_line, refusal
+from .web import below, is_web, parts, quoted
 
 T = TypeVar("T")
 TRIES = 8
@@ -23,6 +23,7 @@ STALL = 20.0  # seconds for a range, and one more for each megabyte of it
 THREADS = 16  # that ask at once: most of the time they wait
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "http": "aiohttp",
             "https": "aiohttp", "az": "adlfs", "abfs": "adlfs", "sftp": "paramiko", "oci": "ocifs"}  # fmt: skip
+_NO_PARTS = frozenset(("", ".", ".."))  # of a file's path
 Stamp = tuple[int, int, int, int]  # as `key_table.stamp_of`; a size of -1: not known when it was changed
 
 
@@ -37,16 +38,28 @@ class Entry:
 
 @dataclass(eq=False)
 class Store:
-    """What lies at `url`. It goes to other processes as it is: each makes connections of its own."""
+    """What lies at `url`. It goes to other processes as it is: each makes connections of its own.
+
+    Names are those of files; of a `typed` store they are the last part of an address, which a web server takes as it
+    is, with the address's `query`.
+    """
 
     url: str
+    typed: bool = False
+    query: str = ""
     _opened: dict[int, tuple[Any, str]] = field(default_factory=dict, repr=False)  # process -> file system and root
+
+    @classmethod
+    def of_file(cls, url: str) -> tuple[Store, str]:
+        """The store that holds the file at `url`, and what the file is called in it."""
+        above, name, query = parts(url)
+        return cls(above, typed=True, query=query), name
 
     def __post_init__(self) -> None:
         check_address(self.url)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"url": self.url, "_opened": {}}
+        return {"url": self.url, "typed": self.typed, "query": self.query, "_opened": {}}
 
     @property
     def protocol(self) -> str:
@@ -78,19 +91,24 @@ class Store:
 
     def _path(self, name: str) -> str:
         root = self._fs()[1]
-        return f"{root}/{name}" if name else root
+        asked = name if self.typed or not is_web(self.url) else quoted(name)
+        return f"{root}/{asked}{self.query}" if name else root
 
     def place(self, name: str) -> str:
         """The address of a file, for people."""
-        return f"{self.url.rstrip('/')}/{name}" if name else self.url
+        return f"{self.url.rstrip('/')}/{name}{self.query}" if name else self.url
 
     def walk(self) -> list[Entry]:
         """Every file below the root, in lexical order. Raises `UserError` where there is nothing."""
-        fs, root = self._fs()
+        fs, root = self._patient(self._fs, self.url)
         found = self._patient(lambda: _listed(self._fs()[0], root), self.url) if _lists_all(fs) else self._descend(root)
-        plain = unquote if self.protocol.startswith("http") else str
-        names = {path: plain(path.removeprefix(root).strip("/")) for path in found}
+        names = {path: self._name(root, path) for path in found if not path.endswith("/")}
         entries = [_entry(name, found[path]) for path, name in names.items() if name]
+        for entry in entries:
+            if not _NO_PARTS.isdisjoint(entry.name.split("/")):  # nor may it lead out of a folder that it is copied to
+                raise UserError(
+                    f"{self.place(entry.name)}: no folder can hold this name (a part is empty, `.` or `..`); rename it"
+                )
         lacking = [entry.name for entry in entries if entry.size < 0]
         if lacking:  # a web server's list of links tells no sizes
             known = {entry.name: entry for entry in self.each(lambda name: self.about(name), lacking)}
@@ -111,12 +129,18 @@ class Store:
                 continue  # a link that leads nowhere
             for one in here:
                 path = one["name"]
+                if self._name(root, path) is None:
+                    continue
                 if one["type"] != "directory":
                     found[path] = one
                 elif path.rstrip("/") not in seen:
                     seen.add(path.rstrip("/"))
                     folders.append(path)
         return found
+
+    def _name(self, root: str, path: str) -> str | None:
+        """What a path of the driver is called below the root; None for what lies elsewhere."""
+        return below(root, path) if is_web(self.url) else path.removeprefix(root).removeprefix("/")
 
     def about(self, name: str = "") -> Entry:
         """One file. Raises `UserError` where it is not there."""
@@ -128,6 +152,15 @@ class Store:
             return bool(self._info(name)["type"] == "file")
         except Refused:
             return False
+
+    def one_file(self) -> Entry | None:
+        """The file that lies at the address itself; None for a folder, for nothing, and for a page of links."""
+        try:
+            found = self._info("")
+        except Refused:
+            return None
+        page = is_web(self.url) and (found.get("mimetype") or "text/html") in ("text/html", "application/xhtml+xml")
+        return None if found["type"] != "file" or page else _entry("", found)
 
     def _info(self, name: str) -> dict[str, Any]:
         def get() -> dict[str, Any]:
@@ -191,7 +224,18 @@ def _entry(name: str, found: dict[str, Any]) -> Entry:
     return Entry(name, -1 if size is None else int(size), str(version))
 
 
-_VERSIONS = ("ETag", "etag", "blob_id", "sha256", "md5Hash", "LastModified", "last_modified", "mtime", "created")
+_VERSIONS = (
+    "ETag",
+    "etag",
+    "blob_id",
+    "sha256",
+    "md5Hash",
+    "LastModified",
+    "last_modified",
+    "Last-Modified",
+    "mtime",
+    "created",
+)
 
 
 def _number(text: str) -> int:

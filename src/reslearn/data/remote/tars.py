@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import tempfile
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ...runtime.files import user_cache, write_atomic
+from ...runtime.files import naming, passing_folder, user_cache, write_atomic
 from ...runtime.opening import open_regular, parse_json, read_document
 from ...spec.errors import UserError
 from ..formats.files import UNIT
@@ -55,16 +56,24 @@ class RemoteTars:
                 pass  # damaged: it is made anew
         content = self._made(name)
         if entry.version:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(kept, content)
+            with contextlib.suppress(
+                OSError, UserError
+            ):  # a full disk, or no right to write: it is made anew each time
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(kept, content)
         return self._opened(name, content, name)
 
     def _made(self, name: str) -> bytes:
         """The index of a tar that is fetched for it, piece by piece through the cache."""
+        try:
+            user_cache().mkdir(parents=True, exist_ok=True)
+            return self._made_in(user_cache(), name)
+        except OSError:
+            return self._made_in(passing_folder(), name)
+
+    def _made_in(self, folder: Path, name: str) -> bytes:
         entry, store = self._pieces.entries[name], self._pieces.store
-        folder = user_cache()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".tar") as local:
+        with naming(folder), tempfile.NamedTemporaryFile(dir=folder, suffix=".tar") as local:
             for unit in range(-(-entry.size // UNIT)):
                 piece = self._pieces.fetch(name, unit) if self._pieces.fits else None
                 start = unit * UNIT
@@ -78,9 +87,12 @@ class RemoteTars:
     def _opened(self, name: str, content: bytes, where: str) -> Index:
         value: Any = parse_json(content, where)
         try:
-            if value["format"] != FORMAT or value["bytes"] != self._pieces.entries[name].size:
+            whole = self._pieces.entries[name].size
+            if value["format"] != FORMAT or value["bytes"] != whole:
                 raise KeyError("bytes")
-            files = [(str(file), int(offset), int(size)) for file, offset, size in value["files"]]
+            files = [(str(file), _whole(offset), _whole(size)) for file, offset, size in value["files"]]
+            if any(offset + size > whole for _, offset, size in files):
+                raise ValueError("beyond the end")
             for offset, text in value["small"].items():
                 self._labels[name, int(offset)] = base64.b64decode(text)
             return Index(files, set(value["folders"]), list(value["notes"]))
@@ -88,6 +100,13 @@ class RemoteTars:
             raise UserError(
                 f"{where}: not the index of the tar beside it; write both again with `reslearn data pack --shards`"
             ) from None
+
+
+def _whole(value: object) -> int:
+    """A number of bytes as an index has it."""
+    if type(value) is not int or value < 0:
+        raise ValueError("no number of bytes")
+    return value
 
 
 def index_bytes(path: str, size: int) -> bytes:
