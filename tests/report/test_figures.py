@@ -45,6 +45,22 @@ def test_the_epoch_that_was_kept_is_ringed_and_its_value_stands_beside_the_name(
     assert {"a: 16.25 %", "b: 7.22 %", "the epoch that was kept"} <= set(rivals)
 
 
+def test_words_on_curves_that_leave_the_frame_stand_below_each_other(report):
+    first = np.array([99.0, *np.linspace(20, 5, 8)])
+    curves = dataclasses.replace(report().curves, train_error=first, val_error=first - 1)
+    figure = figures.error_curves(curves)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == 2 and not boxes[0].overlaps(boxes[1])
+
+
+@pytest.mark.parametrize("colour", ["ink", "muted", "val", "wrong", "third", "fourth"])
+def test_words_in_every_colour_can_be_read_by_day_and_by_night(colour):
+    for palette in _palettes():
+        rgb = {name: [int(palette[name][i : i + 2], 16) for i in (1, 3, 5)] for name in (colour, "card")}
+        assert contrast(np.array(rgb[colour]), np.array(rgb["card"])) >= CONTRAST
+
+
 def _palettes():
     """The colours of pages by day and by night, and those of files."""
     style = (TEMPLATES / "style.css").read_text()

@@ -183,7 +183,7 @@ def _print_details(details: Summary) -> None:
         rows.append([row.label, *shares, area, str(row.support)])
     for kind, means in (("macro", details.macro), ("weighted", details.weighted)):
         rows.append([f"[{kind}]", *(_percent(means[key]) for key in ("precision", "recall", "f1")), "", ""])
-    put_table(["class", "precision", "recall", "F1", "ROC-AUC", "pictures"], rows, right=False)
+    put_table(["class", "precision", "recall", "F1", "ROC-AUC", "pictures"], rows)
     for pair in details.most_confused:
         put(f"mixed up   {pair.truth} taken for {pair.answer}: {pair.count} ({100 * pair.share:.1f} %)")
     believed = f"ECE {details.ece:.4f}, NLL {details.nll:.4f}, Brier {details.brier:.4f}"

@@ -29,6 +29,9 @@ from ..spec.text import shown, shown_json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+WORDS = 24  # characters that a column of words has at least
+MOST = 10_000  # characters of a line of a table
+
 
 def check_targets(files: Mapping[str, tuple[Path | None, Kind | None]]) -> None:
     """Before any work: raise `UserError` for an option whose file cannot be written where it is named.
@@ -85,23 +88,34 @@ def print_seen(label: str, seen: Seen) -> None:
 def put_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: bool = True, pad_edge: bool = True
 ) -> None:
-    """A table without lines; all columns but the first stand to the right, unless `right` is false."""
+    """A table without lines; all columns but the first stand to the right, unless `right` is false: then the last one
+    holds words, which stand below each other where a terminal is narrow."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=pad_edge)
     for i, column in enumerate(columns):
-        table.add_column(Text(shown(column)), justify="right" if right and i else "left", overflow="fold")
+        words = not right and i == len(columns) - 1
+        table.add_column(
+            Text(shown(column)),
+            justify="right" if right and i else "left",
+            no_wrap=not words,
+            overflow="fold",
+            min_width=WORDS if words else None,
+        )
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))  # as text: a name in brackets is no style
     put_renderable(table)
 
 
 def put_renderable(drawn: RenderableType, *, style: str | None = None) -> None:
-    """What rich draws, made of words of ours or of `shown` ones."""
+    """What rich draws, made of words of ours or of `shown` ones. In a terminal too narrow for a table its rows go on
+    in the next line: no name or number is cut."""
     from rich.console import Console
 
-    Console(highlight=False).print(drawn, style=style)
+    console = Console(highlight=False)
+    console.width = max(console.width, console.measure(drawn, options=console.options.update(width=MOST)).minimum)
+    console.print(drawn, style=style)
 
 
 def rewrite_line(text: str, *, last: bool) -> None:

@@ -8,7 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
+from .ink import INK
 from .values import Floats
+
+ROW = 9  # points from one row of small words to the next
 
 
 def cut_off(axes: Axes, curves: Sequence[tuple[Floats, Floats, str]]) -> None:
@@ -21,6 +24,7 @@ def cut_off(axes: Axes, curves: Sequence[tuple[Floats, Floats, str]]) -> None:
         return
     top = max(float(np.quantile(tail, 0.92)) * 1.1, 0.5)
     axes.set_ylim(0, top)
+    rows = 0  # of words, below each other: curves leave at much the same place
     for x, y, colour in curves:
         beyond = np.flatnonzero(np.isfinite(y) & (y > top))
         if beyond.size:
@@ -29,12 +33,13 @@ def cut_off(axes: Axes, curves: Sequence[tuple[Floats, Floats, str]]) -> None:
             axes.annotate(
                 f"up to {y[highest]:.3g} %",
                 (x[min(highest + 1, len(x) - 1)], top),  # beside the curve that comes down
-                xytext=(2, -3),
+                xytext=(2, -3 - ROW * rows),
                 textcoords="offset points",
-                color=colour,
+                color=INK["muted"] if colour == INK["train"] else colour,  # that of lines is too light for words
                 fontsize=7.2,
                 va="top",
             )
+            rows += 1
 
 
 def loss_axis(axes: Axes, values: Floats) -> None:

@@ -27,7 +27,7 @@ INK = {
     "train": "#8b95a5",
     "val": "#0a66c8",
     "wrong": "#cf3f2b",
-    "third": "#2b8a5a",
+    "third": "#267d51",
     "fourth": "#8a5cc2",
 }
 PIXELS = 100  # per inch: figure sizes are CSS pixels / 100
@@ -111,4 +111,4 @@ def to_page_svg(figure: Figure, title: str) -> str:
     if width <= WIDE:
         return svg
     least = f"min-width:{round(0.85 * width)}px;max-width:"
-    return f'<div class="scroll drawn">{svg.replace("max-width:", least, 1)}</div>'
+    return f'<div class="scroll drawn" style="overflow-x:auto">{svg.replace("max-width:", least, 1)}</div>'

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 from matplotlib.figure import Figure
 
-from .ink import INK, to_inline_svg
+from .ink import INK, PIXELS, to_page_svg
 
-_COLOURS = INK | {"ink": "currentColor", "muted": "#8a9099", "line": "rgba(128,128,128,.35)"}
+# No grey can be read on white and on black: what is muted is the notebook's own colour, let through in part.
+_MUTED = "color-mix(in srgb,currentColor 72%,transparent)"
+_COLOURS = INK | {"ink": "currentColor", "muted": _MUTED, "line": "rgba(128,128,128,.35)"}
 STYLE = ";".join(f"--{name}:{colour}" for name, colour in _COLOURS.items())  # of whatever holds a figure
 
 
@@ -21,7 +23,9 @@ def cell(headline: str, facts: Iterable[tuple[str, str]] = (), figures: Iterable
         for name, value in facts
     )
     drawn = "".join(
-        f'<div style="flex:1 1 300px;max-width:440px">{to_inline_svg(figure, title)}</div>' for title, figure in figures
+        f'<div style="flex:1 1 300px;min-width:0;max-width:{max(440, round(0.9 * PIXELS * figure.get_figwidth()))}px">'
+        f"{to_page_svg(figure, title)}</div>"
+        for title, figure in figures
     )
     return (
         f'<div style="{STYLE}"><b>{html.escape(headline)}</b><table>{rows}</table>'

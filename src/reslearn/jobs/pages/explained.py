@@ -80,7 +80,7 @@ def in_notebook(one: PictureMap) -> str:
         for shot in (tile.picture, tile.heat)
     )
     said = html.escape(f"{one.label} {percent(one.probability)}")
-    return f'<div style="display:flex;gap:6px;align-items:center">{both}<b>{said}</b></div>'
+    return f'<div style="display:flex;flex-wrap:wrap;gap:6px;align-items:center">{both}<b>{said}</b></div>'
 
 
 def _facts(done: Explained) -> Iterable[Fact]:
