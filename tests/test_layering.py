@@ -119,7 +119,8 @@ def test_a_lower_rank_may_be_imported(tmp_path):
 MANY = 10  # arguments, beyond which they travel as a value
 MAY_TAKE_MORE = {  # besides the commands: what users call with keywords
     "jobs/evaluation.py": {"evaluate_model"},  # reslearn.evaluate
-    "jobs/calls.py": {"calibrate", "compare", "convert", "crossval", "ensemble"},  # reslearn's, likewise
+    "jobs/calls.py": {"calibrate", "compare", "convert", "ensemble"},  # reslearn's, likewise
+    "jobs/run_calls.py": {"crossval", "sweep"},
     "jobs/explain_call.py": {"explain"},
     "jobs/fitting.py": {"fit"},
     "train/fit.py": {"fit"},

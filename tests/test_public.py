@@ -12,9 +12,10 @@ import pytest
 
 import reslearn
 
-CALLS = ("calibrate", "check", "compare", "convert", "create_backbone", "create_model", "crossval", "draw",
-         "ensemble", "evaluate", "explain", "export", "fit", "get_spec", "list_models", "load", "open_data", "predict",
-         "recipe", "resume", "save", "split")  # fmt: skip
+CALLS = ("calibrate", "card", "check", "compare", "convert", "create_backbone", "create_model", "crossval", "doctor",
+         "draw", "ensemble", "evaluate", "explain", "export", "export_data", "features", "find_lr", "fit", "get_spec",
+         "list_models", "list_weights", "load", "open_data", "pack", "plan", "predict", "preview", "push", "recipe",
+         "resume", "save", "split", "stats", "sweep", "verify", "write_report")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", reslearn.__all__)
@@ -37,8 +38,11 @@ def test_the_types_of_a_signature_are_public(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["calibrate", "check", "compare", "convert", "crossval", "ensemble", "evaluate", "explain", "fit", "split"]
-)
+    "name",
+    ["calibrate", "card", "check", "compare", "convert", "crossval", "ensemble", "evaluate", "explain", "export_data",
+     "features", "fit", "find_lr", "pack", "plan", "preview", "push", "resume", "split", "stats", "sweep", "verify",
+     "write_report"],
+)  # fmt: skip
 def test_no_argument_goes_unsaid(name):
     """Each argument's name stands in the docstring or is one that every such function has."""
     shared = {"device", "workers", "precision", "batch_size", "seed", "prefer", "on_bad_file", "allow_seen", "settings",
@@ -64,8 +68,10 @@ def test_importing_every_module_hides_no_name():
 
 @pytest.mark.parametrize(
     "name",
-    ("CheckReport", "SplitResult", "Run", "Crossval", "Calibrated", "Compared", "Ensembled", "Evaluation", "Loaded",
-     "Prediction", "Pictures", "Scene", "Predictor"),
+    ("Agreement", "Calibrated", "Card", "CheckReport", "Checkup", "Compared", "Converted", "Crossval", "Ensembled",
+     "Evaluation", "Explained", "Exported", "Features", "Forecast", "Loaded", "Packed", "Pictures", "Prediction",
+     "Predictor", "Previewed", "Published", "Pushed", "RangeTest", "Run", "Scene", "SplitResult", "Statistics", "Sweep",
+     "Written"),
 )  # fmt: skip
 def test_what_a_call_returns_is_a_line_and_not_all_its_fields(name):
     assert not hasattr(getattr(reslearn, name).__repr__, "__wrapped__"), "a dataclass prints every field, arrays too"
@@ -74,17 +80,20 @@ def test_what_a_call_returns_is_a_line_and_not_all_its_fields(name):
 @pytest.mark.parametrize("wrong", [7, None, {"a": 1}, [1.5]], ids=repr)
 @pytest.mark.parametrize(
     "name",
-    ["calibrate", "check", "compare", "convert", "create_backbone", "create_model", "crossval", "ensemble", "evaluate",
-     "explain", "export", "fit", "get_spec", "load", "open_data", "predict", "Predictor", "recipe", "resume", "save",
-     "split"],
+    ["calibrate", "card", "check", "compare", "convert", "create_backbone", "create_model", "crossval", "ensemble",
+     "evaluate", "explain", "export", "export_data", "features", "find_lr", "fit", "get_spec", "load", "open_data",
+     "pack", "plan", "predict", "Predictor", "preview", "push", "recipe", "resume", "save", "split", "stats", "sweep",
+     "verify", "write_report"],
 )  # fmt: skip
 def test_what_a_call_does_not_take_is_one_line_that_says_what_it_does(name, wrong, tmp_path):
     more = {
         "calibrate": (wrong,), "compare": (wrong,), "ensemble": (wrong,), "evaluate": (wrong,), "explain": (wrong,),
-        "export": (tmp_path / "x",), "fit": (wrong,), "predict": (wrong,), "save": (wrong,),
+        "export": (tmp_path / "x",), "export_data": ("tar", tmp_path / "x"), "features": (wrong,), "fit": (wrong,),
+        "pack": (tmp_path / "x",), "predict": (wrong,), "save": (wrong,), "sweep": ({"lr": "0.1..1"},),
+        "verify": (wrong, wrong),
     }  # fmt: skip
     named = {"convert": {"out": tmp_path / "x"}, "save": {"preprocess": reslearn.Preprocess(8, 8)}}
-    with pytest.raises(reslearn.UserError, match=r"found|give|must be|valid|needs") as told:
+    with pytest.raises(reslearn.UserError, match=r"found|give|must be|valid|needs|an item is") as told:
         getattr(reslearn, name)(wrong, *more.get(name, ()), **named.get(name, {}))
     assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
 
@@ -109,3 +118,17 @@ def test_an_option_of_a_wrong_kind_is_one_line(name, given, option, tmp_path_fac
     with pytest.raises(reslearn.UserError, match=r"must be|must lie|give a name|valid: ") as told:
         getattr(reslearn, name)(*given, **option)
     assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
+
+
+def test_an_error_names_arguments_where_a_command_has_options(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for call, words in {
+        lambda: reslearn.crossval("digits", epochs=-1): "epochs is -1; it must be a positive number",
+        lambda: reslearn.sweep("digits", {"lr": "log:0..1"}): "lr=log:0..1: the logarithm needs numbers above 0",
+        lambda: reslearn.sweep("digits", {"lr": 0.1}): "nothing to search; give FIELD=VALUES",
+        lambda: reslearn.split("digits", out="s.json"): "give ratio=... (such as 6:2:2) or folds=K",
+    }.items():
+        with pytest.raises(reslearn.UserError) as told:
+            call()
+        assert words in str(told.value) and "--" not in str(told.value)
+    assert reslearn.crossval is reslearn.crossval and not list(tmp_path.iterdir())

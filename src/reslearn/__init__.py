@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 __version__ = "0.1.0"
@@ -24,11 +27,19 @@ _WHERE = {
     "draw": "jobs.draw.drawing",
     # from pictures to a model, and what it is worth
     "open_data": "data.sources",
-    "check": "jobs.calls",
-    "split": "jobs.calls",
+    "check": "jobs.data_calls",
+    "split": "jobs.data_calls",
+    "stats": "jobs.data_calls",
+    "preview": "jobs.data_calls",
+    "pack": "jobs.data_calls",
+    "export_data": "jobs.data_calls",
+    "plan": "jobs.run_calls",
+    "find_lr": "jobs.run_calls",
     "fit": "jobs.fitting",
-    "resume": "train.fit",
-    "crossval": "jobs.calls",
+    "resume": "jobs.run_calls",
+    "crossval": "jobs.run_calls",
+    "sweep": "jobs.run_calls",
+    "write_report": "jobs.calls",
     "evaluate": "jobs.evaluation:evaluate_model",
     "calibrate": "jobs.calls",
     "compare": "jobs.calls",
@@ -36,16 +47,25 @@ _WHERE = {
     "load": "bundle.file",
     "save": "bundle.own:save_networks",
     "export": "jobs.export:export_with",
+    "verify": "jobs.calls",
     "convert": "jobs.calls",
+    "features": "jobs.calls",
+    "card": "jobs.calls",
+    "push": "jobs.calls",
+    "list_weights": "spec.published:find_published",
+    "doctor": "jobs.doctor:checkup",
     "explain": "jobs.explain_call",
     "predict": "predictor.predictor",
     "Predictor": "predictor.predictor",
     # what these take and return
+    "Agreement": "measure.agreement",
     "Answer": "predictor.answers",
     "Backbone": "nets.build",
     "Bundle": "bundle.header",
     "Calibrated": "jobs.calibration",
+    "Card": "jobs.card",
     "CheckReport": "data.care.check",
+    "Checkup": "jobs.doctor",
     "Compared": "jobs.compare",
     "Converted": "jobs.convert",
     "Crossval": "train.crossval",
@@ -54,17 +74,27 @@ _WHERE = {
     "Evaluation": "measure.evaluation",
     "Explained": "jobs.explaining",
     "ExportOptions": "jobs.export",
+    "Exported": "data.care.exporting",
+    "Features": "jobs.features",
+    "Forecast": "jobs.plan",
     "Loaded": "bundle.file",
+    "Packed": "data.care.packing",
     "PictureMap": "jobs.explaining",
     "Pictures": "data.table",
     "Prediction": "predictor.answers",
+    "Previewed": "jobs.previewing",
+    "Published": "spec.published",
+    "Pushed": "jobs.push",
+    "RangeTest": "jobs.find_lr",
     "Reading": "train.events",
     "Run": "train.fit",
     "Scene": "report.diagram",
     "SplitResult": "data.care.splitting",
+    "Statistics": "data.statistics",
+    "Sweep": "jobs.search.result",
     "Tick": "train.events",
-    "Written": "jobs.export",
     "Unread": "predictor.answers",
+    "Written": "jobs.export",
 }
 __all__ = sorted(_WHERE)
 _PACKAGES = ("serve",)  # whose names are used through them: reslearn.serve.create_app
@@ -76,7 +106,25 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'reslearn' has no attribute '{name}'")
     module, _, attribute = _WHERE[name].partition(":")
-    return getattr(importlib.import_module(f".{module}", __name__), attribute or name)
+    found = getattr(importlib.import_module(f".{module}", __name__), attribute or name)
+    return _in_python(found) if inspect.isfunction(found) else found
+
+
+@functools.cache
+def _in_python(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, its errors in the words of who calls it: they name arguments where a command has options."""
+    from .spec.errors import UserError
+    from .spec.voice import as_arguments
+
+    @functools.wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        try:
+            return function(*given, **named)
+        except UserError as error:
+            error.args = (as_arguments(str(error)), *error.args[1:])
+            raise
+
+    return call
 
 
 def __dir__() -> list[str]:

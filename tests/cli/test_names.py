@@ -9,6 +9,7 @@ import typer
 
 from reslearn.cli.app import app, main
 from reslearn.cli.names import BEFORE, as_typed, renamed
+from reslearn.spec.voice import FLAGS
 
 READERS = ("evaluate", "calibrate", "ensemble", "compare", "predict", "features", "train", "crossval", "plan", "sweep")
 
@@ -113,3 +114,16 @@ def test_flags_values_and_what_stands_behind_two_dashes_are_no_names(capsys):
     ):
         main(["evaluate", "/nowhere/m", "d", *words])
         assert "two names" not in capsys.readouterr().err
+
+
+def test_messages_know_which_options_are_flags():
+    """What is said of `--greedy` is said of `greedy=True` to who called a function (`spec/voice.py`)."""
+    flags = {
+        name.removeprefix("--")
+        for command in COMMANDS.values()
+        for one in command.params
+        if getattr(one, "is_flag", False)
+        for name in one.opts
+        if name.startswith("--")
+    }
+    assert flags == FLAGS

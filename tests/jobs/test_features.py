@@ -9,7 +9,7 @@ import pytest
 
 from reslearn.bundle.file import load
 from reslearn.data.sources import open_data
-from reslearn.jobs.features import features_target, write_features
+from reslearn.jobs.features import features_of, features_target
 from reslearn.measure.features import pooled_features
 from reslearn.spec.errors import UserError
 
@@ -17,7 +17,7 @@ parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip inst
 
 
 def test_every_picture_s_features_and_what_it_is(short_run, tmp_path):
-    value = write_features(short_run, "digits", tmp_path / "f.parquet")
+    value = features_of(short_run, "digits", tmp_path / "f.parquet")
     table, digits = parquet.read_table(tmp_path / "f.parquet"), open_data("digits")
     assert table.column_names == ["path", "label", "split", "features"]
     assert value.pictures == len(table) == len(digits)
@@ -27,7 +27,7 @@ def test_every_picture_s_features_and_what_it_is(short_run, tmp_path):
     found = np.array(table["features"].to_pylist(), np.float32)
     assert found.shape == (len(digits), value.channels)
     np.testing.assert_allclose(found, pooled_features(loaded.net, loaded.normalise, digits), rtol=1e-5, atol=1e-6)
-    test = write_features(short_run, "digits", features_target(tmp_path / "f.parquet"), split="test")
+    test = features_of(short_run, "digits", features_target(tmp_path / "f.parquet"), split="test")
     assert test.pictures == table["split"].to_pylist().count("test") > 0
 
 
@@ -41,7 +41,7 @@ def test_the_suffix_says_what_is_written(short_run, tmp_path):
     files = [tmp_path / f"f.{kind}" for kind in ("parquet", "csv", "NPZ")]
     for path in files:
         for _ in range(2):  # the second time over the first
-            assert write_features(short_run, "digits", features_target(path), split="test").features == path
+            assert features_of(short_run, "digits", features_target(path), split="test").features == path
     table, arrays = parquet.read_table(files[0]), np.load(files[2], allow_pickle=False)
     with open(files[1], encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
@@ -59,4 +59,4 @@ def test_another_suffix_is_refused_before_anything_is_read(tmp_path, name):
     with pytest.raises(UserError, match=r"written to \.parquet, \.csv or \.npz"):
         features_target(tmp_path / name)
     with pytest.raises(UserError, match=r"written to \.parquet, \.csv or \.npz"):
-        write_features("nowhere", "digits", tmp_path / name)
+        features_of("nowhere", "digits", tmp_path / name)

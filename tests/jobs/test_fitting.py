@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from torch.utils.data import TensorDataset
 import reslearn
 from reslearn.spec.errors import UserError
 from reslearn.spec.recipe import Augment, Recipe
+from reslearn.train.trackers import forward
 
 SPEC = reslearn.NetSpec("tiny", "cifar", 4, "basic", (1,), (4,))
 QUICK = Recipe("quick", "tests", iterations=3, batch_size=8, augment=Augment(), image_size=8)
@@ -78,7 +81,7 @@ def test_what_is_not_named_is_chosen_and_said(folder, tmp_path, monkeypatch, cap
     assert run.path.as_posix() == "runs/set-1" and reslearn.load(run.path).bundle.preprocess.size == 8
     told = capsys.readouterr().err
     assert "chosen    resnet20_cifar, recipe demo" in told and "step" in told
-    assert "yours to change: model=, recipe=, reslearn.recipe(..., batch_size=)" in told
+    assert "yours to change: model=..., recipe=..., reslearn.recipe(..., batch_size=...)" in told
     assert "advice    " in told and "epochs=" in told and "--epochs" not in told  # as the command says it, in its words
 
 
@@ -184,3 +187,27 @@ def test_specs_draw_themselves():
         spec = reslearn.get_spec(name)
         assert "\n" not in repr(spec)
         assert spec._repr_html_().count("<tr>") > 2 and name in spec._repr_html_()
+
+
+def test_boards_are_told_what_the_journal_holds(folder, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(forward, "board", lambda tracker: lambda about: Told(told))
+    run = fit(folder, tmp_path, log_to="tensorboard")
+    journal = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    losses = [(line["step"], line["loss"]) for line in journal if line["kind"] == "step"]
+    assert losses and [(step, numbers["step/loss"]) for step, numbers in told if "step/loss" in numbers] == losses
+    with pytest.raises(reslearn.UserError, match=r"log_to is 'board'; valid: 'tensorboard'"):
+        reslearn.fit(None, folder, log_to=["board"])
+
+
+class Told:
+    """A board that remembers."""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def log(self, numbers, step):
+        self.lines.append((step, dict(numbers)))
+
+    def close(self):
+        pass

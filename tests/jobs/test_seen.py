@@ -40,7 +40,7 @@ def refused(model, data, trained, count, **options):
     folder = Path(model) if Path(model).is_dir() else Path(model).parent
     before = written(folder)
     said = rf"{trained} of {count} pictures" if trained < count else rf"all {count} pictures"
-    with pytest.raises(UserError, match=said + r".*were trained on.*--allow-seen"):
+    with pytest.raises(UserError, match=said + r".*were trained on.*allow_seen=True"):
         reslearn.evaluate(model, data, cache=folder / "predictions", **options)
     assert written(folder) == before
     assert reslearn.evaluate(model, data, allow_seen=True, **options).seen == Seen(trained, 0, "content")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,13 +14,10 @@ from ..spec.codec import parse_assignments
 from ..spec.errors import UserError, check_at_least
 from ..spec.text import counted
 from .addresses import opened_so
-from .data_view import print_check, print_preview, print_split, print_stats
+from .data_view import print_check, print_pack, print_preview, print_split, print_stats
 from .names import as_typed
 from .options import AllowUrls, Assignments, CacheSize, Data, GroupRegex, Json
 from .output import check_targets, emit, progress, put, say, say_notes
-
-if TYPE_CHECKING:
-    from ..data.formats.pack_index import PackOptions
 
 Manifest = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="FILE", help="Where the manifest goes; else with the data.")
@@ -182,60 +178,10 @@ def pack(
     """Write one file with random access; stopped and run again, it goes on where it was."""
     data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn data pack: {data}")
-    from ..data.formats.pack_index import PackOptions
-    from ..data.formats.packing import check_target, write_pack
-    from ..data.sources import open_data
+    from ..data.care.packing import pack_data
 
-    if resize is not None and resize < 1:
-        raise UserError(f"--resize is {resize}; it must be at least 1 pixel")
-    if shards is not None:
-        _shards(data, out, shards, PackOptions(encoding or ("jpeg" if resize else "original"), resize), as_json)
-        return
-    encoding = encoding or ("raw" if resize else "original")
-    check_target(out)  # before DATA, whose opening may take long
-    started = time.monotonic()
-    options = PackOptions(encoding, resize)
-    dataset = open_data(data)
-    say_notes(dataset.notes)
-    packed = write_pack(dataset, out, options, progress=progress("pictures"))
-    size = out.stat().st_size
-    value = {
-        "path": str(out),
-        "pictures": len(packed),
-        "bytes": size,
-        "encoding": encoding,
-        "shorter_side": resize,
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    emit(value, as_json, lambda: put(f"{out}: {counted(len(packed), 'picture')}, {size / 1e6:,.1f} MB, {encoding}"))
-
-
-def _shards(data: str, out: Path, count: int, options: PackOptions, as_json: bool) -> None:
-    from ..data.care.shard_writing import write_shards
-    from ..data.sources import open_data
-
-    check_at_least("--shards", count, 1)
-    started = time.monotonic()
-    dataset = open_data(data)
-    say_notes(dataset.notes)
-    files = write_shards(dataset, out, count, options, progress=progress("pictures"))
-    size = sum(path.stat().st_size for path in files)
-    value = {
-        "path": str(out),
-        "pictures": len(dataset),
-        "bytes": size,
-        "encoding": options.encoding,
-        "shorter_side": options.shorter_side,
-        "shards": [path.name for path in files],
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    emit(
-        value,
-        as_json,
-        lambda: put(
-            f"{out}: {counted(len(dataset), 'picture')} in {counted(len(files), 'shard')}, {size / 1e6:,.1f} MB"
-        ),
-    )
+    done = pack_data(data, out, resize=resize, encoding=encoding, shards=shards, progress=progress("pictures"))
+    emit(done.to_json(), as_json, lambda: print_pack(done))
 
 
 def export(

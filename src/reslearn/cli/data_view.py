@@ -9,6 +9,7 @@ from .output import put, put_table
 
 if TYPE_CHECKING:
     from ..data.care.check import CheckReport
+    from ..data.care.packing import Packed
     from ..data.care.preview import Preview
     from ..data.care.splitting import SplitResult
     from ..data.statistics import Statistics
@@ -82,6 +83,15 @@ def print_split(result: SplitResult) -> None:
     if result.known:
         put(f"{counted(result.known, 'picture')} kept the split they had")
     put(f"{result.manifest}: pictures are known by {result.identity}")
+
+
+def print_pack(done: Packed) -> None:
+    """What `data pack` wrote."""
+    pictures, size = counted(done.pictures, "picture"), f"{done.bytes / 1e6:,.1f} MB"
+    if done.shards is None:
+        put(f"{done.path}: {pictures}, {size}, {done.encoding}")
+    else:
+        put(f"{done.path}: {pictures} in {counted(len(done.shards), 'shard')}, {size}")
 
 
 def _put_classes(classes: dict[str, dict[str, int]], *, most: int) -> None:

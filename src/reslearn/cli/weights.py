@@ -116,11 +116,11 @@ def features(
 ) -> None:
     """Write what the last layer reads, the pooled features of every picture, as one file."""
     say(f"reslearn features: {model} on {data}")
-    from ..jobs.features import features_target, write_features
+    from ..jobs.features import features_of, features_target
     from ..runtime.device import present
 
     target = features_target(output)
-    done = write_features(model, data, target, split=split, device=present(device), workers=workers)
+    done = features_of(model, data, target, split=split, device=present(device), workers=workers)
     text = f"features  {output}: {counted(done.pictures, 'picture')}, {done.channels:,} numbers each"
     emit(done.to_json(), as_json, lambda: put(text))
 

@@ -32,6 +32,11 @@ class Statistics:
     classes: dict[str, dict[str, int]]
     imbalance: float
 
+    def __repr__(self) -> str:
+        return (
+            f"Statistics({self.pictures:,} pictures in {len(self.classes):,} classes, mean {self.mean}, std {self.std})"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
         return fields_to_json(self)

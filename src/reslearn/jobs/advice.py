@@ -98,7 +98,7 @@ def _rate(plan: Ahead, voice: Voice) -> Iterator[str]:
         yield (
             f"a learning rate of {peak:.3g} is high for {counted(total, 'step')}: the loss may not come down from it; "
             f"train longer, or {voice.field('lr', lower)}{at_batch} "
-            "(reslearn plan DATA --find-lr shows what it bears)"
+            f"({'reslearn.find_lr(data)' if voice.python else 'reslearn plan DATA --find-lr'} shows what it bears)"
         )
 
 

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path as File
 
 from ..bundle.file import Loaded, read_bundle
 from ..data.anything import Range, as_dataset
-from ..data.care.check import CheckReport, check_data
-from ..data.care.splitting import SplitResult, split_data
 from ..data.dataset import Dataset
+from ..measure.agreement import Agreement
 from ..measure.scoring import Scoring
-from ..runtime.notes import say
+from ..runtime.device import present
+from ..runtime.files import writable_target
+from ..runtime.notes import note
 from ..runtime.settings import Precision
 from ..spec.catalogue import get_spec
-from ..spec.choices import Combine, Layout, OnBadFile, Prefer
+from ..spec.choices import Combine, Engine, Layout, Prefer
 from ..spec.errors import UserError, path_text
 from ..spec.net import NetSpec, Spec
-from ..spec.recipe import Recipe
 from ..spec.vgg import VggSpec
-from ..spec.voice import PYTHON
-from ..train.crossval import Crossval
+from ..spec.voice import as_arguments
 from .calibration import Calibrated, calibrate_model
+from .card import Card, card_of
 from .compare import Compared, compare_models
 from .convert import Converted, convert_weights
-from .crossval import is_begun, plan_crossval, run_crossval
 from .ensemble import Ensembled, ensemble_models
-from .naming import chosen_folder
-from .progress import watching
-from .resolve import TrainRequest
+from .features import Features, features_of, features_target
+from .push import Pushed, push_model, words_of_hashes
+from .verification import verify_files
 
 Path = str | os.PathLike[str]
 MODEL = "a run folder, a sealed file, or a model of reslearn.load"
@@ -126,51 +126,6 @@ def compare(
     return compare_models(_path(a), _path(b), data=given, scoring=scoring)
 
 
-def crossval(
-    data: Path,
-    folds: int = 5,
-    *,
-    model: str | Spec | None = None,
-    recipe: str | Recipe | None = None,
-    out: Path | None = None,
-    epochs: float | None = None,
-    image_size: int | None = None,
-    group: str | None = None,
-    seed: int = 0,
-    split_seed: int = 0,
-    weights: Path | None = None,
-    prefer: Prefer | None = None,
-    precision: Precision | None = None,
-    on_bad_file: OnBadFile = "stop",
-    forget_pictures: bool = False,
-) -> Crossval:
-    """Train `folds` networks, each without one part of the pictures, and score every picture by the one that has not
-    seen it.
-
-    What of `model`, `recipe`, `image_size` and `epochs` is not given is chosen as by `fit`; all start from `weights`,
-    if some are named. `split_seed` draws the folds. `data` is a path, so that a run that was stopped can be continued:
-    the same call with the same `out` goes on. `group` is a pattern whose first group, in a picture's name, names what
-    must stay together. The networks end as one sealed ensemble in the folder `out` (`runs/SET-crossval-1`, ... unless
-    given).
-    """
-    place = _place(data, "crossval", "so that it can be continued")
-    request = TrainRequest(
-        place, model, recipe, epochs=epochs, image_size=image_size, seed=seed, split_seed=split_seed,
-        precision=precision, on_bad_file=on_bad_file, forget_pictures=forget_pictures,
-        weights=None if weights is None else os.fspath(weights), prefer=prefer,
-    )  # fmt: skip
-    folder = os.fspath(out if out is not None else chosen_folder(data, kind="-crossval"))
-    plan = plan_crossval(request, folds=folds, group=group, begun=is_begun(folder))
-    plan.choice.tell(PYTHON)
-    for line in plan.advice(PYTHON):
-        say(f"advice    {line}")
-    with watching() as watch:
-        done = run_crossval(plan, out=folder, watch=lambda fold: watch, voice=PYTHON)
-    if done is None:
-        raise RuntimeError(f"{folder}: folds are missing although all were trained")
-    return done
-
-
 def convert(
     weights: Path,
     model: str | Spec | None = None,
@@ -201,63 +156,79 @@ def convert(
     )  # fmt: skip
 
 
-def check(
-    data: Path,
+def verify(
+    exported: Path,
+    model: Loaded | Path,
+    data: object,
     *,
-    out: Path | None = None,
-    html: Path | None = None,
-    exclude: Sequence[str] = (),
-    workers: int | None = None,
-    write: bool = True,
-) -> CheckReport:
-    """Decode every picture of `data` and find what is broken, double, odd or missing.
+    split: str | None = None,
+    engine: Engine | None = None,
+    value_range: Range | None = None,
+) -> list[Agreement]:
+    """Compare the file `exported` with the `model` that it was made of, picture by picture of `data`.
 
-    Writes the manifest (`out`, or the data's own) that later commands obey, unless `write` is false, and a page to
-    `html`. `exclude` names what else is left out, such as `duplicates`.
+    There is a row for each engine that the file is right on and that is installed, or for `engine` alone; a row's `ok`
+    says whether it answers alike. Compared is the `split`, `test` unless given; labels are not needed.
     """
-    report, _ = check_data(
-        _place(data, "check", "where its manifest lies"),
-        manifest=None if out is None else os.fspath(out),
-        html=None if html is None else os.fspath(html),
-        exclude=exclude,
-        workers=workers,
-        write=write,
-    )
-    return report
+    path, file = _path(model), path_text(exported, "exported is the file that export wrote")
+    return verify_files(file, path, _data(data, value_range, path), split=split, engine=engine)
 
 
-def split(
-    data: Path,
-    ratio: str | None = None,
+def features(
+    model: Loaded | Path,
+    data: object,
     *,
-    folds: int | None = None,
     out: Path | None = None,
-    group_regex: str | None = None,
-    seed: int = 0,
-    content: bool = True,
+    split: str | None = None,
+    device: str | None = None,
     workers: int = 0,
-) -> SplitResult:
-    """Divide `data` into `train` and `val` (and `test`) by `ratio`, such as "8:1:1", or into `folds`, stratified.
+    value_range: Range | None = None,
+) -> Features:
+    """What the last layer of a model reads, the pooled features of every picture of `data`, or of its `split`.
 
-    The manifest (`out`, or the data's own) keeps it: known pictures stay where they are when the data grows. The
-    first group of `group_regex`, in a picture's name, names what must stay together. Pictures are known by their
-    `content`, or else by path and size.
+    `values` of the result is an array (N, channels) of float32; `paths`, `labels` and `splits` say whose each row is.
+    They are written to the file `out` as well (.parquet, .csv or .npz), where one is named.
     """
-    return split_data(
-        _place(data, "split", "where its manifest lies"),
-        ratio=ratio,
-        folds=folds,
-        manifest=None if out is None else os.fspath(out),
-        group_regex=group_regex,
-        seed=seed,
-        hashing=content,
-        workers=workers,
-    )
+    path = _path(model)
+    given = _data(data, value_range, path)
+    target = None if out is None else features_target(File(path_text(out, "out is the file to write")), "out")
+    return features_of(path, given, target, split=split, device=present(device), workers=workers)
 
 
-def _place(data: object, call: str, why: str) -> str:
-    """The path of data that a call does not take as a value."""
-    return path_text(data, f"{call} takes the path of its pictures, {why}")
+def card(model: Loaded | Path) -> Card:
+    """The card of a model: scores with intervals, data, recipe, calibration, limits, use; `text` is Markdown."""
+    return card_of(_path(model))
+
+
+def push(
+    model: Loaded | Path,
+    address: str | None = None,
+    *,
+    to_folder: Path | None = None,
+    private: bool = False,
+    forget_pictures: bool = False,
+) -> Pushed:
+    """Give a model to others: weights in timm's names and a card, as files that `load` and timm read.
+
+    They are written into the folder `to_folder`, or uploaded to the `address` hf://OWNER/REPO, a `private` one if
+    wanted; the hashes by which seen pictures are recognised go along, unless `forget_pictures` leaves them out.
+    """
+    done = push_model(_path(model), address, folder=to_folder, private=private, forget_pictures=forget_pictures)
+    if done.hashes:
+        note(as_arguments(words_of_hashes(done.hashes).rstrip("; ")))
+    return done
+
+
+def write_report(run: Path, *, figures: Path | None = None) -> File:
+    """Write the page of a run, a cross-validation or a sweep anew, with whatever has been evaluated since.
+
+    The page's path is returned; its figures go into the folder `figures`, as PNG and SVG, where one is named.
+    """
+    from .pages.rewrite import rewrite  # matplotlib
+
+    folder = File(path_text(run, "write_report takes the folder of a run, a cross-validation or a sweep"))
+    where = None if figures is None else path_text(figures, "figures is the folder to write figures into")
+    return rewrite(folder, None if where is None else writable_target(where, "folder", "figures"))[0]
 
 
 def _path(model: object) -> Path:

@@ -24,6 +24,9 @@ class Card:
     metadata: dict[str, object]
     text: str
 
+    def __repr__(self) -> str:
+        return f"Card({self.text.count(chr(10)) + 1} lines of Markdown; print(card.text))"
+
     def to_json(self) -> dict[str, Any]:
         """What `card --json` prints."""
         return {"metadata": self.metadata, "card": self.text}

@@ -45,6 +45,9 @@ class Converted:
     preprocess_hash: str | None = None  # of a sealed file, this and the next
     sha256: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Converted({self.model}: {self.name}, {self.num_classes:,} classes, {self.layout} to {self.to})"
+
     def to_json(self) -> dict[str, Any]:
         """The contract's keys."""
         values = {("from" if name == "layout" else name): value for name, value in fields_to_json(self).items()}

@@ -177,6 +177,7 @@ def resume_folds(
     data: str | None = None,
     allow_different_numerics: bool = False,
     watch: Callable[[int], Watch] | None = None,
+    voice: Voice = COMMAND,
 ) -> Crossval:
     """Continue the cross-validation in `folder` to its end, from its `crossval.json` alone.
 
@@ -184,9 +185,9 @@ def resume_folds(
     """
 
     def go() -> Crossval | None:
-        return proceed(folder, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
+        return proceed(folder, data=data, allow_different_numerics=allow_different_numerics, watch=watch, voice=voice)
 
-    done = _reported(Path(folder), go)
+    done = _reported(Path(folder), go, voice)
     if done is None:
         raise RuntimeError(f"{folder}: folds are missing although all were trained")
     return done

@@ -40,6 +40,10 @@ class Checkup:
     extras: dict[str, list[str]]  # extra -> the packages of it that are missing
     free_disk_gib: float
 
+    def __repr__(self) -> str:
+        where = ", ".join(self.devices) or "no GPU"
+        return f"Checkup({where}, {self.threads} threads, {self.bf16.partition(';')[0]}; lines() has all)"
+
     def to_json(self) -> dict[str, Any]:
         """All of it, the environment's facts among the others."""
         values = fields_to_json(self)

@@ -123,6 +123,10 @@ class Explained:
     neighbours_of: str | None = None  # the data that the nearest pictures are from
     page: Path | None = None
 
+    def __repr__(self) -> str:
+        where = "" if self.page is None else f", page {self.page}"
+        return f"Explained({self.network}: {len(self)} of {self.found:,} pictures by {self.method}{where})"
+
     def __len__(self) -> int:
         return len(self.pictures)
 

@@ -110,6 +110,10 @@ class Written:
     calibration: Calibration | None = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        proof = "not verified" if self.verified is None else f"gap at most {self.verified.max_gap:.2g}"
+        return f"Written({self.path}: {self.to}, {self.input} input, {self.precision}, {self.bytes:,} bytes, {proof})"
+
     def to_json(self) -> dict[str, Any]:
         """The contract's keys; of the calibration pictures, how many."""
         value = fields_to_json(self) | {"path": str(self.path)}

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..bundle.file import load
 from ..measure.features import pooled_features
 from ..runtime.files import atomic_path
 from ..runtime.opening import open_regular
-from ..spec.codec import fields_to_json
 from ..spec.errors import UserError
 from ..spec.text import utf8
 from .subject import Data, open_for, subject_of, training_of
@@ -24,30 +24,53 @@ KEY = "reslearn.features"  # in the file, the identity of the network
 FIRST = "path,label,split,feature_0"  # how the CSV files begin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
-    """What was written."""
+    """What the last layer reads of each picture, in the data's order: row i of `values` is of `paths[i]`."""
 
-    features: Path  # the file
-    pictures: int
-    channels: int  # numbers of each picture
+    values: NDArray[np.float32]  # (N, channels)
+    paths: list[str]
+    labels: list[str]  # names of classes
+    splits: list[str]  # "" of a picture that is in none
     model: str
+    identity: str  # of the network
+    features: Path | None = None  # the file that they were written to
+
+    @property
+    def pictures(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    @property
+    def channels(self) -> int:
+        """Numbers of each picture."""
+        return int(self.values.shape[1])
+
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """What a file says of each picture, beside its features."""
+        return {"path": self.paths, "label": self.labels, "split": self.splits}
+
+    def __repr__(self) -> str:
+        where = "" if self.features is None else f", in {self.features}"
+        return f"Features({self.pictures:,} pictures, {self.channels:,} numbers each{where})"
 
     def to_json(self) -> dict[str, Any]:
-        """The contract's keys."""
-        return fields_to_json(self)
+        """What `features --json` prints."""
+        file = None if self.features is None else str(self.features)
+        return {"features": file, "pictures": self.pictures, "channels": self.channels, "model": self.model}
 
 
-def write_features(
-    model: str | os.PathLike[str], data: Data, out: str | os.PathLike[str], *, split: str | None = None,
+def features_of(
+    model: str | os.PathLike[str], data: Data, out: str | os.PathLike[str] | None = None, *, split: str | None = None,
     device: str | None = None, workers: int = 0,
 ) -> Features:  # fmt: skip
-    """Write the features of the pictures of `data` (all of them, or one `split`) to `out`, as its suffix says.
+    """The features of the pictures of `data` (all of them, or one `split`), also written to `out`, as its suffix says.
 
     .parquet and .npz hold `path`, `label`, `split` and `features`, (N, channels) of float32; .csv a column of each
-    number, `feature_0`, ... The rows are in the data's order. Raises `UserError` for another suffix.
+    number, `feature_0`, ... Raises `UserError` for another suffix.
     """
-    write = _writer(Path(out))
+    write = None if out is None else _writer(Path(out))
     loaded = load(model, device=device or "cpu")
     dataset = open_for([loaded], data)
     training = training_of(loaded) if split is not None else None
@@ -59,50 +82,48 @@ def write_features(
     if split is None:
         for name, rows in dataset.splits.items():
             parts[rows] = name
-    names = {
-        "path": [utf8(str(name)) for name in pictures.ids],
-        "label": [utf8(pictures.classes[label]) for label in pictures.labels],
-        "split": [str(part) for part in parts],
-    }
-    with atomic_path(out) as temporary:
-        write(temporary, _Table(names, np.ascontiguousarray(found, np.float32), loaded.identity()))
-    return Features(Path(out), len(pictures), found.shape[1], str(model))
+    features = Features(
+        values=np.ascontiguousarray(found, np.float32),
+        paths=[utf8(str(name)) for name in pictures.ids],
+        labels=[utf8(pictures.classes[label]) for label in pictures.labels],
+        splits=[str(part) for part in parts],
+        model=str(model),
+        identity=loaded.identity(),
+        features=None if out is None else Path(out),
+    )
+    if write is not None and out is not None:
+        with atomic_path(out) as temporary:
+            write(temporary, features)
+    return features
 
 
-@dataclass(frozen=True)
-class _Table:
-    names: Mapping[str, list[str]]  # columns of text
-    features: np.ndarray  # (N, channels) float32
-    identity: str  # of the network
-
-
-def _parquet(path: Path, table: _Table) -> None:
+def _parquet(path: Path, found: Features) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    values = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(table.features.reshape(-1)), table.features.shape[1])
-    written = pyarrow.table({**table.names, "features": values}).replace_schema_metadata({KEY: table.identity})
-    pyarrow.parquet.write_table(written, path, compression="zstd")
+    values = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(found.values.reshape(-1)), found.channels)
+    table = pyarrow.table({**found.columns, "features": values}).replace_schema_metadata({KEY: found.identity})
+    pyarrow.parquet.write_table(table, path, compression="zstd")
 
 
-def _cells(path: Path, table: _Table) -> None:
+def _cells(path: Path, found: Features) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*table.names, *(f"feature_{i}" for i in range(table.features.shape[1]))])
-        for *names, row in zip(*table.names.values(), table.features, strict=True):
+        writer.writerow([*found.columns, *(f"feature_{i}" for i in range(found.channels))])
+        for *names, row in zip(*found.columns.values(), found.values, strict=True):
             writer.writerow([*names, *map(str, row)])  # as few digits as tell a float32 from the next
 
 
-def _arrays(path: Path, table: _Table) -> None:
-    columns: dict[str, Any] = {name: np.array(texts, str) for name, texts in table.names.items()}
+def _arrays(path: Path, found: Features) -> None:
+    columns: dict[str, Any] = {name: np.array(texts, str) for name, texts in found.columns.items()}
     with open(path, "wb") as file:
-        np.savez(file, **columns | {"features": table.features, KEY: np.array(table.identity)})
+        np.savez(file, **columns | {"features": found.values, KEY: np.array(found.identity)})
 
 
-WRITERS: Mapping[str, Callable[[Path, _Table], None]] = {".parquet": _parquet, ".csv": _cells, ".npz": _arrays}
+WRITERS: Mapping[str, Callable[[Path, Features], None]] = {".parquet": _parquet, ".csv": _cells, ".npz": _arrays}
 
 
-def _writer(path: Path) -> Callable[[Path, _Table], None]:
+def _writer(path: Path) -> Callable[[Path, Features], None]:
     """What writes the kind of file that the suffix says."""
     found = WRITERS.get(path.suffix.lower())
     if found is None:
@@ -118,12 +139,12 @@ def _writer(path: Path) -> Callable[[Path, _Table], None]:
     return found
 
 
-def features_target(path: Path) -> Path:
+def features_target(path: Path, where: str = "--out") -> Path:
     """`path`, if features may be written there: where nothing is, or features of an earlier call."""
     from ..runtime.files import writable_target
 
     _writer(path)
-    target = writable_target(path, where="--out")
+    target = writable_target(path, where=where)
     if not target.exists():
         return target
     with open_regular(target) as file:
@@ -131,4 +152,4 @@ def features_target(path: Path) -> Path:
         file.seek(max(target.stat().st_size - (1 << 16), 0))
         if start == FIRST.encode() or KEY.encode() in file.read():
             return target
-    raise UserError(f"--out {path}: what is there is no file of features, and it is not replaced; name another")
+    raise UserError(f"{where} {path}: what is there is no file of features, and it is not replaced; name another")

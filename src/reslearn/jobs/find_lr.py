@@ -22,6 +22,7 @@ from ..runtime.environment import command_line, environment
 from ..runtime.switches import owned
 from ..spec.errors import UserError, check_at_least
 from ..spec.text import counted
+from ..spec.voice import as_arguments
 from ..train.update import prepare_update
 from .resolve import Plan
 
@@ -46,6 +47,9 @@ class RangeTest:
     steps: int
     seed: int
 
+    def __repr__(self) -> str:
+        return f"RangeTest({as_arguments(self.words)})"
+
     def to_json(self) -> dict[str, Any]:
         """All of it."""
         return asdict(self)
@@ -61,7 +65,7 @@ class RangeTest:
         elif last > least:
             end = f"it ends at {last:.2f}, below where it began"
         else:
-            end = f"and falls to the last, so a higher one may do, too (--find-lr goes up to {self.rates[-1]:.2g})"
+            end = f"and falls to the last, so a higher one may do, too (the test goes up to {self.rates[-1]:.2g})"
         has = f"the recipe has {self.recipe_lr:g}"
         return f"the loss is least at {self.lowest:.2g} ({least:.2f}), {end}; {has}; try --set lr={self.suggested:g}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -18,7 +19,7 @@ from ..runtime.notes import say
 from ..runtime.process_group import from_environment
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
-from ..spec.choices import OnBadFile, Prefer
+from ..spec.choices import OnBadFile, Prefer, Tracker
 from ..spec.errors import UserError, path_text
 from ..spec.net import NetSpec, Spec
 from ..spec.preprocess import Preprocess
@@ -32,6 +33,7 @@ from ..train.fit import Run
 from ..train.fit import fit as fit_run
 from ..train.origin import check_start
 from ..train.stopping import leading_on
+from ..train.trackers.forward import boards, forwarded
 from .advice import ahead, before
 from .choosing import choose, facts_of
 from .naming import chosen_folder
@@ -66,6 +68,7 @@ def fit(
     transform: Transform | None = None,
     value_range: Range | None = None,
     report: bool = True,
+    log_to: Sequence[Tracker] = (),
     watch: Watch | None = None,
 ) -> Run:
     """Train `model` from scratch (or from `weights`) in a new run folder and seal the result; returns the `Run`.
@@ -81,7 +84,8 @@ def fit(
     `image_size` the side of the input in pixels. `weights` is what `create_model` reads; without a `preprocess`, the
     one sealed with them is adopted. `transform` takes each training picture, a `PIL.Image`, before the recipe's own
     augmentation; no record can repeat what it did, and the run says so. Progress is shown unless `watch` is given,
-    which is told of each step; the page `report.html` is written unless `report` is false.
+    which is told of each step; the page `report.html` is written unless `report` is false. `log_to` names boards
+    (tensorboard, wandb, mlflow, trackio) that are told every line of its journal, too.
 
     Raises `UserError` for input that cannot be trained on, before anything is written; an interrupted run is continued
     by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
@@ -104,11 +108,13 @@ def fit(
         how = changed_recipe(how, image_size=size)
     started = None if weights is None else path_text(weights, "weights is a file, a name or an address")
     check_start(how, started)
+    begins = boards(log_to)
     folder = chosen_folder(whole.path or "run") if out is None else path_text(out, "out is the run folder")
     for line in before(ahead(how, train, 0 if val is None else len(val), weights=started, spec=spec), PYTHON):
         say(f"advice    {line}")
     with leading_on(Path(folder), data=whole.path, voice=PYTHON):
-        with contextlib.nullcontext(watch) if watch is not None else watching() as told:
+        shown = contextlib.nullcontext(watch) if watch is not None else watching()
+        with shown as alone, forwarded(begins, Path(folder), alone) as told:
             run = fit_run(
                 spec, train, val, how, out=folder, seed=seed, weights=started, prefer=prefer, settings=settings,
                 preprocess=preprocess, split_seed=split_seed, split_method=split_method, overwrite=overwrite,

@@ -54,6 +54,10 @@ class Forecast:
     busy: str  # why these times do not tell what the machine can do; empty where nothing speaks against them
     settings: Settings
 
+    def __repr__(self) -> str:
+        rate, total = f"{self.images_per_second:,.0f} images/s", f"{self.seconds_total:,.0f} s in all"
+        return f"Forecast({rate}, bound by {self.bound}, {total}, {self.memory_bytes / 2**30:.1f} GiB)"
+
     def to_json(self) -> dict[str, Any]:
         """All of it."""
         return fields_to_json(self)

@@ -16,6 +16,7 @@ from ..runtime.notes import say_notes
 from ..spec.catalogue import get_spec
 from ..spec.errors import UserError
 from ..spec.preprocess import check_image_size
+from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
 from ..train.origin import starting_preprocess
 from .choosing import Choice
@@ -29,6 +30,10 @@ class Previewed:
     sheet: Preview
     choice: Choice
 
+    def __repr__(self) -> str:
+        sheet = self.sheet
+        return f"Previewed({sheet.path}: {len(sheet.pictures)} pictures at {sheet.image_size}, recipe {sheet.recipe})"
+
     def to_json(self) -> dict[str, Any]:
         """The sheet's keys, and what was chosen."""
         return self.sheet.to_json() | {"chosen": self.choice.to_json()}
@@ -38,7 +43,7 @@ def preview_data(
     path: str,
     out: Path,
     *,
-    recipe: str | None = None,
+    recipe: str | Recipe | None = None,
     changes: Mapping[str, str] | None = None,
     size: int | None = None,
     split: str | None = None,

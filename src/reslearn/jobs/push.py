@@ -47,6 +47,10 @@ class Pushed:
     address: str | None = None
     url: str | None = None  # of its page, once it is uploaded
 
+    def __repr__(self) -> str:
+        places = [str(place) for place in (self.folder, self.address) if place is not None]
+        return f"Pushed({self.model} as {', '.join(self.files)} to {' and '.join(places)})"
+
     def to_json(self) -> dict[str, Any]:
         """The contract's keys; `url` of what was uploaded."""
         return {name: value for name, value in fields_to_json(self).items() if name != "url" or value is not None}

@@ -33,6 +33,7 @@ from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import check_image_size
 from ..spec.recipe import Recipe
 from ..spec.recipes import BUDGETS, get_recipe
+from ..spec.voice import COMMAND, Voice
 from ..train.batch_size import check_batch
 from ..train.origin import Origin, frozen_lines, read_origin, starting_preprocess
 from ..train.records.run import describe
@@ -133,12 +134,10 @@ class Plan:
         known = {"chosen": self.choice.to_json(), "advice": self.advice()}
         return {"data": data, **self.start.to_json(self.steps), "steps": self.steps, **known}
 
-    def advice(self) -> list[str]:
+    def advice(self, voice: Voice = COMMAND) -> list[str]:
         """What speaks against it, before its first step."""
-        start = self.start
-        return before(
-            ahead(start.recipe, self.train_data, len(self.val_data), weights=self.request.weights, spec=start.spec)
-        )
+        start, weights = self.start, self.request.weights
+        return before(ahead(start.recipe, self.train_data, len(self.val_data), weights=weights, spec=start.spec), voice)
 
 
 def resolve(request: TrainRequest, data: Dataset | None = None) -> Plan:

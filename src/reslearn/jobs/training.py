@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..data.augment.foreign import Transform
 from ..data.dataset import Dataset
 from ..runtime.notes import say
 from ..runtime.process_group import from_environment
@@ -46,28 +47,38 @@ def train(plan: Plan, *, out: str | os.PathLike[str], overwrite: bool = False, w
 def resume(
     run: str | os.PathLike[str],
     *,
-    data: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    train_data: Dataset | None = None,
+    val_data: Dataset | None = None,
+    transform: Transform | None = None,
+    report: bool = True,
     allow_different_numerics: bool = False,
     watch: Watch | None = None,
+    voice: Voice = COMMAND,
 ) -> tuple[Run, bool]:
-    """Continue a run, or finish its report; also tells whether there was nothing left to do.
+    """Continue a run, or finish its report (unless none is wanted); also tells whether there was nothing left to do.
 
-    `data` is where its data has moved to.
+    `data` is where its data has moved to; `train_data`, `val_data` and `transform` are what a run that began from
+    Python was given and no record holds.
     """
     folder = Path(run)
     sealed = (folder / "model.safetensors").exists()
-    with leading_on(folder):
-        done = resume_run(folder, data=data, allow_different_numerics=allow_different_numerics, watch=watch)
-        reported = (folder / "report.html").exists()
+    with leading_on(folder, voice=voice):
+        done = resume_run(
+            folder, data=data, train_data=train_data, val_data=val_data, transform=transform, watch=watch,
+            allow_different_numerics=allow_different_numerics,
+        )  # fmt: skip
+        reported = (folder / "report.html").exists() or not report
         if from_environment().first:
-            done = probed(done, lambda record: _parts(folder, record, data))
-            if not (sealed and reported):  # a report of the unfinished run is out of date
-                finish_report(folder)
+            given = None if train_data is None else (train_data, val_data)
+            done = probed(done, lambda record: given or _parts(folder, record, data))
+            if report and not (sealed and reported):  # a report of the unfinished run is out of date
+                finish_report(folder, voice)
     return done, sealed and reported
 
 
-def _parts(folder: Path, record: RunRecord, data: str | None) -> tuple[Dataset, Dataset | None]:
-    again = reopen(folder, record, data)
+def _parts(folder: Path, record: RunRecord, data: str | os.PathLike[str] | None) -> tuple[Dataset, Dataset | None]:
+    again = reopen(folder, record, None if data is None else os.fspath(data))
     return again.train, again.val
 
 

@@ -104,10 +104,10 @@ def _rule(subject: Subject, dataset: Dataset, scoring: Scoring, lookout: Lookout
     if seen == count:
         raise UserError(
             f"{where}all {count:,} pictures of {subject.split} were trained on, so a score on them says nothing of new "
-            "ones; give other pictures, or --allow-seen (allow_seen=True) to score them, marked"
+            "ones; give other pictures, or --allow-seen to score them, marked"
         )
     raise UserError(
         f"{where}{seen:,} of {count:,} pictures of {subject.split} were trained on, so a score on them promises too "
-        "much; --allow-seen (allow_seen=True) scores all and marks it, "
-        f"--only-unseen (only_unseen=True) the other {count - seen:,}"
+        "much; --allow-seen scores all and marks it, "
+        f"--only-unseen the other {count - seen:,}"
     )

@@ -31,7 +31,7 @@ CHUNK = 64  # pictures read at once
 def verify_files(
     exported: str | os.PathLike[str],
     model: str | os.PathLike[str],
-    data: str | os.PathLike[str],
+    data: Dataset | str | os.PathLike[str],
     *,
     split: str | None = None,
     engine: Engine | None = None,

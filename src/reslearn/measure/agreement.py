@@ -50,6 +50,11 @@ class Agreement:
     images_per_second: float
     ok: bool
 
+    def __repr__(self) -> str:
+        alike = "" if self.agreement is None else f", the same class for {self.agreement:.2%}"
+        found = f"gap at most {self.max_gap:.2g}{alike} of {self.pictures:,} pictures"
+        return f"Agreement({self.engine} {self.precision}: {'ok' if self.ok else 'NOT ok'}, {found})"
+
     def to_json(self) -> dict[str, Any]:
         """The contract's keys."""
         return vars(self) | {"seen": self.seen.to_json()}

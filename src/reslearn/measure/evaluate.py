@@ -143,8 +143,12 @@ def score_or_read(
 
 
 def evaluate_net(scorer: Scorer, dataset: Dataset, preprocess: Preprocess) -> Evaluation:
-    """1-crop scores of a network whose classes are the data's own, as training ends with; shared out as `evaluate`."""
+    """1-crop scores of a network whose classes are the data's own, as training ends with; shared out as `evaluate`.
+
+    Raises `NotFinite` where its answers are no numbers.
+    """
     logits = shared_scores(scorer, Share.of(dataset), [View("centre", preprocess)])["centre"]
+    metrics.check_answers(logits, scorer.precision)
     return score(logits, np.asarray(dataset.labels), preprocess, precision=scorer.precision, engine=scorer.engine)
 
 

@@ -27,13 +27,17 @@ def ranks(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
     return np.asarray((above | ties).sum(axis=1), dtype=np.int64)
 
 
+class NotFinite(UserError):
+    """Answers that are no numbers."""
+
+
 def check_answers(logits: ArrayLike, precision: str) -> None:
-    """Raise `UserError` where a network answers with NaN or infinity; a logarithm of no probability at all is none."""
+    """Raise `NotFinite` where a network answers with NaN or infinity; a logarithm of no probability at all is none."""
     x = np.asarray(logits)
     bad = int((np.isnan(x) | (x == np.inf)).any(axis=1).sum())
     if bad:
         why = "its weights are too large" if precision == "fp32" else f"{precision} is too narrow, try fp32"
-        raise UserError(f"for {bad:,} of {len(x):,} pictures the network answers with NaN or infinity; {why}")
+        raise NotFinite(f"for {bad:,} of {len(x):,} pictures the network answers with NaN or infinity; {why}")
 
 
 def correct(logits: ArrayLike, labels: ArrayLike, k: int = 1) -> NDArray[np.bool_]:

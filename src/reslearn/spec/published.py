@@ -45,6 +45,10 @@ class Published:
     default: bool = False  # what its package takes where nothing is said
     architecture: str | None = None  # timm's name of the network
 
+    def __repr__(self) -> str:
+        score = "" if self.acc1 is None else f", {self.acc1:.2f} % of ImageNet right as reported"
+        return f"Published({self.address}: {self.network} at {self.size}{score})"
+
     @property
     def spec(self) -> Spec:
         """The network that the file holds."""

@@ -16,7 +16,9 @@ from ..data.preprocess import Normalise
 from ..engine.scorer import TorchScorer
 from ..measure.bn_statistics import exact_bn_statistics
 from ..measure.evaluate import evaluate_net
+from ..measure.evaluation import Evaluation
 from ..measure.features import linear_probe
+from ..measure.metrics import NotFinite
 from ..nets.build import create_model
 from ..nets.weights import load_weights
 from ..runtime.process_group import World
@@ -29,7 +31,7 @@ from .batch_size import memory_advice
 from .checkpoint import Progress
 from .events import Watch
 from .folder import still_there
-from .loop import Work, train
+from .loop import Work, diverged, train
 from .origin import weights_sha256
 from .parts import Parts, provisional
 from .pictures import FILE_NAME as PICTURES
@@ -148,12 +150,10 @@ def begin_with_probe(net: nn.Module, record: RunRecord, parts: Parts) -> None:
 
 def finish(work: Work, record: RunRecord, parts: Parts) -> None:
     """The one sequence that ends a run: select weights, exact BN statistics, evaluate in fp32, seal."""
-    progress, recipe, pictures, val = work.progress, record.recipe, parts.pictures, None
+    progress, recipe, pictures = work.progress, record.recipe, parts.pictures
     net = plain_copy(chosen_net(work), record.spec)
     mean_image = parts.normalise.mean_image
-    if pictures.val is not None:
-        scorer = TorchScorer(net, Normalise(record.preprocess, mean_image), device=record.settings.device)
-        val = evaluate_net(scorer, pictures.val, record.preprocess)
+    val = validated(net, work, record, parts)
     known = pictures.settle(work.world, record.on_bad_file, selects=bool(recipe.decides_on_validation))
     if not work.world.first:
         return
@@ -184,6 +184,23 @@ def finish(work: Work, record: RunRecord, parts: Parts) -> None:
     known = FORGOTTEN if record.forget_pictures else known
     seal(work.folder / "model.safetensors", [net], bundle, mean_image=mean_image, known=known)
     forget(work.folder, record)
+
+
+def validated(net: nn.Module, work: Work, record: RunRecord, parts: Parts) -> Evaluation | None:
+    """What the network scores on validation, in fp32. Raises `Diverged` for one that could not be used.
+
+    The loss of a step may still be a number where a running variance, or an answer in evaluation mode, is none.
+    """
+    if not all(bool(tensor.isfinite().all()) for tensor in net.state_dict().values()):
+        raise diverged(work, "weights or running statistics became NaN or infinity")
+    if parts.pictures.val is None:
+        return None
+    normalise = Normalise(record.preprocess, parts.normalise.mean_image)
+    try:
+        scorer = TorchScorer(net, normalise, device=record.settings.device)
+        return evaluate_net(scorer, parts.pictures.val, record.preprocess)
+    except NotFinite as error:
+        raise diverged(work, str(error)) from None
 
 
 def forget(folder: Path, record: RunRecord) -> None:

@@ -40,7 +40,7 @@ from .update import Update
 
 
 class Diverged(UserError):
-    """A loss that is no number any more."""
+    """A loss, weights or answers that are no numbers any more."""
 
 
 @dataclass
@@ -137,17 +137,23 @@ def of_all(work: Work, loss: float, wrong: int) -> tuple[float, int, int, bool]:
     That is the signal to stop, if any process was asked (one is asked: all stop; else 0), and whether a checkpoint is
     due by the first one's clock. Raises `Diverged` where the loss is no number any more.
     """
-    progress, recipe, told = work.progress, work.recipe, work.stop()
+    told = work.stop()
     late = work.world.first and work.late
     asked = [float(told == signum) for signum in SIGNALS]
     loss, wrong_sum, any_late, *asked = work.world.sum(loss / work.world.size, wrong, float(late), *asked)
     if not math.isfinite(loss):
-        raise Diverged(
-            f"{work.folder}: the loss became {loss} at step {progress.step} with learning rate {progress.lr:.4g}; "
-            f"checkpoints of before are kept; train again with a lower one, e.g. --set lr={recipe.lr / 4:.3g}"
-        )
+        raise diverged(work, f"the loss became {loss}")
     signum = next((signum for signum, count in zip(SIGNALS, asked, strict=True) if count), 0)
     return loss, int(wrong_sum), signum, any_late > 0
+
+
+def diverged(work: Work, what: str) -> Diverged:
+    """The error that says `what` is no number any more, and what to do."""
+    progress = work.progress
+    return Diverged(
+        f"{work.folder}: {what} at step {progress.step} with learning rate {progress.lr:.4g}; "
+        f"checkpoints of before are kept; train again with a lower one, e.g. --set lr={work.recipe.lr / 4:.3g}"
+    )
 
 
 def count_step(work: Work, loss: float, wrong: int, images: int) -> None:

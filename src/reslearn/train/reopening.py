@@ -65,12 +65,17 @@ def reopen(folder: Path, record: RunRecord, moved_to: str | None = None) -> Reop
 
 
 def recheck(folder: Path, record: RunRecord, train: Dataset, val: Dataset | None) -> Reopened:
-    """The parts of a run in the data that was given again from Python; as `reopen`."""
+    """The parts of a run in the data that was given again from Python; as `reopen`.
+
+    Without `val`, both parts are looked for in `train`, of which the run itself held one out.
+    """
     parts, sides = [], recorded_sides(folder, record)
-    for recorded, given in zip(sides, (train, val), strict=True):
+    whole = val is None and bool(sides[1].names)
+    for recorded, given in zip(sides, (train, train if whole else val), strict=True):
         data = Subset(train, []) if given is None else given
         found = find_again(folder, record, recorded, data)
-        remark(folder, recorded, found, len(data) - len(found.where))
+        others = sum(len(side.names) for side in sides) if whole else len(found.where)
+        remark(folder, recorded, found, len(data) - others if recorded is sides[0] or not whole else 0)
         parts.append(data if np.array_equal(found.where, np.arange(len(data))) else picked(data, found.where))
     remark_labels(folder, record, sides[0], whole_of(train))
     return Reopened(parts[0], parts[1], record)

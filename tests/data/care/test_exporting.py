@@ -124,7 +124,7 @@ def test_the_commands_say_what_they_wrote_and_what_is_wrong(pictures, tmp_path, 
     assert json.loads(capsys.readouterr()[0])["to"] == "tar"
     for arguments, said in (
         (["data", "export", path, "--to", "zip", "-o", "x"], "zip"),
-        (["data", "export", path, "--to", "folder", "--shards", "2", "-o", str(tmp_path / "y")], "--shards is of"),
+        (["data", "export", path, "--to", "folder", "--shards", "2", "-o", str(tmp_path / "y")], "--shards is for"),
         (["data", "pack", path, "--shards", "99", "-o", str(tmp_path / "z")], "--shards is 99"),
         (["data", "pack", path, "--shards", "2", "-o", path], "none of these shards"),
     ):

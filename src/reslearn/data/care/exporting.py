@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from ...runtime.files import exclusive_lock, naming, writable_target
 from ...spec.choices import ExportTo
 from ...spec.codec import fields_to_json
-from ...spec.errors import UserError
+from ...spec.errors import UserError, check_choice
 from ..dataset import Dataset, Progress
 from ..formats.pack_index import PackOptions
 from ..formats.packing import encoded
@@ -43,6 +43,9 @@ class Exported:
     files: int
     bytes: int
 
+    def __repr__(self) -> str:
+        return f"Exported({self.path}: {self.pictures:,} pictures in {self.files:,} files, {self.bytes / 1e6:,.1f} MB)"
+
     def to_json(self) -> dict[str, Any]:
         """What `data export --json` prints."""
         return fields_to_json(self)
@@ -57,12 +60,13 @@ def export_data(
     progress: Progress | None = None,
 ) -> Exported:
     """Write `dataset` to the new folder `out`. Raises `UserError` where something is there already."""
+    check_choice("--to", to, get_args(ExportTo))
     target, source = writable_target(out, "folder", "--out"), as_pictures(dataset)
     if to == "tar":
         write_shards(dataset, target, shards or _count(source), progress=progress)
         return _written(target, to, len(dataset))
     if shards is not None and to == "folder":
-        raise UserError("--shards is of --to tar and parquet; a folder has a file for each picture")
+        raise UserError("--shards is for --to tar and parquet; a folder has a file for each picture")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"--out {target}: something is there already; name a new folder")
     part = target.with_name(f".{target.name}.exporting")

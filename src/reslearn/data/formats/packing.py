@@ -163,7 +163,7 @@ def encoded(source: Pictures, options: PackOptions, i: int) -> bytes:
         return raw
     whole, png = cv2.imencode(".png", source.decode(i, None)[..., ::-1])
     if not whole:
-        raise UserError(f"{source.root.path}: {source.ids[i]} cannot be encoded as PNG")
+        raise UserError(f"{source.root.path or 'the data'}: {source.ids[i]} cannot be encoded as PNG")
     return png.tobytes()
 
 
@@ -173,7 +173,9 @@ def _encode(source: Pictures, options: PackOptions, i: int) -> tuple[bytes, dict
     digest, pixels = _of_pack(source, i)  # the pack of a pack knows the originals
     if options.encoding == "original":
         if raw is None:
-            raise UserError(f"{source.root.path}: its pictures are no encoded files; pack it with encoding raw")
+            raise UserError(
+                f"{source.root.path or 'the data'}: its pictures are no encoded files; pack it with encoding raw"
+            )
         # the content hash tells already whether they are altered
         return raw, {"shape": (0, 0), "sha256": digest or content_hash(raw), "pixels": pixels, "stored": ""}
     image = source.decode(i, raw)

@@ -72,6 +72,11 @@ class Sweep:
     importance: Mapping[str, float]  # empty where it cannot be told
     retrained: Run | None = None
 
+    def __repr__(self) -> str:
+        best = f"best {in_words(self.best.trial.values)}"
+        score = "" if self.best.top1 is None else f", {self.best.top1.percent()} of validation right"
+        return f"Sweep({self.path}: {len(self.tried)} trials, {best}{score})"
+
     @property
     def model(self) -> Path:
         """The winner's network, or that which was retrained like it."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from ...data.dataset import Dataset
 from ...data.sources import open_data
@@ -19,8 +20,8 @@ from ...runtime.container import FILE_NAME
 from ...runtime.files import is_leftover, waited_lock, writable_target
 from ...runtime.notes import say
 from ...runtime.process_group import from_environment
-from ...spec.choices import Tracker
-from ...spec.errors import UserError, check_at_least
+from ...spec.choices import Sampler, Tracker
+from ...spec.errors import UserError, check_at_least, check_choice
 from ...spec.space import Axis
 from ...spec.text import counted
 from ...train.events import Watch
@@ -65,6 +66,7 @@ def plan_sweep(request: TrainRequest, asked: Asked) -> SweepPlan:
         raise UserError("sweep runs in one process; start the same command as often as there are processors for it")
     check_at_least("--trials", asked.trials, 1)
     check_at_least("--seeds", asked.seeds, 1)
+    check_choice("--sampler", asked.sampler, get_args(Sampler))
     need_optuna()
     space, axes = split_assignments(request)
     first = resolve(replace(request, changes={**request.changes} | {axis.name: axis.trials()[0] for axis in axes}))

@@ -26,11 +26,11 @@ from ...runtime.settings import Precision, Settings
 from ...runtime.switches import owned
 from ...spec.catalogue import get_spec
 from ...spec.codec import to_json
-from ...spec.errors import UserError
 from ...spec.net import Spec, spec_to_json
 from ...spec.preprocess import Preprocess
 from ...train.events import Watch
 from ...train.fit import fit, resume
+from ...train.loop import Diverged
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record
 from ..entry import Experiment
@@ -40,8 +40,6 @@ from .pictures import Pictures
 from .probes import PROBES, Trained, ensemble, start_probe
 from .store import Curve, Result, Store, read_result, write_result
 from .tiers import Cell
-
-DIVERGED = "the loss became"  # how the training loop's error begins, after the folder's name
 
 
 class Runner:
@@ -117,9 +115,7 @@ class Runner:
         run.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._train(cell, run, settings)
-        except UserError as error:
-            if DIVERGED not in str(error):
-                raise
+        except Diverged as error:
             self.say(f"{cell.entry.label}: {error}")
             result = self._result(cell, run, diverged=_last_step(run))
         else:

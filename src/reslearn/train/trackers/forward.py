@@ -32,9 +32,10 @@ Begin = Callable[[About], Board]
 
 def boards(names: Sequence[str]) -> dict[Tracker, Begin]:
     """What begins on each board, its package imported. Raises `UserError` for no board, and one not installed."""
-    for name in names:
+    asked = [names] if isinstance(names, str) else names
+    for name in asked:
         check_choice("--log-to", name, get_args(Tracker))
-    trackers = [tracker for tracker in get_args(Tracker) if tracker in names]
+    trackers = [tracker for tracker in get_args(Tracker) if tracker in asked]
     return {tracker: board(tracker) for tracker in trackers} if from_environment().first else {}
 
 
