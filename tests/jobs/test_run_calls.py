@@ -10,6 +10,7 @@ import reslearn
 from reslearn.cli.app import app
 from reslearn.train import execute
 from reslearn.train.loop import Diverged
+from reslearn.train.stopping import Interrupted
 
 TINY = reslearn.get_spec("resnet20_cifar", stage_blocks=(1, 1, 1), stage_channels=(4, 4, 4), stem_channels=4)
 
@@ -163,3 +164,22 @@ def test_a_trial_that_ends_in_no_numbers_ends_no_sweep(folder, tmp_path, monkeyp
     space = {"lr": [0.01, 0.1], "batch_size": 8, "warmup": 0}
     done = reslearn.sweep(folder, space, model="resnet20_cifar", recipe="folder", epochs=1, out=tmp_path / "sweep")
     assert [one.trial.state for one in done.tried] == ["done", "failed"] and done.best.trial.values["lr"] == "0.01"
+
+
+@pytest.mark.parametrize("call", ["fit", "crossval", "sweep"])
+def test_who_stops_a_call_is_told_the_call_that_goes_on(folder, tmp_path, monkeypatch, call):
+    if call == "sweep":
+        pytest.importorskip("optuna", reason="needs optuna: pip install optuna")
+    monkeypatch.setattr("reslearn.train.loop.count_step", pressed)
+    out, many = tmp_path / "run", {"model": "resnet20_cifar", "recipe": "folder", "epochs": 1}
+    with pytest.raises(Interrupted, match=rf"go on .*: reslearn\.resume\('{out}'\)$"):
+        if call == "fit":
+            reslearn.fit(TINY, folder, recipe=how(epochs=1), out=out)
+        elif call == "crossval":
+            reslearn.crossval(folder, 2, model=TINY, recipe=how(epochs=1), out=out)
+        else:
+            reslearn.sweep(folder, {"lr": [0.1, 0.2]}, out=out, **many)
+
+
+def pressed(*_):
+    raise KeyboardInterrupt

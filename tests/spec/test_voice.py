@@ -15,6 +15,10 @@ def test_an_option_a_field_and_a_call_in_each_voice():
     assert PYTHON.field("lr", 0.10) == "reslearn.recipe(..., lr=0.1)"
     assert PYTHON.field("augment.policy", "trivial") == "reslearn.recipe(..., augment={'policy': 'trivial'})"
     assert COMMAND.call("crossval") == "reslearn crossval" and PYTHON.call("crossval") == "reslearn.crossval"
+    assert (
+        COMMAND.call("resume", "a/b") == "reslearn resume a/b"
+        and PYTHON.call("resume", "a/b") == "reslearn.resume('a/b')"
+    )
 
 
 def test_a_command_with_an_option_of_its_own():

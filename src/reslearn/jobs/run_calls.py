@@ -88,7 +88,7 @@ def resume(
         if kind == "sweep":
             if moved is not None:
                 raise UserError(f"{folder}: a sweep finds its data where it was; leave data out, or put them back")
-            return run_sweep(folder, watch=told, begins=begins)
+            return run_sweep(folder, watch=told, begins=begins, voice=PYTHON)
         with forwarded(begins, folder, told) as both:
             return resume_job(
                 folder, data=moved, train_data=whole, val_data=val, transform=transform, report=report, watch=both,
@@ -195,7 +195,7 @@ def sweep(
     _tell(plan.first)
     folder = out or begun_alike(plan.record) or chosen_folder(data, kind="-sweep")
     with watching() as watch:
-        return run_sweep(folder, plan.record, watch=watch, begins=begins)
+        return run_sweep(folder, plan.record, watch=watch, begins=begins, voice=PYTHON)
 
 
 def plan(

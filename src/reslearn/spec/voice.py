@@ -39,9 +39,11 @@ class Voice:
         """What a field of the recipe is called."""
         return self.own.get(name, name)
 
-    def call(self, name: str) -> str:
-        """`reslearn crossval` or `reslearn.crossval`."""
-        return f"reslearn{'.' if self.python else ' '}{name}"
+    def call(self, name: str, *given: object) -> str:
+        """`reslearn crossval` or `reslearn.crossval`; with what it is given, `reslearn resume runs/a`."""
+        if self.python:
+            return f"reslearn.{name}" + (f"({', '.join(repr(str(one)) for one in given)})" if given else "")
+        return " ".join(["reslearn", name, *map(str, given)])
 
     def _shown(self, value: object) -> str:
         if isinstance(value, float):

@@ -69,7 +69,7 @@ def leading_on(
     `record` is what makes a run, a cross-validation or a sweep of the folder; `data` is where its pictures are. Outer
     ones win: of a fold, it is the whole that is gone on with.
     """
-    with naming_remedies(data, voice), going_on(folder, record, f"reslearn resume {folder}"):
+    with naming_remedies(data, voice), going_on(folder, record, voice.call("resume", folder)):
         yield
 
 

@@ -24,6 +24,7 @@ from ...spec.choices import Sampler, Tracker
 from ...spec.errors import UserError, check_at_least, check_choice
 from ...spec.space import Axis
 from ...spec.text import counted
+from ...spec.voice import COMMAND, Voice
 from ...train.events import Watch
 from ...train.fit import finished_run
 from ...train.folder import still_there
@@ -94,17 +95,19 @@ def run_sweep(
     *,
     watch: Watch,
     begins: Mapping[Tracker, Begin] | None = None,
+    voice: Voice = COMMAND,
 ) -> Sweep:
     """Begin or join the sweep in `folder` and see it to its end; without a `record`, the one that is there goes on.
 
     Every process that does so trains trials that no other trains. The last one chooses the winner, and all return it.
-    Each run is told to the boards of `begins`.
+    Each run is told to the boards of `begins`; how to go on is said in the words of `voice`.
     """
     folder = writable_target(folder, "folder", "--out")
     data = None
     if record is not None:
         record = _begin(folder, record)
-    with still_there(folder, RECORD), leading_on(folder, RECORD, data=None if record is None else record.data):
+    place = None if record is None else record.data
+    with still_there(folder, RECORD), leading_on(folder, RECORD, data=place, voice=voice):
         record = record or read_record(folder)
         study = Study(folder, record)
         with waited_lock(folder / LOCK, WAIT / 10):
