@@ -42,8 +42,8 @@ CONVERGENCE = Experiment(
     ),
     "convergence",
     "P1 section 4.1, on ImageNet: of 18 layers the net with shortcuts learns sooner, and three times the iterations "
-    "did not cure the deep plain net. Measured: the step at which the training error first falls below that with which "
-    "plain-20 ends.",
+    "did not cure the deep plain net. Measured: the end of the first epoch whose training error is no higher "
+    "than the one with which plain-20 ends.",
 )
 
 RESPONSES = Experiment(

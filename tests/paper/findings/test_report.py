@@ -227,3 +227,10 @@ def test_a_training_that_went_on_elsewhere_says_so(add_result, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"notes": ["of more than one arithmetic: a, b"]}))
     (told,) = sections_of([tmp_path / "store"], ["p1-fig6"])[0].trainings
     assert told.endswith("; of more than one arithmetic: a, b")
+
+
+def test_no_figure_of_a_page_is_drawn_in_black(full_store, tmp_path):
+    """Which nobody sees by night: every black comes from `INK`, and a page turns it into its own."""
+    write_report([full_store], tmp_path / "out", only=["study-constructed", "p1-fig6", "study-operations"])
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "as built" in html and not re.search(r"(fill|stroke): #(000000|1c1f23)", html)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CAPTIONS: Mapping[str, str] = {
-    "curves": "Error against iterations; thin dashed: training (running mean over an epoch of augmented pictures), "
-    "bold: test.",
+    "curves": "Error against iterations; thin: training (running mean over an epoch of augmented pictures), dashed "
+    "where it stands beside test; bold: test.",
     "loss_curves": "Training loss (dashed, left axis) and test error (solid, right axis) against iterations.",
     "responses": "Standard deviation of each 3x3 layer's output after BN, before the ReLU or the addition; plain nets "
     "dashed. Right: every layer against what BN's own parameters promise, the root of mean gamma squared plus the "
     "variance of beta; on the line they are equal.",
     "cardinality": "Test error against model size from one baseline; bars are one standard error of the mean.",
     "bars": "Final errors; each dot is one run.",
-    "degradation": "Left: final errors. Middle, right: Euclidean norm of the loss's gradient at each convolution's "
-    "output, one batch of 128 training pictures, before the first step and after the last.",
+    "degradation": "Left: final errors. Middle, right: Euclidean norm of the loss's gradient at the output of each "
+    "block's last convolution, one batch of 128 training pictures, before the first step and after the last.",
     "constructed": "Training error; the star is the net as built, measured before its first step.",
     "depth": "Final errors against depth.",
     "gates": "Left: final errors. Right: mean share of each block's shortcut that its gate lets through.",

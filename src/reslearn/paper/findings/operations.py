@@ -26,8 +26,8 @@ FAMILIES = ("AlexNet", "GoogLeNet", "VGG", "ResNet", "ResNeXt", "SENet")
 # Where a label sits beside its point, in points; the rest are put to the right.
 LEFT = (-12, -3)
 PLACES: tuple[dict[str, tuple[int, int]], ...] = (
-    dict.fromkeys(("SE-ResNet-50", "ResNet-101", "SE-ResNet-101", "ResNeXt-50", "SE-ResNeXt-50", "ResNeXt-101",
-                   "SE-ResNeXt-101"), LEFT),
+    dict.fromkeys(("SE-ResNet-50", "ResNet-101", "ResNeXt-50", "SE-ResNeXt-50", "SE-ResNeXt-101"), LEFT)
+    | {"SE-ResNet-101": (-12, 0), "ResNeXt-101": (12, -9)},
     dict.fromkeys(("SE-ResNet-50", "ResNet-50", "SE-ResNet-101", "SE-ResNeXt-50"), LEFT)
     | {"ResNet-101": (4, 9), "ResNeXt-50": (-10, -9), "SE-ResNet-152": (12, 2), "ResNeXt-101": (12, -9)},
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...report.ink import sheet
+from ...report.ink import INK, sheet
 from ..cells.store import Result
 from .drawing import (
     COLOURS,
@@ -111,7 +111,7 @@ def constructed(group: Group) -> Figure:
                 x = [offset + step for step in x]
                 start = runs[label].probes.get("start")
                 if start is not None:
-                    axes.plot([offset], [start["train_error"]], marker="*", markersize=11, color="black",
+                    axes.plot([offset], [start["train_error"]], marker="*", markersize=11, color=INK["ink"],
                               linestyle="none", label="as built, before its first step", zorder=5)  # fmt: skip
             line(axes, index, x, y, label)
             values += y
