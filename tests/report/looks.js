@@ -39,6 +39,9 @@
     for (const rect of rects) texts.push({ one, svg, left: rect.left, right: rect.right, top: rect.top, bottom: rect.bottom });
   }
 
+  for (const { one } of texts)
+    if (/\\math|\$\\/.test(one.textContent)) tell("a formula as text:", one);
+
   // Words in a drawing that was shrunk, and anywhere: too small to read.
   for (const { one, svg } of texts) {
     const matrix = svg ? one.closest("text").getScreenCTM() : null;

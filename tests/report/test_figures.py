@@ -10,6 +10,7 @@ from PIL import Image
 
 from reslearn.report import figures
 from reslearn.report.confusion import confusion_matrix, opacity, pool
+from reslearn.report.explained import bars_figure
 from reslearn.report.ink import INK, to_inline_svg
 from reslearn.report.pages import TEMPLATES
 from reslearn.report.values import RateCurve
@@ -94,6 +95,11 @@ def test_a_logarithmic_axis_is_labelled_in_numbers(most):
     drawn = texts(to_inline_svg(figures.rate_curve(found), "rates"))
     assert "1e−05" in drawn and not any("$" in text or "\\" in text for text in drawn)
     assert ("0.001" in drawn) == (most == 3.0)
+
+
+def test_layers_on_a_logarithmic_axis_are_labelled_in_numbers():
+    drawn = texts(to_inline_svg(bars_figure(["a", "b"], {"weights": [1e-3, 0.5]}, "norm", log=True), "norms"))
+    assert {"0.001", "0.1"} <= set(drawn) and not any("$" in text or "\\" in text for text in drawn)
 
 
 def test_names_that_look_like_formulas_or_are_not_latin_are_drawn_as_they_are():

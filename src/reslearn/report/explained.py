@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .ink import INK, sheet
 from .pages import TEMPLATES, card, document
@@ -135,8 +135,10 @@ def bars_figure(
             axes.axhline(marked, color=INK["muted"], linewidth=1, linestyle=(0, (3, 3)))
         if log:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")  # the library's own is a formula, which a page shows as text
+            axes.yaxis.set_minor_formatter(NullFormatter())
         else:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.08 * max(axes.get_ylim()[1], 1e-9))
         axes.set_ylabel(ylabel)
         axes.set_xlabel(f"layers in order, {names[0]} to {names[-1]}")
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))

@@ -31,7 +31,7 @@ INK = {
     "fourth": "#8a5cc2",
 }
 PIXELS = 100  # per inch: figure sizes are CSS pixels / 100
-WIDE = 430  # CSS pixels of a figure, beyond which its words would be too small on a phone
+WIDE = 460  # CSS pixels of a figure, beyond which its words would be too small on a phone
 
 STYLE: Any = {  # matplotlib types its keys one by one
     "text.parse_math": False,  # a class named $x$ is no formula

@@ -79,7 +79,6 @@ def _stand(axes: Axes, every: tuple[SearchAxis, ...]) -> None:
                 text,
                 (x, place),
                 textcoords="offset points",
-                fontsize=7.2,
                 color=INK["muted"],
                 zorder=5,
                 annotation_clip=False,

@@ -119,6 +119,7 @@ def test_many_pictures_are_a_table_that_downloads(address, visit, picture):
     seen.drop(*((name, picture((20 * i, 90, 250 - 20 * i))) for i, name in enumerate(names)))
     seen.settled(12)
     assert seen.page.locator("#table tbody tr").count() == 12
+    assert seen.page.locator("#table tbody bdi").count() == 24, "a name turns nothing but itself"
     with seen.page.expect_download() as download:
         seen.page.click("#csv")
     text = download.value.path().read_text("utf-8-sig")

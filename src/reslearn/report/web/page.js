@@ -2,7 +2,7 @@
 
 import { drawCard } from "./card.js";
 import { listenForPictures } from "./intake.js";
-import { Item, csvOf, element, find, rowsOf } from "./pictures.js";
+import { Item, csvOf, element, fill, find, rowsOf } from "./pictures.js";
 import { currentLanguage, say, sayAll, switchLanguage } from "./words.js";
 
 const AT_ONCE = 3;
@@ -154,7 +154,7 @@ class Page {
     const body = element("tbody", "", table);
     for (const row of rows) {
       const line = element("tr", "", body);
-      for (const value of row.slice(0, kept)) element("td", "", line, value);
+      for (const value of row.slice(0, kept)) fill(element("td", "", line), value);
     }
   }
 

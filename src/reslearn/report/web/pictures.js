@@ -114,14 +114,14 @@ export class Item {
   }
 }
 
-// Rows of texts, the head first: for the table and for CSV alike.
+// Rows of the table, the head first: texts, and lists of (name, what belongs to it).
 export function rowsOf(items) {
   const head = ["file", "answer", "probability", "next", "error"].map((name) => say(name));
   const rows = items.map((item) => {
     if (item.error !== null) return [item.name, "", "", "", item.error];
     if (!item.answer) return [item.name, "", "", "", ""];
     const [first, ...rest] = item.answer.predictions;
-    const next = rest.slice(0, 2).map((one) => `${one.label} ${percent(one.probability)}`).join(", ");
+    const next = rest.slice(0, 2).map((one) => [one.label, percent(one.probability)]);
     return [item.name, first.index === null ? say("unknown") : first.label, percent(first.probability), next, ""];
   });
   return [head, ...rows];
@@ -146,6 +146,16 @@ function cell(value) {
 }
 
 export const find = (id) => document.getElementById(id);
+
+// The content of a cell. A name turns nothing but itself: in Arabic it would take the number beside it with it.
+export function fill(cell, value) {
+  if (typeof value === "string") cell.textContent = value;
+  else value.forEach(([name, number], i) => {
+    if (i) cell.append(", ");
+    element("bdi", "", cell, name);
+    cell.append(` ${number}`);
+  });
+}
 
 export function element(tag, kind, parent, text) {
   const made = document.createElement(tag);
