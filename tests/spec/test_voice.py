@@ -45,6 +45,7 @@ def test_what_python_is_told_is_python():
         ("name them with --weights FILE, or not", "name them with weights=FILE, or not"),
         ("--allow-seen scores all", "allow_seen=True scores all"),
         ("--out runs/a--b: not empty; a new --out", "out='runs/a--b': not empty; a new out=..."),
+        ("--prune or --no-verify", "prune=True or verify=False"),
         ("--class 7: there are 3", "of_class=7: there are 3"),
         ("give --ratio (such as 6:2:2) or --folds K", "give ratio=... (such as 6:2:2) or folds=K"),
         ("`reslearn resume r --data NEW` or --overwrite", "`reslearn resume r --data NEW` or overwrite=True"),

@@ -164,13 +164,13 @@ def export(model: str | os.PathLike[str], out: str | os.PathLike[str], request: 
 
 
 def export_with(
-    model: str | os.PathLike[str],
+    model: Loaded | str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
     to: Target = "onnx",
     **options: Unpack[ExportOptions],
 ) -> Written:
-    """Write a run folder's model or a sealed file for another engine: `reslearn.export`.
+    """Write a model (a run folder's, a sealed file, or one of `load`) for another engine: `reslearn.export`.
 
     `options` are the command's: input, precision, calibrate, max_drop, outputs, cam, image_size, verify, data, runtime.
     Raises as `export` does, and `UserError` for an option that there is not.
@@ -179,8 +179,9 @@ def export_with(
     for name in options:
         if name not in names:
             raise unknown("option of export", name, names)
-    model = path_text(model, "export takes a run folder or a sealed file")
-    return export(model, path_text(path, "export writes to a path"), ExportRequest(to, **options))
+    place = model.path if isinstance(model, Loaded) else model
+    place = path_text(place, "export takes a run folder, a sealed file, or a model of reslearn.load")
+    return export(place, path_text(path, "export writes to a path"), ExportRequest(to, **options))
 
 
 def _int8(loaded: Loaded, plan: ExportPlan, request: ExportRequest) -> Quantised | None:

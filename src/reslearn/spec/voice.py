@@ -63,14 +63,14 @@ FLAGS = {
     "no-cache", "no-verify", "only-unseen", "overwrite", "private", "prune", "reload", "retrain", "strict",
     "tensorboard", "write", "yes",
 }  # fmt: skip
-OTHERWISE = {"class": "of_class", "input": "graph_input", "member-weights": "weights", "pictures": "shown"}
-_COMMAND = re.compile(r"(?:reslearn|pip|npm|torchrun) [a-z][^;,)`]*")
+OTHERWISE = {"class": "of_class", "member-weights": "weights", "pictures": "shown"}
+_COMMAND = re.compile(r"(?:reslearn|pip|npm|torchrun) [a-z-][^;,)`]*")
 _SET = re.compile(r"(?<![\w-])--set(?:: | (?=[\w.*]+))")
 _OPTION = re.compile(r"(?<![\w-])--(?P<name>[a-z][a-z-]*[a-z])(?: (?P<value>[^\s;,()][^\s;,)]*(?<!:)))?(?P<colon>:)?")
 _VALUES = {
-    "all", "bf16", "both", "cam", "ema", "float", "folder", "fp16", "fp32", "gradcam", "html", "int8", "jpeg",
-    "onnx", "openvino", "original", "parquet", "plain", "raw", "skip", "stop", "tar", "test", "torch", "train",
-    "triton", "uint8", "val",
+    "all", "bf16", "both", "cam", "compiled", "ema", "features", "float", "folder", "fp16", "fp32", "gradcam",
+    "html", "int8", "jpeg", "onnx", "openvino", "original", "parquet", "plain", "raw", "skip", "stop", "tar",
+    "test", "torch", "train", "triton", "uint8", "val",
 }  # fmt: skip
 
 
@@ -94,8 +94,8 @@ def _argument(match: re.Match[str]) -> str:
     option, value, colon = match["name"], match["value"], match["colon"] or ""
     name = OTHERWISE.get(option, option.replace("-", "_"))
     rest = "" if value is None else f" {value}"
-    if option in FLAGS:
-        return f"{name}=True{rest}{colon}"
+    if option in FLAGS or option.startswith("no-"):
+        return f"{name.removeprefix('no_')}={not option.startswith('no-')}{rest}{colon}"
     if value == "is":
         return f"{name} is{colon}"
     if value is None or not (colon or value in _VALUES or re.match(r"[^a-z]|.*[./]", value)):
