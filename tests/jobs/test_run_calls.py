@@ -183,3 +183,20 @@ def test_who_stops_a_call_is_told_the_call_that_goes_on(folder, tmp_path, monkey
 
 def pressed(*_):
     raise KeyboardInterrupt
+
+
+def test_what_a_call_returned_goes_where_its_path_goes(folder, tmp_path):
+    run = reslearn.fit(TINY, folder, recipe=how(epochs=1), out=tmp_path / "run")
+    other = reslearn.fit(TINY, folder, recipe=how(epochs=1), seed=1, out=tmp_path / "other")
+    both = reslearn.ensemble([run, other], folder, out=tmp_path / "both.safetensors")
+    packed = reslearn.pack(folder, tmp_path / "p.pack")
+    by_path = reslearn.evaluate(run.path, folder, split="val").to_json()
+    assert reslearn.evaluate(run, folder, split="val").to_json() == by_path
+    assert reslearn.evaluate(both, packed, allow_seen=True).images == 20
+    assert reslearn.load(run).path == run.model and reslearn.resume(run).path == run.path
+    assert len(reslearn.predict(run, folder)) == len(reslearn.Predictor(both)(folder)) == 20
+    assert reslearn.features(run, packed).pictures == 20 and reslearn.calibrate(run, folder).model == run.model
+    assert reslearn.explain(other, folder, shown=1, faithfulness=0).found == 20
+    assert reslearn.compare(run, other, folder).verdict
+    with pytest.raises(reslearn.UserError, match=r"sealed in no file; name one with out=\.\.\."):
+        reslearn.card(reslearn.ensemble([run, other], folder))

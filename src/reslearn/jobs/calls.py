@@ -31,7 +31,7 @@ from .push import Pushed, push_model, words_of_hashes
 from .verification import verify_files
 
 Path = str | os.PathLike[str]
-MODEL = "a run folder, a sealed file, or a model of reslearn.load"
+MODEL = "a run folder, a sealed file, what fit returned, or a model of reslearn.load"
 
 
 def calibrate(
@@ -235,9 +235,7 @@ def _path(model: object) -> Path:
     """The file of a model: calibration changes it, and a comparison names it."""
     if isinstance(model, Loaded):
         return model.path
-    if not isinstance(model, (str, os.PathLike)):
-        raise UserError(f"a model is {MODEL}; found {type(model).__name__}")
-    return model
+    return path_text(model, f"a model is {MODEL}")
 
 
 def _data(data: object, value_range: Range | None, model: Path) -> Dataset | Path:

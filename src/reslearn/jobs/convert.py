@@ -45,6 +45,10 @@ class Converted:
     preprocess_hash: str | None = None  # of a sealed file, this and the next
     sha256: str | None = None
 
+    def __fspath__(self) -> str:
+        """The file, so that this goes wherever a model's path goes."""
+        return str(self.model)
+
     def __repr__(self) -> str:
         return f"Converted({self.model}: {self.name}, {self.num_classes:,} classes, {self.layout} to {self.to})"
 

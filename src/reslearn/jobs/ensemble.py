@@ -54,6 +54,12 @@ class Ensembled:
     mean_member_loss: float  # of those that have a weight
     model: Path | None = None  # the sealed file, if one was asked for
 
+    def __fspath__(self) -> str:
+        """The sealed file, so that this goes wherever a model's path goes."""
+        if self.model is None:
+            raise UserError("this ensemble was sealed in no file; name one with --out")
+        return str(self.model)
+
     def __repr__(self) -> str:
         right = f"{100 * self.ensemble.top1:.2f} % of {counted(self.images, 'picture')} of {self.scored_on} right"
         return f"Ensembled({self.model or 'in memory'}: {right}, by {counted(len(self.members), 'member')})"

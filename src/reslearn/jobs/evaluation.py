@@ -74,7 +74,7 @@ def _model(model: object, device: str | None) -> Model:
     if isinstance(model, Model):
         return model
     if isinstance(model, (str, os.PathLike)):
-        return open_model(model, device="cpu" if device is None else present(device))
+        return open_model(os.fspath(model), device="cpu" if device is None else present(device))
     raise UserError(
         f"a model is a run folder, a sealed file, or what reslearn.load returned; found {type(model).__name__} "
         "(seal a network of your own with reslearn.save)"

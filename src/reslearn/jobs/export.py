@@ -110,6 +110,10 @@ class Written:
     calibration: Calibration | None = None
     notes: tuple[str, ...] = ()
 
+    def __fspath__(self) -> str:
+        """The file, so that this goes wherever an exported model's path goes."""
+        return str(self.path)
+
     def __repr__(self) -> str:
         proof = "not verified" if self.verified is None else f"gap at most {self.verified.max_gap:.2g}"
         return f"Written({self.path}: {self.to}, {self.input} input, {self.precision}, {self.bytes:,} bytes, {proof})"

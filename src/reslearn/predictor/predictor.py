@@ -166,7 +166,7 @@ def _again(model: Model, engine: Engine, precision: Width, batch_size: int, thre
 def opened_model(model: Model | str | os.PathLike[str], engine: Engine | None = None) -> Model:
     """A model that is open, or that lies at a path; on a GPU where there is one that `engine` can use."""
     if isinstance(model, (str, os.PathLike)):
-        return open_model(model, device=present(None, engine))
+        return open_model(os.fspath(model), device=present(None, engine))
     if not isinstance(model, Model):
         raise UserError(
             f"a model is a run folder, a sealed or exported file, or what reslearn.load returned; found "

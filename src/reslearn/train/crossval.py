@@ -59,6 +59,10 @@ class Crossval:
     runs: tuple[Run, ...]
     out_of_fold: Evaluation  # every picture once, by the network that had not seen it
 
+    def __fspath__(self) -> str:
+        """Its folder, so that this goes wherever a model's path goes."""
+        return str(self.path)
+
     def __repr__(self) -> str:
         whole = self.out_of_fold
         right = f"{100 * whole.top1:.2f} % of {counted(whole.images, 'picture')} right"

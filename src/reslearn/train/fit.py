@@ -72,6 +72,10 @@ class Run:
             "images_per_second": self.images_per_second,
         }
 
+    def __fspath__(self) -> str:
+        """Its folder, so that this goes wherever a model's path goes."""
+        return str(self.path)
+
     def __repr__(self) -> str:
         val = "not validated"
         if self.val is not None:

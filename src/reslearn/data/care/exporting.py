@@ -43,6 +43,10 @@ class Exported:
     files: int
     bytes: int
 
+    def __fspath__(self) -> str:
+        """What was written, so that this goes wherever data's path goes."""
+        return self.path
+
     def __repr__(self) -> str:
         return f"Exported({self.path}: {self.pictures:,} pictures in {self.files:,} files, {self.bytes / 1e6:,.1f} MB)"
 

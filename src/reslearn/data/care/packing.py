@@ -31,6 +31,10 @@ class Packed:
     shards: tuple[str, ...] | None  # their names; None of one pack
     seconds: float
 
+    def __fspath__(self) -> str:
+        """What was written, so that this goes wherever data's path goes."""
+        return self.path
+
     def __repr__(self) -> str:
         return f"Packed({self.path}: {self.pictures:,} pictures, {self.bytes / 1e6:,.1f} MB, {self.encoding})"
 

@@ -72,6 +72,10 @@ class Sweep:
     importance: Mapping[str, float]  # empty where it cannot be told
     retrained: Run | None = None
 
+    def __fspath__(self) -> str:
+        """Its folder, so that this goes wherever a model's path goes."""
+        return str(self.path)
+
     def __repr__(self) -> str:
         best = f"best {in_words(self.best.trial.values)}"
         score = "" if self.best.top1 is None else f", {self.best.top1.percent()} of validation right"
