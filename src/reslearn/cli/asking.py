@@ -13,6 +13,7 @@ from ..runtime.allocator import tune
 from ..spec.codec import parse_assignments
 from ..spec.errors import UserError
 from . import options as opt
+from .config import OPTION_OF
 
 if TYPE_CHECKING:
     from ..jobs.resolve import TrainRequest
@@ -73,11 +74,12 @@ class Training:
         changes = parse_assignments(self.assignments or [])
         if self.device is not None:
             present(self.device)
-        for name in ("device", "workers"):
-            value, path = getattr(self, name), f"settings.{name}"
-            if value is not None and path in changes:
-                raise UserError(f"--{name} {value}: --set {path}={changes[path]} says it, too; leave one of them out")
-            if value is not None:
+        for name, path in OPTION_OF.items():
+            value, there = getattr(self, name), next((p for p in (path, f"recipe.{path}") if p in changes), None)
+            if value is not None and there is not None:
+                option = f"--{name.replace('_', '-')} {value}"
+                raise UserError(f"{option}: --set {there}={changes[there]} says it, too; leave one of them out")
+            if value is not None and name in ("device", "workers"):
                 changes[path] = str(value)
         return changes
 

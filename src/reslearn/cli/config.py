@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -67,12 +67,16 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
 def over_file(asked: Training, context: typer.Context) -> Training:
     """What was asked for, with the file's `[set]` beneath it: what stands on the command line takes its place.
 
-    So does `--epochs` that of any budget in the file, and a `--set` of a budget the file's `epochs`.
+    So does `--epochs` that of any budget in the file, and a `--set` what the file's option says.
     """
     given = [text.partition("=")[0].removeprefix("recipe.") for text in asked.assignments or []]
     for name, field in OPTION_OF.items():
         source = context.get_parameter_source(name)
-        given += [field] if source is not None and source.name == "COMMANDLINE" else []
+        if source is not None and source.name == "COMMANDLINE":
+            given.append(field)
+        elif field in given:
+            unsaid: dict[str, Any] = {name: None}
+            asked = replace(asked, **unsaid)
     budgets = set(BUDGETS) & set(given)
     if budgets and "epochs" not in given:
         asked = replace(asked, epochs=None)

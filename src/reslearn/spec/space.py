@@ -71,6 +71,8 @@ def read_axis(name: str, text: str, *, several: bool = False, whole: bool = Fals
         raise UserError(f"{where}: log: is followed by a span, such as {name}=log:0.01..1")
     if match is not None and not several:
         low, high = (_number(match[end], where) for end in ("low", "high"))
+        if low == high:
+            raise UserError(f"{where}: its ends are one number; give {name}={match['low']} for it alone")
         if not low < high:
             raise UserError(f"{where}: a span goes from the lower to the higher number, such as {high:g}..{low:g}")
         if match["log"] and low <= 0:
@@ -83,7 +85,8 @@ def read_axis(name: str, text: str, *, several: bool = False, whole: bool = Fals
         return None
     if "" in texts:
         raise UserError(f"{where}: nothing stands between two of its commas; the values to try are {FORMS}")
-    twice = [one for i, one in enumerate(texts) if one in texts[:i]]
+    known = [_meant(one) for one in texts]
+    twice = [one for i, one in enumerate(texts) if known[i] in known[:i]]
     if twice:
         raise UserError(f"{where}: {twice[0]} is there twice; give each value once")
     return Choices(name, tuple(texts))
@@ -120,6 +123,14 @@ def _number(text: str, where: str) -> float:
     if not math.isfinite(found):
         raise UserError(f"{where}: {text} is no number; the values to try are {FORMS}")
     return found
+
+
+def _meant(text: str) -> float | str:
+    """A number where a text is one: `0.1` and `0.10` are the same."""
+    try:
+        return float(text)
+    except ValueError:
+        return text.lower()
 
 
 def _in_brackets(text: str) -> list[str] | None:

@@ -74,3 +74,20 @@ def test_a_span_too_narrow_for_so_many_numbers_gives_those_that_there_are():
     axes = (Span("lr", 0.1, 0.1002),)
     found = {point["lr"] for point in points(axes, 20, 0)}
     assert trials_of(axes, "quasi", 20, 0) == len(found) <= 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0.1,0.10", "0.10 is there twice"),
+        ("0.1,1e-1", "1e-1 is there twice"),
+        ("0.1..0.1", "its ends are one number; give lr=0.1"),
+        ("log:0.1..0.01", "lower to the higher"),
+        ("log:0..1", "numbers above 0"),
+        ("nan..1", "nan is no number"),
+        ("0.1,nan", "lr is nan"),
+    ],
+)
+def test_what_is_one_value_or_none_is_no_space(text, said):
+    with pytest.raises(UserError, match=said):
+        split_assignments(request(lr=text))

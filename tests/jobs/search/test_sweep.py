@@ -185,6 +185,27 @@ def test_a_trial_whose_loss_is_no_number_fails_and_the_others_go_on(pictures, ca
     assert "loss became" in told["trials"][1]["why"] and told["best"]["number"] == 1
 
 
+@pytest.mark.parametrize("lost", ["a trial", "a list", "a number", "no text"])
+def test_a_journal_that_lost_lines_or_holds_others_is_one_line(swept, tmp_path, capsys, lost):
+    """Where a trial is lost, those behind it get other numbers, under which other trials' runs lie."""
+    out, _, command = swept
+    shutil.copytree(out, tmp_path / "s")
+    journal = tmp_path / "s" / "journal.log"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    first = next(i for i, line in enumerate(lines) if b'"params"' in line)
+    changed = {
+        "a trial": lines[:first] + lines[first + 1 :],
+        "a list": [*lines, b"[]\n"],
+        "a number": [*lines, b'{"op_code": "x"}\n'],
+        "no text": [b"\0\0\n", *lines],
+    }
+    journal.write_bytes(b"".join(changed[lost]))
+    for arguments in (["sweep", *command[:-1], str(tmp_path / "s")], ["resume", str(tmp_path / "s")]):
+        assert main(arguments) == 2
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        assert "put a copy of" in said and ("damaged" in said) == (lost != "a trial")
+
+
 def test_a_folder_whose_process_died_or_is_about_to_write_is_begun_in(pictures, tmp_path):
     """Who was killed while it wrote `sweep.json`, or writes it just now, leaves a lock and half a file."""
     from reslearn.jobs.resolve import TrainRequest
@@ -210,6 +231,10 @@ def test_a_folder_whose_process_died_or_is_about_to_write_is_begun_in(pictures, 
         (["--set", "lr=1..0.1"], "lower to the higher"),
         (["--set", "lr=0.1,0.2", "--trials", "0"], "--trials is 0; it must be at least 1"),
         (["--set", "lr=0.1,0.2", "--seeds", "0"], "--seeds is 0; it must be at least 1"),
+        (["--set", "lr=0.1..0.2", "--trials", "99999999999"], "--trials is 99,999,999,999; it must be at most 10,000"),
+        (["--set", "lr=0.1,0.2", "--seeds", "10001"], "--seeds is 10,001; it must be at most 10,000"),
+        (["--set", "epochs=1,2", "--epochs", "1"], "--epochs 1.0: --set epochs=1,2 says it, too"),
+        (["--set", "image_size=8,16"], "--image-size 8: --set image_size=8,16 says it, too"),
         (["--set", "lr=0.1,0.2", "--val-fraction", "0"], "no validation pictures"),
         (["--set", "lr=0.1,0.2", "--sampler", "grid"], "grid"),
     ],

@@ -53,7 +53,9 @@ class Study:
         path = folder / JOURNAL
         try:
             storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_lock(path)))
-        except (ValueError, KeyError, AssertionError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # Optuna replays what the lines say, whatever that is
             raise UserError(f"{path}: damaged ({error}); put a copy of it back, or begin anew elsewhere") from None
         self._study: Any = optuna.create_study(
             storage=storage,

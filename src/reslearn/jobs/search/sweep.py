@@ -40,6 +40,7 @@ from .trial import Told, train_trial
 from .winner import RETRAINED, choose_winner, mark_winner, retrain
 
 LOCK = "lock"
+MOST = 10_000  # trials, or runs of one: all trials are written down before the first
 WAIT = 1.0  # seconds between two looks at what other processes do
 
 
@@ -65,8 +66,10 @@ def plan_sweep(request: TrainRequest, asked: Asked) -> SweepPlan:
     """
     if from_environment().size > 1:
         raise UserError("sweep runs in one process; start the same command as often as there are processors for it")
-    check_at_least("--trials", asked.trials, 1)
-    check_at_least("--seeds", asked.seeds, 1)
+    for option, number in (("--trials", asked.trials), ("--seeds", asked.seeds)):
+        check_at_least(option, number, 1)
+        if number > MOST:
+            raise UserError(f"{option} is {number:,}; it must be at most {MOST:,}")
     check_choice("--sampler", asked.sampler, get_args(Sampler))
     need_optuna()
     space, axes = split_assignments(request)

@@ -13,10 +13,12 @@ import numpy as np
 from ...data.dataset import Dataset
 from ...runtime.notes import say
 from ...spec.choices import Tracker
+from ...spec.codec import field_paths, set_fields
 from ...spec.errors import UserError
 from ...train.events import Listener, Reading, Tick, Watch
 from ...train.fit import Run, begin, finished_run, resume
 from ...train.loop import Diverged
+from ...train.records.run import read_record as read_run
 from ...train.trackers.forward import Begin, forwarded
 from ..resolve import asked_recipe, resolve
 from .record import SweepRecord
@@ -47,8 +49,28 @@ def run_folders(folder: Path, number: int, seeds: int) -> list[Path]:
 
 def runs_of(folder: Path, trial: Trial, seeds: int) -> list[Run]:
     """The finished runs of a trial, in the order of their seeds."""
-    found = [finished_run(path) for path in run_folders(folder, trial.number, seeds) if (path / "run.json").exists()]
+    paths = [path for path in run_folders(folder, trial.number, seeds) if (path / "run.json").exists()]
+    for path in paths:
+        check_values(path, trial.values)
+    found = map(finished_run, paths)
     return [run for run in found if run is not None]
+
+
+def check_values(path: Path, values: Mapping[str, str]) -> None:
+    """Raise `UserError` for a run that was begun with other values than those of its trial.
+
+    The journal tells which trial has which number; where lines of it are lost, another's run would be taken for it.
+    """
+    record = read_run(path)
+    own: dict[str, Any] = {"recipe": record.recipe, "spec": record.spec, "preprocess": record.preprocess}
+    for name, text in values.items():
+        prefix, dot, rest = name.partition(".")
+        whose, field = (prefix, rest) if dot and prefix in own else ("recipe", name)
+        if whose in own and field in field_paths(own[whose]) and set_fields(own[whose], {field: text}) != own[whose]:
+            raise UserError(
+                f"{path}: this run was not begun with {name}={text}, as the sweep's journal says; put a copy of the "
+                "journal back, or begin the sweep anew"
+            )
 
 
 def train_trial(study: Study, trial: Trial, data: Dataset, told: Told) -> None:
@@ -91,6 +113,7 @@ def _train(
     if finished_run(path) is not None:
         return
     if (path / "run.json").exists():
+        check_values(path, values)
         resume(path, watch=watch, allow_different_numerics=True)
         return
     try:
