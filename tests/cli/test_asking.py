@@ -56,6 +56,25 @@ def test_what_was_asked_arrives():
     assert Looking(workers=2, device="cpu").scoring("val").workers == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--epochs", "1", "--set", "epochs=2"], "--epochs 1.0: --set epochs=2 says it, too"),
+        (["--epochs", "1", "--set", "recipe.epochs=2"], "--epochs 1.0: --set recipe.epochs=2 says it, too"),
+        (["--image-size", "8", "--set", "image_size=16"], "--image-size 8: --set image_size=16 says it, too"),
+        (
+            ["--precision", "fp32", "--set", "settings.precision=bf16"],
+            "--precision fp32: --set settings.precision=bf16",
+        ),
+        (["--workers", "1", "--set", "settings.workers=2"], "--workers 1: --set settings.workers=2 says it, too"),
+    ],
+)
+def test_an_option_and_an_assignment_that_say_the_same_are_refused(words, said, capsys):
+    """One of the two would not be heard."""
+    assert main(["train", "digits", *words, "--dry-run"]) == 2
+    assert said in capsys.readouterr().err.strip().splitlines()[-1]
+
+
 @pytest.mark.parametrize("command", ["train", "plan", "crossval", "sweep"])
 def test_every_command_that_trains_has_them(command, capsys):
     assert main([command, "--help"]) == 0

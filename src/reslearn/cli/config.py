@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -70,13 +70,21 @@ def over_file(asked: Training, context: typer.Context) -> Training:
     So does `--epochs` that of any budget in the file, and a `--set` what the file's option says.
     """
     given = [text.partition("=")[0].removeprefix("recipe.") for text in asked.assignments or []]
+    silent: set[str] = set()  # options of the file in whose place a `--set` stands
     for name, field in OPTION_OF.items():
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             given.append(field)
         elif field in given:
-            unsaid: dict[str, Any] = {name: None}
-            asked = replace(asked, **unsaid)
+            silent.add(name)
+    asked = replace(
+        asked,
+        epochs=None if "epochs" in silent else asked.epochs,
+        image_size=None if "image_size" in silent else asked.image_size,
+        precision=None if "precision" in silent else asked.precision,
+        device=None if "device" in silent else asked.device,
+        workers=None if "workers" in silent else asked.workers,
+    )
     budgets = set(BUDGETS) & set(given)
     if budgets and "epochs" not in given:
         asked = replace(asked, epochs=None)

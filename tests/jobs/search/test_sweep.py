@@ -206,6 +206,19 @@ def test_a_journal_that_lost_lines_or_holds_others_is_one_line(swept, tmp_path, 
         assert "put a copy of" in said and ("damaged" in said) == (lost != "a trial")
 
 
+@pytest.mark.parametrize("gone", ["trial-002", "trial-002/seed-1", "trial-002/seed-0/model.safetensors"])
+def test_a_trial_whose_files_are_gone_is_one_line(swept, tmp_path, capsys, gone):
+    out, told, command = swept
+    assert told["trials"][1]["state"] == "done"
+    shutil.copytree(out, tmp_path / "s")
+    lost = tmp_path / "s" / gone
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    for arguments in (["sweep", *command[:-1]], ["resume"], ["report"]):
+        assert main([*arguments, str(tmp_path / "s")]) == 2
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        assert "trial-002: this trial is done, and its files are gone" in said
+
+
 def test_a_folder_whose_process_died_or_is_about_to_write_is_begun_in(pictures, tmp_path):
     """Who was killed while it wrote `sweep.json`, or writes it just now, leaves a lock and half a file."""
     from reslearn.jobs.resolve import TrainRequest

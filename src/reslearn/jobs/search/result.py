@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ...runtime.container import FILE_NAME
+from ...spec.errors import UserError
 from ...train.fit import Run
 from .record import SweepRecord
-from .study import Trial
+from .study import Trial, trial_folder
 from .trial import in_words, run_folders, runs_of, validation
 
 
@@ -144,6 +145,9 @@ def _tried(folder: Path, record: SweepRecord, trial: Trial) -> Tried:
     folders = tuple(path for path in run_folders(folder, trial.number, record.seeds) if path.exists())
     if trial.state != "done":
         return Tried(trial, folders, runs)
+    if len(runs) < record.seeds:
+        lost = trial_folder(folder, trial.number)
+        raise UserError(f"{lost}: this trial is done, and its files are gone; put them back, or begin the sweep anew")
     scores = [validation(run) for run in runs]
     return Tried(trial, folders, runs, *(Spread.of([score[name] for score in scores]) for name in ("top1", "loss")))
 
