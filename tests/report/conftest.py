@@ -108,6 +108,18 @@ def browser():
     pytest.skip(f"needs a Chromium: one of {', '.join(BROWSERS)} on the PATH")
 
 
+@pytest.fixture(scope="module")
+def chromium(browser):
+    """A browser that playwright drives. Not for longer: while it is there, its event loop runs, and no other may."""
+    sync = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                 "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # fmt: skip
+    with sync.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=shutil.which(browser), args=arguments)
+        yield found
+        found.close()
+
+
 @pytest.fixture
 def browse(browser, tmp_path):
     """browse(html file, width) -> what the page complained of on the console, and a screenshot's path."""

@@ -36,7 +36,7 @@ def cut_off(axes: Axes, curves: Sequence[tuple[Floats, Floats, str]]) -> None:
                 xytext=(2, -3 - ROW * rows),
                 textcoords="offset points",
                 color=INK["muted"] if colour == INK["train"] else colour,  # that of lines is too light for words
-                fontsize=7.2,
+                fontsize=7.4,
                 va="top",
             )
             rows += 1

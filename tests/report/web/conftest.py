@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -68,18 +67,6 @@ def served(painted):
     yield f"http://127.0.0.1:{port}/"
     server.should_exit = True
     thread.join(20)
-
-
-@pytest.fixture(scope="module")
-def chromium(browser):
-    """A browser that playwright drives. Not for longer: while it is there, its event loop runs, and no other may."""
-    sync = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                 "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # fmt: skip
-    with sync.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=shutil.which(browser), args=arguments)
-        yield found
-        found.close()
 
 
 class Visit:

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
 from ...report.ink import PIXELS, STYLE, to_page_svg
 from ...report.pages import TEMPLATES as SHARED
+from ...report.words import templates
 from ...runtime.files import write_atomic
 from ...runtime.replacing import PAGE, replaceable, write_page
 from ...spec.errors import UserError
@@ -105,24 +105,21 @@ def save_figure(figure: Figure, stem: Path) -> None:
 
 
 def _html(sections: Sequence[Section], drawn: dict[str, Figure], counts: dict[str, int]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     for figure in drawn.values():
         figure.patch.set_alpha(0)
-    return environment.get_template("papers.html.jinja").render(
-        css=(SHARED / "style.css").read_text(encoding="utf-8"),
-        papers=PAPERS,
-        counts=counts,
-        rule=RULE,
-        static=static_values(),
-        coverage=coverage(),
-        kinds=[(title, [s for s in sections if s.kind == kind]) for kind, title in KINDS.items()],
-        figures={name: to_page_svg(figure, name) for name, figure in drawn.items()},
+    return (
+        templates(TEMPLATES)
+        .get_template("papers.html.jinja")
+        .render(
+            css=(SHARED / "style.css").read_text(encoding="utf-8"),
+            papers=PAPERS,
+            counts=counts,
+            rule=RULE,
+            static=static_values(),
+            coverage=coverage(),
+            kinds=[(title, [s for s in sections if s.kind == kind]) for kind, title in KINDS.items()],
+            figures={name: to_page_svg(figure, name) for name, figure in drawn.items()},
+        )
     )
 
 
