@@ -47,12 +47,19 @@ def test_the_epoch_that_was_kept_is_ringed_and_its_value_stands_beside_the_name(
 
 
 def test_words_on_curves_that_leave_the_frame_stand_below_each_other(report):
-    first = np.array([99.0, *np.linspace(20, 5, 8)])
-    curves = dataclasses.replace(report().curves, train_error=first, val_error=first - 1)
+    first = np.array([99.0, *np.linspace(20, 5, 29)])
+    curves = dataclasses.replace(report(epochs=30).curves, train_error=first, val_error=first - 1)
     figure = figures.error_curves(curves)
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert len(boxes) == 2 and not boxes[0].overlaps(boxes[1])
+
+
+def test_a_curve_that_hardly_leaves_the_frame_stays_in_it(report):
+    errors = np.array([25.0, *np.linspace(20, 19, 29)])
+    curves = dataclasses.replace(report(epochs=30).curves, train_error=errors, val_error=errors)
+    axes = figures.error_curves(curves).axes[0]
+    assert not axes.texts and axes.get_ylim()[1] > 25
 
 
 @pytest.mark.parametrize("colour", ["ink", "muted", "val", "wrong", "third", "fourth"])

@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from .ink import INK
 from .values import Floats
 
+WHOLE = 1.3  # times the top, up to which there is room for all
 ROW = 9  # points from one row of small words to the next
 
 
@@ -22,7 +23,9 @@ def cut_off(axes: Axes, curves: Sequence[tuple[Floats, Floats, str]]) -> None:
     tail = np.concatenate([y[np.isfinite(y)] for _, y, _ in curves])
     if not tail.size:
         return
-    top = max(float(np.quantile(tail, 0.92)) * 1.1, 0.5)
+    most, top = float(tail.max()), max(float(np.quantile(tail, 0.92)) * 1.1, 0.5)
+    if most <= WHOLE * top:
+        top = max(1.04 * most, 0.5)
     axes.set_ylim(0, top)
     rows = 0  # of words, below each other: curves leave at much the same place
     for x, y, colour in curves:

@@ -141,7 +141,9 @@ def bars_figure(
             axes.set_ylim(0, 1.08 * max(axes.get_ylim()[1], 1e-9))
         axes.set_ylabel(ylabel)
         axes.set_xlabel(f"layers in order, {names[0]} to {names[-1]}")
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+        if len(names) == 1:
+            axes.set_xlim(0.5, 1.5)
         if len(series) > 1:
             figure.legend(loc="outside upper left", ncols=3)
         return figure

@@ -73,10 +73,12 @@ def value(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """A line of advice as a sentence of its own: a large letter and a full stop. A name at its begin stays as it is."""
+    """A line of advice as a sentence of its own: a large letter and a full stop. What is one stays as it is: it may
+    begin with a name."""
+    if not text or text.endswith("."):
+        return text
     first = text.split(" ", 1)[0]
-    large = text[:1].upper() + text[1:] if first.isalpha() and first.islower() and first.isascii() else text
-    return large if large.endswith((".", "!", "?", ":")) or not large else f"{large}."
+    return f"{text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text}."
 
 
 def words(command: str) -> str:

@@ -49,7 +49,9 @@ def _facts(done: Layers) -> Iterable[Fact]:
     if done.branches:
         mean = sum(one.ratio for one in done.branches) / len(done.branches)
         yield Fact(
-            label="mean |F| / |x|", value=f"{mean:.3f}", note=f"{len(done.branches)} blocks with identity shortcuts"
+            label="mean |F| / |x|",
+            value=f"{mean:.3f}",
+            note=f"{counted(len(done.branches), 'block')} with identity shortcuts",
         )
     if done.lesion is not None and done.lesion.dropped:
         name, worst = max(done.lesion.dropped, key=lambda one: one[1])
