@@ -186,3 +186,13 @@ def test_fixed_gamma_and_beta_are_no_parameters_and_stay(images):
     assert torch.equal(net(images), usual(images))
     assert net.state_dict().keys() == usual.state_dict().keys()
     assert not any("norm" in name for name, _ in net.named_parameters())
+
+
+@pytest.mark.parametrize(
+    "variant",
+    ["constant_scaling:nan,1", "exclusive_gate:inf", "shortcut_gate:-inf", "dropout_shortcut:1",
+     "dropout_shortcut:-0.1", "dropout_shortcut:nan", "init:0", "no_norm_init:-1", "init:nan"],
+)  # fmt: skip
+def test_numbers_that_no_block_can_have_are_refused(variant):
+    with pytest.raises(UserError, match=f"variant is '{variant}'"):
+        parse(variant)

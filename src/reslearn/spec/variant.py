@@ -5,6 +5,7 @@ What such a block computes stands in `nets/variants.py`, which has an entry for 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -61,6 +62,12 @@ def parse(variant: str) -> tuple[str, list[float]]:
         raise UserError(f"variant is {variant!r}; it must be {form}")
     if name == "kernels" and any(side not in (1, 3, 5, 7) for side in numbers):
         raise UserError(f"variant is {variant!r}; a kernel's side is 1, 3, 5 or 7")
+    if not all(math.isfinite(number) for number in numbers):
+        raise UserError(f"variant is {variant!r}; its numbers must be finite")
+    if name == "dropout_shortcut" and not 0 <= numbers[0] < 1:
+        raise UserError(f"variant is {variant!r}; the share that is dropped is at least 0 and less than 1")
+    if name in ("init", "no_norm_init") and numbers[0] <= 0:
+        raise UserError(f"variant is {variant!r}; a standard deviation is greater than 0")
     return name, numbers
 
 

@@ -91,7 +91,7 @@ def test_times_of_a_minibatch(monkeypatch, tmp_path, capsys):
 def test_what_was_measured_is_printed_with_its_units(tmp_path, capsys):
     rows = [{"net": "thin, 1001", "seconds": 4.19, "spread": 1.65, "macs": 1_487_849_984}]
     (tmp_path / "measured").mkdir()
-    value = {"tier": "smoke", "rows": rows, "machine": {"cpu": "a CPU", "gpus": []}}
+    value = {"tier": "smoke", "rows": rows, "batch": 2, "repeats": 1, "threads": 1, "machine": {"cpu": "a CPU"}}
     (tmp_path / "measured" / "p5-fig4.json").write_text(json.dumps(value))
     assert main(["paper", "run", "p5-fig4", "--store", str(tmp_path)]) == 0
     head, row = capsys.readouterr().out.splitlines()

@@ -26,10 +26,12 @@ from ...runtime.settings import Precision, Settings
 from ...runtime.switches import owned
 from ...spec.catalogue import get_spec
 from ...spec.codec import to_json
+from ...spec.errors import UserError
 from ...spec.net import Spec, spec_to_json
 from ...spec.preprocess import Preprocess
 from ...train.events import Watch
-from ...train.fit import fit, resume
+from ...train.fit import finished_run, fit, resume
+from ...train.folder import refuse_existing
 from ...train.loop import Diverged
 from ...train.records.journal import read_journal
 from ...train.records.run import read_record
@@ -129,7 +131,7 @@ class Runner:
         return result
 
     def _train(self, cell: Cell, run: Path, settings: Settings) -> None:
-        begun = (run / "run.json").exists()
+        begun = _begun(run)
         if begun and (cell.start is None or read_record(run).weights):
             resume(run, train_data=self.pictures.train, val_data=self.pictures.test, watch=self.watch)
             return
@@ -234,6 +236,21 @@ class Runner:
             "train": len(self.pictures.train),
             "test": len(self.pictures.test),
         }
+
+
+def _begun(run: Path) -> bool:
+    """Whether a run was begun in this folder. Raises `UserError` for what is damaged, with the way out."""
+    begun = (run / "run.json").exists()
+    try:
+        if begun:
+            read_record(run)
+            finished_run(run)
+        else:
+            refuse_existing(run, overwrite=False)
+    except UserError as error:
+        what = error if begun else f"{run}: not empty, and no run"
+        raise UserError(f"{what}; remove {run}, and `reslearn paper run` makes it anew") from None
+    return begun
 
 
 def machine() -> dict[str, Any]:

@@ -21,7 +21,8 @@ from ...runtime.opening import read_document
 from ...spec.codec import from_json, to_json
 from ...spec.errors import UserError
 from ...spec.seen import Seen, seen_from_json
-from .tiers import Cell, tier_label
+from .shapes import AFTER, MEASURED, RESULT, misfit
+from .tiers import TIERS, Cell, tier_label
 
 FORMAT = 1
 ANEW = "remove it, and `reslearn paper run` makes it anew"
@@ -110,7 +111,10 @@ class Store:
         """What was computed from all of an experiment's nets together, one value per tier, data and seed."""
         for root in self.roots:
             for path in sorted(root.glob(f"*/*/after/{experiment}-seed*.json")):
-                yield _read_object(path, "tier", "fraction", "members", "growing")
+                value = _read_object(path)
+                if wrong := misfit(value, AFTER):
+                    raise UserError(f"{path}: {wrong}; {ANEW}")
+                yield value
 
     def measured_file(self, experiment: str) -> Path:
         """Where what an experiment measures without training lies."""
@@ -144,17 +148,31 @@ def read_result(path: Path) -> Result:
     if isinstance(number := data.get("format", 0), int) and number > FORMAT:
         raise UserError(f"{path}: format {number} is newer than this reslearn reads ({FORMAT}); update reslearn")
     try:
-        return from_json(Result, data, str(path))
+        result = from_json(Result, data, str(path))
     except UserError as error:
         raise UserError(f"{error}; {ANEW}") from None
+    lengths = {len(column) for column in vars(result.curve).values()}
+    wrong = (
+        _no_tier(result.tier)
+        or misfit(data, RESULT)
+        or ("" if len(lengths) == 1 else "the columns of curve have several lengths")
+    )
+    if wrong:
+        raise UserError(f"{path}: {wrong}; {ANEW}")
+    return result
 
 
 def read_measured(path: Path) -> dict[str, Any]:
     """Read what was measured without training. Raises `UserError` for a damaged file."""
     data = _read_object(path, "tier", "rows", "machine")
-    if isinstance(data["rows"], list) and data["rows"] and all(isinstance(row, dict) for row in data["rows"]):
-        return data
-    raise UserError(f"{path}: it has no rows; {ANEW}")
+    shape = {"machine": RESULT["machine?"], **MEASURED.get(path.stem, {"rows": ({},)})}
+    if wrong := _no_tier(data["tier"]) or misfit(data, shape):
+        raise UserError(f"{path}: {wrong}; {ANEW}")
+    return data
+
+
+def _no_tier(tier: Any) -> str:
+    return "" if tier in TIERS else f"tier is {tier!r}, none of {', '.join(TIERS)}"
 
 
 def _read_object(path: Path, *keys: str) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def curves(wanted: Panels, group: Group) -> Figure:
         for panel, (title, labels, show) in zip(axes, panels, strict=True):
             for index, label in enumerate(labels):
                 shown += _errors(panel, index, runs[label], show)
-            iterations_axis(panel, max(runs[label].curve.step[-1] for label in labels if runs[label].curve.step))
+            ends = [runs[label].curve.step[-1] for label in labels if runs[label].curve.step]
+            iterations_axis(panel, max(ends, default=1))  # none where all diverged in their first epoch
             above(panel, title, _keys(labels, show))
         percent_axis(axes[0], "error", shown)
         return figure
@@ -114,7 +115,8 @@ def loss_curves(group: Group) -> Figure:
             log_axis(panel.yaxis)
             panel.set_ylabel("training loss (nats), dashed")
             percent_axis(right, "test error, solid", [e for label in pair for e in runs[label].curve.test_error])
-            iterations_axis(panel, max(runs[label].curve.step[-1] for label in pair))
+            ends = [runs[label].curve.step[-1] for label in pair if runs[label].curve.step]
+            iterations_axis(panel, max(ends, default=1))
             above(panel, case, _keys(pair, "test"))
         for spare in axes[len(cases) :]:
             spare.set_visible(False)

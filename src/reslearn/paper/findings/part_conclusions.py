@@ -47,13 +47,12 @@ def on_gpu(found: Mapping[str, Any]) -> bool:
 def computer(found: Mapping[str, Any]) -> str:
     """The processor that what was measured without training was measured on."""
     machine = found["machine"]
-    return str(machine["gpus"][0] if on_gpu(found) else machine["cpu"])
+    return str((machine.get("gpus") or ["a GPU"])[0] if on_gpu(found) else machine.get("cpu") or "a CPU")
 
 
 def times(found: Mapping[str, Any]) -> Iterator[str]:
     """p5-fig4."""
     rows = {row["net"]: row for row in found["rows"]}
-    deep = rows["thin, 1001"]
     gpu = on_gpu(found)
     threads = "" if gpu else f" with {counted(found['threads'], 'thread')}"
     yield (
@@ -62,6 +61,9 @@ def times(found: Mapping[str, Any]) -> Iterator[str]:
         + ", ".join(f"{row['net']} {row['seconds']:.2f} s ({row['spread']:.2f})" for row in found["rows"])
         + "."
     )
+    if not rows.keys() >= {"thin, 1001", "WRN-28-10", "WRN-16-10"}:
+        return
+    deep = rows["thin, 1001"]
     yield (
         f"The thin net of 1001 layers takes {_times(deep, rows['WRN-28-10'])}, which P5 finds better, and "
         f"{_times(deep, rows['WRN-16-10'])}."

@@ -72,7 +72,7 @@ def convergence(group: Group) -> Figure:
                 axes.plot([step], [level], marker="|", markersize=16, color=COLOURS[index % 8], linestyle="none")
         if level is not None:
             axes.axhline(level, color="#777777", linewidth=1, linestyle=(0, (1, 2)), label="where plain-20 ends")
-        iterations_axis(axes, max(run.curve.step[-1] for run in runs.values() if run.curve.step))
+        iterations_axis(axes, max((run.curve.step[-1] for run in runs.values() if run.curve.step), default=1))
         percent_axis(axes, "training error", values)
         legend(figure, axes, 3)
         return figure

@@ -209,7 +209,7 @@ def _trainings(experiment: Experiment, groups: Sequence[Group], without: Sequenc
         results = having[0].results[label]
         first = results[0]
         recipe, settings = first.recipe, first.settings
-        steps = recipe["iterations"] or (first.curve.step[-1] if first.curve.step else 0)
+        steps = recipe.get("iterations") or (first.curve.step[-1] if first.curve.step else 0)
         hours = sum(result.seconds for result in results) / 3600
         where = ", ".join([*(first.machine.get("gpus") or [first.machine.get("cpu", "")])])
         told = "".join(f"; {note}" for result in results for note in result.notes)
