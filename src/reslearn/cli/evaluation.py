@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -88,6 +89,8 @@ def evaluate(
 
             write_evaluation_report(out, done)
     emit(done.to_json(), as_json, lambda: _print_results(done))
+    if done.stale is not None and not as_json:
+        say(f"note       the run's page is of before: reslearn report {shlex.quote(str(done.stale))}")
 
 
 def calibrate(

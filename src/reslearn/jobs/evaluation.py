@@ -124,6 +124,12 @@ class Evaluated:
     loaded: Model
     left_out: int | None = None  # pictures of classes that the model does not know; None where nobody asked for that
 
+    @property
+    def stale(self) -> Path | None:
+        """The run's folder where its page is of before these scores, which it would show."""
+        folder = run_folder(self.loaded) if self.subject.unseen else None
+        return folder if folder is not None and (folder / "report.html").exists() else None
+
     def to_json(self) -> dict[str, Any] | list[dict[str, Any]]:
         """The scores of the one protocol, or a list where there are several."""
         more: dict[str, Any] = {"split": self.subject.split}

@@ -9,6 +9,7 @@ import pytest
 from reslearn.cli.app import main
 from reslearn.jobs.evaluation import Result, evaluate_protocols
 from reslearn.jobs.pages.evaluation import evaluation_report, write_evaluation_report
+from reslearn.jobs.pages.run import write_report
 from reslearn.jobs.pages.tables import SELECTED_ON_TEST
 from reslearn.measure.calibration import reliability
 from reslearn.measure.scoring import Scoring
@@ -58,3 +59,15 @@ def test_the_command_line_writes_the_page(short_run, tmp_path, capsys):
     page = tmp_path / "page.html"
     assert main(["evaluate", str(short_run), "digits", "--split", "val", "--report", str(page), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["images"] == 144 and "A closer look: val" in page.read_text()
+
+
+def test_a_run_whose_page_is_of_before_says_so(short_run, capsys):
+    assert (
+        main(["evaluate", str(short_run), "digits"]) == 0 and "report" not in capsys.readouterr().err.split("\n", 1)[1]
+    )
+    write_report(short_run)
+    assert main(["evaluate", str(short_run), "digits"]) == 0
+    assert f"the run's page is of before: reslearn report {short_run}" in capsys.readouterr().err
+    for quiet in (["--split", "val"], ["--json"]):
+        assert main(["evaluate", str(short_run), "digits", *quiet]) == 0
+        assert "of before" not in capsys.readouterr().err
