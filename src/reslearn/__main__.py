@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sys
+import threading
 
 
 def main() -> None:
@@ -14,7 +17,18 @@ def main() -> None:
         status = run()
     except KeyboardInterrupt:  # while modules were still being loaded
         status = 130
+    if status in (130, 143) and threading.active_count() > 1:
+        _leave(status)
     sys.exit(status)
+
+
+def _leave(status: int) -> None:
+    """End without the threads that a stopped command has left: who waits for a network may wait for minutes."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
 
 
 def _occupy_standard_descriptors() -> None:

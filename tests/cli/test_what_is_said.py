@@ -19,6 +19,7 @@ from reslearn.measure.metrics import loss
 from reslearn.nets.build import create_model
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess
+from reslearn.train.stopping import Terminated
 
 SPEC = NetSpec("tiny", "cifar", 4, "basic", (1,), (4,), num_classes=2)
 
@@ -282,3 +283,17 @@ def test_ctrl_c_is_a_line(monkeypatch, capsys):
 
     monkeypatch.setattr("typer.main.get_command", pressed)
     assert main(["list"]) == 130 and capsys.readouterr().err == "reslearn: stopped by Ctrl-C\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [(KeyboardInterrupt, 130, "stopped by Ctrl-C"), (Terminated, 143, "stopped by SIGTERM")],
+)
+def test_a_signal_inside_a_command_is_a_line_and_its_status(error, status, said, monkeypatch, capsys):
+    """The parser catches Ctrl-C on its own, and says nothing."""
+
+    def stopped(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("reslearn.spec.published.find_published", stopped)
+    assert main(["weights"]) == status and capsys.readouterr().err == f"reslearn: {said}\n"

@@ -1,6 +1,8 @@
 """Tasks come back in order whoever does them; errors are raised where results are taken, and nothing goes on after."""
 
 import gc
+import os
+import signal
 import threading
 import time
 from contextlib import closing
@@ -93,3 +95,34 @@ def test_nothing_is_remembered_of_tensors_that_are_gone():
     for _ in parallel_map(torch.zeros, [(100, 100)] * 40, 2):
         known.append(len(shared_cache))
     assert max(known) <= before + 6  # two workers are ahead by two each
+
+
+def _stalled(task):
+    time.sleep(60)
+
+
+@pytest.fixture
+def pressed():
+    """Ctrl-C in half a second, whatever handler the surroundings left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    yield
+    timer.cancel()
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_does_not_wait_for_threads_that_wait_for_a_network(pressed):
+    gate, began = threading.Event(), time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(in_threads(lambda task: gate.wait(60), range(100), 4))
+    gate.set()
+    assert time.monotonic() - began < 20
+
+
+def test_ctrl_c_ends_workers_that_wait_for_a_network(pressed):
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(parallel_map(_stalled, range(10), 2))
+    gc.collect()
+    assert time.monotonic() - began < 20

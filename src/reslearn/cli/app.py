@@ -73,6 +73,8 @@ BAD_PATH = frozenset(
     )
 )
 
+CTRL_C = 130
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -110,11 +112,13 @@ def main(arguments: list[str] | None = None) -> int:
             command = typer.main.get_command(app)
             parsing.check_values(command, arguments, typed)
             result = command.main(arguments, prog_name="reslearn", standalone_mode=False)
+            if result == CTRL_C:  # the parser makes that of it
+                return _fail("stopped by Ctrl-C", CTRL_C)
             return result if isinstance(result, int) else 0
         except Terminated:
             return _fail("stopped by SIGTERM", 143)
         except (KeyboardInterrupt, typer.Abort):
-            return _fail("stopped by Ctrl-C", 130)
+            return _fail("stopped by Ctrl-C", CTRL_C)
         except Retold:
             return 2
         except UserError as error:

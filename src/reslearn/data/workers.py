@@ -83,6 +83,11 @@ class Workers:
                 raise
             self.close()
             raise Fault(WORKER_DIED) from error
+        except BaseException as error:
+            if not isinstance(error, (Exception, GeneratorExit)):  # a signal, of which workers hear nothing
+                for worker in getattr(getattr(self._loader, "_iterator", None), "_workers", ()):
+                    worker.terminate()  # it may wait for a network
+            raise
 
     def close(self) -> None:
         """End the workers now, rather than when the loader happens to be collected; `map` starts new ones."""
@@ -172,20 +177,22 @@ def in_threads(function: Callable[[T], R], tasks: Iterable[T], threads: int | No
     """Results in the order of `tasks`, by threads that run a little ahead of their taker (None: one a core, 0: here).
 
     The first error is raised here; tasks that have not begun then never do, and so it is where the iterator is closed.
+    Those that have are waited for, but not at a signal: they may wait for a network.
     """
     if threads == 0:
         yield from map(function, tasks)
         return
     threads = threads or os.cpu_count() or 1
     waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for task in tasks:
-                waiting.append(pool.submit(function, task))
-                if len(waiting) > 4 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(function, task))
+            if len(waiting) > 4 * threads:
                 yield waiting.popleft().result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        while waiting:
+            yield waiting.popleft().result()
+    except BaseException as error:
+        pool.shutdown(wait=isinstance(error, (Exception, GeneratorExit)), cancel_futures=True)
+        raise
+    pool.shutdown()

@@ -37,8 +37,11 @@ class Interrupted(Exception):
         self.signum, self.at_once = signum, at_once
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM where nothing waits for the end of a step: raised wherever the program is, as Ctrl-C is."""
+class Terminated(BaseException):
+    """SIGTERM where nothing waits for the end of a step: raised wherever the program is, as Ctrl-C is.
+
+    It is no `KeyboardInterrupt`, of which the parser of the command line makes the status of Ctrl-C.
+    """
 
 
 class DiskFull(Fault):
@@ -83,7 +86,7 @@ def going_on(folder: Path, record: str, command: str) -> Iterator[None]:
         raise Interrupted(folder, stopped.signum, at_once=stopped.at_once, command=command) from None
     except DiskFull as full:
         raise DiskFull(full.reason, command) from full.__cause__
-    except KeyboardInterrupt as pressed:
+    except (KeyboardInterrupt, Terminated) as pressed:
         if not (folder / record).exists():  # nothing has begun
             raise
         signum = signal.SIGTERM if isinstance(pressed, Terminated) else signal.SIGINT

@@ -6,7 +6,12 @@ import errno
 import functools
 import http.server
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import fsspec
 import pytest
@@ -248,3 +253,29 @@ def test_pieces_that_were_cut_or_are_no_files_are_fetched_anew_or_done_without(m
         path.unlink()
         path.mkdir()
     same(here, open_data(f"{memory}/tars"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["data stats", "data check", "train"])
+def test_ctrl_c_while_a_server_stalls_ends_at_once(loopback, png, tmp_path, command):
+    """Threads and workers wait for answers then, for minutes if all tries are taken."""
+    pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
+    rows = [f"{i}.png,{'ab'[i % 2]}" for i in range(200)]
+    loopback.files = {f"/{i}.png": png[i % 2] for i in range(200)}
+    loopback.files["/t.csv"] = "\n".join(["path,label", *rows]).encode()
+    loopback.slow = 2.0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reslearn", *command.split(), f"{loopback.url}/t.csv"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"NO_PROXY": "127.0.0.1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    began = time.monotonic()
+    while not any(path.endswith(".png") for _, path, _ in loopback.asked) and time.monotonic() - began < 60:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and said.splitlines()[-1] == "reslearn: stopped by Ctrl-C"
+    assert time.monotonic() - began < 5

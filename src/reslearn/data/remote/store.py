@@ -7,11 +7,11 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ...spec.errors import UserError
+from ..workers import in_threads
 from .address import check_address
 from .failures import Absent, Refused, first_line, refusal
 from .web import below, is_web, parts, quoted
@@ -185,8 +185,7 @@ class Store:
 
     def each(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> list[T]:
         """`function` of each task, many at once, in their order."""
-        with ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(function, tasks))
+        return list(in_threads(function, tasks, THREADS))
 
     def _patient(self, attempt: Callable[[], T], place: str) -> T:
         """What `attempt` returns, tried again with growing pauses. Raises `UserError` that names the place."""

@@ -8,7 +8,6 @@ import json
 import os
 import tempfile
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ...runtime.opening import open_regular, parse_json, read_document
 from ...spec.errors import UserError
 from ..formats.files import UNIT
 from ..formats.tar_index import Index, clean, read_index
+from ..workers import in_threads
 from .readers import Pieces
 
 SUFFIX = ".index.json"  # of the index beside a tar
@@ -31,8 +31,7 @@ class RemoteTars:
     def __init__(self, pieces: Pieces, names: Sequence[str], beside: Collection[str] = ()) -> None:
         self._pieces, self._beside = pieces, frozenset(beside)
         self._labels: dict[tuple[str, int], bytes] = {}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            self._indexes = dict(zip(names, pool.map(self._found, names), strict=True))
+        self._indexes = dict(zip(names, in_threads(self._found, names, AT_ONCE), strict=True))
 
     def index(self, file: str) -> Index:
         """What a tar holds."""
