@@ -107,24 +107,14 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'reslearn' has no attribute '{name}'")
     module, _, attribute = _WHERE[name].partition(":")
     found = getattr(importlib.import_module(f".{module}", __name__), attribute or name)
-    return _in_python(found) if inspect.isfunction(found) else found
+    return _public(name, found) if inspect.isfunction(found) else found
 
 
 @functools.cache
-def _in_python(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, its errors in the words of who calls it: they name arguments where a command has options."""
-    from .spec.errors import UserError
-    from .spec.voice import as_arguments
+def _public(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    from .spec.door import public
 
-    @functools.wraps(function)
-    def call(*given: Any, **named: Any) -> Any:
-        try:
-            return function(*given, **named)
-        except UserError as error:
-            error.args = (as_arguments(str(error)), *error.args[1:])
-            raise
-
-    return call
+    return public(name, function)
 
 
 def __dir__() -> list[str]:

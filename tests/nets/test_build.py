@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from reslearn.nets import build
 from reslearn.nets.build import create_backbone, create_model
 from reslearn.nets.layers import PoolingConv2d
 from reslearn.spec.catalogue import CATALOGUE, get_spec
@@ -146,3 +147,13 @@ def test_an_unknown_variant_is_named():
         create_model("resnet20_cifar", variant="gated")
     with pytest.raises(UserError, match="a VGG has no variants"):
         create_model("vgg16", variant="one_layer")
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, OverflowError, TypeError])
+def test_a_network_that_cannot_be_built_is_one_line_with_the_reason(monkeypatch, error):
+    def refuse(spec):
+        raise error("  no room for 8 TB\nmore of it")
+
+    monkeypatch.setattr(build, "ResNet", refuse)
+    with pytest.raises(UserError, match=r"^network resnet50: it cannot be built here \(no room for 8 TB\); choose"):
+        create_model("resnet50")

@@ -47,7 +47,7 @@ def test_of_a_field_that_takes_several_values_lists_stand_in_brackets(text, axis
     ("text", "said"),
     [
         ("1..0.1", "lower to the higher"),
-        ("1..1", "lower to the higher"),
+        ("1..1", "its ends are one number; give lr=1"),
         ("log:0..1", "above 0"),
         ("log:0.1", "followed by a span"),
         ("log:0.1,1", "followed by a span"),

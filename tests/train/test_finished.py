@@ -13,7 +13,7 @@ from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import Fault, UserError
-from reslearn.train.fit import check_same_classes, finished_run, fit, sealed_run
+from reslearn.train.fit import check_trainable, finished_run, fit, sealed_run
 from reslearn.train.pictures import marks_of, seen_by
 from reslearn.train.records.run import read_record
 
@@ -91,10 +91,10 @@ def test_parts_need_the_same_classes_in_one_order(run):
     class Turned:
         classes = tuple(reversed(data.classes))
 
-    check_same_classes(data, None)
-    check_same_classes(data, data)
+    check_trainable(data, None)
+    check_trainable(data, data)
     with pytest.raises(UserError, match=r"val_data has the classes .* \(10 in all\), train_data 0, 1.*in one order"):
-        check_same_classes(data, Turned())
+        check_trainable(data, Turned())
 
 
 def test_the_journal_ends_with_the_digest_of_what_was_sealed(run):

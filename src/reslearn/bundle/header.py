@@ -64,6 +64,10 @@ class Bundle:
     def __post_init__(self) -> None:
         check_bundle(self)
 
+    def __repr__(self) -> str:
+        nets = " + ".join(member.spec.name for member in self.members)
+        return f"Bundle({nets}: {self.num_classes:,} classes, input {self.preprocess.size}, sha256 {self.sha256[:12]})"
+
     @property
     def num_classes(self) -> int:
         """How many logits come out."""

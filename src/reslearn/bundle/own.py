@@ -19,7 +19,7 @@ from ..data.parts.known import NOTHING, Known
 from ..data.sources import open_data
 from ..runtime.notes import note
 from ..runtime.replacing import sealed_target
-from ..spec.errors import UserError, path_text
+from ..spec.errors import UserError, path_text, some
 from ..spec.net import NetSpec, VggSpec
 from ..spec.preprocess import Preprocess
 from .file import save, unwrapped
@@ -78,7 +78,7 @@ def save_networks(
         classes=None if classes is None else tuple(classes),
         combine="logits" if len(nets) == 1 else combine,
     )
-    known, about = _what_was_seen(train_data, val_data)
+    known, about = _what_was_seen(train_data, val_data, bundle.classes)
     return save(path, nets, replace(bundle, data=about), mean_image=mean_image, known=known)
 
 
@@ -91,9 +91,15 @@ def _spec_of(net: nn.Module) -> NetSpec | VggSpec:
     return spec
 
 
-def _what_was_seen(train_data: Data | None, val_data: Data | None) -> tuple[Known, dict[str, Any] | None]:
-    """What recognises the pictures, and what the header says of the data."""
+def _what_was_seen(
+    train_data: Data | None, val_data: Data | None, classes: Sequence[str] | None
+) -> tuple[Known, dict[str, Any] | None]:
+    """What recognises the pictures, and what the header says of the data. Other names than its `classes` are told."""
     trained, selected = _pictures(train_data, "train"), _pictures(val_data, "val")
+    for name, data in (("train_data", trained), ("val_data", selected)):
+        if data is not None and classes is not None and set(data.classes) != set(classes):
+            theirs, ours = some(tuple(data.classes), 4), some(tuple(classes), 4)
+            note(f"{name} has the classes {theirs}, the file {ours}: `classes` are the outputs' names in their order")
     if trained is None:
         return (NOTHING if selected is None else NOTHING.with_pictures(selected=_keys(selected))), None
     about = {"path": trained.path, "fingerprint": trained.fingerprint(), "train": len(trained)}

@@ -89,6 +89,8 @@ def ensemble(
     """
     if isinstance(models, (str, os.PathLike, Loaded)) or not isinstance(models, Sequence):
         raise UserError(f"models is {type(models).__name__}; give a list of at least two, each {MODEL}")
+    if len(models) < 2:
+        raise UserError(f"an ensemble needs at least two models; found {len(models)}")
     paths = [_path(one) for one in models]
     scoring = Scoring(
         split, protocol, precision, device, workers, cache="auto", allow_seen=allow_seen, only_unseen=only_unseen

@@ -22,7 +22,7 @@ from ..spec.catalogue import get_spec
 from ..spec.choices import OnBadFile, Prefer, Tracker
 from ..spec.errors import UserError, path_text
 from ..spec.net import NetSpec, Spec
-from ..spec.preprocess import Preprocess
+from ..spec.preprocess import Preprocess, check_image_size
 from ..spec.recipe import Recipe
 from ..spec.recipes import changed_recipe, get_recipe
 from ..spec.rule import is_number
@@ -91,7 +91,8 @@ def fit(
     by `resume(out)`. Under `torchrun` every process calls this alike and the first one writes.
     """
     _check(model, train_data)
-    _check_options(epochs, val_fraction, seed, settings, watch)
+    _check_options(epochs, val_fraction, seed, settings, watch, transform)
+    check_image_size(image_size)
     whole = as_dataset(train_data, value_range)
     val = None if val_data is None else as_dataset(val_data, value_range, classes=whole.classes)
     train: Dataset = whole
@@ -144,13 +145,17 @@ def _check(model: object, train_data: object) -> None:
         raise UserError(f"fit needs train_data: {DATA}")
 
 
-def _check_options(epochs: object, val_fraction: object, seed: object, settings: object, watch: object) -> None:
+def _check_options(
+    epochs: object, val_fraction: object, seed: object, settings: object, watch: object, transform: object
+) -> None:
     if epochs is not None and not (is_number(epochs) and 0 < epochs < math.inf):
         raise UserError(f"epochs is {epochs!r}; it must be a positive number")
     if val_fraction is not None and not (is_number(val_fraction) and 0 <= val_fraction < 1):
         raise UserError(f"val_fraction is {val_fraction!r}; it must lie in [0, 1)")
     if not is_number(seed, whole=True):
         raise UserError(f"seed is {seed!r}; it must be a whole number")
+    if not (transform is None or callable(transform)):
+        raise UserError(f"transform is {transform!r}; it must be a function of a picture, which returns a PIL image")
     if not (watch is None or callable(watch)):
         raise UserError(f"watch is {watch!r}; it must be a function, which is told of each step")
     if not isinstance(settings, (Settings, type(None))):

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from ..spec.choices import Engine, Width
-from ..spec.errors import UserError
+from ..spec.errors import UserError, check_at_least
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Scoring:
     engine: Engine | None = None  # torch, or the exported file's own
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise UserError(f"the batch size is {self.batch_size}; give --batch-size a number of at least 1")
+        check_at_least("--batch-size", self.batch_size, 1)
+        check_at_least("--workers", self.workers, 0)
         if self.allow_seen and self.only_unseen:
             raise UserError("--allow-seen scores what was trained on and --only-unseen leaves it out; give one of them")
 

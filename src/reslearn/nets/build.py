@@ -63,6 +63,15 @@ def model_from_contents(
 
 
 def _built(spec: Spec) -> nn.Module:
+    """The network of a spec. Raises `UserError` for one that no memory holds."""
+    try:
+        return _of_its_kind(spec)
+    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"network {spec.name}: it cannot be built here ({reason:.200}); choose a smaller one") from None
+
+
+def _of_its_kind(spec: Spec) -> nn.Module:
     """The network of a spec, its `variant` honoured."""
     if isinstance(spec, VggSpec):
         if spec.variant is not None:

@@ -17,7 +17,7 @@ from ..runtime.device import present
 from ..runtime.processor import cores
 from ..spec.choices import Engine, Width
 from ..spec.errors import UserError, check_at_least
-from ..spec.rule import MOST
+from ..spec.rule import MOST, is_number
 from .answers import Prediction, Unread, answer
 from .given import Given, given
 from .stream import Scored, batched, check_layer, scored
@@ -132,6 +132,7 @@ class Predictor:
         A picture that cannot be read is an `Unread` in its place. Threads decode ahead, or `workers` processes.
         """
         check_top(top)
+        check_at_least("workers", workers, 0)
         some = batched(pictures, 4 * self.step) if isinstance(pictures, Iterator) else [pictures]
         for part in some:
             found = given(part, value_range=value_range, allow_urls=allow_urls)
@@ -207,4 +208,5 @@ def predict(
 
 def check_top(top: int) -> None:
     """Raise `UserError` unless `top` classes can be named."""
-    check_at_least("top", top, 1)
+    if not is_number(top, whole=True) or top < 1:
+        raise UserError(f"top is {top!r}; it must be a whole number, at least 1")

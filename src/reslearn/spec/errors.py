@@ -60,7 +60,10 @@ def path_text(value: object, what: str) -> str:
     """A path as text. Raises `UserError`, which begins with `what` is taken, for anything that is no path."""
     if not isinstance(value, (str, os.PathLike)):
         raise UserError(f"{what}; found {type(value).__name__}")
-    return os.fspath(value)
+    text = os.fspath(value)
+    if not text.strip():
+        raise UserError(f"{what}; found an empty text")
+    return text
 
 
 def check_at_least(name: str, value: Any, least: float) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from .errors import UserError
-from .rule import check_fields, plain
+from .rule import Rule, check_fields, plain
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LARGEST = 4096  # pixels of a side; beyond it a header alone could ask for all the memory there is
+Side = Annotated[int, Rule(lambda v: 1 <= v <= LARGEST, f"at least 1 and at most {LARGEST} pixels")]
+Resize = Annotated[int, Rule(lambda v: 1 <= v <= 2 * LARGEST, f"at least 1 and at most {2 * LARGEST}")]
 VERSION = 1  # raised whenever the same value would give other pixels
 
 
@@ -31,8 +33,8 @@ class Preprocess:
     that replaces `mean`. `interpolation` is the antialiased filter of the resize, as Pillow has it.
     """
 
-    size: int
-    resize: int
+    size: Side
+    resize: Resize
     mode: Literal["crop", "squash", "pad"] = "squash"
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
@@ -46,10 +48,6 @@ class Preprocess:
             raise UserError(
                 f"version is {self.version}; this reslearn prepares pictures up to version {VERSION}: upgrade"
             )
-        if not 1 <= self.size <= LARGEST:
-            raise UserError(f"size is {self.size}; it must be at least 1 and at most {LARGEST} pixels")
-        if not 1 <= self.resize <= 2 * LARGEST:
-            raise UserError(f"resize is {self.resize}; it must be at least 1 and at most {2 * LARGEST}")
         if self.mode == "crop" and self.resize < self.size:
             raise UserError(f"resize is {self.resize}; a centre crop of {self.size} needs at least {self.size}")
         if len(self.mean) != len(self.std) or not self.mean:

@@ -123,6 +123,11 @@ class Recipe:
             raise UserError("bn_batch and bn_sync exclude each other; set one of them")
         object.__setattr__(self, "departures", standing(self))  # `--set` may have cured some
 
+    def _repr_html_(self) -> str:
+        from .shown import recipe_html
+
+        return recipe_html(self)
+
     @property
     def peak_lr(self) -> float:
         """`lr`, scaled linearly from `lr_batch` to the batch size where that is given (1706.02677)."""

@@ -276,6 +276,8 @@ def changed_recipe(recipe: str | Recipe, **changes: Any) -> Recipe:
             if name not in known.augment.__dataclass_fields__:
                 raise unknown("field of augment", name, known.augment.__dataclass_fields__)
         changes["augment"] = replace(known.augment, **augment)
+    elif "augment" in changes and not isinstance(augment, Augment):
+        raise UserError(f"augment is {augment!r}; it must be a reslearn.Augment, or a mapping of its fields")
     if changes.keys() & set(BUDGETS):
         changes = dict.fromkeys(BUDGETS) | changes
     return replace(known, **changes)

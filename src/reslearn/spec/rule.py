@@ -85,6 +85,7 @@ def field_rules(cls: type[Any]) -> tuple[dict[str, tuple[Any, ...]], dict[str, R
     """The fields of a dataclass that take one of a few values, and those that have a rule."""
     hints = get_type_hints(cls, include_extras=True)
     choices = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+    choices |= {name: (True, False) for name, hint in hints.items() if hint is bool}
     parts = ((name, part) for name, hint in hints.items() for part in (hint, *get_args(hint)))  # `Count | None`
     return choices, {
         name: part.__metadata__[0]._replace(kind=part.__origin__)

@@ -1,4 +1,4 @@
-"""Specs in a notebook: a network as a table of its stages, and all that it says of itself."""
+"""Values in a notebook: a network as a table of its stages, a recipe as one of its fields."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .codec import field_paths
 
 if TYPE_CHECKING:
     from .net import NetSpec
+    from .recipe import Recipe
     from .vgg import VggSpec
 
 
@@ -27,6 +28,20 @@ def network_html(spec: NetSpec | VggSpec) -> str:
     fields = [(name, value) for name, value in field_paths(spec).items() if name not in told and value is not None]
     rest = "  ".join(f"{name}={value}" for name, value in fields)
     return f"{head}{_table(*_rows(spec))}<div style='opacity:.7;font-size:12px'>{html.escape(rest)}</div>"
+
+
+def recipe_html(recipe: Recipe) -> str:
+    """Where it is from, where it departs from that, and the fields that are not as a recipe has them by itself."""
+    plain = {**field_paths(type(recipe)("", "", iterations=1)), "iterations": None}
+    told = {"name", "source", "departures"}
+    rows = [
+        (name, str(value)) for name, value in field_paths(recipe).items() if value != plain[name] and name not in told
+    ]
+    departures = "".join(f"<li>{html.escape(one)}</li>" for one in recipe.departures)
+    return (
+        f"<b>{html.escape(recipe.name)}</b>: {html.escape(recipe.source)}{f'<ul>{departures}</ul>' * bool(departures)}"
+        f"{_table(('field', 'value'), rows)}"
+    )
 
 
 def _rows(spec: NetSpec | VggSpec) -> tuple[Sequence[str], Iterable[Sequence[str]]]:

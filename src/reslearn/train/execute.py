@@ -66,7 +66,7 @@ def execute(
         stack.enter_context(torch.random.fork_rng())
         stop = stack.enter_context(stop_signals())
         torch.manual_seed(record.seed)
-        net = built(record.spec)
+        net = create_model(record.spec)
         if opened is not None or not checkpoint.any_intact(folder / "checkpoints"):
             load_start(net, record)
             begin_with_probe(net, record, parts)
@@ -106,15 +106,6 @@ def keep_pictures(pictures: RunPictures, folder: Path, world: World) -> None:
     pictures.exchange(world)
     if world.first:
         pictures.keep(folder)
-
-
-def built(spec: Spec) -> nn.Module:
-    """The network of a spec. Raises `UserError` for one that no memory holds."""
-    try:
-        return create_model(spec)
-    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"network {spec.name}: it cannot be built here ({reason}); choose a smaller one") from None
 
 
 def load_start(net: nn.Module, record: RunRecord) -> None:
@@ -227,6 +218,6 @@ def chosen_net(work: Work) -> nn.Module:
 
 def plain_copy(net: nn.Module, spec: Spec) -> nn.Module:
     """The network as whoever opens the sealed file will have it: torch's own layers and layout, evaluation mode."""
-    fresh = built(spec)
+    fresh = create_model(spec)
     fresh.load_state_dict(net.state_dict())
     return fresh.to(next(net.parameters()).device, torch.float32).eval()

@@ -175,7 +175,7 @@ def begin(
     if world.first:
         refuse_existing(folder, overwrite)
     check_settings(terms.settings)
-    check_same_classes(train_data, val_data)
+    check_trainable(train_data, val_data)
     check_world(recipe, world)
     check_batch(terms.spec, recipe, terms.preprocess.size, world.size)
     adopted = None if origin is None else origin.mean_image
@@ -201,8 +201,11 @@ def begin(
     return sealed_run(folder)
 
 
-def check_same_classes(train_data: Dataset, val_data: Dataset | None) -> None:
-    """Raise `UserError` unless both have the same classes in one order: label 3 must be one class."""
+def check_trainable(train_data: Dataset, val_data: Dataset | None) -> None:
+    """Raise `UserError` unless there are classes to tell apart, the same of both in one order: label 3 is one class."""
+    if len(train_data.classes) < 2:
+        names = ", ".join(train_data.classes) or "none"
+        raise UserError(f"{train_data.path or 'the data'}: a classifier needs at least two classes; found {names}")
     if val_data is not None and tuple(val_data.classes) != tuple(train_data.classes):
         theirs, ours = (some(data.classes, 8) for data in (val_data, train_data))
         raise UserError(f"val_data has the classes {theirs}, train_data {ours}; give parts with the same, in one order")
