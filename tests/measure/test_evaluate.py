@@ -86,7 +86,7 @@ def test_batches_do_not_matter(batch_size):
 
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_of_nothing_is_an_error(batch_size):
-    with pytest.raises(UserError, match=f"batch size is {batch_size}; .*at least 1"):
+    with pytest.raises(UserError, match=f"batch-size is {batch_size}; .*at least 1"):
         evaluate(model(), pictures(), Scoring(batch_size=batch_size))
 
 

@@ -147,8 +147,8 @@ def sweep(
     *,
     trials: int = 20,
     seeds: int = 1,
-    model: str | None = None,
-    recipe: str | None = None,
+    model: str | Spec | None = None,  # a name: what is not one is told how to go about it
+    recipe: str | Recipe | None = None,
     out: Path | None = None,
     epochs: float | None = None,
     image_size: int | None = None,
