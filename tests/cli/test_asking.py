@@ -67,6 +67,7 @@ def test_what_was_asked_arrives():
             "--precision fp32: --set settings.precision=bf16",
         ),
         (["--workers", "1", "--set", "settings.workers=2"], "--workers 1: --set settings.workers=2 says it, too"),
+        (["--epochs", "4", "--set", "iterations=9"], "found epochs=4 and iterations=9"),
     ],
 )
 def test_an_option_and_an_assignment_that_say_the_same_are_refused(words, said, capsys):

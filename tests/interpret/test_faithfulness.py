@@ -100,7 +100,10 @@ def test_an_interval_is_students(scorer, images):
 def test_a_single_picture_claims_nothing(scorer, images):
     found = faithfulness(scorer, images[:1], ONES[:1], at_corner(1.0)[:1], grain=8)
     assert not found.beats_chance and found.draws == 20
-    assert found.verdict().startswith("1 picture cannot tell")
+    assert found.verdict().startswith("1 picture cannot tell") and "95 %" not in found.verdict()
+    told = found.to_json()
+    gains = [told[rival][gain] for rival in ("random", "centre") for gain in ("deletion_gain", "insertion_gain")]
+    assert [one["interval"] for one in gains] == [None] * 4 and gains[0]["mean"] > 0
 
 
 def test_a_gain_that_random_weights_reach_claims_nothing(images):

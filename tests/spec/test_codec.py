@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from reslearn.runtime.settings import Settings
 from reslearn.spec.catalogue import get_spec
-from reslearn.spec.codec import field_paths, fields_to_json, from_json, set_fields, to_json
+from reslearn.spec.codec import field_paths, fields_to_json, from_json, set_fields, settable, to_json
 from reslearn.spec.errors import UserError
 from reslearn.spec.preprocess import Preprocess, default_preprocess
 from reslearn.spec.recipe import Recipe
@@ -74,8 +75,6 @@ def test_a_tuple_is_read_as_docs_show_and_messages_write_it(text):
         ("milestones", "0.5", (0.5,)),
         ("milestones", "()", ()),
         ("augment.area", "0.3,1", (0.3, 1.0)),
-        ("departures", "one,two", ("one", "two")),
-        ("departures", '["one, two"]', ("one, two",)),
         *(("lr_batch", none, None) for none in ("None", "none", "null")),
         ("class_weights", "none", "none"),
         ("augment.crop", "none", "none"),
@@ -85,6 +84,27 @@ def test_a_tuple_is_read_as_docs_show_and_messages_write_it(text):
 def test_a_text_is_read_as_its_field_s_type(field, text, value):
     recipe = set_fields(replace(RECIPES["paper-cifar"], lr_batch=256), {field: text})
     assert field_paths(recipe)[field] == value
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [(RECIPES["demo"], "name"), (RECIPES["demo"], "source"), (RECIPES["demo"], "departures"), (Settings(), "source")],
+)
+def test_what_describes_a_value_is_no_field_to_set(value, field):
+    assert field in field_paths(value) and field not in settable(value)
+    with pytest.raises(UserError, match=f"--set {field}: it describes and changes nothing"):
+        set_fields(value, {field: "mine"})
+    with pytest.raises(UserError, match="unknown field 'bogus'") as error:
+        set_fields(value, {"bogus": "1"})
+    assert f" {field}," not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [({}, "none"), ({"iterations": 10, "images": 100}, "iterations=10 and images=100")]
+)
+def test_a_wrong_budget_names_what_was_given_and_no_recipe(given, found):
+    with pytest.raises(UserError, match=f"^give exactly one of epochs, iterations, images; found {found}$"):
+        Recipe("folder", "", **given)
 
 
 @pytest.mark.parametrize(

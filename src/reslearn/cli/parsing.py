@@ -122,10 +122,10 @@ def _missing(context: Context) -> list[str]:
 def _field(option: str, context: Context | None, arguments: Sequence[str]) -> str:
     """`--lr 0.1` is a field of the recipe; an empty text for any other option, and for commands without `--set`."""
     takes = context is not None and any("--set" in one.opts for one in context.command.params)
-    from ..spec.codec import SPOKEN, field_paths
+    from ..spec.codec import SPOKEN, settable
     from ..spec.recipe import Recipe
 
-    paths = [*field_paths(Recipe("", "", epochs=1))]
+    paths = [*settable(Recipe("", "", epochs=1))]
     name = option.lstrip("-").partition("=")[0].replace("-", "_")
     own = f"--{SPOKEN.get(name, name).replace('_', '-')}"
     if context is not None and any(own in one.opts for one in context.command.params):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args, get_origin, get_type_hint
 
 import typer
 
-from ..spec.codec import field_paths, to_json
+from ..spec.codec import settable, to_json
 from .options import Json
 from .output import emit, put, put_table
 
@@ -36,7 +36,7 @@ def recipes(
         return
     recipe = get_recipe(name) if name is not None else Recipe(name="any", source="defaults", epochs=1)
     if fields:
-        rows = [{"field": path, "value": to_json(item), "kind": _kind(path)} for path, item in _settable(recipe)]
+        rows = [{"field": path, "value": to_json(item), "kind": _kind(path)} for path, item in settable(recipe).items()]
         emit(rows, as_json, lambda: _print_fields(rows))
         return
     from .models import _print_fields as print_recipe
@@ -52,11 +52,6 @@ def _budget(recipe: Recipe) -> str:
     if recipe.epochs is not None:
         return f"{recipe.epochs:g} epochs"
     return f"{recipe.iterations:,} steps" if recipe.iterations is not None else f"{recipe.images:,} pictures"
-
-
-def _settable(recipe: Recipe) -> list[tuple[str, object]]:
-    told = ("name", "source", "departures")
-    return [(path, item) for path, item in field_paths(recipe).items() if path not in told]
 
 
 def _kind(path: str) -> str:

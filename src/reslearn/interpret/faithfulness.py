@@ -38,18 +38,23 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better maps do than a rival, in probability (0..1): mean over pictures, 95 % interval.
+    """How much better maps do than a rival, in probability (0..1): mean over pictures, 95 % interval over these.
 
-    Above 0 the maps are better. Of one picture the interval is that of the random maps themselves.
+    Above 0 the maps are better. One picture has no interval: nothing tells how others would differ from it.
     """
 
     mean: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
 
     @property
     def clear(self) -> bool:
         """Whether the interval lies above 0."""
-        return self.interval[0] > 0
+        return self.interval is not None and self.interval[0] > 0
+
+    @property
+    def between(self) -> str:
+        """The interval as text, `+0.044 .. +0.156`; empty where there is none."""
+        return "" if self.interval is None else f"{self.interval[0]:+.3f} .. {self.interval[1]:+.3f}"
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class Faithfulness:
         gains = self.random.deletion_gain, self.random.insertion_gain
         named = dict(zip(("deletion", "insertion"), gains, strict=True))
         told = " and ".join(
-            f"{name} by {one.mean:+.3f} (95 %: {one.interval[0]:+.3f} .. {one.interval[1]:+.3f})"
+            f"{name} by {one.mean:+.3f}{f' (95 %: {one.between})' if one.between else ''}"
             for name, one in named.items()
         )
         if self.beats_chance:
@@ -132,7 +137,8 @@ class Faithfulness:
         def against(one: Against) -> dict[str, Any]:
             gains = {"deletion_gain": one.deletion_gain, "insertion_gain": one.insertion_gain}
             return {"deletion": one.deletion, "insertion": one.insertion} | {
-                name: {"mean": gain.mean, "interval": list(gain.interval)} for name, gain in gains.items()
+                name: {"mean": gain.mean, "interval": gain.interval and list(gain.interval)}
+                for name, gain in gains.items()
             }
 
         return {
@@ -213,12 +219,11 @@ def _against(ours: Values, rivals: Values) -> Against:
 
 
 def _gain(differences: Values) -> Gain:
-    """Of (draws, N) differences: Student's interval over pictures; of one picture the spread over draws."""
+    """Of (draws, N) differences: Student's interval over pictures, where there are several."""
     from scipy.stats import t
 
     if differences.shape[1] == 1:
-        low, high = np.quantile(differences[:, 0], [0.025, 0.975])
-        return Gain(float(differences.mean()), (float(low), float(high)))
+        return Gain(float(differences.mean()), None)
     each = differences.mean(0)
     half = float(t.ppf(0.975, len(each) - 1)) * float(each.std(ddof=1)) / len(each) ** 0.5
     mean = float(each.mean())

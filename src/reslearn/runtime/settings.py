@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from ..spec.errors import UserError, check_choice
-from ..spec.rule import Threads, Workers, check_fields
+from ..spec.rule import DESCRIBES, Threads, Workers, check_fields
 
 Precision = Literal["fp32", "bf16", "fp16"]  # what commands offer
 Arithmetic = Precision | Literal["fp64"]  # fp64 is for tests: no processor's rounding can change what they see
@@ -26,7 +26,9 @@ class Settings:
     tuned_allocator: bool = False
     workers: Workers = 0
     loader: Literal["auto", "resident", "streaming"] = "auto"
-    source: str = ""  # what `choice.decide` chose, and by which values; empty where somebody else chose
+    source: str = field(
+        default="", metadata=DESCRIBES
+    )  # what `choice.decide` chose, and by which values; empty where somebody else chose
 
     def __post_init__(self) -> None:
         """What no machine has; whether this one has it, `device.check_settings` says."""

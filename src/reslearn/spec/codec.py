@@ -128,9 +128,11 @@ def set_fields(value: T, assignments: Mapping[str, str], where: str = "--set", p
     the field may be None, else as JSON where it parses (numbers, true) and as a plain string otherwise. `prefix` is
     what the user typed before the field, e.g. `spec.`; errors, all `UserError`, name the field with it.
     """
-    valid, data = field_paths(value), to_json(value)
+    valid, data = settable(value), to_json(value)
     for path, text in assignments.items():
         if path not in valid:
+            if path in field_paths(value):
+                raise UserError(f"{where} {prefix}{path}: it describes and changes nothing, so it is no field to set")
             if SPOKEN.get(path) in valid:
                 raise UserError(f"{where}: unknown field '{prefix + path}'; did you mean {prefix + SPOKEN[path]}?")
             raise UserError(f"{where}: {unknown('field', prefix + path, [prefix + name for name in valid])}")
@@ -177,11 +179,11 @@ def _parse(text: str, hint: Any, where: str) -> Any:
     return items
 
 
-_FORMS = {int: ("whole numbers", "4,8"), float: ("numbers", "0.5,0.75"), str: ("texts", "first,second")}
+_FORMS = {int: ("whole numbers", "4,8"), float: ("numbers", "0.5,0.75")}
 
 
 def _items(text: str) -> list[Any]:
-    """What stands between the commas of `a,b`, `(a, b)` or `[a,b]`; a JSON list may hold commas in its texts."""
+    """What stands between the commas of `a,b`, `(a, b)` or `[a,b]`."""
     whole = _read(text)
     if isinstance(whole, list):
         return whole
@@ -198,8 +200,14 @@ def _read(text: str) -> Any:
         return text
 
 
+def settable(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that `set_fields` takes, as `dotted.path -> value`: all but those that describe it."""
+    told = {f.name for f in dataclasses.fields(value) if "describes" in f.metadata}
+    return {path: item for path, item in field_paths(value).items() if path not in told}
+
+
 def field_paths(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Every settable field of a dataclass as `dotted.path -> value`."""
+    """Every field of a dataclass as `dotted.path -> value`."""
     paths: dict[str, Any] = {}
     for f in dataclasses.fields(value):
         item = getattr(value, f.name)

@@ -43,9 +43,11 @@ class Augment:
 class Recipe:
     """Everything about training that is not the network, the data or the machine. Exactly one budget is given."""
 
-    name: str
-    source: str  # paper and section
-    departures: tuple[str, ...] = ()  # where this differs from its source, aloud
+    name: str = field(metadata=rule.DESCRIBES)
+    source: str = field(metadata=rule.DESCRIBES)  # paper and section
+    departures: tuple[str, ...] = field(
+        default=(), metadata=rule.DESCRIBES
+    )  # where this differs from its source, aloud
 
     # budget
     epochs: rule.Positive | None = None
@@ -110,8 +112,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raise `UserError` naming the field and what it must be when no training can follow this."""
-        if sum(budget is not None for budget in (self.epochs, self.iterations, self.images)) != 1:
-            raise UserError(f"recipe {self.name}: give exactly one of epochs, iterations, images")
+        budgets = {"epochs": self.epochs, "iterations": self.iterations, "images": self.images}
+        given = [f"{name}={value}".removesuffix(".0") for name, value in budgets.items() if value is not None]
+        if len(given) != 1:
+            raise UserError(f"give exactly one of epochs, iterations, images; found {' and '.join(given) or 'none'}")
         rule.check_fields(self)
         if self.batch_size % self.accumulate:
             raise UserError(f"batch_size is {self.batch_size}; it must be a multiple of accumulate ({self.accumulate})")

@@ -7,6 +7,7 @@ import math
 import numbers
 from collections.abc import Callable
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, TypeGuard, get_args, get_origin, get_type_hints
 
 from .errors import UserError, check_choice
@@ -59,6 +60,7 @@ RisingInside = Annotated[
 ]
 
 
+DESCRIBES = MappingProxyType({"describes": True})  # metadata of a field that says what a value is, and changes nothing
 KINDS = {int: "a whole number", float: "a number"}
 
 

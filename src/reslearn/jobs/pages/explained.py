@@ -6,7 +6,7 @@ import html
 import os
 from collections.abc import Iterable
 
-from ...interpret.faithfulness import LEAST, Against, Faithfulness, Gain
+from ...interpret.faithfulness import LEAST, Against, Faithfulness
 from ...predictor.answers import UNKNOWN
 from ...report.explained import Bar, ClassRow, ExplainPage, Sheet, Shot, Tile, render_explained
 from ...report.heat import overlay, shown, tiles
@@ -89,7 +89,11 @@ def _facts(done: Explained) -> Iterable[Fact]:
     test = done.faithfulness
     if test is not None:
         for name, gain in (("deletion", test.random.deletion_gain), ("insertion", test.random.insertion_gain)):
-            yield Fact(label=f"gain in {name}", value=f"{gain.mean:+.3f}", note=f"over random maps; {_interval(gain)}")
+            yield Fact(
+                label=f"gain in {name}",
+                value=f"{gain.mean:+.3f}",
+                note="; ".join(filter(None, ("over random maps", gain.between))),
+            )
 
 
 def _tiles_note(done: Explained) -> str:
@@ -142,10 +146,13 @@ def _class_row(one: ClassLook) -> ClassRow:
 
 def _tests(test: Faithfulness) -> Grid:
     draws = f", {test.draws} random maps each" if test.draws > 1 else ""
+    beside = (
+        "; beside it, its 95 % interval" if test.random.deletion_gain.between else ", and one picture has no interval"
+    )
     return Grid(
         title="",
         note=f"{TESTS} On {test.pictures:,} picture{'s' if test.pictures > 1 else ''}{draws}, in {test.steps} steps; a "
-        "gain above 0 means that the maps are better; beside it, its 95 % interval.",
+        f"gain above 0 means that the maps are better{beside}.",
         columns=("", "deletion", "insertion", "gain in deletion", "95 %", "gain in insertion", "95 %"),
         rows=(
             ("the maps", f"{test.deletion:.3f}", f"{test.insertion:.3f}", "", "", "", ""),
@@ -157,12 +164,8 @@ def _tests(test: Faithfulness) -> Grid:
 
 def _rival(one: Against) -> tuple[str, ...]:
     gains = (one.deletion_gain, one.insertion_gain)
-    cells = [cell for gain in gains for cell in (f"{gain.mean:+.3f}", _interval(gain))]
+    cells = [cell for gain in gains for cell in (f"{gain.mean:+.3f}", gain.between)]
     return (f"{one.deletion:.3f}", f"{one.insertion:.3f}", *cells)
-
-
-def _interval(gain: Gain) -> str:
-    return f"{gain.interval[0]:+.3f} .. {gain.interval[1]:+.3f}"
 
 
 def _sheets(done: Explained) -> Iterable[Sheet]:
