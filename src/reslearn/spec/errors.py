@@ -41,7 +41,8 @@ def unknown(kind: str, name: object, choices: Iterable[str]) -> UserError:
         hint = f"did you mean {' or '.join(near)}?"
     else:
         hint = f"valid: {', '.join(valid) if len(valid) <= 12 else some(valid, 8)}"
-    return UserError(f"unknown {kind} '{name}'; {hint}")
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
+    return UserError(f"unknown {kind} '{shown}'; {hint}")
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

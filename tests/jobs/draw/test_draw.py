@@ -253,5 +253,11 @@ def test_a_drawing_shows_itself_in_a_notebook_and_one_name_is_enough():
 
     assert reslearn.draw("resnet18") == draw(["resnet18"])
     assert reslearn.draw("resnet18", block=True)._repr_svg_() == to_svg(draw(["resnet18"], block=True))
-    with pytest.raises(UserError, match="'ko'"):
-        reslearn.draw("resnet18", language="fr")
+    for wrong, message in (
+        ({"language": "fr"}, "'ko'"),
+        ({"block": "yes"}, "block is 'yes'; it must be True or False"),
+    ):
+        with pytest.raises(UserError, match=message):
+            reslearn.draw("resnet18", **wrong)
+    with pytest.raises(UserError, match=r"unknown model 'resnet18\\n'"):
+        reslearn.draw("resnet18\n")

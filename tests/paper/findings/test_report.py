@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -234,3 +235,17 @@ def test_no_figure_of_a_page_is_drawn_in_black(full_store, tmp_path):
     write_report([full_store], tmp_path / "out", only=["study-constructed", "p1-fig6", "study-operations"])
     html = (tmp_path / "out" / "report.html").read_text()
     assert "as built" in html and not re.search(r"(fill|stroke): #(000000|1c1f23)", html)
+
+
+def test_a_training_that_lies_in_the_stores_twice_counts_once(add_result, tmp_path):
+    folder = add_result("p1-table6", "ResNet-20", 8.75)
+    add_result("p1-table6", "ResNet-20", 8.45, seed=1)
+    store, other = tmp_path / "store", tmp_path / "other"
+    shutil.copytree(store, other)
+    shutil.copytree(folder, folder.with_name("seed0-copy"))
+    lines = {x.row: x for x in sections_of([store, other, store], ["p1-table6"])[0].lines}
+    alone = {x.row: x for x in sections_of([store], ["p1-table6"])[0].lines}
+    assert lines["ResNet-20"] == alone["ResNet-20"] and (lines["ResNet-20"].runs, lines["ResNet-20"].ours) == (
+        "2",
+        "8.60",
+    )

@@ -46,6 +46,8 @@ def draw(names: str | Sequence[str], *, block: bool = False, language: Language 
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise UserError(f"draw: give a name of list_models() or a list of such names; found {names!r}")
+    if not isinstance(block, bool):
+        raise UserError(f"draw: block is {block!r}; it must be True or False")
     if not 1 <= len(names) <= MOST:
         raise UserError(f"{len(names)} networks in one drawing; it takes 1 to {MOST}")
     specs = [named_spec(name) for name in names]

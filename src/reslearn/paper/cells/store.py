@@ -86,7 +86,7 @@ class Result:
 
 
 class Store:
-    """One or more result folders read as one; new results go to the first."""
+    """One or more result folders read as one, of which the first that has a result counts; new ones go to the first."""
 
     def __init__(self, *roots: str | Path):
         self.roots = [Path(root) for root in roots]
@@ -102,19 +102,28 @@ class Store:
         return folder / f"{experiment}-seed{cell.seed}.json"
 
     def results(self) -> Iterator[Result]:
-        """Every result in the store, in a stable order."""
+        """Every result in the store, in a stable order; a training that lies there twice, copied, is one."""
+        seen: set[tuple[Any, ...]] = set()
         for root in self.roots:
             for path in sorted(root.glob("*/*/*/seed*/result.json")):
-                yield read_result(path)
+                result = read_result(path)
+                data = (result.data["name"], result.data["fingerprint"])
+                key = (result.identity, result.tier, result.fraction, result.seed, data)
+                if key not in seen:
+                    yield result
+                seen.add(key)
 
     def after(self, experiment: str) -> Iterator[dict[str, Any]]:
         """What was computed from all of an experiment's nets together, one value per tier, data and seed."""
+        seen: set[Path] = set()
         for root in self.roots:
             for path in sorted(root.glob(f"*/*/after/{experiment}-seed*.json")):
                 value = _read_object(path)
                 if wrong := misfit(value, AFTER):
                     raise UserError(f"{path}: {wrong}; {ANEW}")
-                yield value
+                if (place := path.relative_to(root)) not in seen:
+                    yield value
+                seen.add(place)
 
     def measured_file(self, experiment: str) -> Path:
         """Where what an experiment measures without training lies."""
