@@ -256,7 +256,7 @@ def test_pieces_that_were_cut_or_are_no_files_are_fetched_anew_or_done_without(m
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["data stats", "data check", "train"])
+@pytest.mark.parametrize("command", ["data stats", "data check -o c.json", "train"])
 def test_ctrl_c_while_a_server_stalls_ends_at_once(loopback, png, tmp_path, command):
     """Threads and workers wait for answers then, for minutes if all tries are taken."""
     pytest.importorskip("aiohttp", reason="needs aiohttp: pip install aiohttp")
