@@ -11,6 +11,7 @@ import types
 import pytest
 
 from reslearn.cli.app import main
+from reslearn.train.events import Tick
 from reslearn.train.records.journal import read_journal
 from reslearn.train.trackers import forward
 
@@ -110,6 +111,14 @@ def test_a_board_that_is_not_installed_is_one_line_before_anything_is_trained(ca
     assert not (tmp_path / "run").exists()
 
 
+def test_a_board_that_cannot_be_imported_is_one_line(capsys, tmp_path, monkeypatch):
+    (tmp_path / "trackio.py").write_text("raise AttributeError('made for another\\nNumPy')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "trackio", raising=False)
+    _, said = train(capsys, tmp_path, "--log-to", "trackio", status=2)
+    assert "trackio cannot be imported (made for another NumPy)" in said.strip().splitlines()[-1]
+
+
 def test_tensorboard_is_told_every_line_of_the_journal(capsys, tmp_path, monkeypatch):
     told: dict = {}
 
@@ -183,3 +192,32 @@ def test_several_boards_each_get_all(capsys, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     train(capsys, tmp_path, "--log-to", "trackio", "--log-to", "mlflow")
     assert told == logged == [*numbers(tmp_path / "run"), "end"]
+
+
+def test_every_trial_of_a_sweep_is_a_run_of_its_own_on_a_board(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("optuna", reason="needs optuna: pip install optuna")
+    monkeypatch.setitem(sys.modules, "wandb", wandb := Wandb())
+    command = ["sweep", *TINY[1:], "--set", "lr=0.01,0.1", "--out", str(tmp_path / "s"), "--log-to", "wandb"]
+    assert main(command) == 0
+    assert [run["name"] for run in wandb.begun] == ["trial-001", "trial-002"] and wandb.finished == 2
+    assert len({run["id"] for run in wandb.begun}) == 2
+    assert {run["config"]["recipe.lr"] for run in wandb.begun} == {0.01, 0.1}
+    told = [numbers(tmp_path / "s" / run["name"]) for run in wandb.begun]
+    assert [line for _, line in wandb.told] == [*told[0], *told[1]]
+
+
+def test_a_run_that_goes_on_goes_on_under_its_identity(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", wandb := Wandb())
+
+    def stop(event):
+        if isinstance(event, Tick) and event.step >= 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reslearn.jobs.progress._lines", lambda every, held: stop)
+        train(capsys, tmp_path, "--log-to", "wandb", status=130)
+    before = len(wandb.told)
+    assert main(["resume", str(tmp_path / "run"), "--log-to", "wandb"]) == 0
+    assert len({run["id"] for run in wandb.begun}) == 1 < len(wandb.begun)
+    again = [numbers for _, numbers in wandb.told[before:]]
+    assert again and again == numbers(tmp_path / "run")[-len(again) :]

@@ -48,7 +48,7 @@ class Board(Protocol):
 
 
 def board(tracker: Tracker) -> Callable[[About], Board]:
-    """What begins on the board of this name. Raises `UserError` where its package is not installed."""
+    """What begins on the board of this name. Raises `UserError` where its package is not installed, or broken."""
     module, package = PACKAGES[tracker]
     try:
         found = import_module(module)
@@ -56,6 +56,9 @@ def board(tracker: Tracker) -> Callable[[About], Board]:
         raise UserError(
             f"--log-to {tracker} needs {package}, which is not installed; run: pip install {package}"
         ) from None
+    except Exception as error:  # whatever a package does while it is imported
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"--log-to {tracker}: {package} cannot be imported ({why}); mend it, or leave it out") from None
     made: Mapping[Tracker, Callable[[Any, About], Board]] = {
         "tensorboard": _TensorBoard, "wandb": _Wandb, "mlflow": _Mlflow, "trackio": _Trackio,
     }  # fmt: skip
