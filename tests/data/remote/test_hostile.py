@@ -279,3 +279,14 @@ def test_ctrl_c_while_a_server_stalls_ends_at_once(loopback, png, tmp_path, comm
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and said.splitlines()[-1] == "reslearn: stopped by Ctrl-C"
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("split", ["../../x", "..", "/etc", "a/b"])
+def test_a_manifest_whose_split_is_a_path_is_refused(layouts, tmp_path, split):
+    """`data export` and `data pack --shards` call folders and files after it."""
+    assert main(["data", "split", str(layouts / "folder"), "-o", str(tmp_path / "m.json"), "--ratio", "9:1"]) == 0
+    value = json.loads((tmp_path / "m.json").read_text())
+    value["split"] = [split if one == "val" else one for one in value["split"]]
+    (tmp_path / "m.json").write_text(json.dumps(value))
+    with pytest.raises(UserError, match="as no folder can be; call it train, val or test"):
+        open_data(str(tmp_path / "m.json"))

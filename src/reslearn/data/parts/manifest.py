@@ -172,6 +172,9 @@ def read_manifest(path: str) -> Manifest:
         have, want = len(getattr(manifest, name)), len(manifest.ids)
         if have != want and (have or name in {"labels", "sizes"}):
             raise UserError(f"{path}: {name} has {have} entries for {want} pictures")
+    odd = next((one for one in set(manifest.split) if one in (".", "..") or "/" in one or "\0" in one), None)
+    if odd is not None:  # an export names folders and files after splits
+        raise UserError(f"{path}: a split is called {odd!r}, as no folder can be; call it train, val or test")
     return manifest
 
 
