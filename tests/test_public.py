@@ -123,7 +123,7 @@ def test_an_option_of_a_wrong_kind_is_one_line(name, given, option, tmp_path_fac
 def test_an_error_names_arguments_where_a_command_has_options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for call, words in {
-        lambda: reslearn.crossval("digits", epochs=-1): "epochs is -1; it must be a positive number",
+        lambda: reslearn.crossval("digits", epochs=-1): "epochs is -1; it must be positive",
         lambda: reslearn.sweep("digits", {"lr": "log:0..1"}): "lr=log:0..1: the logarithm needs numbers above 0",
         lambda: reslearn.sweep("digits", {"lr": 0.1}): "nothing to search; give FIELD=VALUES",
         lambda: reslearn.split("digits", out="s.json"): "give ratio=... (such as 6:2:2) or folds=K",

@@ -98,6 +98,7 @@ def test_a_class_in_test_that_train_lacks(capsys, pictures, tmp_path):
         (["--set", "lr"], ["field=value"]),
         (["--precision", "fp8"], ["fp8", "bf16"]),
         *((["--epochs", value], ["--epochs is", "positive"]) for value in ("-1", "0", "nan", "inf")),
+        (["--epochs", "1e300"], ["--epochs is 1e+300", "at most 1,000,000"]),
         (["--set", "batch_size=0"], ["batch_size is 0; it must be at least 1"]),
         (["--set", "preprocess.mode=foo"], ["preprocess.mode", "'squash'"]),
         (["--set", "settings.device=tpu"], ["settings.device", "cpu"]),
@@ -168,6 +169,10 @@ def test_a_precision_that_no_command_offers(command, wrong, finished, capsys, tm
     ("arguments", "words"),
     [
         (["plan", "digits", *TRAIN, "--seconds", "-1"], ["--seconds is -1", "positive"]),
+        (["plan", "digits", *TRAIN, "--seconds", "1e300"], ["--seconds is 1e+300", "at most 86,400"]),
+        (["bench", "train", "--steps", "9" * 30], ["--steps is far too large", "at most 1,000,000"]),
+        (["data", "preview", "digits", "--columns", "99999999", "-o", "x.png"], ["too large", "--columns"]),
+        (["crossval", "digits", *TRAIN, "--folds", "99999999"], ["--folds is 99999999", "2..", "pictures"]),
         (["plan", "digits", *TRAIN, "--seconds", "nan"], ["--seconds is nan", "positive"]),
         (["plan", "digits", *TRAIN, "--image-size", "0"], ["--image-size is 0"]),
         (["data", "stats", "digits", "--image-size", "0"], ["--image-size is 0"]),
@@ -190,6 +195,23 @@ def test_numbers_with_which_nothing_can_be_done(arguments, words, capsys, tmp_pa
     monkeypatch.chdir(tmp_path)
     refused(capsys, words, *arguments)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ratio", ["1e308:1e308:1e308", "inf:1", "nan:1", "1e300:1e-300", "1:-1", "0:0"])
+def test_a_ratio_without_shares_is_named(ratio, capsys, pictures):
+    refused(capsys, [f"--ratio is '{ratio}'", "positive numbers"], "data", "split", pictures, "--ratio", ratio)
+
+
+@pytest.mark.parametrize("there", [[], ["--folds", "8"], ["--ratio", "3:1"]])
+def test_folds_that_cannot_be_are_named_whatever_the_manifest_says(there, capsys, pictures):
+    if there:
+        assert run(capsys, "data", "split", pictures, *there)[0] == 0
+    for folds in ("1", "99999999"):
+        given = ["data", "split", pictures, "--folds", folds]
+        refused(capsys, [f"--folds is {folds}; it must lie in 2..20, the number of pictures"], *given)
+    if "--ratio" in there:
+        errors = run(capsys, "data", "split", pictures, "--folds", "16")[2]
+        assert "not fold0, fold1, fold2, ... (16 in all)" in errors[0], errors
 
 
 def test_a_dry_run_looks_at_the_weights_and_the_place(capsys, tmp_path):

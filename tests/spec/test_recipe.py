@@ -92,6 +92,30 @@ def test_every_budget_is_positive(budget):
         Recipe("x", "test", **{budget: 0})
 
 
+WHOLE = [
+    prefix + name
+    for prefix, cls in (("", Recipe), ("augment.", Augment))
+    for name, hint in get_type_hints(cls).items()
+    if hint is int or int in get_args(hint)
+]
+
+
+@pytest.mark.parametrize("name", ["epochs", *WHOLE])
+@pytest.mark.parametrize("value", [10**13, 10**400])
+def test_no_count_is_larger_than_can_be_meant(name, value):
+    """Of 10**400 no float can be made, and Python writes no number of 5,000 digits."""
+    owner = BASE.augment if "." in name else BASE
+    field = name.removeprefix("augment.")
+    budget = {"epochs": None} if field in ("iterations", "images") else {}
+    with pytest.raises(UserError, match=rf"{name} is [^;]{{1,40}}; it must be (at most [\d,]+|in 0\.\.30)$"):
+        replace(owner, **budget | {field: (8, value) if field == "scale" else value})
+
+
+def test_no_float_is_a_whole_number_that_no_float_can_be():
+    with pytest.raises(UserError, match=r"^lr is a number of 401 digits; it must be at most 1e\+300$"):
+        replace(BASE, lr=10**400)
+
+
 def test_every_number_and_every_choice_has_a_rule():
     """A field added later is either text, a switch, or of a type that says what it may be."""
     free = {"name", "source", "departures", "augment"}

@@ -63,7 +63,7 @@ def scorer_of(
     For another engine than torch, a sealed file's graph is made once and kept in the user's cache. Raises `UserError`
     for an engine that is not installed or is wrong for the file, and for a precision that it has not.
     """
-    check_at_least("batch_size", batch_size, 1)
+    check_at_least("batch_size", batch_size, 1, 10**6)
     engine, wanted = engine_of(model, engine), width_of(model, precision)
     if isinstance(model, Exported):
         return graph_scorer(model, engine, threads=threads, batch_size=batch_size)

@@ -186,9 +186,9 @@ def measure_first(say: Callable[[str], None]) -> None:
 
 def check_sizes(batch: int, image_size: int | None, steps: int) -> None:
     """Raise `UserError` naming the option that leaves nothing to measure; a spread needs two steps."""
-    check_at_least("--batch", batch, 1)
+    check_at_least("--batch", batch, 1, 10**6)
     check_image_size(image_size)
-    check_at_least("--steps", steps, 2)
+    check_at_least("--steps", steps, 2, 10**6)
 
 
 def random_pictures(count: int, size: int, classes: int) -> ArrayDataset:

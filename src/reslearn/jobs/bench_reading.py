@@ -25,6 +25,7 @@ from ..spec.codec import fields_to_json
 from ..spec.errors import check_at_least
 from ..spec.preprocess import Preprocess, default_preprocess
 from ..spec.recipes import get_recipe
+from ..spec.rule import MOST
 from .bench import Speed, Stopwatch, check_sizes
 from .choosing import choose, facts_of, gigaflops
 
@@ -58,7 +59,7 @@ def bench_data(
     What is not named of network, size and recipe (its augmentation) is what `train` would choose on these pictures.
     """
     check_sizes(batch, image_size, steps)
-    check_at_least("--workers", workers, 0)
+    check_at_least("--workers", workers, 0, MOST)
     data = open_data(path)
     if "train" in data.splits:  # what a run would train on, its held out pictures included
         data = part(data, "train")

@@ -82,7 +82,7 @@ def find_lr(
 
     Raises `UserError` where the first steps already give no finite loss.
     """
-    check_at_least("steps", steps, 10)
+    check_at_least("steps", steps, 10, 10**6)
     if not 0 < least < most < math.inf:
         raise UserError(f"the rates go from {least:g} to {most:g}; give 0 < least < most")
     start, seed = plan.start, plan.request.seed

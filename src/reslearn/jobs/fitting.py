@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from ..spec.net import NetSpec, Spec
 from ..spec.preprocess import Preprocess, check_image_size
 from ..spec.recipe import Recipe
 from ..spec.recipes import changed_recipe, get_recipe
-from ..spec.rule import is_number
+from ..spec.rule import check_field, is_number
 from ..spec.vgg import VggSpec
 from ..spec.voice import PYTHON
 from ..train.events import Watch
@@ -148,8 +147,7 @@ def _check(model: object, train_data: object) -> None:
 def _check_options(
     epochs: object, val_fraction: object, seed: object, settings: object, watch: object, transform: object
 ) -> None:
-    if epochs is not None and not (is_number(epochs) and 0 < epochs < math.inf):
-        raise UserError(f"epochs is {epochs!r}; it must be a positive number")
+    check_field(Recipe, "epochs", epochs, "epochs")
     if val_fraction is not None and not (is_number(val_fraction) and 0 <= val_fraction < 1):
         raise UserError(f"val_fraction is {val_fraction!r}; it must lie in [0, 1)")
     if not is_number(seed, whole=True):

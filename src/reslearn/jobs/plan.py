@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import resource
 import shutil
@@ -107,10 +106,13 @@ def forecast(plan: Plan, *, seconds: float = PROBE_SECONDS) -> Forecast:
     )
 
 
+DAY = 86_400
+
+
 def check_seconds(seconds: float) -> None:
     """Raise `UserError` unless there is time to probe."""
-    if not 0 < seconds < math.inf:
-        raise UserError(f"--seconds is {seconds:g}; it must be a positive number")
+    if not 0 < seconds <= DAY:
+        raise UserError(f"--seconds is {seconds:g}; it must be a positive number, at most {DAY:,} (a day)")
 
 
 def suggest(plan: Plan, loader: TrainLoader, *, bound: str, memory: float, total: float | None) -> str:

@@ -5,7 +5,6 @@ TrainRequest -> recipe -> data -> who is trained on (a split, or folds) -> start
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,6 +32,7 @@ from ..spec.net import Spec, spec_to_json
 from ..spec.preprocess import check_image_size
 from ..spec.recipe import Recipe
 from ..spec.recipes import BUDGETS, get_recipe
+from ..spec.rule import check_field
 from ..spec.voice import COMMAND, Voice
 from ..train.batch_size import check_batch
 from ..train.origin import Origin, frozen_lines, read_origin, starting_preprocess
@@ -229,8 +229,7 @@ def network_of(weights: str) -> Spec:
 def asked_recipe(request: TrainRequest) -> Recipe:
     """The recipe with everything that was asked to be otherwise. Raises `UserError`, as far as no data need be read."""
     epochs = request.epochs
-    if epochs is not None and not 0 < epochs < math.inf:
-        raise UserError(f"--epochs is {epochs:g}; it must be a positive number")
+    check_field(Recipe, "epochs", epochs, "--epochs")
     check_image_size(request.image_size)
     changes = {} if epochs is None else {"epochs": str(epochs)}
     changes |= request.changes_to("recipe")

@@ -67,10 +67,12 @@ def path_text(value: object, what: str) -> str:
     return text
 
 
-def check_at_least(name: str, value: Any, least: float) -> None:
-    """Raise `UserError` unless `value` is absent or a finite number of at least `least`."""
+def check_at_least(name: str, value: Any, least: float, most: float = 10**9) -> None:
+    """Raise `UserError` unless `value` is absent or a number of at least `least` and at most `most`."""
     real = isinstance(value, numbers.Real)
     if value is not None and not real:
         raise UserError(f"{name} is {value!r}; it must be a number, at least {least}")
     if real and not least <= value < math.inf:
         raise UserError(f"{name} is {value}; it must be at least {least}")
+    if real and value > most:
+        raise UserError(f"{name} is {f'{value:,}' if value < 10**18 else 'far too large'}; it must be at most {most:,}")

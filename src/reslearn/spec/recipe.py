@@ -15,23 +15,23 @@ class Augment:
     """What training does to pictures. Every draw is a function of (seed, purpose, position)."""
 
     crop: Literal["none", "pad", "random-resized", "scale"] = "none"
-    pad: rule.NotNegativeInt = 4  # pixels on each side before a `pad` crop
+    pad: rule.Border = 4  # pixels on each side before a `pad` crop
     pad_share: rule.Share = 0.0  # or this share of the input's side, where that is more pixels
     border: Literal["zero", "reflect"] = "zero"
     area: rule.Area = (0.08, 1.0)  # random-resized: share of the picture's area
     ratio: rule.Range = (3 / 4, 4 / 3)  # random-resized: width over height
-    scale: rule.IntRange = (256, 480)  # scale: the shorter side is drawn from this range, ends included
+    scale: rule.Sides = (256, 480)  # scale: the shorter side is drawn from this range, ends included
     resize: Literal["antialias", "aliased"] = "antialias"  # of training crops; evaluation is always antialiased
     flip: Literal["none", "random", "alternating"] = "none"
     policy: Literal["none", "rand", "trivial"] = "none"  # RandAugment 1909.13719, TrivialAugment 2103.10158
-    policy_ops: rule.Count = 2  # RandAugment: operations per picture
+    policy_ops: rule.Few = 2  # RandAugment: operations per picture
     policy_magnitude: rule.Magnitude = 9  # RandAugment: 0 to 30
     jitter: rule.Share = 0.0  # brightness, contrast and saturation factors in [1 - jitter, 1 + jitter], order drawn
     pca: rule.NotNegative = 0.0  # AlexNet's colour noise: std of the three draws; the papers use 0.1
     erase: rule.Share = 0.0  # probability of random erasing (1708.04896)
     mixup: rule.NotNegative = 0.0  # alpha of MixUp's Beta distribution; 0 is off
     cutmix: rule.NotNegative = 0.0  # alpha of CutMix's; with both on, each pair draws one of them
-    repeats: rule.Count = 1  # how often a sample appears in an epoch's batches (batch augmentation, 1901.09335)
+    repeats: rule.Few = 1  # how often a sample appears in an epoch's batches (batch augmentation, 1901.09335)
     sampler: Literal["shuffle", "balanced", "shards"] = "shuffle"  # balanced: every class equally often
     shard_window: rule.Count = 8  # shards: so many of them are shuffled together, one window after the other
 
@@ -50,17 +50,17 @@ class Recipe:
     )  # where this differs from its source, aloud
 
     # budget
-    epochs: rule.Positive | None = None
-    iterations: rule.PositiveInt | None = None
-    images: rule.PositiveInt | None = None
-    batch_size: rule.Count = 128  # global: over all processes and accumulation steps
-    accumulate: rule.Count = 1  # parts of a batch that go forward and backward one after the other
+    epochs: rule.Epochs | None = None
+    iterations: rule.Steps | None = None
+    images: rule.Images | None = None
+    batch_size: rule.Batch = 128  # global: over all processes and accumulation steps
+    accumulate: rule.Batch = 1  # parts of a batch that go forward and backward one after the other
     early_stop: rule.Positive | None = None  # epochs without a better validation error after which training ends
 
     # optimiser
     optimizer: Literal["sgd", "caffe-sgd", "adamw", "muon"] = "sgd"
     lr: rule.Positive = 0.1  # at its peak
-    lr_batch: rule.Count | None = None  # the batch size `lr` is meant for; it then scales with batch_size / lr_batch
+    lr_batch: rule.Batch | None = None  # the batch size `lr` is meant for; it then scales with batch_size / lr_batch
     momentum: rule.BelowOne = 0.9
     nesterov: bool = False
     betas: rule.Betas = (0.9, 0.999)  # adamw
@@ -72,7 +72,7 @@ class Recipe:
     unfreeze: rule.Rising = ()  # fractions of the budget: the head trains from 0, one more stage from each
     layer_decay: rule.UpToOne = 1.0  # rates fall towards the stem: the head has `lr`, each part before this times less
     freeze_bn: bool = False  # batch norm keeps its statistics and its gamma and beta
-    freeze_bn_below: rule.Count | None = None  # so it does where fewer pictures than this are normalised together
+    freeze_bn_below: rule.Batch | None = None  # so it does where fewer pictures than this are normalised together
     probe: bool = False  # the head begins as a linear probe on the weights' features; the run is compared with that
 
     # learning rate
@@ -83,9 +83,9 @@ class Recipe:
     warmup: rule.BelowOne = 0.0  # fraction of the budget during which the rate rises linearly to `lr`
     final_lr: rule.NotNegative = 0.0  # one-cycle, cosine, linear: at the end
     hold_lr: rule.Positive | None = None  # the papers' warm-up: this rate for `hold_steps` or until `hold_error`
-    hold_steps: rule.NotNegativeInt = 0
+    hold_steps: rule.StepsOrNone = 0
     hold_error: rule.Percent | None = None  # percent, training error of the running epoch
-    hold_depth: rule.NotNegativeInt = 0  # shallower nets do without it
+    hold_depth: rule.Depth = 0  # shallower nets do without it
 
     # loss
     label_smoothing: rule.BelowOne = 0.0
@@ -93,8 +93,8 @@ class Recipe:
 
     # pictures
     augment: Augment = field(default_factory=Augment)
-    image_size: rule.Count | None = None  # None: the network's own
-    small_size: rule.Count | None = None  # pictures are shrunk to this side during the first `small_part` of the budget
+    image_size: rule.Side | None = None  # None: the network's own
+    small_size: rule.Side | None = None  # pictures are shrunk to this side during the first `small_part` of the budget
     small_part: rule.Share = 0.0
     input_mean: Literal["channel", "pixel"] = "channel"  # pixel: P1's mean image of the training set, no division
 

@@ -19,6 +19,11 @@ class Rule(NamedTuple):
     holds: Callable[[Any], bool]
     words: str
     kind: Any = None  # what it is said of: int, float, tuple[float, float], ...
+    most: float = 1e300  # of what is larger, nobody means it, and arithmetic ends in infinity
+
+
+def _at_most(rule: Rule, most: float) -> Rule:
+    return rule._replace(most=most)
 
 
 def _rising(values: tuple[float, ...]) -> bool:
@@ -27,18 +32,27 @@ def _rising(values: tuple[float, ...]) -> bool:
 
 _POSITIVE = Rule(lambda v: 0 < v < math.inf, "positive")
 _NOT_NEGATIVE = Rule(lambda v: 0 <= v < math.inf, "0 or more")
+_AT_LEAST_1 = Rule(lambda v: 1 <= v < math.inf, "at least 1")
 _RANGE = Rule(lambda v: 0 < v[0] <= v[1] < math.inf, "low, high with 0 < low <= high")
 
 # Every comparison is false for NaN, and those without an upper bound name infinity: neither passes anywhere.
 Positive = Annotated[float, _POSITIVE]
-PositiveInt = Annotated[int, _POSITIVE]
 NotNegative = Annotated[float, _NOT_NEGATIVE]
-NotNegativeInt = Annotated[int, _NOT_NEGATIVE]
-Count = Annotated[int, Rule(lambda v: 1 <= v < math.inf, "at least 1")]
+Count = Annotated[int, _at_most(_AT_LEAST_1, 10**9)]
+Few = Annotated[int, _at_most(_AT_LEAST_1, 1_000)]  # of what is done to each picture
+Batch = Annotated[int, _at_most(_AT_LEAST_1, 10**6)]
+Side = Annotated[int, _at_most(_AT_LEAST_1, 4096)]  # pixels, as `Preprocess.size`
+Border = Annotated[int, _at_most(_NOT_NEGATIVE, 4096)]
+Depth = Annotated[int, _at_most(_NOT_NEGATIVE, 10**6)]
+# Budgets: more than anybody trains
+Epochs = Annotated[float, _at_most(_POSITIVE, 10**6)]
+Steps = Annotated[int, _at_most(_POSITIVE, 10**9)]
+StepsOrNone = Annotated[int, _at_most(_NOT_NEGATIVE, 10**9)]
+Images = Annotated[int, _at_most(_POSITIVE, 10**12)]
 MOST = 4096  # threads or processes; of more than a system gives, torch dies without a word
 Threads = Annotated[int, Rule(lambda v: 1 <= v <= MOST, f"at least 1 and at most {MOST:,}")]
 Workers = Annotated[int, Rule(lambda v: 0 <= v <= MOST, f"at least 0 and at most {MOST:,}")]
-Pair = Annotated[int, Rule(lambda v: 2 <= v < math.inf, "at least 2")]
+Pair = Annotated[int, Rule(lambda v: 2 <= v < math.inf, "at least 2", most=10**6)]
 Share = Annotated[float, Rule(lambda v: 0 <= v <= 1, "in [0, 1]")]
 BelowOne = Annotated[float, Rule(lambda v: 0 <= v < 1, "in [0, 1)")]
 UpToOne = Annotated[float, Rule(lambda v: 0 < v <= 1, "in (0, 1]")]
@@ -49,7 +63,7 @@ Magnitude = Annotated[int, Rule(lambda v: 0 <= v <= 30, "in 0..30")]
 Betas = Annotated[tuple[float, float], Rule(lambda v: all(0 <= x < 1 for x in v), "two numbers in [0, 1)")]
 Area = Annotated[tuple[float, float], Rule(lambda v: 0 < v[0] <= v[1] <= 1, "low, high with 0 < low <= high <= 1")]
 Range = Annotated[tuple[float, float], _RANGE]
-IntRange = Annotated[tuple[int, int], _RANGE]
+Sides = Annotated[tuple[int, int], _at_most(_RANGE, 8192)]  # pixels, as `Preprocess.resize`
 Rising = Annotated[
     tuple[float, ...],
     Rule(lambda v: all(0 <= x <= 1 for x in v) and _rising(v), "rising fractions of the budget in [0, 1]"),
@@ -73,13 +87,24 @@ def check_fields(value: object, prefix: str = "") -> None:
     for name, valid in choices.items():
         check_choice(prefix + name, getattr(value, name), valid)
     for name, rule in rules.items():
-        given = getattr(value, name)
-        if given is None:
-            continue
-        if rule.kind in KINDS and not is_number(given, whole=rule.kind is int):
-            raise UserError(f"{prefix}{name} is {given!r}; it must be {KINDS[rule.kind]}, {rule.words}")
-        if not _holds(rule, given):
-            raise UserError(f"{prefix}{name} is {plain(given)}; it must be {rule.words}")
+        _check(prefix + name, getattr(value, name), rule)
+
+
+def check_field(cls: type[Any], field: str, given: object, name: str) -> None:
+    """Raise `UserError`, which calls it `name`, for what this field of a dataclass cannot be."""
+    _check(name, given, field_rules(cls)[1][field])  # type: ignore[arg-type]  # a type can be hashed
+
+
+def _check(name: str, given: object, rule: Rule) -> None:
+    if given is None:
+        return
+    if rule.kind in KINDS and not is_number(given, whole=rule.kind is int):
+        raise UserError(f"{name} is {given!r}; it must be {KINDS[rule.kind]}, {rule.words}")
+    if not _holds(rule, given):
+        raise UserError(f"{name} is {plain(given)}; it must be {rule.words}")
+    if any(part > rule.most for part in (given if isinstance(given, tuple) else (given,))):
+        most = f"{rule.most:,}" if isinstance(rule.most, int) else f"{rule.most:g}"
+        raise UserError(f"{name} is {plain(given)}; it must be at most {most}")
 
 
 @functools.cache
@@ -109,5 +134,9 @@ def _holds(rule: Rule, given: object) -> bool:
 
 
 def plain(value: object) -> str:
-    """A tuple as it is typed, `0.5,0.75`."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    """A tuple as it is typed, `0.5,0.75`; a whole number of many digits by how many they are."""
+    if isinstance(value, tuple):
+        return ",".join(map(plain, value))
+    if isinstance(value, int) and value.bit_length() > 80:  # Python writes none of over 4,300 digits
+        return f"a number of {int(value.bit_length() * math.log10(2)) + 1:,} digits"
+    return str(value)

@@ -27,7 +27,7 @@ def choose_folds(
     data declares are taken as they are. `groups` (one name per picture) and exact duplicates are not torn apart. Raises
     `UserError` where a fold or a training part would lack a class.
     """
-    check_count(count)
+    check_count(count, len(dataset))
     declared = [dataset.splits.get(f"fold{k}") for k in range(count)]
     pool: Indices = np.setdiff1d(np.arange(len(dataset)), dataset.splits.get("test", []))
     if left_out:

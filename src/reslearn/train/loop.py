@@ -93,7 +93,7 @@ class Work:
 
     def validates(self) -> bool:
         """Whether the epoch that has just ended went over a multiple of `validate_every`, or was the very last."""
-        done, period = int(self.epochs(self.progress.step)), self.recipe.validate_every
+        done, period = int(self.epochs(self.progress.step)), max(self.recipe.validate_every, 1.0)
         return self.progress.step == self.total or int(done / period) > int((done - 1) / period)
 
     def tick(self, loss: float) -> Tick:

@@ -76,6 +76,14 @@ def test_a_span_too_narrow_for_so_many_numbers_gives_those_that_there_are():
     assert trials_of(axes, "quasi", 20, 0) == len(found) <= 3
 
 
+def test_a_span_of_fewer_numbers_than_trials_is_soon_known_to_have_no_more(monkeypatch):
+    """It was asked a million times for its 9,001 numbers of four digits."""
+    asked = []
+    monkeypatch.setattr(Span, "at", lambda self, share, at=Span.at: asked.append(share) or at(self, share))
+    assert 890 < len(points((Span("lr", 0.1, 0.19),), 10_000, 0)) <= 901
+    assert len(asked) < 10_000
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -27,6 +27,7 @@ from ..preprocess import Normalise, apply
 from ..table import Pictures
 
 GAP, GROUND = 4, 255
+LARGEST = 10**8  # pixels of a sheet
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def contact_sheet(
         raise UserError(f"a contact sheet needs a row and two columns; {rows} x {columns} were asked for")
     chosen = Subset(dataset, shown_rows(dataset, augment, rows))
     rows = len(chosen)
+    if rows * columns * (preprocess.size * _zoom(preprocess.size)) ** 2 > LARGEST:
+        raise UserError(f"a contact sheet of {rows} x {columns} pictures is too large; give fewer --rows or --columns")
     cells = np.full((rows, columns, preprocess.size, preprocess.size, 3), GROUND, np.uint8)
     for row in range(rows):
         cells[row, 0] = apply(chosen.read(row)[0], preprocess)
@@ -123,9 +126,13 @@ def _spread(dataset: Dataset, count: int) -> list[int]:
     return [int(i) for i in np.lexsort((labels, turn))[:count]]
 
 
+def _zoom(size: int) -> int:
+    return max(96 // size, 1)
+
+
 def _sheet(cells: Image) -> bytes:
     rows, columns, size = cells.shape[:3]
-    zoom = max(96 // size, 1)
+    zoom = _zoom(size)
     cells = cells.repeat(zoom, 2).repeat(zoom, 3)
     side = size * zoom + GAP
     cells = np.pad(cells, ((0, 0), (0, 0), (GAP, 0), (GAP, 0), (0, 0)), constant_values=GROUND)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...spec.codec import fields_to_json
-from ...spec.errors import UserError
+from ...spec.errors import UserError, some
 from ..dataset import Dataset, Indices, Progress
 from ..memory import Subset
 from ..parts.keyed import located
@@ -142,17 +142,18 @@ def _fractions(ratio: str | None, folds: int | None, dataset: Dataset) -> dict[s
     if (ratio is None) == (folds is None):
         raise UserError("give --ratio (such as 6:2:2) or --folds K, one of them")
     if folds is not None:
-        check_count(folds)
+        check_count(folds, len(dataset))
         return {f"fold{k}": 1 / folds for k in range(folds)}
     try:
         parts = [float(text) for text in str(ratio).split(":")]
     except ValueError:
         parts = []
-    if not 2 <= len(parts) <= 3 or min(parts) <= 0:
+    shares = [part / sum(parts) for part in parts] if sum(parts) else []
+    if not 2 <= len(shares) <= 3 or not all(0 < share < 1 for share in shares):
         raise UserError(f"--ratio is '{ratio}'; it must be two or three positive numbers, such as 9:1 or 7:1.5:1.5")
     if len(parts) == 3 and "test" in dataset.splits:
         raise UserError(f"{dataset.path}: it declares its test split; give --ratio train:val, such as 9:1")
-    return {name: part / sum(parts) for name, part in zip(DEFAULT_NAMES[len(parts)], parts, strict=True)}
+    return dict(zip(DEFAULT_NAMES[len(parts)], shares, strict=True))
 
 
 def _hashes(
@@ -218,7 +219,7 @@ def _known(before: Manifest | None, now: Manifest, names: Sequence[str], dataset
     there = set(before.split) - {""}  # what is left out has none
     if there - set(names) - {"test"}:
         raise UserError(
-            f"the manifest that is there has splits {', '.join(sorted(there))}, not {', '.join(names)}; "
+            f"the manifest that is there has splits {some(sorted(there))}, not {some(names)}; "
             "remove it, or write another with -o"
         )
     return [d or c for d, c in zip(declared, carried(before, now), strict=True)]

@@ -74,17 +74,18 @@ def _learnable(part: Dataset, where: Indices, seed: int, alike: Sequence[str]) -
     return where
 
 
-def check_count(folds: int) -> None:
-    """Raise `UserError` unless `folds` is a whole number."""
+def check_count(folds: int, pictures: int) -> None:
+    """Raise `UserError` unless `folds` is a whole number from 2 to that of the pictures."""
     if not is_number(folds, whole=True):
         raise UserError(f"folds is {folds!r}; it must be a whole number, at least 2")
+    if not 2 <= folds <= pictures:
+        raise UserError(f"--folds is {folds}; it must lie in 2..{pictures}, the number of pictures")
 
 
 def check_folds(dataset: Dataset, folds: int) -> None:
     """Raise `UserError` unless every fold can hold out a picture of every class."""
     counts = np.bincount(dataset.labels)
-    if not 2 <= folds <= len(dataset):
-        raise UserError(f"--folds is {folds}; it must lie in 2..{len(dataset)}, the number of pictures")
+    check_count(folds, len(dataset))
     if folds > counts[counts > 0].min():
         name = dataset.classes[int(np.flatnonzero(counts == counts[counts > 0].min())[0])]
         raise UserError(f"--folds is {folds}, but class '{name}' has only {counts[counts > 0].min()} pictures")

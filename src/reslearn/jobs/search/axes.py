@@ -73,17 +73,18 @@ def points(axes: tuple[Axis, ...], trials: int, seed: int) -> list[Point]:
 
     Halton's, with its digits permuted by the seed: it fills the space more evenly than chance at any length, and a
     longer one begins as a shorter one does, so the number of a trial tells its values, whoever trains it and whenever.
-    No point is tried twice.
+    No point is tried twice; where next to no new one comes, the space has no more.
     """
     if size(axes) <= trials:
         return every(axes)
     found: dict[tuple[str, ...], Point] = {}
-    bases, number = _primes(len(axes)), 0
-    while len(found) < trials and number < 100 * trials:  # a narrow span has few numbers of four digits
+    bases, number, newest = _primes(len(axes)), 0, 0
+    while len(found) < trials and number - newest <= 100 + len(found):  # a span has few numbers of four digits
         shares = [_radical_inverse(number, base, seed) for base in bases]
         point = {axis.name: axis.at(share) for axis, share in zip(axes, shares, strict=True)}
-        found.setdefault(tuple(point.values()), point)
         number += 1
+        if (values := tuple(point.values())) not in found:
+            found[values], newest = point, number
     return list(found.values())
 
 

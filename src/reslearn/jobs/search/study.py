@@ -7,18 +7,16 @@ command takes the trial up where it is.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ...runtime.files import Busy, exclusive_lock
-from ...runtime.opening import open_to_append
 from ...spec.errors import UserError
 from ...spec.space import Axis, Choices, Point, Span
 from .axes import as_number, points
+from .journal import open_journal
 from .record import SweepRecord
 
 JOURNAL = "journal.log"
@@ -47,12 +45,12 @@ class Study:
     def __init__(self, folder: Path, record: SweepRecord) -> None:
         optuna = need_optuna()
         from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
 
         self.folder, self.record, self.axes = folder, record, record.axes()
         path = folder / JOURNAL
         try:
-            storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_lock(path)))
+            self._journal = open_journal(path)
+            storage = JournalStorage(self._journal)
         except OSError:
             raise
         except Exception as error:  # Optuna replays what the lines say, whatever that is
@@ -71,10 +69,13 @@ class Study:
         """Write down all trials that the space tells beforehand. The caller holds the sweep's lock."""
         if self.record.sampler == "tpe":
             return
-        there = [trial.values for trial in self.trials()]
-        wanted = [one for one in points(self.axes, self.record.trials, self.record.seed) if one not in there]
-        for point in wanted[: self.record.trials - len(there)]:
-            self._add(point)
+        there = {tuple(sorted(trial.values.items())) for trial in self.trials()}
+        known = len(self.trials())
+        wanted = points(self.axes, self.record.trials, self.record.seed)
+        wanted = [one for one in wanted if tuple(sorted(one.items())) not in there]
+        with self._journal.together():
+            for point in wanted[: self.record.trials - known]:
+                self._add(point)
 
     def _add(self, point: Point) -> None:
         from optuna.trial import TrialState, create_trial
@@ -190,35 +191,6 @@ def need_optuna() -> Any:
         raise UserError("sweep needs Optuna, which is not installed; run: pip install optuna") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it tells of each trial, a line of ours tells
     return optuna
-
-
-def _lock(path: Path) -> Any:
-    """A lock of Optuna's journal that a death releases; whoever gets it cuts off what a killed writer left half."""
-    from optuna.storages.journal import JournalFileSymlinkLock
-
-    held = contextlib.ExitStack()
-
-    class Lock(JournalFileSymlinkLock):  # the name of its interface is not public
-        def acquire(self) -> bool:
-            file = held.enter_context(open_to_append(path.with_suffix(".lock")))
-            fcntl.flock(file, fcntl.LOCK_EX)
-            _cut_half_line(path)
-            return True
-
-        def release(self) -> None:
-            held.close()
-
-    return Lock(str(path))
-
-
-def _cut_half_line(path: Path) -> None:
-    with open(path, "r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - 1, 0))
-        if size == 0 or file.read(1) == b"\n":
-            return
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _pruner(optuna: Any, prune: bool) -> Any:

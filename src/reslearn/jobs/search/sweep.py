@@ -67,9 +67,7 @@ def plan_sweep(request: TrainRequest, asked: Asked) -> SweepPlan:
     if from_environment().size > 1:
         raise UserError("sweep runs in one process; start the same command as often as there are processors for it")
     for option, number in (("--trials", asked.trials), ("--seeds", asked.seeds)):
-        check_at_least(option, number, 1)
-        if number > MOST:
-            raise UserError(f"{option} is {number:,}; it must be at most {MOST:,}")
+        check_at_least(option, number, 1, MOST)
     check_choice("--sampler", asked.sampler, get_args(Sampler))
     need_optuna()
     space, axes = split_assignments(request)
