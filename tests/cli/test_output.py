@@ -10,6 +10,7 @@ import torch
 from reslearn.bundle.file import save
 from reslearn.bundle.header import Bundle, Member
 from reslearn.cli.app import main
+from reslearn.cli.output import put_table
 from reslearn.nets.build import create_model
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess
@@ -156,12 +157,23 @@ def test_a_pack_says_what_the_manifest_leaves_out(capsys, here):
     assert "1 picture left out" in err and "5 pictures" in out
 
 
-@pytest.mark.parametrize("columns", [20, 40, 80])
+@pytest.mark.parametrize("columns", [8, 40, 80])
 def test_no_name_and_no_number_of_a_table_is_cut_in_a_narrow_terminal(capsys, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     assert main(["list", "*50_v1*"]) == 0 and main(["recipes"]) == 0 and main(["recipes", "demo", "--fields"]) == 0
+    put_table(["class", "F1"], [["a cat 🐱", "66.7 %"], ["[macro]", "100.0 %"]])
     printed = capsys.readouterr().out
-    for whole in ("resnet50_v1", "25,557,032", "3.86 G", "64,000 steps", "modern-imagenet", "label_smoothing"):
+    for whole in (
+        "66.7 %",
+        "100.0 %",
+        "a cat 🐱",
+        "resnet50_v1",
+        "25,557,032",
+        "3.86 G",
+        "64,000 steps",
+        "modern-imagenet",
+        "label_smoothing",
+    ):
         assert whole in printed
     assert "…" not in printed
     assert columns > 40 or max(map(len, printed.splitlines())) > columns, "the terminal was wide enough"

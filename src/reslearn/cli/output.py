@@ -90,18 +90,21 @@ def put_table(
 ) -> None:
     """A table without lines; all columns but the first stand to the right, unless `right` is false: then the last one
     holds words, which stand below each other where a terminal is narrow."""
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=pad_edge)
+    rows = list(rows)
     for i, column in enumerate(columns):
         words = not right and i == len(columns) - 1
+        widest = max(cell_len(shown(cell)) for cell in (column, *(row[i] for row in rows)))
         table.add_column(
             Text(shown(column)),
             justify="right" if right and i else "left",
             no_wrap=not words,
             overflow="fold",
-            min_width=WORDS if words else None,
+            min_width=WORDS if words else widest,
         )
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))  # as text: a name in brackets is no style
