@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,18 @@ from reslearn.jobs.choosing import (
     TABLE,
     Choice,
     Facts,
+    about,
     choose,
     facts_of,
     shorter_side,
+    timed,
 )
 from reslearn.jobs.crossval import plan_crossval
 from reslearn.jobs.resolve import TrainRequest, resolve
 from reslearn.runtime.choice import Machine
 from reslearn.runtime.machine import Rates
 from reslearn.runtime.processor import Processor
+from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
 from reslearn.spec.recipes import get_recipe
 
@@ -66,7 +70,29 @@ def test_few_pictures_are_looked_at_more_often_in_smaller_batches(pictures, epoc
     recipe = get_recipe("folder")
     assert float(choice.changes.get("epochs", recipe.epochs)) == epochs <= MOST_EPOCHS
     assert int(choice.changes.get("batch_size", recipe.batch_size)) == batch
-    assert ("lr_batch" in choice.changes) == (batch != recipe.batch_size)  # the rate goes with the batch
+    rate = float(choice.changes.get("lr", recipe.lr))
+    assert rate == pytest.approx(recipe.lr * batch / recipe.batch_size)  # the rate goes with the batch
+    assert (f"lr {rate:g} (0.1 at batches of 128)" in choice.lines()[0]) == (batch != recipe.batch_size)
+    named = choose(Facts(pictures, 10, 375, LAPTOP), fixed=frozenset({"batch_size"}), batch_size=32)
+    assert named.changes["lr"] == "0.025" and "batch_size" not in named.changes
+    for own in ("lr", "lr_batch"):
+        assert "lr" not in choose(Facts(pictures, 10, 375, LAPTOP), fixed=frozenset({own})).changes
+
+
+def test_how_long_it_takes_is_said_where_the_machine_s_rates_are_known():
+    spec, recipe = get_spec("resnet20_cifar"), get_recipe("fast-cifar")
+    facts = Facts(50_000, 10, 32, LAPTOP, rates_known=True)
+    known = timed(choose(facts), spec, recipe, 50_000)
+    assert known.seconds == pytest.approx(6 * 8 * 50_000 * 40.8e6 / (LAPTOP * 1e9), rel=0.02)  # 40.8 M multiply-adds
+    assert known.lines()[1] == (
+        "a training takes about 5 min, an estimate by this machine's rates; reslearn plan measures it"
+    )
+    assert "a fold takes" in known.lines(each="fold")[1] and known.to_json()["estimated_seconds"] > 300
+    for unknown in (replace(facts, rates_known=False), replace(facts, world=2)):
+        silent = timed(choose(unknown), spec, recipe, 50_000)
+        assert silent.seconds is None and len(silent.lines()) == 2 and "estimated_seconds" not in silent.to_json()
+    assert [about(seconds) for seconds in (20, 70, 500, 3 * 3600)] == ["under a minute", *(
+        f"about {text}" for text in ("1 min", "8 min", "3 h"))]  # fmt: skip
 
 
 def test_the_network_fits_the_budget_that_is_named(tmp_path):
@@ -83,6 +109,19 @@ def test_the_network_fits_the_budget_that_is_named(tmp_path):
         assert resolve(TrainRequest(data, **options)).start.spec.name == model, options
 
 
+def test_the_rate_that_is_set_is_the_rate_that_steps_are_taken_with(tmp_path):
+    data = str(noise(tmp_path / "data", count=60, side=40))
+
+    def peak(**changes):
+        plan = resolve(TrainRequest(data, "resnet20_cifar", epochs=3, changes=changes))
+        return plan.start.recipe.batch_size, plan.start.recipe.peak_lr, " ".join(plan.advice())
+
+    assert peak()[:2] == (8, 0.025)  # of fast-cifar's 0.4 at 128
+    assert peak(batch_size="16")[:2] == (16, 0.05) and "is high" not in peak(batch_size="16")[2]
+    assert peak(lr="0.03")[:2] == (8, 0.03)
+    assert peak(lr="0.4", lr_batch="64")[:2] == (8, 0.05)
+
+
 def test_what_is_named_is_left_alone():
     facts = Facts(270, 10, 375, LAPTOP)
     assert not choose(facts, model="resnet50", recipe="folder")
@@ -92,7 +131,7 @@ def test_what_is_named_is_left_alone():
     assert only_model.recipe is None and not only_model.changes and only_model.model
     assert choose(facts, image_size=64).image_size is None
     fixed = choose(facts, fixed=frozenset({"epochs", "batch_size"}))
-    assert not {"epochs", "batch_size", "lr_batch"} & fixed.changes.keys()
+    assert not {"epochs", "batch_size", "lr"} & fixed.changes.keys()
     assert choose(facts, from_weights=True).recipe == "finetune"
 
 

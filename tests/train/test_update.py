@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -209,11 +210,17 @@ def digits():
 
 def test_a_loss_that_explodes_stops_at_once_and_keeps_the_last_checkpoint(tiny_spec, tiny_recipe, digits, tmp_path):
     recipe = replace(tiny_recipe, lr=1e25, schedule="constant", iterations=40)
-    with pytest.raises(UserError, match=r"loss became (nan|inf) at step \d+ with learning rate \d"):
+    with pytest.raises(UserError, match=r"loss became (nan|inf) at step \d+ with learning rate \d") as told:
         fit(tiny_spec, *digits, recipe, out=tmp_path / "run", settings=Settings())
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len([line for line in lines if line["kind"] == "step"]) < 10
     assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert "; no checkpoint was written before; " in str(told.value)
+    tried = float(re.search(r"--set lr=(\S+)$", str(told.value))[1])
+    assert 0 < tried <= Recipe.lr  # a rate that can be meant, not 2.5e+24
+    every = replace(recipe, lr=1e4, checkpoint_every=1e-9)
+    with pytest.raises(UserError, match=r"the checkpoint of step [1-9]\d* is kept"):
+        fit(tiny_spec, *digits, every, out=tmp_path / "kept", settings=Settings())
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def resume_sweep(out: Path, as_json: bool, *, data: str | None = None, log_to: l
 
 def _print_plan(plan: SweepPlan) -> None:
     first, record = plan.first, plan.record
-    for line in first.choice.lines():
+    for line in first.choice.lines(each="trial"):
         say(f"chosen    {line}")
     for note in first.notes:
         say(f"note      {note}")

@@ -17,10 +17,12 @@ from ..data.dataset import Dataset
 from ..data.loaders import shards_of
 from ..data.loading.sampling import unmixed
 from ..spec.net import Spec
+from ..spec.rates import for_batch, to_set
 from ..spec.recipe import Recipe
 from ..spec.text import counted
 from ..spec.voice import COMMAND, Voice
 from ..train.schedule import learning_rate, start
+from .choosing import SMALLEST_BATCH
 from .worth import FEW_TO_SCORE
 
 FEW_STEPS = 200  # fewer teach a network from nothing little more than which class is the largest
@@ -72,15 +74,32 @@ def before(plan: Ahead, voice: Voice = COMMAND) -> list[str]:
 def _few_steps(plan: Ahead, voice: Voice) -> Iterator[str]:
     if plan.steps >= FEW_STEPS or plan.weights is not None:
         return
-    pictures = len(plan.labels)
-    epochs = math.ceil(FEW_STEPS * plan.recipe.batch_size / max(pictures, 1))
-    smaller = max(min(plan.recipe.batch_size // 4, pictures // 4), 8)
-    field = voice.field("batch_size", smaller)
-    other = f", or smaller batches ({field})" if smaller < plan.recipe.batch_size else ""
+    recipe, smaller = plan.recipe, _smaller_batch(plan)
+    if recipe.iterations is not None:
+        longer = voice.field("iterations", FEW_STEPS)
+    elif recipe.images is not None:
+        longer = voice.field("images", FEW_STEPS * recipe.batch_size)
+    else:
+        longer = voice.option("epochs", math.ceil(FEW_STEPS * recipe.batch_size / max(len(plan.labels), 1)))
+    other = ""
+    if smaller is not None:  # the rate is named, too: of a recipe that was named it does not go with the batch
+        lr = {} if recipe.lr_batch else {"lr": for_batch(recipe, smaller)}
+        other = f", or in smaller batches ({voice.fields(batch_size=smaller, **lr)})"
     yield (
         f"{counted(plan.steps, 'step')} in all: a network from nothing learns little in fewer than {FEW_STEPS}; "
-        f"train longer ({voice.option('epochs', epochs)}){other}"
+        f"train longer ({longer}){other}"
     )
+
+
+def _smaller_batch(plan: Ahead) -> int | None:
+    """The largest batch, a power of two, in which the same pictures make steps enough; None where none would do."""
+    recipe = plan.recipe
+    if recipe.iterations is not None:
+        return None
+    most = min(recipe.images or (recipe.epochs or 0) * len(plan.labels), recipe.batch_size * plan.steps) / FEW_STEPS
+    most = min(most, len(plan.labels) / 4, recipe.batch_size - 1)
+    found = 1 << int(most).bit_length() - 1 if most >= SMALLEST_BATCH else 0
+    return found if found and found % recipe.accumulate == 0 else None
 
 
 def _rate(plan: Ahead, voice: Voice) -> Iterator[str]:
@@ -91,13 +110,12 @@ def _rate(plan: Ahead, voice: Voice) -> Iterator[str]:
     seen = start(recipe, plan.depth)
     peak = max(learning_rate(recipe, step, total, seen) for step in range(min(total, 1000)))
     calm = CALM * max(total, 1) / 100
-    if peak > max(calm, CALM):
+    if peak > max(calm, CALM) * (1 + 1e-9):  # what is advised below must pass, too
         lower = _below(max(calm, CALM) * recipe.lr / recipe.peak_lr)
-        share = recipe.peak_lr / recipe.lr  # what the batch size makes of the recipe's rate
-        at_batch = "" if math.isclose(share, 1) else f", which is {lower * share:.2g} in batches of {recipe.batch_size}"
+        comes_to = to_set(lower, recipe.batch_size, recipe.lr_batch)
         yield (
             f"a learning rate of {peak:.3g} is high for {counted(total, 'step')}: the loss may not come down from it; "
-            f"train longer, or {voice.field('lr', lower)}{at_batch} "
+            f"train longer, or {voice.field('lr', lower)}{comes_to} "
             f"({'reslearn.find_lr(data)' if voice.python else 'reslearn plan DATA --find-lr'} shows what it bears)"
         )
 

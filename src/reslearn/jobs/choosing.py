@@ -7,7 +7,7 @@ chose. It needs no stopwatch: what a training would take is computed from the ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,12 @@ from ..data.dataset import Dataset, Indices
 from ..data.formats.decode import formats
 from ..data.pictures.declared import declared
 from ..data.table import as_pictures
-from ..runtime.choice import GPU_RATE, SUSTAINED, UNKNOWN, Machine, this_machine, workload
+from ..runtime.choice import GPU_RATE, SUSTAINED, UNKNOWN, Machine, planned_workload, this_machine, workload
 from ..runtime.notes import say
 from ..runtime.process_group import from_environment
 from ..spec.catalogue import get_spec
 from ..spec.net import Spec
+from ..spec.rates import for_batch
 from ..spec.recipe import Recipe
 from ..spec.recipes import BUDGETS, get_recipe
 from ..spec.text import counted
@@ -46,6 +47,7 @@ class Facts:
     side: int  # of pictures: the median of the shorter sides, in pixels
     gigaflops: float  # that the machine does in a second of training
     world: int = 1  # processes that share a batch
+    rates_known: bool = False  # whether the machine's were measured, on it or on its kind
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,14 @@ class Choice:
     image_size: int | None = None
     changes: Mapping[str, str] = field(default_factory=dict)  # to the recipe
     facts: Facts | None = None
+    published: str = ""  # the recipe's own rate and batch in words, where the rate is changed
+    seconds: float | None = None  # of training, by the machine's rates; None where these are not known
 
     def __bool__(self) -> bool:
         return self.facts is not None
 
-    def lines(self, voice: Voice = COMMAND) -> list[str]:
-        """For a person: what was chosen by which facts, and how to say otherwise."""
+    def lines(self, voice: Voice = COMMAND, each: str = "training") -> list[str]:
+        """For a person: what was chosen by which facts, how to say otherwise, and how long one of `each` may take."""
         if self.facts is None:
             return []
         facts, chosen, other = self.facts, [], []
@@ -114,22 +118,29 @@ class Choice:
         if "batch_size" in self.changes:
             chosen.append(f"batches of {self.changes['batch_size']}")
             other.append(voice.field("batch_size"))
+        if "lr" in self.changes:
+            chosen.append(f"lr {self.changes['lr']} ({self.published})")
+            other.append(voice.field("lr"))
         why = (
             f"{counted(facts.pictures, 'picture')} of {facts.classes} classes, "
             f"{facts.side} pixels on their shorter side, "
             f"{facts.gigaflops:,.0f} GFLOP/s in training"
         )
         lists = "list_models(), reslearn recipes" if voice.python else "reslearn list, recipes"
-        return [f"{', '.join(chosen)}: for {why}", f"yours to change: {', '.join(other)} ({lists})"]
+        time = []
+        if self.seconds is not None:
+            by = f"an estimate by this machine's rates; {voice.call('plan')} measures it"
+            time.append(f"a {each} takes {about(self.seconds)}, {by}")
+        return [f"{', '.join(chosen)}: for {why}", *time, f"yours to change: {', '.join(other)} ({lists})"]
 
-    def tell(self, voice: Voice = COMMAND) -> None:
+    def tell(self, voice: Voice = COMMAND, each: str = "training") -> None:
         """Say it, before the first step."""
-        for line in self.lines(voice):
+        for line in self.lines(voice, each):
             say(f"chosen    {line}")
 
     def values(self) -> dict[str, int | float]:
         """The changes to the recipe as numbers."""
-        return {name: float(text) if name == "epochs" else int(text) for name, text in self.changes.items()}
+        return {name: float(text) if name in ("epochs", "lr") else int(text) for name, text in self.changes.items()}
 
     def to_json(self) -> dict[str, Any] | None:
         """What `--dry-run` prints of it; None where all was named."""
@@ -137,7 +148,8 @@ class Choice:
             return None
         names = ("model", "recipe", "image_size")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return given | dict(self.changes) | {"facts": dict(vars(self.facts))}
+        estimated = {} if self.seconds is None else {"estimated_seconds": round(self.seconds, 1)}
+        return given | dict(self.changes) | estimated | {"facts": dict(vars(self.facts))}
 
 
 def choose(
@@ -149,27 +161,45 @@ def choose(
     from_weights: bool = False,
     fixed: frozenset[str] = frozenset(),
     epochs: float | None = None,
+    batch_size: int | None = None,
 ) -> Choice:
     """Fill in what is not named. `fixed` are the fields of the recipe that the user has set, and `epochs`.
 
-    `epochs` is the budget that the user has named, if any. A recipe that is named keeps its budget and batch; a network
-    that is named keeps its size.
+    `epochs` and `batch_size` are the budget and the batch that the user has named, if any. A recipe that is named keeps
+    its budget, batch and rate; a network that is named keeps its size.
     """
     if model is not None and recipe is not None:
         return Choice()
     band = FROM_WEIGHTS if from_weights else next(band for band in TABLE if facts.side <= band.side)
-    changes = {} if recipe is not None else _changes(facts, get_recipe(band.recipe), fixed)
+    changes = {} if recipe is not None else _changes(facts, get_recipe(band.recipe), fixed, batch_size)
+    own = get_recipe(band.recipe)
+    published = f"{own.lr:g} at batches of {own.batch_size}" if "lr" in changes else ""
     size = None
     if model is None:
         epochs = epochs or float(changes.get("epochs") or get_recipe(recipe or band.recipe).epochs or MOST_EPOCHS)
         fits = (net for net in band.nets if net.least <= facts.pictures and _seconds(facts, net, epochs) <= PATIENCE)
         net = next(fits, band.nets[-1])
         size = None if image_size is not None or from_weights else net.size
-        return Choice(net.model, None if recipe else band.recipe, size, changes, facts)
+        return Choice(net.model, None if recipe else band.recipe, size, changes, facts, published)
     spec = get_spec(model)
     # A recipe with a size of its own (`demo`) must not shrink the pictures of a network that was named.
     size = spec.image_size if image_size is None and get_recipe(band.recipe).image_size is not None else None
-    return Choice(None, band.recipe, size, changes, facts)
+    return Choice(None, band.recipe, size, changes, facts, published)
+
+
+def timed(choice: Choice, spec: Spec, recipe: Recipe, pictures: int) -> Choice:
+    """`choice` with how long one process trains what came of it, by rates that are known of this machine."""
+    if choice.facts is None or not choice.facts.rates_known or choice.facts.world > 1:
+        return choice
+    work = planned_workload(spec, recipe, pictures, recipe.image_size or spec.image_size)
+    return replace(choice, seconds=work.seconds(choice.facts.gigaflops))
+
+
+def about(seconds: float) -> str:
+    """A time of which no more is known than its size: `under a minute`, `about 8 min`, `about 3 h`."""
+    if seconds < 60:
+        return "under a minute"
+    return f"about {seconds / 60:.0f} min" if seconds < 90 * 60 else f"about {seconds / 3600:.0f} h"
 
 
 def facts_of(train_data: Dataset, *, machine: Machine | None = None, device: str | None = None) -> Facts:
@@ -179,6 +209,7 @@ def facts_of(train_data: Dataset, *, machine: Machine | None = None, device: str
         classes=len(train_data.classes),
         side=shorter_side(train_data),
         gigaflops=gigaflops(machine, device),
+        rates_known=_rates_known(machine, device),
         world=from_environment().size,
     )
 
@@ -204,6 +235,15 @@ def gigaflops(machine: Machine | None = None, device: str | None = None) -> floa
     return round(SUSTAINED * max(rates.matrix.values()), 1)
 
 
+def _rates_known(machine: Machine | None, device: str | None) -> bool:
+    """Whether what `gigaflops` says was measured: a GPU's rate and an unknown processor's are taken from others."""
+    import torch
+
+    if torch.cuda.is_available() if device is None else device.startswith("cuda"):
+        return False
+    return (machine or this_machine()).rates is not None
+
+
 def _side(pictures: Any, place: np.int64 | Indices) -> int:
     """The shorter side of one picture; 0 where it cannot be read, which training will say."""
     try:
@@ -224,8 +264,11 @@ def _seconds(facts: Facts, net: Net, epochs: float) -> float:
     return workload(get_spec(net.model), net.size, epochs * facts.pictures).seconds(facts.gigaflops)
 
 
-def _changes(facts: Facts, recipe: Recipe, fixed: frozenset[str]) -> dict[str, str]:
-    """Budget and batch for so many pictures; the rate goes with the batch."""
+def _changes(facts: Facts, recipe: Recipe, fixed: frozenset[str], batch: int | None) -> dict[str, str]:
+    """Budget and batch for so many pictures; the rate goes with the batch, also with one that the user has named.
+
+    It is `lr` that is changed, not `lr_batch` set: so whoever sets another `lr` sets what steps are taken with.
+    """
     changes: dict[str, str] = {}
     epochs = min(max(round(PICTURES_SEEN / max(facts.pictures, 1)), round(recipe.epochs or 1)), MOST_EPOCHS)
     if not fixed & set(BUDGETS) and epochs != recipe.epochs:
@@ -237,6 +280,6 @@ def _changes(facts: Facts, recipe: Recipe, fixed: frozenset[str]) -> dict[str, s
         batch = -(-batch // facts.world) * facts.world
         if batch != recipe.batch_size:
             changes["batch_size"] = str(batch)
-            if not fixed & {"lr", "lr_batch"}:
-                changes["lr_batch"] = str(recipe.lr_batch or recipe.batch_size)
+    if batch not in (None, recipe.batch_size) and not fixed & {"lr", "lr_batch"}:
+        changes["lr"] = f"{for_batch(recipe, batch):g}"
     return changes

@@ -50,7 +50,7 @@ class CrossvalPlan:
     def lines(self) -> list[tuple[str, str]]:
         """(word, line) for a person: what every fold starts from, what stands still, what is left out."""
         return [
-            *(("chosen", line) for line in self.choice.lines()),
+            *(("chosen", line) for line in self.choice.lines(each="fold")),
             *(("weights", line) for line in self.start.weights_lines()),
             *(("frozen", line) for line in self.start.frozen_lines(min(self.steps()))),
             *(("left out", reason) for reason in self.left_out.values()),

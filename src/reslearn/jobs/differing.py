@@ -9,6 +9,7 @@ from typing import Any
 from ..bundle.file import Loaded
 from ..spec.codec import to_json
 from ..spec.errors import UserError
+from ..spec.rates import rate_words
 from ..train.records.run import read_record
 from .subject import run_folder
 
@@ -22,12 +23,19 @@ class Difference:
     what: str  # `recipe.lr`, `network.shortcut`, `weights`, `data.path`, ...
     a: object
     b: object
+    words: tuple[str, str] | None = None  # of a value that is not the whole truth: how either side says it
 
     def __str__(self) -> str:
         return f"{self.what}: {' / '.join(self.shown())}"
 
+    def to_json(self) -> dict[str, Any]:
+        """The values."""
+        return {"what": self.what, "a": to_json(self.a), "b": to_json(self.b)}
+
     def shown(self) -> tuple[str, str]:
         """Both sides as texts."""
+        if self.words is not None:
+            return self.words
         return _shown(self.a), _shown(self.b)
 
 
@@ -38,12 +46,24 @@ def differences(a: Loaded, b: Loaded) -> tuple[Difference, ...]:
     for kind in one:
         names = dict.fromkeys([*one[kind], *other[kind]])
         lines = [
-            Difference(f"{kind}.{name}" if name else kind, one[kind].get(name), other[kind].get(name))
+            Difference(f"{kind}.{name}" if name else kind, one[kind].get(name), other[kind].get(name), words)
             for name in names
-            if one[kind].get(name) != other[kind].get(name)
+            for words in [_rates(one[kind], other[kind]) if (kind, name) == ("recipe", "lr") else None]
+            if one[kind].get(name) != other[kind].get(name) or (words and words[0] != words[1])
         ]
         found += lines[:MOST]
     return tuple(found)
+
+
+def _rates(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The rates of two recipes in words, where either is meant for another batch than its own."""
+    one, other = (
+        rate_words(recipe["lr"], recipe["batch_size"], recipe.get("lr_batch"))
+        if {"lr", "batch_size"} <= recipe.keys()
+        else ""
+        for recipe in (a, b)
+    )
+    return (one, other) if one and other else None
 
 
 def _facts(loaded: Loaded) -> dict[str, dict[str, Any]]:

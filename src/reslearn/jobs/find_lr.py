@@ -21,6 +21,7 @@ from ..runtime.device import weight_type
 from ..runtime.environment import command_line, environment
 from ..runtime.switches import owned
 from ..spec.errors import UserError, check_at_least
+from ..spec.rates import rate_words, to_set
 from ..spec.text import counted
 from ..spec.voice import as_arguments
 from ..train.update import prepare_update
@@ -35,7 +36,7 @@ BELOW = 4.0  # the suggested rate lies so many times below the one of the least 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What came of it. Rates are values of the recipe's `lr`, as `--set lr=` takes them."""
+    """What came of it. Rates are values of the recipe's `lr`, as `--set lr=` takes them, at `lr_batch` if any."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]  # running mean, nats
@@ -46,6 +47,8 @@ class RangeTest:
     recipe_lr: float
     steps: int
     seed: int
+    batch_size: int | None = None  # with which the steps were taken
+    lr_batch: int | None = None
 
     def __repr__(self) -> str:
         return f"RangeTest({as_arguments(self.words)})"
@@ -66,8 +69,15 @@ class RangeTest:
             end = f"it ends at {last:.2f}, below where it began"
         else:
             end = f"and falls to the last, so a higher one may do, too (the test goes up to {self.rates[-1]:.2g})"
-        has = f"the recipe has {self.recipe_lr:g}"
-        return f"the loss is least at {self.lowest:.2g} ({least:.2f}), {end}; {has}; try --set lr={self.suggested:g}"
+        has, found = self.said(self.recipe_lr), f"the loss is least at {self.said(self.lowest)} ({least:.2f}), {end}"
+        if self.suggested == float(f"{self.recipe_lr:.1g}"):
+            return f"{found}; the recipe has {has}, which is about a quarter of that: keep it"
+        comes_to = to_set(self.suggested, self.batch_size or 1, self.batch_size and self.lr_batch)
+        return f"{found}; the recipe has {has}; try --set lr={self.suggested:g}{comes_to}"
+
+    def said(self, lr: float) -> str:
+        """A rate, and what it comes to where that is another."""
+        return rate_words(float(f"{lr:.3g}"), self.batch_size or 1, self.batch_size and self.lr_batch)
 
 
 def find_lr(
@@ -122,7 +132,8 @@ def find_lr(
                 watch(step + 1, steps)
             if step > steps // 5 and smooth > TOO_MUCH * best:
                 break
-    return outcome(rates, losses, asked=steps, recipe_lr=recipe.lr, seed=seed)
+    found = outcome(rates, losses, asked=steps, recipe_lr=recipe.lr, seed=seed)
+    return replace(found, batch_size=recipe.batch_size, lr_batch=recipe.lr_batch)
 
 
 def outcome(rates: Sequence[float], losses: Sequence[float], *, asked: int, recipe_lr: float, seed: int) -> RangeTest:
@@ -189,7 +200,7 @@ def write_page(path: str, found: RangeTest, plan: Plan) -> None:
             Fact(label="suggested", value=f"{found.suggested:g}", note=f"--set lr={found.suggested:g}"),
             Fact(label="least loss at", value=f"{found.lowest:g}", note=f"{min(found.losses):.3f} nats"),
             _end(found),
-            Fact(label="recipe", value=f"{found.recipe_lr:g}", note=plan.start.recipe.name),
+            Fact(label="recipe", value=found.said(found.recipe_lr), note=plan.start.recipe.name),
         ),
         rates=RateCurve(rate=found.rates, loss=found.losses, suggested=found.suggested),
         command=command_line(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -34,7 +35,7 @@ from ..train.origin import check_start
 from ..train.stopping import leading_on
 from ..train.trackers.forward import boards, forwarded
 from .advice import ahead, before
-from .choosing import choose, facts_of
+from .choosing import choose, facts_of, timed
 from .naming import chosen_folder
 from .probe import probed
 from .progress import watching
@@ -188,6 +189,7 @@ def _chosen(
         fixed=frozenset(budget),
         epochs=epochs,
     )
-    choice.tell(PYTHON)
     how = changed_recipe(recipe or choice.recipe or "", **choice.values() | budget)
-    return get_spec(model or choice.model or ""), how, image_size or choice.image_size
+    spec, size = get_spec(model or choice.model or ""), image_size or choice.image_size
+    timed(choice, spec, replace(how, image_size=size or how.image_size), len(train)).tell(PYTHON)
+    return spec, how, size

@@ -65,7 +65,7 @@ def preview_data(
     data = open_data(path)
     say_notes(data.notes)
     request, choice = complete(request, _trained_on(data))
-    choice = replace(choice, model=None, changes={})  # of which a sheet shows nothing
+    choice = replace(choice, model=None, changes={}, seconds=None)  # of which a sheet shows nothing
     choice = choice if choice.recipe or choice.image_size else Choice()
     choice.tell()
     asked = asked_recipe(request)

@@ -39,7 +39,7 @@ from ..train.origin import Origin, frozen_lines, read_origin, starting_preproces
 from ..train.records.run import describe
 from ..train.records.terms import Terms
 from .advice import ahead, before
-from .choosing import Choice, choose, facts_of
+from .choosing import Choice, choose, facts_of, timed
 
 BEST_KNOWN = "default"  # weights that are the best known of whatever network is chosen
 TARGETS = ("recipe", "spec", "settings", "preprocess")
@@ -194,9 +194,8 @@ def complete(request: TrainRequest, train_data: Dataset) -> tuple[TrainRequest, 
         return request, Choice()
     asked = request.changes_to("recipe")
     budget = () if request.epochs is None else ("epochs",)
-    epochs = None
+    epochs, meant = None, check_asked(request)
     if budget or asked.keys() & set(BUDGETS):
-        meant = check_asked(request)
         epochs = meant.total_steps(len(train_data)) * meant.batch_size / len(train_data)
     size = request.image_size or (1 if "image_size" in asked else None)
     choice = choose(
@@ -207,6 +206,7 @@ def complete(request: TrainRequest, train_data: Dataset) -> tuple[TrainRequest, 
         from_weights=request.weights is not None,
         fixed=frozenset((*asked, *budget)),
         epochs=epochs,
+        batch_size=meant.batch_size if "batch_size" in asked else None,
     )
     whole = replace(
         request,
@@ -215,7 +215,8 @@ def complete(request: TrainRequest, train_data: Dataset) -> tuple[TrainRequest, 
         image_size=request.image_size or choice.image_size,
         changes={**choice.changes, **request.changes},
     )
-    return whole, choice
+    spec = set_fields(get_spec(whole.model or ""), whole.changes_to("spec"), prefix="spec.")
+    return whole, timed(choice, spec, asked_recipe(whole), len(train_data))
 
 
 def network_of(weights: str) -> Spec:

@@ -131,7 +131,7 @@ def crossval(
     )  # fmt: skip
     folder = os.fspath(out if out is not None else chosen_folder(data, kind="-crossval"))
     plan = plan_crossval(request, folds=folds, group=group, begun=is_begun(folder))
-    plan.choice.tell(PYTHON)
+    plan.choice.tell(PYTHON, "fold")
     for line in plan.advice(PYTHON):
         say(f"advice    {line}")
     with watching() as watch:

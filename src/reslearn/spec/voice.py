@@ -35,6 +35,12 @@ class Voice:
         given = f"{{{inner!r}: {shown}}}" if dot else shown
         return f"reslearn.recipe(..., {outer}={given})"
 
+    def fields(self, **values: object) -> str:
+        """Several at once: `--set batch_size=16 --set lr=0.05`, `reslearn.recipe(..., batch_size=16, lr=0.05)`."""
+        if not self.python:
+            return " ".join(self.field(name, value) for name, value in values.items())
+        return f"reslearn.recipe(..., {', '.join(f'{name}={self._shown(value)}' for name, value in values.items())})"
+
     def name(self, name: str) -> str:
         """What a field of the recipe is called."""
         return self.own.get(name, name)

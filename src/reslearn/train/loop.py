@@ -28,6 +28,7 @@ from ..data.loaders import TrainLoader
 from ..runtime import random
 from ..runtime.process_group import World
 from ..spec.errors import UserError
+from ..spec.rates import gentler, to_set
 from ..spec.recipe import Recipe
 from ..train import checkpoint, schedule
 from .checkpoint import Progress
@@ -149,10 +150,13 @@ def of_all(work: Work, loss: float, wrong: int) -> tuple[float, int, int, bool]:
 
 def diverged(work: Work, what: str) -> Diverged:
     """The error that says `what` is no number any more, and what to do."""
-    progress = work.progress
+    progress, recipe = work.progress, work.recipe
+    kept = checkpoint.newest_step(work.folder / "checkpoints")
+    before = f"the checkpoint of step {kept} is kept" if kept else "no checkpoint was written before"
+    lower = float(f"{gentler(recipe):.3g}")
     return Diverged(
-        f"{work.folder}: {what} at step {progress.step} with learning rate {progress.lr:.4g}; "
-        f"checkpoints of before are kept; train again with a lower one, e.g. --set lr={work.recipe.lr / 4:.3g}"
+        f"{work.folder}: {what} at step {progress.step} with learning rate {progress.lr:.4g}; {before}; train again "
+        f"with a lower one, e.g. --set lr={lower:g}{to_set(lower, recipe.batch_size, recipe.lr_batch)}"
     )
 
 

@@ -12,6 +12,7 @@ from ...runtime.files import read_json, write_json
 from ...spec.choices import OnBadFile, Prefer, Sampler
 from ...spec.codec import from_json, to_json
 from ...spec.errors import UserError
+from ...spec.recipes import get_recipe
 from ...spec.space import Axis, read_axis
 from ..resolve import Plan, TrainRequest
 from .axes import kind_of
@@ -68,7 +69,12 @@ class SweepRecord:
 
 def recorded(plan: Plan, space: Mapping[str, str], asked: Asked) -> SweepRecord:
     """The record of a sweep around `plan`, in which everything is chosen that nobody asked for."""
-    request = plan.request
+    request, chosen = plan.request, plan.choice
+    fixed = {name: text for name, text in request.changes.items() if name not in space}
+    own = {"lr", "lr_batch"} & (space.keys() | request.changes.keys() - chosen.changes.keys())
+    if "batch_size" in space and chosen.recipe is not None and not own:  # the rate goes with each trial's batch
+        published = get_recipe(chosen.recipe)
+        fixed |= {"lr": f"{published.lr:g}", "lr_batch": str(published.batch_size)}
     return SweepRecord(
         space=dict(space),
         trials=asked.trials,
@@ -79,7 +85,7 @@ def recorded(plan: Plan, space: Mapping[str, str], asked: Asked) -> SweepRecord:
         fingerprint=plan.data.fingerprint(),
         model=request.model if isinstance(request.model, str) else None,
         recipe=str(request.recipe),
-        fixed={name: text for name, text in request.changes.items() if name not in space},
+        fixed=fixed,
         environment=environment(),
         command=command_line(),
         created=now(),
