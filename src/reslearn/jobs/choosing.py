@@ -127,11 +127,9 @@ class Choice:
             f"{facts.gigaflops:,.0f} GFLOP/s in training"
         )
         lists = "list_models(), reslearn recipes" if voice.python else "reslearn list, recipes"
-        time = []
         if self.seconds is not None:
-            by = f"an estimate by this machine's rates; {voice.call('plan')} measures it"
-            time.append(f"a {each} takes {about(self.seconds)}, {by}")
-        return [f"{', '.join(chosen)}: for {why}", *time, f"yours to change: {', '.join(other)} ({lists})"]
+            why += f"; by that a {each} takes {about(self.seconds)} (an estimate, which {voice.call('plan')} measures)"
+        return [f"{', '.join(chosen)}: for {why}", f"yours to change: {', '.join(other)} ({lists})"]
 
     def tell(self, voice: Voice = COMMAND, each: str = "training") -> None:
         """Say it, before the first step."""

@@ -71,7 +71,7 @@ class RangeTest:
             end = f"and falls to the last, so a higher one may do, too (the test goes up to {self.rates[-1]:.2g})"
         has, found = self.said(self.recipe_lr), f"the loss is least at {self.said(self.lowest)} ({least:.2f}), {end}"
         if self.suggested == float(f"{self.recipe_lr:.1g}"):
-            return f"{found}; the recipe has {has}, which is about a quarter of that: keep it"
+            return f"{found}; the recipe has {has}: keep it (--set lr={self.suggested:g})"
         comes_to = to_set(self.suggested, self.batch_size or 1, self.batch_size and self.lr_batch)
         return f"{found}; the recipe has {has}; try --set lr={self.suggested:g}{comes_to}"
 

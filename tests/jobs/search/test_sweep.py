@@ -237,6 +237,22 @@ def test_a_folder_whose_process_died_or_is_about_to_write_is_begun_in(pictures, 
         _begin(pictures, record)
 
 
+def test_where_batches_are_searched_the_chosen_rate_goes_with_each(pictures):
+    from reslearn.jobs.resolve import TrainRequest, asked_recipe
+    from reslearn.jobs.search.record import Asked
+    from reslearn.jobs.search.sweep import plan_sweep
+
+    def rates(recipe=None, **changes):
+        request = TrainRequest(str(pictures), "resnet20_cifar", recipe, epochs=1, changes=changes)
+        record = plan_sweep(request, Asked()).record
+        return [asked_recipe(record.request({"batch_size": text})).peak_lr for text in ("8", "16")]
+
+    slow, fast = rates(batch_size="8,16")
+    assert fast == pytest.approx(2 * slow)
+    assert rates(batch_size="8,16", lr="0.03") == [0.03, 0.03]
+    assert rates("demo", batch_size="8,16") == [0.2, 0.2]  # a recipe that is named keeps its rate
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
