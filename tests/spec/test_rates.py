@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reslearn.spec.rates import for_batch, gentler, rate_words, to_set
+from reslearn.spec.rates import for_batch, gentler, rate_of, rate_words, to_set
 from reslearn.spec.recipe import Recipe
 from reslearn.spec.recipes import RECIPES
 
@@ -15,6 +15,8 @@ def test_a_rate_says_what_it_comes_to_where_that_is_another():
     assert rate_words(0.4, 16, 128) == "0.4 at 128, so 0.05 at batches of 16"
     assert rate_words(0.05, 16, None) == rate_words(0.05, 16, 16) == "0.05"
     assert to_set(0.4, 16, 128) == " (0.4 at 128, so 0.05 at batches of 16)" and to_set(0.05, 16, None) == ""
+    assert rate_of({"lr": 0.4, "batch_size": 16, "lr_batch": 128}) == rate_words(0.4, 16, 128)
+    assert rate_of({"lr": 0.4}) == "0.4" and rate_of({}) == "None" and rate_of({"lr": "x", "batch_size": 8}) == "x"
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))

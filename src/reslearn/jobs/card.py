@@ -13,6 +13,7 @@ from ..bundle.header import Bundle
 from ..runtime.addresses import is_address, spelled
 from ..runtime.container import FILE_NAME
 from ..spec.cost import cost
+from ..spec.rates import rate_of
 from ..spec.recipes import BUDGETS
 from ..spec.seen import seen_from_json
 
@@ -164,7 +165,7 @@ def _training(bundle: Bundle) -> str:
     budget = next((f"{recipe[name]:g} {name}" for name in BUDGETS if recipe.get(name)), "")
     lines = [
         f"Recipe `{recipe.get('name')}` ({recipe.get('source')}): {budget}, batches of {recipe.get('batch_size')}, "
-        f"{recipe.get('optimizer')}, learning rate {recipe.get('lr')}, schedule {recipe.get('schedule')}."
+        f"{recipe.get('optimizer')}, learning rate {rate_of(recipe)}, schedule {recipe.get('schedule')}."
     ]
     if departures := recipe.get("departures"):
         lines.append("It departs from its source: " + "; ".join(map(str, departures)) + ".")

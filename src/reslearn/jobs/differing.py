@@ -9,7 +9,7 @@ from typing import Any
 from ..bundle.file import Loaded
 from ..spec.codec import to_json
 from ..spec.errors import UserError
-from ..spec.rates import rate_words
+from ..spec.rates import rate_of
 from ..train.records.run import read_record
 from .subject import run_folder
 
@@ -56,14 +56,8 @@ def differences(a: Loaded, b: Loaded) -> tuple[Difference, ...]:
 
 
 def _rates(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The rates of two recipes in words, where either is meant for another batch than its own."""
-    one, other = (
-        rate_words(recipe["lr"], recipe["batch_size"], recipe.get("lr_batch"))
-        if {"lr", "batch_size"} <= recipe.keys()
-        else ""
-        for recipe in (a, b)
-    )
-    return (one, other) if one and other else None
+    """The rates of two recipes in words, where both have one."""
+    return (rate_of(a), rate_of(b)) if "lr" in a and "lr" in b else None
 
 
 def _facts(loaded: Loaded) -> dict[str, dict[str, Any]]:

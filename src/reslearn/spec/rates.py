@@ -6,8 +6,12 @@ What `--set lr=` takes is the recipe's `lr`. Without `lr_batch` that is the rate
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from .recipe import Recipe
 from .recipes import RECIPES
+from .rule import is_number
 
 
 def rate_words(lr: float, batch_size: int, lr_batch: int | None) -> str:
@@ -15,6 +19,14 @@ def rate_words(lr: float, batch_size: int, lr_batch: int | None) -> str:
     if lr_batch in (None, batch_size):
         return f"{lr:g}"
     return f"{lr:g} at {lr_batch}, so {lr * batch_size / lr_batch:.4g} at batches of {batch_size}"
+
+
+def rate_of(recipe: Mapping[str, Any]) -> str:
+    """`rate_words` of a recipe as a record holds it; the bare value where it holds no more than that, or `None`."""
+    lr, batch_size, lr_batch = (recipe.get(name) for name in ("lr", "batch_size", "lr_batch"))
+    if not (is_number(lr) and is_number(batch_size, whole=True)):
+        return str(lr)
+    return rate_words(lr, int(batch_size), int(lr_batch) if is_number(lr_batch) and lr_batch >= 1 else None)
 
 
 def to_set(lr: float, batch_size: int, lr_batch: int | None) -> str:

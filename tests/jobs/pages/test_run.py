@@ -182,3 +182,12 @@ def test_other_protocols_stand_in_the_table_and_not_in_the_headline(short_run):
         ("val", "1-crop, fp32", True), ("test", "1-crop, fp32", False), ("test", "1-crop+flip, fp32", True),
     ]  # fmt: skip
     assert report.facts[0].value == f"{100 * plain.top1:.1f} %"
+
+
+def test_a_rate_for_another_batch_says_what_it_comes_to():
+    from reslearn.jobs.pages.tables import recipe_table
+    from reslearn.spec.recipes import changed_recipe
+
+    rows = dict(recipe_table(changed_recipe("fast-cifar", batch_size=16, lr_batch=128)).rows)
+    assert rows["lr"] == "0.4 at 128, so 0.05 at batches of 16"
+    assert dict(recipe_table(changed_recipe("fast-cifar")).rows)["lr"] == "0.4"

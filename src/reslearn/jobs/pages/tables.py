@@ -9,6 +9,7 @@ from typing import Any
 
 from ...report.values import Score, Table
 from ...spec.codec import field_paths
+from ...spec.rates import rate_of
 from ...spec.recipe import Recipe
 from ...spec.seen import Seen, seen_from_json
 from ...train.records.crossval import CrossvalRecord
@@ -49,7 +50,8 @@ def recipe_table(recipe: Recipe) -> Table:
     folded = {name for name, item in field_paths(recipe).items() if name != "epochs" and item == usual[name]}
     shown = fields_table(f"Recipe {recipe.name}", recipe, but=(*told, *folded), note=recipe.source)
     rest = fields_table("", recipe, but=field_paths(recipe).keys() - folded)
-    return replace(shown, folded=rest.rows)
+    rows = [(name, rate_of(vars(recipe)) if name == "lr" else text) for name, text in shown.rows]
+    return replace(shown, rows=tuple(rows), folded=rest.rows)
 
 
 def heading(network: str, data: str | None) -> str:
