@@ -150,6 +150,17 @@ def test_a_wrong_file_of_options_is_one_line(here, capsys, text, words):
     assert all(word in line for word in words), line
 
 
+def test_a_picture_is_no_file_of_options(here, capsys):
+    (here / "rose.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    assert "--config rose.jpg: no TOML file: it is no text in UTF-8" in refused(
+        capsys, "train", "digits", "--config", "rose.jpg"
+    )
+
+
+def test_help_says_of_a_flag_no_kind_of_value(here, capsys):
+    assert call(capsys, "train", "--help")[0].count("bool") <= 1  # that of --help itself, which the parser makes
+
+
 def test_save_goes_with_a_rehearsal_and_replaces_nothing_of_somebody_else(here, capsys):
     assert "--dry-run" in refused(capsys, "train", "digits", "--save", "x.toml")
     (here / "x.toml").write_text("mine = 1\n")

@@ -18,9 +18,11 @@ from reslearn.data.parts.known import Known
 from reslearn.jobs.convert import convert_weights, read_class_names
 from reslearn.nets.build import create_model
 from reslearn.nets.weights import export_state
+from reslearn.spec.catalogue import get_spec
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import Preprocess
+from reslearn.train.origin import read_origin
 
 SPEC = NetSpec("tiny", "cifar", 4, "basic", (1, 1), (4, 8), num_classes=3)
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -151,3 +153,11 @@ def test_what_no_list_can_be(tmp_path):
     (tmp_path / "b.txt").write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF\0")
     with pytest.raises(UserError, match=r"b\.txt: (neither UTF-8|not a text file|damaged)"):
         read_class_names(str(tmp_path / "b.txt"))
+
+
+def test_a_sealed_file_of_another_network_says_which_it_is_of(sealed, tmp_path):
+    for other in (replace(SPEC, name="wider", stage_blocks=(1, 2)), get_spec("resnet50"), get_spec("vgg16")):
+        with pytest.raises(UserError, match=rf"sealed as tiny, not {other.name}: take that"):
+            convert_weights(sealed, other, out=tmp_path / "x.safetensors")
+        with pytest.raises(UserError, match=rf"sealed as tiny, not {other.name}: take that"):
+            read_origin(str(sealed), other)

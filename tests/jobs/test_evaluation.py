@@ -16,6 +16,7 @@ from PIL import Image
 
 import reslearn
 from reslearn.bundle.file import load, read_bundle, read_tensors, write_sealed
+from reslearn.cli.app import main
 from reslearn.data.memory import ArrayDataset, Subset
 from reslearn.data.parts.manifest import Manifest, manifest_path, write_manifest
 from reslearn.data.sources import open_data
@@ -163,6 +164,23 @@ def test_from_python_the_split_is_the_runs_own_and_the_look_is_a_line(short_run)
     unsplit = ArrayDataset(digits.images, digits.labels, classes=digits.classes, ids=digits.ids)
     with pytest.raises(UserError, match="own data has no test split"):  # all of it would hold what it was trained on
         reslearn.evaluate(short_run, unsplit)
+
+
+def test_split_all_is_every_picture_and_says_what_to_do_of_those_trained_on(short_run, tmp_path):
+    with pytest.raises(UserError, match=r"trained on.*--allow-seen"):
+        evaluate_model(short_run, "digits", split="all")
+    assert evaluate_model(short_run, "digits", split="all", allow_seen=True).images == 1797
+    alone = shutil.copy(short_run / "model.safetensors", tmp_path / "alone.safetensors")
+    assert evaluate_model(alone, "digits", split="all", allow_seen=True).images == 1797
+
+
+def test_a_file_is_no_cache(short_run, tmp_path, capsys):
+    (tmp_path / "rose.jpg").write_bytes(b"")
+    for place in ("rose.jpg", "rose.jpg/inside"):
+        with pytest.raises(UserError, match=r"^--cache .*rose\.jpg is a file, not a folder"):
+            evaluate_model(short_run, "digits", cache=tmp_path / place)
+    assert main(["evaluate", str(short_run), "digits", "--cache", str(tmp_path / "c"), "--no-cache"]) == 2
+    assert "give one of them" in capsys.readouterr().err
 
 
 def test_every_look_at_test_is_a_line(short_run):

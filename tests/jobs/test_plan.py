@@ -23,14 +23,14 @@ PLAN += ["--set", "spec.stage_blocks=[1,1,1]", "--set", "batch_size=16"]
     [
         (Load(0.0, 2, 2, 0.05), "", "nothing: these settings are the best known"),
         (Load(1.6, 2, 2, 0.05), "other programs used 1.6 of 2 cores", "nothing can be told on a busy machine"),
-        (Load(0.0, 2, 2, 0.6), "equal steps took times that vary by 60%", "nothing can be told on a busy machine"),
+        (Load(0.0, 2, 2, 0.6), "equal steps took times that vary by 60 %", "nothing can be told on a busy machine"),
     ],
 )
 def test_a_plan_says_what_its_times_are_worth(found, busy, words, monkeypatch, capsys):
     monkeypatch.setattr(Watcher, "load", lambda self, times=(): found)
     assert main(PLAN) == 0
     printed = capsys.readouterr().out
-    assert words in printed and f"spread {found.spread:.1%}" in printed
+    assert words in printed and f"spread {100 * found.spread:.1f} %" in printed
     assert (f"busy      {busy}" in printed) == bool(busy)
 
 

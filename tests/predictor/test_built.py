@@ -20,6 +20,7 @@ from PIL import Image
 
 import reslearn
 from reslearn.nets.build import create_model
+from reslearn.predictor.given import given
 from reslearn.spec.errors import UserError
 from reslearn.spec.net import NetSpec
 from reslearn.spec.preprocess import default_preprocess
@@ -76,8 +77,8 @@ def test_every_kind_of_input_is_answered_as_its_file_is(predictor, folder, tmp_p
         "folders": [folder / "ant", folder / "bee", folder / "cow"],
         "mixed": [files[0], np.asarray(Image.open(files[1])), Path(files[2]).read_bytes()],
     }  # fmt: skip
-    for kind, given in kinds.items():
-        answers = list(predictor.stream(given, 3))
+    for kind, those in kinds.items():
+        answers = list(predictor.stream(those, 3))
         assert probabilities(answers) == expected, kind
     assert [one.path for one in predictor(folder)] == files
     assert [one.path for one in predictor(tmp_path / "all.tar")] == [
@@ -214,3 +215,14 @@ def test_the_default_engine_says_why(sealed, folder):
     assert predictor.engine in predictor.why and predictor.why in repr(predictor)
     for one, other in zip(predictor(folder), reslearn.Predictor(sealed, engine="torch")(folder), strict=True):
         np.testing.assert_allclose(probabilities([one]), probabilities([other]), atol=1e-5)
+
+
+def test_an_opened_file_is_one_picture(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (8, 8), (10, 20, 30)).save(path)
+    with open(path, "rb") as file:
+        found = given(file)
+        assert len(found) == 1 and found.read(0)[0, 0].tolist() == [10, 20, 30]
+    assert len(given([io.BytesIO(path.read_bytes()), path])) == 2
+    with open(path, encoding="utf-8") as text, pytest.raises(UserError, match="'rb'"):
+        given([io.StringIO("x"), text])

@@ -25,7 +25,7 @@ BURN = "import time\nend = time.monotonic() + {}\nwhile time.monotonic() < end: 
         (0.9, 2, 1, 0.05, ""),  # on the core that was left
         (1.4, 2, 1, 0.05, "other programs used 1.4 of 2 cores"),
         (30.0, 64, 32, 0.05, ""),
-        (0.0, 2, 2, 0.4, "equal steps took times that vary by 40%"),
+        (0.0, 2, 2, 0.4, "equal steps took times that vary by 40 %"),
         (None, 2, 2, 0.05, ""),
         (None, 2, 2, 0.4, "equal steps"),
     ],

@@ -111,6 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             command = typer.main.get_command(app)
             parsing.check_values(command, arguments, typed)
+            if "--help" in arguments:
+                parsing.show_flags_plainly(command)
             result = command.main(arguments, prog_name="reslearn", standalone_mode=False)
             if result == CTRL_C:  # the parser makes that of it
                 return _fail("stopped by Ctrl-C", CTRL_C)

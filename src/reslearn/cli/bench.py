@@ -154,13 +154,13 @@ def _print_engines(found: list[Speed]) -> None:
         busy = one.load.busy if one.load is not None else ""
         put(
             f"{one.about['engine']:<12}{one.images_per_second:>9,.1f} images/s  (median of {one.n}, spread "
-            f"{one.spread:.1%}){f'; busy: {busy}' if busy else ''}"
+            f"{100 * one.spread:.1f} %){f'; busy: {busy}' if busy else ''}"
         )
 
 
 def _print_rate(result: Speed) -> None:
     put(
-        f"{result.images_per_second:,.1f} images/s  (median of {result.n}, spread {result.spread:.1%}; "
+        f"{result.images_per_second:,.1f} images/s  (median of {result.n}, spread {100 * result.spread:.1f} %; "
         f"{result.sustained:,.1f} over all the time)"
     )
     if result.load is not None and result.load.busy:

@@ -58,6 +58,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, thousands of digits; nested too deep
         reason = "nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        reason = "it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else reason
         raise UserError(f"--config {path}: no TOML file: {reason}") from None
     context.meta[SET] = defaults.pop(SET, [])
     context.default_map = {**(context.default_map or {}), **defaults}

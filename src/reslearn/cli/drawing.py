@@ -35,6 +35,7 @@ def draw(
 ) -> None:
     """Draw networks side by side, or a block of each, from their specs."""
     check_choice("--lang", lang, get_args(Language))
+    from ..data.formats.folders import refuse_in_a_class
     from ..jobs.draw.drawing import check_kind, write_drawing
     from ..jobs.draw.drawing import draw as drawn
     from ..runtime.replacing import FIGURE, replaceable
@@ -43,6 +44,7 @@ def draw(
     scene = drawn(names, block=block, language="ko" if lang == "ko" else "en")
     check_kind(path)
     replaceable(path, FIGURE, "-o")
+    refuse_in_a_class(path.parent, "-o")
     say(f"reslearn draw: {', '.join(names)}")
     found = write_drawing(scene, path)
     emit(found, as_json, lambda: put(f"drawing   {found['path']}"))

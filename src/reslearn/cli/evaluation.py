@@ -13,6 +13,7 @@ import typer
 
 from ..runtime.notes import warn
 from ..runtime.replacing import PAGE, PREDICTIONS
+from ..spec.errors import UserError
 from ..spec.text import counted
 from . import options as opt
 from .addresses import opened_so
@@ -44,7 +45,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     model: opt.Scored,
     data: opt.Data,
-    split: Annotated[str | None, typer.Option(help="train, val or test; test if absent and there is one.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, val, test or all; test if absent and there is one.")] = None,
     protocol: Protocols = None,
     precision: opt.OwnPrecision = None,
     details: Annotated[bool, typer.Option(help="Every class, mix-ups, ROC-AUC, calibration.")] = False,
@@ -69,6 +70,8 @@ def evaluate(
     data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn evaluate: {model} on {data}")
     check_targets({"--predictions": (predictions, PREDICTIONS), as_typed("--out"): (out, PAGE)})
+    if no_cache and cache is not None:
+        raise UserError("--cache keeps scores and --no-cache keeps none; give one of them")
     kept = None if no_cache else cache or "auto"
     scoring = looking.scoring(split, precision=precision, batch_size=batch_size, cache=kept)
     from ..jobs.evaluation import evaluate_protocols
@@ -191,7 +194,7 @@ def _print_details(details: Summary) -> None:
         put(f"mixed up   {pair.truth} taken for {pair.answer}: {pair.count} ({100 * pair.share:.1f} %)")
     believed = f"ECE {details.ece:.4f}, NLL {details.nll:.4f}, Brier {details.brier:.4f}"
     put(f"calibration  {believed} at temperature {details.temperature:.3g}")
-    surest = ", ".join(f"{float(c):.0%}: {100 * (1 - e):.2f} %" for c, e in details.error_at_coverage.items())
+    surest = ", ".join(f"{100 * float(c):.0f} %: {100 * (1 - e):.2f} %" for c, e in details.error_at_coverage.items())
     put(f"right when only the surest are answered  {surest}")
 
 

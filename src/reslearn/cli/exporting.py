@@ -122,7 +122,7 @@ def _print_export(done: Written) -> None:
     if proof is None:
         put("verified   no")
         return
-    alike = "" if proof.agreement is None else f", the same class for {proof.agreement:.2%}"
+    alike = "" if proof.agreement is None else f", the same class for {100 * proof.agreement:.2f} %"
     put(
         f"verified   {proof.engine} on {counted(proof.pictures, 'picture')} ({proof.on}): "
         f"gap at most {proof.max_gap:.2g}{alike}"
@@ -131,7 +131,7 @@ def _print_export(done: Written) -> None:
 
 def _print_rows(rows: list[Agreement]) -> None:
     for row in rows:
-        alike = "" if row.agreement is None else f", the same class for {row.agreement:.2%}"
+        alike = "" if row.agreement is None else f", the same class for {100 * row.agreement:.2f} %"
         put(
             f"{row.engine:<12}{row.precision}, {counted(row.pictures, 'picture')}: gap at most {row.max_gap:.2g}, "
             f"mean {row.mean_gap:.2g}{alike}"

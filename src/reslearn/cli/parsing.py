@@ -96,6 +96,15 @@ def _named(root: object, arguments: Sequence[str]) -> tuple[str, Command, Sequen
     return path, command, arguments[place:]
 
 
+def show_flags_plainly(command: object) -> None:
+    """Say nothing of a flag's kind in help: it takes no value."""
+    for inner in getattr(command, "commands", {}).values():
+        show_flags_plainly(inner)
+    for one in getattr(command, "params", ()):
+        if getattr(one, "is_flag", False):
+            one.metavar = ""
+
+
 def in_words(error: Exception, root: object, arguments: Sequence[str]) -> str:
     """What is wrong, and the command whose help lists what is valid."""
     context: Context | None = getattr(error, "ctx", None)

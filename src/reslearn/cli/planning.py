@@ -84,7 +84,7 @@ def _print_forecast(result: Forecast) -> None:
 
     gib = 2**30
     put(
-        f"speed     {result.images_per_second:,.0f} images/s, its steps' spread {result.spread:.1%}; "
+        f"speed     {result.images_per_second:,.0f} images/s, its steps' spread {100 * result.spread:.1f} %; "
         f"the loader alone {result.loader_images_per_second:,.0f}"
     )
     put(f"bound by  {'reading pictures' if result.bound == 'loader' else 'computing'}")

@@ -13,6 +13,7 @@ from ..runtime.machine import Rates, kept_rates
 from ..runtime.processor import Processor
 from ..runtime.settings import Settings
 from ..spec.codec import fields_to_json
+from ..spec.text import counted
 
 if TYPE_CHECKING:
     from ..runtime.measuring import Measurement
@@ -42,7 +43,7 @@ class Checkup:
 
     def __repr__(self) -> str:
         where = ", ".join(self.devices) or "no GPU"
-        return f"Checkup({where}, {self.threads} threads, {self.bf16.partition(';')[0]}; lines() has all)"
+        return f"Checkup({where}, {counted(self.threads, 'thread')}, {self.bf16.partition(';')[0]}; lines() has all)"
 
     def to_json(self) -> dict[str, Any]:
         """All of it, the environment's facts among the others."""

@@ -133,14 +133,14 @@ def subject_of(training: Training | None, dataset: Dataset, split: str | None, *
     name = split or ("all" if anyway and "test" not in dataset.splits else "test")
     if not isinstance(name, str):
         raise UserError(f"split is {name!r}; it must be a name, such as test")
-    if name == "all" and not dataset.splits:
-        return Subject(dataset, name, own=True)
+    if name == "all":  # with what was trained on among them, of which `Watched` says what to do
+        return Subject(chosen_part(dataset, name), name, own=True)
     if name in ("train", "val"):
         return Subject(Subset(dataset, _find(training.split, dataset, name)), name, own=True)
     if name not in dataset.splits:
         own = [part for part in ("train", "val") if getattr(training.split, part)]
         have = list(dict.fromkeys([*own, *dataset.splits]))
-        near = get_close_matches(name, have, n=1) if split else []
+        near = get_close_matches(name, have, n=1, cutoff=0.8) if split else []
         hint = f"did you mean {near[0]}?" if near else "name one with --split, or give data it was not trained on"
         if split is None:
             count, trained = len(dataset), len(training.split.train)

@@ -51,7 +51,7 @@ class Agreement:
     ok: bool
 
     def __repr__(self) -> str:
-        alike = "" if self.agreement is None else f", the same class for {self.agreement:.2%}"
+        alike = "" if self.agreement is None else f", the same class for {100 * self.agreement:.2f} %"
         found = f"gap at most {self.max_gap:.2g}{alike} of {self.pictures:,} pictures"
         return f"Agreement({self.engine} {self.precision}: {'ok' if self.ok else 'NOT ok'}, {found})"
 

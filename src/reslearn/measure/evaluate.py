@@ -21,7 +21,7 @@ from torch import nn
 
 from ..bundle.file import Loaded
 from ..data.dataset import Dataset
-from ..data.memory import part
+from ..data.memory import Subset, part
 from ..data.parts.known import Recogniser
 from ..data.sources import open_data
 from ..engine.models import Model, engine_of, scorer_of, width_of
@@ -110,6 +110,8 @@ def chosen_part(data: Dataset, split: str | None) -> Dataset:
     if split is None and data.splits and "test" not in data.splits:
         have = ", ".join(sorted(data.splits))
         raise UserError(f"{data.path or 'the data'}: it declares {have} and no test; name one with --split")
+    if split == "all" and "all" not in data.splits:
+        return Subset(data, np.arange(len(data)))  # which declares no splits that could be meant
     return part(data, "test" if split is None and data.splits else split)
 
 

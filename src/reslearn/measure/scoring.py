@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..spec.choices import Engine, Width
-from ..spec.errors import UserError, check_at_least
+from ..spec.errors import UserError, check_at_least, path_text
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Scoring:
     def __post_init__(self) -> None:
         check_at_least("--batch-size", self.batch_size, 1)
         check_at_least("--workers", self.workers, 0)
+        check_cache(self.cache)
         if self.allow_seen and self.only_unseen:
             raise UserError("--allow-seen scores what was trained on and --only-unseen leaves it out; give one of them")
 
@@ -39,3 +41,13 @@ class Scoring:
     def anyway(self) -> bool:
         """Whether it was said what becomes of pictures that were trained on."""
         return self.allow_seen or self.only_unseen
+
+
+def check_cache(cache: str | os.PathLike[str] | None) -> None:
+    """Raise `UserError` where a file stands in the place of the folder of kept scores. A full one is done without."""
+    if cache is None or cache == "auto":
+        return
+    place = Path(path_text(cache, "--cache is a folder"))
+    holder = next((at for at in (place, *place.absolute().parents) if os.path.lexists(at)), place)
+    if not holder.is_dir():
+        raise UserError(f"--cache {place}: {holder} is a file, not a folder; name another place")

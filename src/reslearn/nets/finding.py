@@ -119,7 +119,8 @@ def _places(contents: Contents, spec: Spec, expected: State, tables: dict[str, d
             elif found[best] * 2 >= body:
                 places.append(Place(group, prefix, best, _is_averaged(contents, group, prefix)))
     if not places:
-        first = next(name for state in contents.groups.values() for name in state)
+        names = [name for state in contents.groups.values() for name in state]
+        first = next((name for name in names if not name.endswith(COUNTER)), names[0])
         unable = unable or f"{first} and the other names fit no known layout of {spec.name}"
         raise UserError(f"{contents.where}: {unable}")
     return places

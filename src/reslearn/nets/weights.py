@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..spec.choices import Prefer
 from ..spec.errors import UserError, check_choice
 from ..spec.net import NetSpec, Spec
+from ..spec.rule import plain
 from .finding import COUNTER, FIRST, HEAD, Found, find
 from .layouts import LAYOUTS, is_1x1_conv, layer_name, why_not
 from .state_files import Contents, State, read_contents
@@ -119,17 +120,20 @@ def _checked(tensor: Tensor, ours: str, found: Found, expected: State, where: st
 def check_same_function(contents: Contents, spec: Spec) -> None:
     """Raise `UserError` where it is known that the file's network computes something else with the same tensors."""
     theirs = contents.facts.network
+    how = "sealed as" if contents.sealed else "by its configuration it is"
+    if contents.sealed and theirs is not None and type(theirs) is not type(spec):
+        raise UserError(f"{contents.where}: {how} {theirs.name}, not {spec.name}: take that")
     if not isinstance(theirs, NetSpec) or not isinstance(spec, NetSpec):
         return
-    if not contents.sealed and any(getattr(theirs, field) != getattr(spec, field) for field in BODY):
-        raise UserError(f"{contents.where}: by its configuration it is {theirs.name}, not {spec.name}: take that")
+    if other := [field for field in BODY if getattr(theirs, field) != getattr(spec, field)]:
+        named = f"{spec.name} ({other[0]}={plain(getattr(spec, other[0]))})" if theirs.name == spec.name else spec.name
+        raise UserError(f"{contents.where}: {how} {theirs.name}, not {named}: take that")
     unused = {"stride_on": "bottleneck" not in (theirs.block, spec.block)}
     unused |= {"pad_channels": "A" not in (theirs.shortcut, spec.shortcut)}
     unused |= {"first_norm": "pre" not in (theirs.activation, spec.activation)}
     for field in SAME_TENSORS:
         was, wanted = getattr(theirs, field), getattr(spec, field)
         if was != wanted and not unused.get(field, False):
-            how = "sealed as" if contents.sealed else "by its configuration it is"
             raise UserError(
                 f"{contents.where}: {how} {theirs.name} with {field}={was}; {spec.name} has {field}={wanted}, "
                 f"which computes something else with the same tensors: take {field}={was}"
@@ -173,6 +177,7 @@ def adapted_spec(contents: Contents, net: nn.Module, prefer: Prefer | None = Non
     Raises `UserError` where the file has no head that `net` can have.
     """
     spec, expected = cast(Spec, net.spec), cast(State, net.state_dict())
+    check_same_function(contents, spec)
     found = find(contents, spec, expected, prefer)
     head = found.tensors.get(f"{HEAD}.weight")
     if head is None:

@@ -85,9 +85,9 @@ def given(
 
     A path is a picture's file; a folder, for the pictures anywhere in it, sorted; a pattern with `*`; a tar, table,
     manifest or any other DATA, whose labels are not needed. `http` addresses are read only with `allow_urls`. In memory
-    a picture is what `predict` takes, or the bytes of a file; a map-style data set gives its items, or the first of
-    each. `note` is told what was left out. Raises `UserError` for what is none of these, and where there are no
-    pictures; a single file is opened only when its turn comes.
+    a picture is what `predict` takes, or an opened file or its bytes; a map-style data set gives its items, or the
+    first of each. `note` is told what was left out. Raises `UserError` for what is none of these, and where there are
+    no pictures; a single file is opened only when its turn comes.
     """
     sources: list[Source] = []
     names: list[str] = []
@@ -103,7 +103,7 @@ def given(
 
     if isinstance(pictures, Given):
         return pictures
-    several = list(_each(pictures))
+    several: list[Any] = [_bytes_of(one) if _is_file(one) else one for one in _each(pictures)]
     for one in several:
         if isinstance(one, (str, os.PathLike)):
             for found in _tolerant(os.fspath(one), allow_urls, note, len(several)):
@@ -128,9 +128,29 @@ def given(
 
 
 def _each(pictures: Any) -> Iterable[Any]:
-    if isinstance(pictures, (bytes, bytearray, memoryview)) or _is_data(pictures) or is_mapped(pictures):
+    if (
+        isinstance(pictures, (bytes, bytearray, memoryview))
+        or _is_file(pictures)
+        or _is_data(pictures)
+        or is_mapped(pictures)
+    ):
         return [pictures]
     return as_images(pictures)
+
+
+def _is_file(value: Any) -> bool:
+    """Whether it is an opened file: it would be iterated by lines."""
+    return hasattr(value, "read") and hasattr(value, "readline")
+
+
+def _bytes_of(file: Any) -> bytes:
+    """What is left of an opened file: one picture."""
+    found = file.read()
+    if not isinstance(found, bytes):
+        raise UserError(
+            "a file that was opened as text holds no picture; open it as open(path, 'rb'), or give its path"
+        )
+    return found
 
 
 def _is_data(value: Any) -> bool:

@@ -37,7 +37,7 @@ class Load:
         if self.crowded:
             return f"other programs used {self.others:.1f} of {self.cores} cores meanwhile"
         if self.spread > SPREAD_BOUND:
-            return f"equal steps took times that vary by {self.spread:.0%}"
+            return f"equal steps took times that vary by {100 * self.spread:.0f} %"
         return ""
 
     def to_json(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Seen:
         return bool(self.trained or self.selected) or self.known_by == "nothing"
 
     def __str__(self) -> str:
-        said = [f"{n:,} {what}" for n, what in zip(_least(self), ("trained on", "selected on"), strict=True) if n]
+        said = [f"{n:,} {what}" for n, what in zip(_least(self), ("in training", "in selection"), strict=True) if n]
         if self.known_by == "nothing":
             return " and ".join(said) + " at least" if said else "not known: the model does not say what it has seen"
         by = " (known by their names alone)" if self.known_by == "names" else ""

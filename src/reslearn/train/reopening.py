@@ -143,7 +143,11 @@ def check_classes(folder: Path, record: RunRecord | CrossvalRecord, data: Datase
     if then == now:
         return
     more, less = ([name for name in a if name not in b] for a, b in ((now, then), (then, now)))
-    how = [f"{names[0]}{_more(names)} {what}" for names, what in ((more, "is new"), (less, "is gone")) if names]
+    how = [
+        f"{names[0]}{_more(names)} {'is' if len(names) == 1 else 'are'} {what}"
+        for names, what in ((more, "new"), (less, "gone"))
+        if names
+    ]
     raise UserError(
         f"{data.path}: other classes than the run {folder} has ({'; '.join(how) or 'another order'}); put them "
         "back, or train anew"

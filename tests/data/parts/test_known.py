@@ -84,10 +84,10 @@ def test_what_is_not_known_is_not_none():
     ("seen", "words"),
     [
         (Seen(0, 0, "content"), "none of these pictures"),
-        (Seen(1200, 3, "content"), "1,200 trained on and 3 selected on"),
-        (Seen(2, 0, "names"), "2 trained on (known by their names alone)"),
-        (Seen(at_least=(2, 0)), "2 trained on at least"),
-        (Seen(at_least=(2, 1)), "2 trained on and 1 selected on at least"),
+        (Seen(1200, 3, "content"), "1,200 in training and 3 in selection"),
+        (Seen(2, 0, "names"), "2 in training (known by their names alone)"),
+        (Seen(at_least=(2, 0)), "2 in training at least"),
+        (Seen(at_least=(2, 1)), "2 in training and 1 in selection at least"),
         (Seen(), "not known: the model does not say what it has seen"),
     ],
 )

@@ -12,6 +12,7 @@ from PIL import Image
 from sklearn.metrics import classification_report, confusion_matrix
 
 from reslearn.bundle.file import read_bundle, reseal
+from reslearn.cli.app import main
 from reslearn.data.sources import open_data
 from reslearn.jobs.calls import calibrate
 from reslearn.jobs.evaluation import evaluate_model
@@ -149,6 +150,24 @@ def test_figures_as_files(short_run, tmp_path):
     assert page == short_run / "report.html" and page.exists()
     assert {path.name for path in written} >= {"error.png", "error.svg", "val_confusion.png", "val_reliability.svg"}
     assert all(path.stat().st_size > 1000 for path in written)
+
+
+@pytest.mark.parametrize(
+    ("place", "pictures", "is_class"), [("data", 12, True), ("figures", 3, False), ("train", 1, True)]
+)
+def test_figures_are_written_into_no_class_of_other_data(short_run, tmp_path, place, pictures, is_class):
+    for cls in ("frog", "newt"):
+        (tmp_path / place / cls).mkdir(parents=True)
+        for i in range(pictures):
+            Image.new("RGB", (8, 8)).save(tmp_path / place / cls / f"{i}.png")
+    if not is_class:
+        rewrite(short_run, tmp_path / place / "frog")
+        rewrite(short_run, tmp_path / place / "frog")
+        return
+    with pytest.raises(UserError, match=r"--figures: .*frog looks like a class's folder"):
+        rewrite(short_run, tmp_path / place / "frog")
+    assert len(list((tmp_path / place / "frog").iterdir())) == pictures
+    assert main(["draw", "resnet18", "-o", str(tmp_path / place / "frog" / "net.svg")]) == 2
 
 
 def test_figures_are_written_nowhere_among_the_pictures_of_the_run(short_run, tmp_path, folder):

@@ -20,7 +20,7 @@ from ...spec.errors import UserError
 from ...spec.preprocess import Preprocess
 from ...spec.recipe import Augment, Recipe
 from ..dataset import Dataset, Image
-from ..formats.folders import refuse_among_pictures
+from ..formats.folders import refuse_among_pictures, refuse_in_a_class
 from ..loaders import train_loader
 from ..memory import Subset, part
 from ..preprocess import Normalise, apply
@@ -74,6 +74,7 @@ def write_preview(
     of the data, and where `out` is a file of another kind.
     """
     refuse_among_pictures(out.parent, dataset.root.path or "", "--out")
+    refuse_in_a_class(out.parent, "--out")
     if split is None and "train" in dataset.splits:
         split = "train"
     shown = dataset if split is None else part(dataset, split)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,14 @@ from ...runtime.opening import open_regular
 from ...spec.errors import UserError
 from ..dataset import Indices
 from ..layout.class_folders import read_tree
-from ..layout.listing import HEAD, is_clutter
+from ..layout.listing import HEAD, is_clutter, is_picture, is_written, split_of
 from ..layout.other_sources import other_sources
 from ..layout.tree import Branch, NoPictures, join
 from ..strings import StringTable
 from ..table import Found, Pictures, Table
 from .files import Files
+
+MANY, LOOKED_AT = 12, 100  # pictures that make a class's folder beside another, and entries that are looked at
 
 
 def of_files(folder: str, names: Sequence[str], labels: Indices, **columns: Any) -> Pictures:
@@ -100,6 +104,37 @@ def refuse_among_pictures(folder: str | os.PathLike[str], data: str, where: str)
             f"{where}: what is written to {os.fspath(folder)} would be taken for a picture of {data}; "
             "name another folder"
         )
+
+
+def refuse_in_a_class(folder: str | os.PathLike[str], where: str) -> None:
+    """Raise `UserError` if `folder` looks like a class's of anybody's data, to which a figure of ours would be added.
+
+    So it looks where it and a folder beside it hold a dozen pictures each and nothing else, none of them a figure of
+    ours, or where the folder above has a split's name. Folders of figures are smaller, or ours.
+    """
+    here = os.path.realpath(folder)
+    above = os.path.dirname(here)
+    in_split = split_of(os.path.basename(above)) is not None
+    least = 1 if in_split else MANY
+    if not _holds_pictures(here, least):
+        return
+    beside = (os.path.join(above, name) for name in DiskTree(above).folders(""))
+    if in_split or any(place != here and _holds_pictures(place, least) for place in beside):
+        raise UserError(
+            f"{where}: {os.fspath(folder)} looks like a class's folder of {above}, and what is written there would be "
+            "taken for one of its pictures; name another folder"
+        )
+
+
+def _holds_pictures(folder: str, least: int) -> bool:
+    """Whether the first files of a folder are pictures, so many at least, and none was written by us."""
+    tree = DiskTree(folder)
+    try:
+        entries = [entry.name for entry in islice(os.scandir(folder), LOOKED_AT) if not is_clutter(entry.name)]
+    except OSError:
+        return False
+    found = [is_picture(name, lambda: b"") and not is_written(name, partial(tree.head, name)) for name in entries]
+    return len(found) >= least and all(found)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...data.formats.folders import refuse_among_pictures
+from ...data.formats.folders import refuse_among_pictures, refuse_in_a_class
 from ...report.figures import figure_files, save_figures
 from ...report.pages import render
 from ...report.values import Report
@@ -32,6 +32,7 @@ def rewrite(folder: Path, figures: Path | None = None) -> tuple[Path, list[Path]
     """
     if figures is not None:
         refuse_among_pictures(figures, _data_of(folder), "--figures")
+        refuse_in_a_class(figures, "--figures")
     report = report_of(folder)
     for path in figure_files(figures, report) if figures is not None and figures.is_dir() else ():
         replaceable(path, FIGURE, "--figures")
