@@ -239,14 +239,14 @@ def test_a_report_made_anew_says_that_its_pictures_are_others_now(tested):
     run, data = tested
     leak(data)
     told = gather(run).notes
-    assert any("closer look at test" in note for note in told) and any("8 trained on" in note for note in told)
+    assert any("closer look at test" in note for note in told) and any("8 in training" in note for note in told)
 
 
 def test_the_top_of_a_report_says_what_was_seen_of_its_headline(tested):
     run, data = tested
     leak(data)
     reslearn.evaluate(run, data, allow_seen=True)
-    assert any("of test, what the model has seen: 8 trained on" in note for note in gather(run).notes)
+    assert any("of test, what the model has seen: 8 in training" in note for note in gather(run).notes)
 
 
 def test_calibrated_numbers_say_that_they_were_fitted_on_these_pictures(runs, folder):

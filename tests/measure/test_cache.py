@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -24,6 +25,7 @@ from reslearn.data.formats.pack_index import PackOptions
 from reslearn.data.formats.packing import write_pack
 from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
+from reslearn.measure import cache
 from reslearn.measure.cache import CacheKey, add_to_cache, read_cache
 from reslearn.measure.evaluate import evaluate
 from reslearn.measure.scoring import Scoring
@@ -150,12 +152,15 @@ def test_pictures_replaced_while_they_are_scored_are_not_kept(world, tmp_path, m
     assert list(tmp_path.iterdir()) == [] and "were changed while they were scored" in capsys.readouterr().err
 
 
-def test_a_cache_that_cannot_be_written_costs_no_score(world, tmp_path, capsys):
-    (tmp_path / "file").write_text("mine")
+def test_a_cache_that_cannot_be_written_costs_no_score(world, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache, "add_to_cache", full)
     loaded, data = load(world / "m"), open_data(world / "data")
-    found = evaluate(loaded, data, Scoring(cache=tmp_path / "file"))
-    assert found.images == 8 and (tmp_path / "file").read_text() == "mine"
-    assert "the scores are not kept" in capsys.readouterr().err
+    found = evaluate(loaded, data, Scoring(cache=tmp_path / "kept"))
+    assert found.images == 8
+    assert "the scores are not kept (No space left on device)" in capsys.readouterr().err
 
 
 def test_a_source_of_ones_own_is_what_it_gives(world, tmp_path):

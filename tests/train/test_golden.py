@@ -93,7 +93,7 @@ def first_losses(recipe, folder, *, build=in_float64, precision="fp64", enough=l
 
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(execute, "built", build)
+            patch.setattr(execute, "create_model", build)
             fit(NET, *parts, recipe, out=folder, settings=Settings(precision=precision), watch=watch)
         assert losses == [line["loss"] for line in read_journal(folder / "metrics.jsonl") if line["kind"] == "step"]
     except Enough:

@@ -114,7 +114,7 @@ def test_the_mean_weights_are_sealed_and_validated(scripted, tiny_spec, recipe, 
         follow(update)
 
     monkeypatch.setattr(Update, "_follow", note)
-    monkeypatch.setattr(execute, "built", build)
+    monkeypatch.setattr(execute, "create_model", build)
     recipe = replace(recipe, iterations=STEPS, ema_decay=0.9, select="ema")
     run = fit(tiny_spec, *parts, recipe, out=tmp_path / "run", settings=Settings())
     first, *after = states[: STEPS + 1]  # those that follow are built for the sealed file
@@ -228,7 +228,7 @@ def test_training_computes_in_its_precision_and_seals_what_fp32_scores(
         )
         return net
 
-    monkeypatch.setattr(execute, "built", build)
+    monkeypatch.setattr(execute, "create_model", build)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:

@@ -140,7 +140,7 @@ def subject_of(training: Training | None, dataset: Dataset, split: str | None, *
     if name not in dataset.splits:
         own = [part for part in ("train", "val") if getattr(training.split, part)]
         have = list(dict.fromkeys([*own, *dataset.splits]))
-        near = get_close_matches(name, [*have, "all"], n=1, cutoff=0.8) if split else []
+        near = get_close_matches(name, [*have, "all"], n=1, cutoff=0.7) if split else []
         hint = f"did you mean {near[0]}?" if near else "name one with --split, or give data it was not trained on"
         if split is None:
             count, trained = len(dataset), len(training.split.train)

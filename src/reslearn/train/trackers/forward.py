@@ -7,6 +7,8 @@ stops or slows the run, which never waits for a board but at its end, a few seco
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import queue
 import sys
 import threading
@@ -17,12 +19,13 @@ from typing import Any, get_args
 from ...runtime.notes import warn
 from ...runtime.process_group import from_environment
 from ...spec.choices import Tracker
-from ...spec.codec import field_paths
+from ...spec.codec import field_paths, to_json
 from ...spec.credentials import without_secrets
 from ...spec.errors import check_choice
+from ...spec.net import spec_to_json
 from ..events import Listener, Watch
 from ..records.belonging import run_id
-from ..records.run import read_record
+from ..records.run import RunRecord, read_record
 from .adapters import About, Board, board
 
 LENGTH = 2000  # lines that may wait for a board
@@ -129,4 +132,10 @@ def _about(run: Path, line: Mapping[str, Any]) -> About:
     recipe = {name: value for name, value in field_paths(record.recipe).items() if value is not None}
     plain = {name: value if isinstance(value, (str, int, float)) else str(value) for name, value in recipe.items()}
     settings = {"network": record.spec.name, "seed": record.seed, **{f"recipe.{n}": v for n, v in plain.items()}}
-    return About(str(run), run.resolve().name, run_id(record), settings, int(line.get("step", 0)))
+    return About(str(run), run.resolve().name, _identity(record), settings, int(line.get("step", 0)))
+
+
+def _identity(record: RunRecord) -> str:
+    """What a board knows the run by, before and after a resume: short trials of a sweep may begin in one second."""
+    told = json.dumps([run_id(record), to_json(record.recipe), spec_to_json(record.spec)], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
