@@ -36,11 +36,11 @@ def test_arrays_are_data_as_well(arrays, tmp_path):
     images, _ = arrays
     assert reslearn.stats(arrays).classes == {"a": {"all": 3}, "b": {"all": 3}}
     assert reslearn.stats(arrays).mean == pytest.approx(images.reshape(-1, 3).mean(0) / 255, abs=1e-6)
-    reslearn.pack(arrays, tmp_path / "p.pack", encoding="raw")
+    assert reslearn.pack(arrays, tmp_path / "p.pack").encoding == "raw"
     again = reslearn.open_data(tmp_path / "p.pack")
     assert all(np.array_equal(again.read(i)[0], images[i]) for i in range(6))
     with pytest.raises(reslearn.UserError, match=r"the data: its pictures are no encoded files; .* encoding raw"):
-        reslearn.pack(arrays, tmp_path / "q.pack")
+        reslearn.pack(arrays, tmp_path / "q.pack", encoding="original")
     assert not (tmp_path / "q.pack").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
@@ -44,6 +45,7 @@ call = public("work", work)
         ({"name": 3}, "name is 3; it must be a text"),
         ({"name": " "}, "name is an empty text; give it, or leave it out"),
         ({"out": 3}, "out is 3; it must be a path"),
+        ({"out": "a\0b"}, "out is 'a\\x00b'; a text holds no NUL character"),
         ({"out": ""}, "out is an empty text; give it, or leave it out"),
         ({"how": "c"}, "how is 'c'; valid: 'a', 'b'"),
         ({"side": "x"}, "side is 'x'; it must be a whole number"),
@@ -65,7 +67,10 @@ def test_what_is_of_the_right_kind_comes_through_as_it_is():
         "out": Path("y"),
         "how": "b",
     }
-    assert call("data", **given, side=2) == ("data", *given.values(), {"side": 2})
+    found = call("data", **given, side=2)
+    assert found == ("data", *given.values(), {"side": 2})
+    assert type(found[1]) is int and type(found[2]) is float  # which records can hold
+    assert type(call("data", share=Fraction(1, 4))[2]) is float
     assert call("data", share=1, out=None, how=None)[1:3] == (1, 1)
 
 
@@ -100,6 +105,11 @@ def test_the_kinds_of_every_public_call_can_be_read():
         (lambda: reslearn.fit(None, ""), "found an empty text"),
         (lambda: reslearn.fit(None, "digits", transform=5), "transform is 5; it must be a function"),
         (lambda: reslearn.fit(None, (np.zeros((8, 8, 8, 3), np.uint8), [0] * 8)), "at least two classes; found 0"),
+        (
+            lambda: reslearn.fit(None, (np.zeros((3, 8, 8, 3), np.uint8), [10**12, 0, 1])),
+            "a label is 1,000,000,000,000",
+        ),
+        (lambda: reslearn.open_data("no\nsuch"), r"no\nsuch: no such file or folder"),
         (lambda: reslearn.load(""), "path is an empty text"),
         (lambda: reslearn.open_data(""), "path is an empty text"),
         (lambda: reslearn.list_models(5), "pattern is 5; it must be a text"),

@@ -32,6 +32,7 @@ DATA = (
     "a path (what `reslearn train` takes), a data set of reslearn.open_data, (pictures, labels) as arrays, "
     "or a map-style data set of (picture, label)"
 )
+MOST_CLASSES = 1_000_000  # that labels alone can mean; more are some other number of a picture
 _DEEP = ("I", "F")  # Pillow's modes of more than 8 bits, which convert("RGB") would cut off
 
 
@@ -115,6 +116,10 @@ def _items(data: Any, value_range: Range | None, classes: Sequence[str] | None) 
     names = getattr(data, "classes", None) or classes
     if all(isinstance(label, (int, np.integer)) and not isinstance(label, bool) for label in labels):
         most = max(labels)
+        if names is None and most >= MOST_CLASSES:
+            raise UserError(
+                f"a label is {most:,}; labels are numbers from 0, one for each class: give them so, or names"
+            )
         if min(labels) < 0:
             raise UserError(f"a label is {min(labels)}; labels are numbers from 0, or names")
         names = tuple(map(str, names if names is not None else range(most + 1)))

@@ -14,11 +14,13 @@ from ..data.care.packing import Packed, pack_data
 from ..data.care.splitting import SplitResult, split_data
 from ..data.dataset import Dataset
 from ..data.statistics import Statistics, statistics
+from ..data.table import as_pictures
 from ..runtime.replacing import FIGURE, replaceable
 from ..spec.choices import Encoding, ExportTo
 from ..spec.errors import UserError, check_at_least, path_text
 from ..spec.preprocess import check_image_size, default_preprocess
 from ..spec.recipe import Recipe
+from ..spec.voice import PYTHON
 from .previewing import Previewed, preview_data
 
 Path = str | os.PathLike[str]
@@ -42,7 +44,7 @@ def check(
         path_text(data, "check takes the path of its pictures, where its manifest lies"),
         manifest=None if out is None else os.fspath(out),
         html=None if html is None else os.fspath(html),
-        exclude=exclude,
+        exclude=[exclude] if isinstance(exclude, str) else exclude,
         workers=workers,
         write=write,
     )
@@ -86,6 +88,7 @@ def stats(
     `data` is a path, or whatever `fit` takes; with `image_size`, pixels after resizing to it are measured.
     """
     check_image_size(image_size)
+    check_at_least("workers", workers, 0)
     preprocess = None if image_size is None else default_preprocess(image_size)
     return statistics(as_dataset(data, value_range), preprocess=preprocess, workers=workers)
 
@@ -112,7 +115,7 @@ def preview(
         raise UserError(f"out is {sheet}: the sheet is a PNG file; name it {sheet.with_suffix('.png').name}")
     target = replaceable(sheet, FIGURE, "out")
     return preview_data(
-        place, target, recipe=recipe, size=image_size, split=split, seed=seed, rows=rows, columns=columns
+        place, target, recipe=recipe, size=image_size, split=split, seed=seed, rows=rows, columns=columns, voice=PYTHON
     )
 
 
@@ -131,6 +134,8 @@ def pack(
     shorter side `resize`; `encoding` is "original", "raw" or "jpeg". Stopped and called again, it goes on where it was.
     """
     given: str | Dataset = os.fspath(data) if isinstance(data, (str, os.PathLike)) else as_dataset(data, value_range)
+    if encoding is None and not isinstance(given, str) and shards is None and as_pictures(given).raw(0) is None:
+        encoding = "raw"  # pixels in memory
     return pack_data(given, path_text(out, "out is the file to write"), resize=resize, encoding=encoding, shards=shards)
 
 

@@ -111,6 +111,10 @@ def fit(
     check_start(how, started)
     begins = boards(log_to)
     folder = chosen_folder(whole.path or "run") if out is None else path_text(out, "out is the run folder")
+    if out is None:
+        say(f"run       {folder}")
+    if named and val is not None and val_fraction and "val" in whole.splits:
+        say(f"note      {whole.path}: it has a val of its own, so nothing more is held out by val_fraction")
     for line in before(ahead(how, train, 0 if val is None else len(val), weights=started, spec=spec), PYTHON):
         say(f"advice    {line}")
     with leading_on(Path(folder), data=whole.path, voice=PYTHON):

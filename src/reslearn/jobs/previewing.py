@@ -18,6 +18,7 @@ from ..spec.errors import UserError
 from ..spec.preprocess import check_image_size
 from ..spec.recipe import Recipe
 from ..spec.recipes import get_recipe
+from ..spec.voice import COMMAND, Voice
 from ..train.origin import starting_preprocess
 from .choosing import Choice
 from .resolve import BEST_KNOWN, TrainRequest, asked_recipe, check_asked, complete
@@ -50,6 +51,7 @@ def preview_data(
     seed: int = 0,
     rows: int = 8,
     columns: int = 8,
+    voice: Voice = COMMAND,
 ) -> Previewed:
     """Write the contact sheet of DATA, the path `path`, to `out` (PNG), as `train` with these options would see it.
 
@@ -67,7 +69,7 @@ def preview_data(
     request, choice = complete(request, _trained_on(data))
     choice = replace(choice, model=None, changes={}, seconds=None)  # of which a sheet shows nothing
     choice = choice if choice.recipe or choice.image_size else Choice()
-    choice.tell()
+    choice.tell(voice)
     asked = asked_recipe(request)
     preprocess = starting_preprocess(asked, get_spec(request.model or ""), None, request.changes_to("preprocess"))
     sheet = write_preview(data, out, asked, preprocess, split=split, seed=seed, rows=rows, columns=columns)

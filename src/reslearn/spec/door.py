@@ -15,6 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is
 
 from .errors import UserError
 from .rule import is_number
+from .text import shown
 from .voice import as_arguments
 
 _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
@@ -32,10 +33,12 @@ def public(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         except TypeError as error:
             raise TypeError(f"reslearn.{name}: {error}") from None
         try:
-            _check(kinds_of(function), bound.arguments, about)
-            return function(*given, **named)
+            kinds = kinds_of(function)
+            _check(kinds, bound.arguments, about)
+            bound.arguments.update({name: _own(value, kinds.get(name, ())) for name, value in bound.arguments.items()})
+            return function(*bound.args, **bound.kwargs)
         except UserError as error:
-            error.args = (as_arguments(str(error)), *error.args[1:])
+            error.args = (shown(as_arguments(str(error))), *error.args[1:])
             raise
 
     return call
@@ -81,8 +84,17 @@ def _check(kinds: Mapping[str, tuple[Any, ...]], arguments: Mapping[str, Any], a
     for name, value in flat.items():
         if isinstance(value, str) and not value.strip():
             raise UserError(f"{name} is an empty text; give it, or leave it out")
+        if isinstance(value, str) and "\0" in value:
+            raise UserError(f"{name} is {value!r}; a text holds no NUL character")
         if name != about and not any(_is_of(value, kind) for kind in kinds[name]):
             raise UserError(f"{name} is {_shown(value)}; {_wanted(kinds[name])}")
+
+
+def _own(value: Any, kinds: tuple[Any, ...]) -> Any:
+    """A number as Python's own, which records can hold: NumPy's, a fraction."""
+    if not is_number(value) or type(value) in (int, float):
+        return value
+    return int(value) if int in kinds and is_number(value, whole=True) else float(value) if float in kinds else value
 
 
 def _is_of(value: Any, kind: Any) -> bool:

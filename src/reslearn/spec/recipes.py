@@ -266,6 +266,7 @@ def changed_recipe(recipe: str | Recipe, **changes: Any) -> Recipe:
     no training can follow.
     """
     known = get_recipe(recipe)
+    changes = {name: value.item() if hasattr(value, "item") else value for name, value in changes.items()}  # NumPy's
     names = [field.name for field in fields(Recipe)]
     for name in changes:
         if name not in names:

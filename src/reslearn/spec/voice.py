@@ -71,6 +71,7 @@ FLAGS = {
 }  # fmt: skip
 OTHERWISE = {"class": "of_class", "member-weights": "weights", "pictures": "shown"}
 _COMMAND = re.compile(r"(?:reslearn|pip|npm|torchrun) [a-z-][^;,)`]*")
+_OUT = re.compile(r"(?<![\w-])-o (?=\S)")
 _SET = re.compile(r"(?<![\w-])--set(?:: | (?=[\w.*]+))")
 _OPTION = re.compile(r"(?<![\w-])--(?P<name>[a-z][a-z-]*[a-z])(?: (?P<value>[^\s;,()][^\s;,)]*(?<!:)))?(?P<colon>:)?")
 _VALUES = {
@@ -93,7 +94,7 @@ def as_arguments(text: str) -> str:
 
 
 def _argued(text: str) -> str:
-    return _OPTION.sub(_argument, _SET.sub("", text))
+    return _OPTION.sub(_argument, _SET.sub("", _OUT.sub("--out ", text)))
 
 
 def _argument(match: re.Match[str]) -> str:

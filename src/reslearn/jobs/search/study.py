@@ -7,6 +7,7 @@ command takes the trial up where it is.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,7 +187,9 @@ def trial_folder(folder: Path, number: int) -> Path:
 def need_optuna() -> Any:
     """The package. Raises `UserError` where it is not installed."""
     try:
-        import optuna
+        with warnings.catch_warnings():  # in a notebook, of a progress bar that is not there
+            warnings.simplefilter("ignore")
+            import optuna
     except ImportError:
         raise UserError("sweep needs Optuna, which is not installed; run: pip install optuna") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it tells of each trial, a line of ours tells
