@@ -74,6 +74,15 @@ def test_what_is_of_the_right_kind_comes_through_as_it_is():
     assert call("data", share=1, out=None, how=None)[1:3] == (1, 1)
 
 
+def test_what_a_mapping_holds_is_no_argument():
+    """The space of a sweep may name `epochs`, of which it has an argument, too."""
+    assert public("hold", hold)({"count": [1, 2]}, count=3) == ({"count": [1, 2]}, 3)
+
+
+def hold(space: dict[str, object], count: int = 1) -> object:
+    return space, count
+
+
 def test_of_what_a_call_is_about_the_function_speaks_itself():
     assert call(3)[0] == 3
     with pytest.raises(UserError, match="about is an empty text"):

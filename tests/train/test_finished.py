@@ -13,7 +13,8 @@ from reslearn.data.memory import Subset
 from reslearn.data.sources import open_data
 from reslearn.runtime.settings import Settings
 from reslearn.spec.errors import Fault, UserError
-from reslearn.train.fit import check_trainable, finished_run, fit, sealed_run
+from reslearn.train.fit import finished_run, fit, sealed_run
+from reslearn.train.parts import check_trainable
 from reslearn.train.pictures import marks_of, seen_by
 from reslearn.train.records.run import read_record
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from ..runtime.replacing import FIGURE, PAGE
+from ..runtime.replacing import FIGURE, PAGE, check_sheet
 from ..spec.choices import Cifar, Encoding, ExportTo
 from ..spec.codec import parse_assignments
-from ..spec.errors import UserError, check_at_least
+from ..spec.errors import check_at_least
 from ..spec.text import counted
 from .addresses import opened_so
 from .data_view import print_check, print_pack, print_preview, print_split, print_stats
@@ -149,8 +149,7 @@ def preview(
     data = opened_so(data, cache_size, allow_urls)
     say(f"reslearn data preview: {data}")
     check_targets({"--out": (out, None)})
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out {out}: the sheet is a PNG file; name it {out.with_suffix('.png').name}")
+    check_sheet(out, "--out")
     check_targets({"--out": (out, FIGURE)})
     from ..jobs.previewing import preview_data
 

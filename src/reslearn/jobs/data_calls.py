@@ -15,9 +15,9 @@ from ..data.care.splitting import SplitResult, split_data
 from ..data.dataset import Dataset
 from ..data.statistics import Statistics, statistics
 from ..data.table import as_pictures
-from ..runtime.replacing import FIGURE, replaceable
+from ..runtime.replacing import FIGURE, check_sheet, replaceable
 from ..spec.choices import Encoding, ExportTo
-from ..spec.errors import UserError, check_at_least, path_text
+from ..spec.errors import check_at_least, path_text
 from ..spec.preprocess import check_image_size, default_preprocess
 from ..spec.recipe import Recipe
 from ..spec.voice import PYTHON
@@ -111,8 +111,7 @@ def preview(
     """
     place = path_text(data, "preview takes the path of its pictures")
     sheet = File(path_text(out, "out is the PNG file to write"))
-    if sheet.suffix.lower() != ".png":
-        raise UserError(f"out is {sheet}: the sheet is a PNG file; name it {sheet.with_suffix('.png').name}")
+    check_sheet(sheet, "out is")
     target = replaceable(sheet, FIGURE, "out")
     return preview_data(
         place, target, recipe=recipe, size=image_size, split=split, seed=seed, rows=rows, columns=columns, voice=PYTHON

@@ -30,7 +30,7 @@ from ..train.fit import Run
 from ..train.records.crossval import RECORD as CROSSVAL
 from ..train.stopping import naming_remedies
 from ..train.trackers.forward import boards, forwarded
-from .crossval import is_begun, plan_crossval, resume_folds, run_crossval
+from .crossval import CrossvalPlan, is_begun, plan_crossval, resume_folds, run_crossval
 from .find_lr import RangeTest, write_page
 from .find_lr import find_lr as range_test
 from .naming import chosen_folder
@@ -131,9 +131,7 @@ def crossval(
     )  # fmt: skip
     folder = os.fspath(out if out is not None else chosen_folder(data, kind="-crossval"))
     plan = plan_crossval(request, folds=folds, group=group, begun=is_begun(folder))
-    plan.choice.tell(PYTHON, "fold")
-    for line in plan.advice(PYTHON):
-        say(f"advice    {line}")
+    _tell(plan, "fold")
     with watching() as watch:
         done = run_crossval(plan, out=folder, watch=lambda fold: watch, voice=PYTHON)
     if done is None:
@@ -269,8 +267,8 @@ def _resolved(
     return plan
 
 
-def _tell(plan: Plan) -> None:
-    plan.choice.tell(PYTHON)
+def _tell(plan: Plan | CrossvalPlan, each: str = "training") -> None:
+    plan.choice.tell(PYTHON, each)
     for line in plan.advice(PYTHON):
         say(f"advice    {line}")
 

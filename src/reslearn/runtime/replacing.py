@@ -89,6 +89,12 @@ def replaceable(
     return target
 
 
+def check_sheet(path: Path, where: str) -> None:
+    """Raise `UserError`, which begins with `where`, unless `path` is named as the PNG file that a contact sheet is."""
+    if path.suffix.lower() != ".png":
+        raise UserError(f"{where} {path}: the sheet is a PNG file; name it {path.with_suffix('.png').name}")
+
+
 def sealed_target(
     path: str | os.PathLike[str], where: str = "", *, inputs: Iterable[str | os.PathLike[str]] = ()
 ) -> Path:

@@ -25,6 +25,7 @@ def public(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` as users call it by `name`. Raises `TypeError` for arguments that it has not, as Python does."""
     signature = inspect.signature(function)
     about = next((one.name for one in signature.parameters.values() if one.default is one.empty), None)
+    rest = next((one.name for one in signature.parameters.values() if one.kind is one.VAR_KEYWORD), "")
 
     @functools.wraps(function)
     def call(*given: Any, **named: Any) -> Any:
@@ -34,7 +35,7 @@ def public(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             raise TypeError(f"reslearn.{name}: {error}") from None
         try:
             kinds = kinds_of(function)
-            _check(kinds, bound.arguments, about)
+            _check(kinds, bound.arguments | bound.arguments.get(rest, {}), about)
             bound.arguments.update({name: _own(value, kinds.get(name, ())) for name, value in bound.arguments.items()})
             return function(*bound.args, **bound.kwargs)
         except UserError as error:
@@ -77,11 +78,9 @@ def _check(kinds: Mapping[str, tuple[Any, ...]], arguments: Mapping[str, Any], a
 
     Of what kind the argument must be that a call is `about`, the function says in its own words.
     """
-    flat = {name: value for name, value in arguments.items() if name in kinds}
-    for several in arguments.values():  # `**options`, bound as one mapping
-        if isinstance(several, dict):
-            flat |= {name: value for name, value in several.items() if name in kinds}
-    for name, value in flat.items():
+    for name, value in arguments.items():
+        if name not in kinds:
+            continue
         if isinstance(value, str) and not value.strip():
             raise UserError(f"{name} is an empty text; give it, or leave it out")
         if isinstance(value, str) and "\0" in value:

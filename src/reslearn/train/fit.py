@@ -23,7 +23,7 @@ from ..runtime.process_group import from_environment, process_group
 from ..runtime.settings import Settings
 from ..spec.catalogue import get_spec
 from ..spec.choices import OnBadFile, Prefer
-from ..spec.errors import Fault, UserError, path_text, some
+from ..spec.errors import Fault, UserError, path_text
 from ..spec.net import Spec
 from ..spec.preprocess import Preprocess
 from ..spec.recipe import Recipe
@@ -35,7 +35,7 @@ from .folder import new_folder, refuse_existing, still_there
 from .mean_image import load_mean_image, with_mean_image
 from .numerics import carried_on, numerics
 from .origin import Origin, read_origin, starting_preprocess
-from .parts import open_parts
+from .parts import check_trainable, open_parts
 from .pictures import RunPictures, marks_of, seen_before
 from .records.belonging import check_belongs
 from .records.journal import last_line
@@ -199,16 +199,6 @@ def begin(
         opened = new_folder(folder, record, mean_image, pictures) if world.first else contextlib.nullcontext()
         execute(folder, record, parts, world, opened=opened, watch=watch)
     return sealed_run(folder)
-
-
-def check_trainable(train_data: Dataset, val_data: Dataset | None) -> None:
-    """Raise `UserError` unless there are classes to tell apart, the same of both in one order: label 3 is one class."""
-    if len(train_data.classes) < 2:
-        names = ", ".join(train_data.classes) or "none"
-        raise UserError(f"{train_data.path or 'the data'}: a classifier needs at least two classes; found {names}")
-    if val_data is not None and tuple(val_data.classes) != tuple(train_data.classes):
-        theirs, ours = (some(data.classes, 8) for data in (val_data, train_data))
-        raise UserError(f"val_data has the classes {theirs}, train_data {ours}; give parts with the same, in one order")
 
 
 def resume(

@@ -19,6 +19,7 @@ from ..measure.protocols import View
 from ..measure.sharding import Share
 from ..runtime.device import weight_type
 from ..runtime.process_group import World
+from ..spec.errors import UserError, some
 from ..spec.recipe import Augment
 from .events import Reading, Watch
 from .pictures import RunPictures
@@ -32,6 +33,16 @@ class Parts:
     loader: TrainLoader
     pictures: RunPictures
     normalise: Normalise
+
+
+def check_trainable(train_data: Dataset, val_data: Dataset | None) -> None:
+    """Raise `UserError` unless there are classes to tell apart, the same of both in one order: label 3 is one class."""
+    if len(train_data.classes) < 2:
+        names = ", ".join(train_data.classes) or "none"
+        raise UserError(f"{train_data.path or 'the data'}: a classifier needs at least two classes; found {names}")
+    if val_data is not None and tuple(val_data.classes) != tuple(train_data.classes):
+        theirs, ours = (some(data.classes, 8) for data in (val_data, train_data))
+        raise UserError(f"val_data has the classes {theirs}, train_data {ours}; give parts with the same, in one order")
 
 
 def open_parts(
